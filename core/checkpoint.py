@@ -1,0 +1,305 @@
+"""All last words up to an entry in one file, read as sorted arrays: 10 million places in 0.4 GB."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from core import files
+from core.errors import StoreError
+from core.rules import EMBEDDED, LastWords, PlaceVerb, Said, SourceVerb, Winner, Word, key_of
+from core.types import IntArray
+
+UInt64Array = NDArray[np.uint64]
+BoolArray = NDArray[np.bool_]
+
+VERBS = ("done", "failed", "skipped", "gone", "removed", "restored")
+WHYS = ("", "not_video", "still")
+SUFFIX = ".checkpoint.parquet"
+GROUP_ROWS = 32_768
+PLACES, SOURCES, WINNERS = range(3)
+# One schema for three sections, each in row groups of its own: places by key, words about sources,
+# winners by key. What a section does not have is null, which parquet stores in no bytes.
+SCHEMA = pa.schema(
+    [
+        ("key", pa.uint64()),  # of the place; elsewhere of the source
+        ("entry", pa.uint32()),
+        ("verb", pa.uint8()),  # a line of VERBS
+        ("why", pa.uint8()),  # skipped: a line of WHYS
+        ("stamp_key", pa.uint64()),
+        ("source_key", pa.uint64()),
+        ("shard_line", pa.uint32()),
+        ("layer_line", pa.uint32()),
+        ("root", pa.string()),
+        ("path", pa.binary()),
+        ("stamp", pa.string()),
+        ("source", pa.string()),
+        ("error", pa.string()),
+        ("columns", pa.string()),
+    ]
+)
+_PLACE_ARRAYS = ("key", "stamp_key", "source_key", "entry", "verb", "why")
+_WINNER_ARRAYS = ("key", "shard_line", "layer_line")
+_KEYS = ("key", "stamp_key", "source_key")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The arrays are in memory; the rest of a word is read when it is asked for."""
+
+    path: Path
+    number: int
+    has_columns: bool
+    shards: tuple[str, ...]
+    layers: tuple[str, ...]
+    sections: tuple[tuple[int, int], ...]  # first and one past the last row group
+    places: Mapping[str, NDArray[Any]]
+    won_arrays: Mapping[str, NDArray[Any]]
+
+    @classmethod
+    def open(cls, path: Path) -> Checkpoint:
+        """Read the arrays, a row group at a time, so that no second copy of them is ever held."""
+        try:
+            with pq.ParquetFile(path) as file:
+                held = json.loads(file.schema_arrow.metadata[b"cinedex"])
+                sections = tuple((int(a), int(b)) for a, b in held["sections"])
+                places = _arrays(file, sections[PLACES], _PLACE_ARRAYS)
+                winners = _arrays(file, sections[WINNERS], _WINNER_ARRAYS)
+        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"{path} is damaged: {error}.") from error
+        return cls(
+            path,
+            number=int(held["number"]),
+            has_columns=bool(held["has_columns"]),
+            shards=tuple(held["shards"]),
+            layers=tuple(held["layers"]),
+            sections=sections,
+            places=places,
+            won_arrays=winners,
+        )
+
+    def lines(self, keys: UInt64Array) -> IntArray:
+        """The line of each place, -1 where there is none."""
+        return _find(self.places["key"], keys)
+
+    def entry_of(self, key: int) -> int:
+        """The entry of a place's last word, 0 where nothing was said of it."""
+        line = int(self.lines(np.array([key], np.uint64))[0])
+        return int(self.places["entry"][line]) if line >= 0 else 0
+
+    def said(self, key: int) -> Said | None:
+        """The whole last word of a place, read from its row group."""
+        line = int(self.lines(np.array([key], np.uint64))[0])
+        if line < 0:
+            return None
+        group, offset = divmod(line, GROUP_ROWS)
+        with pq.ParquetFile(self.path) as file:
+            table = file.read_row_group(self.sections[PLACES][0] + group)
+        return _said(table.slice(offset, 1).to_pylist()[0])
+
+    def all_said(self) -> Iterator[tuple[int, Said]]:
+        """Every place's last word, by its key."""
+        return ((row["key"], _said(row)) for row in self._rows(PLACES))
+
+    def done_sources(self, without: Collection[int]) -> set[str]:
+        """The sources of all places that are done, but for these places."""
+        other = np.fromiter(without, np.uint64, len(without))
+        kept = (self.places["verb"] == VERBS.index("done")) & ~np.isin(self.places["key"], other)
+        with pq.ParquetFile(self.path) as file:
+            table = file.read_row_groups(range(*self.sections[PLACES]), columns=["source"])
+        return set(table["source"].filter(pa.array(kept)).unique().to_pylist())
+
+    def source_words(self) -> Mapping[str, Said]:
+        """The last word of every source that has one of its own."""
+        return {
+            row["source"]: Said(
+                Word(cast(SourceVerb, VERBS[row["verb"]]), source=row["source"]), row["entry"]
+            )
+            for row in self._rows(SOURCES)
+        }
+
+    def won(self, source: str) -> Sequence[Winner]:
+        """Whose rows counted for a source, as of this checkpoint."""
+        key = np.uint64(key_of(source))
+        held = self.won_arrays
+        first, last = (int(np.searchsorted(held["key"], key, side)) for side in ("left", "right"))
+        pairs = zip(held["layer_line"][first:last], held["shard_line"][first:last], strict=True)
+        return [Winner(source, self.layers[layer], self.shards[shard]) for layer, shard in pairs]
+
+    def have_rows(self, source_keys: UInt64Array, replaced: Collection[str]) -> BoolArray:
+        """For each source whether it has rows that count, but for shards replaced since."""
+        keys, shards = self._embedded
+        if not len(keys):
+            return np.zeros(len(source_keys), np.bool_)
+        counts = np.array([name not in replaced for name in self.shards], np.bool_)
+        lines = _find(keys, source_keys)
+        found: BoolArray = (lines >= 0) & counts[shards[lines]]
+        return found
+
+    @cached_property
+    def _embedded(self) -> tuple[UInt64Array, NDArray[np.uint32]]:
+        kept = np.isin(
+            self.won_arrays["layer_line"], [i for i, name in enumerate(self.layers) if name in EMBEDDED]
+        )
+        if kept.all():
+            return self.won_arrays["key"], self.won_arrays["shard_line"]
+        return self.won_arrays["key"][kept], self.won_arrays["shard_line"][kept]
+
+    def winners(self) -> Iterator[Winner]:
+        """Every source and layer that has rows, and whose."""
+        for row in self._rows(WINNERS):
+            yield Winner(row["source"], self.layers[row["layer_line"]], self.shards[row["shard_line"]])
+
+    def table(self, section: int) -> pa.Table:
+        """One section whole: places, words about sources, or winners."""
+        with pq.ParquetFile(self.path) as file:
+            return file.read_row_groups(range(*self.sections[section])).replace_schema_metadata(None)
+
+    def _rows(self, section: int) -> Iterator[dict[str, Any]]:
+        with pq.ParquetFile(self.path) as file:
+            for group in range(*self.sections[section]):
+                yield from file.read_row_group(group).to_pylist()
+
+
+def _arrays(
+    file: pq.ParquetFile, groups: tuple[int, int], names: Sequence[str]
+) -> dict[str, NDArray[Any]]:
+    rows = sum(file.metadata.row_group(group).num_rows for group in range(*groups))
+    held = {name: np.empty(rows, SCHEMA.field(name).type.to_pandas_dtype()) for name in names}
+    at = 0
+    for group in range(*groups):
+        table = file.read_row_group(group, columns=list(names))
+        for name in names:
+            held[name][at : at + len(table)] = table[name].to_numpy()
+        at += len(table)
+    return held
+
+
+def _find(held: UInt64Array, keys: UInt64Array) -> IntArray:
+    if not len(held):
+        return np.full(len(keys), -1, np.int64)
+    at = np.minimum(np.searchsorted(held, keys), len(held) - 1)
+    return np.where(held[at] == keys, at, -1).astype(np.int64)
+
+
+def _said(row: dict[str, Any]) -> Said:
+    word = Word(
+        cast(PlaceVerb, VERBS[row["verb"]]),
+        root=row["root"],
+        path=row["path"],
+        stamp=row["stamp"],
+        source=row["source"],
+        error=row["error"],
+        columns=row["columns"] or None,
+    )
+    return Said(word, row["entry"])
+
+
+def newest_checkpoint(folder: Path) -> tuple[int, Path] | None:
+    """The checkpoint that covers most. Its hash is in its name; `index check --files` compares."""
+    found = [(int(path.name.partition("-")[0]), path) for path in folder.glob("*" + SUFFIX)]
+    return max(found, default=None)
+
+
+def write_checkpoint(folder: Path, known: LastWords) -> Path:
+    """Write what is known as one file. Two writers of the same words write the same name."""
+    tables, held = _tables(known)
+    buffer = pa.BufferOutputStream()
+    schema = SCHEMA.with_metadata({"cinedex": json.dumps(held)})
+    plain = [field.name for field in SCHEMA if field.name not in _KEYS]
+    # Hashed keys neither repeat nor compress: stored as they are, they read at the disk's speed.
+    codecs = {name: "none" if name in _KEYS else "zstd" for name in SCHEMA.names}
+    with pq.ParquetWriter(buffer, schema, use_dictionary=plain, compression=codecs) as writer:
+        for table in tables:
+            if len(table):
+                writer.write_table(table.cast(schema), row_group_size=GROUP_ROWS)
+    data = buffer.getvalue().to_pybytes()
+    path = folder / f"{known.number:06d}-{files.hash_bytes(data)}{SUFFIX}"
+    files.link_new(path, data)
+    return path
+
+
+def _tables(known: LastWords) -> tuple[list[pa.Table], dict[str, Any]]:
+    shards: dict[str, int] = {}
+    layers: dict[str, int] = {}
+    places, sources = _place_table(known), _source_table(known)
+    tables = [places, sources, _winner_table(known, shards, layers)]
+    ends = [0]
+    for table in tables:
+        ends.append(ends[-1] - (-len(table) // GROUP_ROWS))
+    held = {
+        "number": known.number,
+        "has_columns": pc.sum(pc.greater(pc.binary_length(places["columns"]), 0)).as_py() not in (0, None),
+        "shards": list(shards),
+        "layers": list(layers),
+        "sections": list(pairwise(ends)),
+    }
+    return tables, held
+
+
+def _place_table(known: LastWords) -> pa.Table:
+    fresh = _table([_place_row(key, said) for key, said in known.fresh.items()])
+    if isinstance(known.base, Checkpoint):
+        keys = np.fromiter(known.fresh.keys(), np.uint64, len(known.fresh))
+        kept = ~np.isin(known.base.places["key"], keys)
+        fresh = pa.concat_tables([known.base.table(PLACES).filter(pa.array(kept)), fresh])
+    return fresh.sort_by("key")
+
+
+def _place_row(key: int, said: Said) -> dict[str, Any]:
+    word = said.word
+    return {
+        "key": key,
+        "entry": said.entry,
+        "verb": VERBS.index(word.word),
+        "why": WHYS.index(word.error) if word.word == "skipped" and word.error in WHYS else 0,
+        "stamp_key": key_of(word.stamp),
+        "source_key": key_of(word.source) if word.source else 0,
+        "root": word.root,
+        "path": word.path,
+        "stamp": word.stamp,
+        "source": word.source,
+        "error": word.error,
+        "columns": word.columns or "",
+    }
+
+
+def _source_table(known: LastWords) -> pa.Table:
+    rows = [
+        {
+            "key": key_of(source),
+            "entry": said.entry,
+            "verb": VERBS.index(said.word.word),
+            "source": source,
+        }
+        for source, said in sorted(known.source_words().items())
+    ]
+    return _table(rows)
+
+
+def _winner_table(known: LastWords, shards: dict[str, int], layers: dict[str, int]) -> pa.Table:
+    rows = [
+        {
+            "key": key_of(winner.source),
+            "source": winner.source,
+            "shard_line": shards.setdefault(winner.shard, len(shards)),
+            "layer_line": layers.setdefault(winner.layer, len(layers)),
+        }
+        for winner in sorted(known.winners(), key=lambda w: (w.source, w.layer))
+    ]
+    return _table(rows).sort_by("key")
+
+
+def _table(rows: list[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=SCHEMA)

@@ -1,0 +1,176 @@
+"""How bytes reach the disk: a folder that appears whole, a name that is taken once, a text replaced."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from core.errors import StoreError
+from core.types import canonical
+
+DRAFT, GONE, TEMP = ".draft-", ".gone-", ".temp-"
+SEAL = "blake2b"
+_BLOCK_BYTES = 1 << 20
+
+
+def sync(path: Path) -> None:
+    """Make a file's bytes, or a folder's names, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say in one sentence what the system refused while `path` was written."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def _write_temp(folder: Path, data: bytes) -> Path:
+    temp = folder / f"{TEMP}{uuid.uuid4().hex}"
+    try:
+        with temp.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        temp.unlink(missing_ok=True)
+        raise
+    return temp
+
+
+def replace_text(path: Path, text: str) -> None:
+    """The old text or the new one, never a mixture."""
+    with writing(path):
+        temp = _write_temp(path.parent, text.encode())
+        try:
+            os.replace(temp, path)
+        except OSError:
+            temp.unlink(missing_ok=True)
+            raise
+        sync(path.parent)
+
+
+def link_new(path: Path, data: bytes) -> bool:
+    """Give `data` the name `path` if nothing has it: the compare-and-set of the store."""
+    with writing(path):
+        temp = _write_temp(path.parent, data)
+        try:
+            os.link(temp, path)
+        except FileExistsError:
+            return False
+        finally:
+            temp.unlink(missing_ok=True)
+        sync(path.parent)
+        return True
+
+
+@contextmanager
+def draft(final: Path) -> Iterator[Path]:
+    """A folder to fill; it gets its final name, whole and synced, when the block ends well."""
+    folder = final.parent / f"{DRAFT}{uuid.uuid4().hex}"
+    with writing(final):
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+            for file in sorted(folder.iterdir()):
+                sync(file)
+            sync(folder)
+            os.rename(folder, final)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        sync(final.parent)
+
+
+def retire(path: Path) -> None:
+    """Take the final name away first, so that nobody meets a folder half removed."""
+    gone = path.parent / f"{GONE}{uuid.uuid4().hex}"
+    with writing(path):
+        os.rename(path, gone)
+        _remove(gone)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def sweep(folder: Path, older_than_s: float) -> int:
+    """Remove what crashed writers left: drafts, temps and half-removed things of that age."""
+    swept = 0
+    for path in folder.glob(".*"):
+        if path.name.startswith((DRAFT, GONE, TEMP)):
+            with suppress(FileNotFoundError):
+                if time.time() - path.lstat().st_mtime >= older_than_s:
+                    _remove(path)
+                    swept += 1
+    return swept
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """One command at a time; the lock ends with the process that holds it."""
+    with writing(path), path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def hash_bytes(data: bytes) -> str:
+    """32 hex digits, the hash of every file and content in a store."""
+    return blake2b(data, digest_size=16).hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """The same over a file, a block at a time."""
+    digest = blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sealed(held: dict[str, Any]) -> str:
+    """JSON that ends with the hash of its own canonical rest."""
+    seal = hash_bytes(canonical(held).encode())
+    return json.dumps(held | {SEAL: seal}, indent=1) + "\n"
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """What `sealed` wrote, or a StoreError that names the file."""
+    try:
+        return unseal(path.read_bytes())
+    except FileNotFoundError as error:
+        raise StoreError(f"{path} does not exist.") from error
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise StoreError(f"{path} is damaged: {error}.") from error
+
+
+def unseal(data: bytes) -> dict[str, Any]:
+    """The object within, or a ValueError that says what does not fit."""
+    held = json.loads(data)
+    if not isinstance(held, dict) or sealed(held_without_seal := _bare(held)) != data.decode():
+        raise ValueError("its hash does not fit its text")
+    return held_without_seal
+
+
+def _bare(held: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in held.items() if key != SEAL}

@@ -1,0 +1,253 @@
+"""Numbered entries of words. An entry appears by one link, which is the commit and the compare-and-set."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from core import files
+from core.checkpoint import VERBS, WHYS, Checkpoint, newest_checkpoint, write_checkpoint
+from core.errors import StoreError
+from core.rules import (
+    Entry,
+    LastWords,
+    LiveSource,
+    PlaceVerb,
+    Said,
+    SourceVerb,
+    Winner,
+    Wish,
+    Word,
+    fits,
+    key_of,
+    place_key,
+)
+from core.types import Place, canonical
+
+__all__ = ["Entry", "LastWords", "LiveSource", "Log", "Task", "Winner", "Word"]
+
+FORMAT = 1
+CHECKPOINT_ENTRIES = 256
+CHECKPOINT_WORDS = 100_000
+_TODO_BATCH = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A place that is to do, and the entry up to which the log had been read when it was handed out."""
+
+    place: Place
+    since: int
+
+
+class Log:
+    """The log of one store. It keeps what it has read, and reads on from there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._known = LastWords()
+
+    def last(self) -> LastWords:
+        """The last words as of now: the newest checkpoint and the entries after it."""
+        newest = newest_checkpoint(self.folder)
+        if newest and newest[0] > self._known.number:
+            self._known = LastWords(Checkpoint.open(newest[1]))
+        self._known = self._known.after(self._entries_after(self._known.number))
+        return self._known
+
+    def _entries_after(self, number: int) -> Iterator[Entry]:
+        # By number and never from a listing, which has holes while others commit.
+        while entry := read_entry(self.folder, number + 1):
+            yield entry
+            number += 1
+
+    def append(self, entry: Entry) -> bool:
+        """Commit under the entry's number; False where the name is taken or the log has moved on."""
+        path = entry_path(self.folder, entry.number)
+        if not files.link_new(path, encode_entry(entry)):
+            return False
+        if entry.number > 1 and not entry_path(self.folder, entry.number - 1).exists():
+            # Written in the past: gc had taken this number away. Readers start above it.
+            path.unlink()
+            return False
+        return True
+
+    def checkpoint_if_due(self) -> None:
+        """Gather all last words in one file once the entries after the newest one are many."""
+        known = self.last()
+        behind = known.number - (known.base.number if known.base else 0)
+        if behind >= CHECKPOINT_ENTRIES or len(known.fresh) >= CHECKPOINT_WORDS:
+            write_checkpoint(self.folder, known)
+
+    def todo(
+        self,
+        find: Callable[[], Iterable[Place]],
+        *,
+        again: bool = False,
+        retry_failed: bool = False,
+        stills: bool = False,
+        skipped: Counter[str] | None = None,
+    ) -> Iterator[Task]:
+        """The places whose last word does not fit what is there now. No file is opened."""
+        wish = Wish(again, retry_failed, stills)
+        known = self.last()
+        base = known.base if isinstance(known.base, Checkpoint) else None
+        places = iter(find())
+        counts: Counter[str] = Counter() if skipped is None else skipped
+        while batch := list(islice(places, _TODO_BATCH)):
+            for place, why in zip(batch, _reasons(known, base, batch, wish), strict=True):
+                if why:
+                    counts[why] += 1
+                else:
+                    yield Task(place, known.number)
+
+    def collectable(self, older_than_s: float) -> list[Path]:
+        """What gc may remove, in this order: entries and checkpoints an old enough checkpoint covers."""
+        return collectable(self.folder, older_than_s)
+
+
+def _reasons(known: LastWords, base: Checkpoint | None, places: list[Place], wish: Wish) -> list[str]:
+    keys = [place_key(place.root, place.path) for place in places]
+    if base is None:
+        return [_fresh_reason(known, known.fresh.get(k), p, wish) for k, p in zip(keys, places, strict=True)]
+    lines = base.lines(np.array(keys, np.uint64))
+    held = {name: array[lines] for name, array in base.places.items()}
+    rows = base.have_rows(held["source_key"], known.replaced)
+    reasons = []
+    for i, (key, place) in enumerate(zip(keys, places, strict=True)):
+        if key in known.fresh:
+            reasons.append(_fresh_reason(known, known.fresh[key], place, wish))
+        elif lines[i] < 0 or held["stamp_key"][i] != key_of(place.stamp):
+            reasons.append("")
+        else:
+            source = int(held["source_key"][i])
+            has_rows = known.touched_sources.get(source, bool(rows[i]))
+            verb = cast(PlaceVerb, VERBS[held["verb"][i]])
+            why = WHYS[held["why"][i]]
+            reasons.append(fits(verb, why, has_rows, source in known.removed_keys, wish))
+    return reasons
+
+
+def _fresh_reason(known: LastWords, said: Said | None, place: Place, wish: Wish) -> str:
+    if said is None or said.word.stamp != place.stamp:
+        return ""
+    word = said.word
+    return fits(word.word, word.error, known.has_rows(word.source), known.is_removed(word.source), wish)
+
+
+def entry_path(folder: Path, number: int) -> Path:
+    """Where an entry of that number lies."""
+    return folder / f"{number:06d}.jsonl"
+
+
+def _said_json(word: Word) -> dict[str, Any]:
+    if not word.about_place:
+        return {"word": word.word, "source": word.source}
+    held: dict[str, Any] = {
+        "word": word.word,
+        "root": word.root,
+        "path": word.path.decode("utf-8", "surrogateescape"),
+        "stamp": word.stamp,
+        "source": word.source,
+        "error": word.error,
+        "columns": json.loads(word.columns) if word.columns else None,
+    }
+    return {key: value for key, value in held.items() if value or key in ("word", "root", "path", "stamp")}
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """A header with the hash of everything, a line for each layer the shard holds, a word a line."""
+    lines = [{"word": "rows", "source": source, "layer": layer} for source, layer in entry.holds]
+    lines += [_said_json(word) for word in entry.words]
+    rest = "".join(canonical(line) + "\n" for line in lines).encode()
+    header: dict[str, Any] = {
+        "format": FORMAT,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "shard": entry.shard,
+        "manifest": entry.manifest,
+        "replaces": list(entry.replaces),
+    }
+    header[files.SEAL] = files.hash_bytes(canonical(header).encode() + b"\n" + rest)
+    return canonical(header).encode() + b"\n" + rest
+
+
+def read_entry(folder: Path, number: int) -> Entry | None:
+    """The entry of that number, or None where there is none yet."""
+    path = entry_path(folder, number)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        return decode_entry(number, data)
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path} is damaged: {error}.") from error
+
+
+def decode_entry(number: int, data: bytes) -> Entry:
+    """The entry in these bytes; a ValueError where a byte of them is another than was written."""
+    head, _, rest = data.partition(b"\n")
+    header = json.loads(head)
+    seal = header.pop(files.SEAL)
+    sealed = files.hash_bytes(canonical(header).encode() + b"\n" + rest)
+    if seal != sealed or canonical(header | {files.SEAL: seal}).encode() + b"\n" + rest != data:
+        raise ValueError("its hash does not fit its lines")
+    if header["format"] != FORMAT:
+        raise ValueError(f"it has format {header['format']}, and this version reads {FORMAT}")
+    held = [json.loads(line) for line in rest.splitlines()]
+    return Entry(
+        number,
+        words=tuple(word for word in map(_word_of, held) if word is not None),
+        shard=header["shard"],
+        manifest=header["manifest"],
+        holds=tuple((line["source"], line["layer"]) for line in held if line["word"] == "rows"),
+        replaces=tuple(header["replaces"]),
+    )
+
+
+def _word_of(held: dict[str, Any]) -> Word | None:
+    if held["word"] in ("removed", "restored"):
+        return Word(cast(SourceVerb, held["word"]), source=held["source"])
+    if held["word"] not in ("done", "failed", "skipped", "gone"):
+        return None  # `rows`, and kinds of line that later versions add
+    return Word(
+        cast(PlaceVerb, held["word"]),
+        root=held["root"],
+        path=held["path"].encode("utf-8", "surrogateescape"),
+        stamp=held["stamp"],
+        source=held.get("source", ""),
+        error=held.get("error", ""),
+        columns=canonical(held["columns"]) if held.get("columns") else None,
+    )
+
+
+def entry_numbers(folder: Path) -> list[int]:
+    """The numbers a listing shows: for gc and for checks, never to find the newest entry."""
+    return sorted(int(path.stem) for path in folder.glob("[0-9]*.jsonl") if path.stem.isdigit())
+
+
+def collectable(folder: Path, older_than_s: float, now_s: float | None = None) -> list[Path]:
+    """Entries that a checkpoint of that age covers, but the first and the highest, and older checkpoints.
+
+    The first stays because a writer that slept since before it would else find its name free.
+    """
+    now = time.time() if now_s is None else now_s
+    checkpoints = sorted(folder.glob("*.checkpoint.parquet"))
+    old = [path for path in checkpoints if now - path.stat().st_mtime >= older_than_s]
+    if not old:
+        return []
+    covered = int(old[-1].name.partition("-")[0])
+    numbers = entry_numbers(folder)
+    entries = [n for n in numbers if 1 < n <= covered and n != numbers[-1]]
+    return [entry_path(folder, n) for n in entries] + [path for path in old if path != old[-1]]

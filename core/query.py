@@ -1,0 +1,79 @@
+"""What is asked and answered, apart from HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from core.types import Float32Array, Kind, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing asked for: a text, or a stored source or seconds of it."""
+
+    text: str = ""
+    source: str = ""
+    start: float | None = None
+    end: float | None = None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked, after validation."""
+
+    parts: tuple[Part, ...]
+    target: str = "videos"  # or "texts"
+    kind: Kind | None = None  # None: clips where there are any, else frames
+    limit: int = 10
+    by_video: bool = False
+    group_size: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Sources to look at; None is all of them. Conditions on columns come with the index issue."""
+
+    sources: frozenset[str] | None = None
+    hidden: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Rows of one query, best first."""
+
+    segments: Sequence[Segment]
+    scores: Float32Array
+    partial: tuple[str, ...] = ()  # parts that did not answer in time
+
+    def __post_init__(self) -> None:
+        if len(self.segments) != len(self.scores):
+            raise ValueError(f"{len(self.segments)} segments have {len(self.scores)} scores")
+
+    @classmethod
+    def none(cls) -> Hits:
+        return cls((), np.empty(0, np.float32))
+
+
+class Search(Protocol):
+    """What the server needs; index.Snapshot is one, an engine beyond one box another."""
+
+    def search(
+        self,
+        kind: Kind,
+        vectors: Float32Array,
+        k: int,
+        *,
+        filter: Filter | None = None,
+        effort: int | None = None,
+    ) -> list[Hits]:
+        """The best k rows of each query, vectors: [n, dim]."""
+        ...
+
+    def vectors(self, source: str, kind: Kind) -> tuple[Sequence[Segment], Float32Array]:
+        """A stored source's rows, as a query or part of one."""
+        ...

@@ -1,0 +1,187 @@
+"""The nouns: where something was seen, what was embedded, which seconds a vector stands for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from hashlib import blake2b
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import StoreError, UsageError
+
+Kind = Literal["frame", "clip", "text"]
+KINDS: tuple[Kind, ...] = ("frame", "clip", "text")
+Layer = str  # "visual", "text", later "captions", "subtitles", "sidecar:<hash>"
+
+Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+MAX_CLIP_POINTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something to embed was seen. Words are about places."""
+
+    root: str  # a short name (`--root`)
+    path: bytes  # relative to the root (os.fsencode), "/" between parts
+    stamp: str = ""  # size and mtime in ns: unchanged, nothing is read again
+
+    @property
+    def shown(self) -> str:
+        """Root and path as people read them; bytes that are no UTF-8 become U+FFFD."""
+        return f"{self.root}/{self.path.decode(errors='replace')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Something embedded once, by content, however many places hold it."""
+
+    id: str  # "v-…" of a video's bytes, "t-…" of a library text
+    places: tuple[Place, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What one vector stands for: seconds [start, end) of a source. A library text is whole."""
+
+    source: str
+    start: float = 0.0
+    end: float = 0.0
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a container said of one source, kept beside its rows."""
+
+    size: int = 0  # bytes
+    samples: str = ""  # hash of the size and 18 samples: a short cut to content
+    seconds: float = 0.0
+    zero_s: float = 0.0  # FFmpeg's time of our time zero; a browser that does not shift adds it
+    width: int = 0
+    height: int = 0
+    codec: str = ""
+    container: str = ""
+    frame_rate: str = ""  # a fraction, "30000/1001"
+    timecode: str = ""  # start timecode, "01:00:00:00"
+    created: str = ""
+    rotation: int = 0
+    lost_packets: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Which points in time become pictures, and which runs of points become clips."""
+
+    points: Literal["fps", "uniform", "keyframes", "shots"] = "fps"
+    fps: float = 1.0  # the grid 0, 1/fps, 2/fps, …; the picture *shown* at each point
+    count: int = 0  # for points="uniform"
+    clip_seconds: float = 8.0  # a clip row: the points in that many seconds
+    stride_seconds: float = 4.0  # between clip starts; the last clip ends with the last point
+    keep_frames: bool = True  # also a row for each point
+    whole: bool = False  # one clip a video over all its points
+    skip_still: float = 0.0
+    preset: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("fps", "clip_seconds", "stride_seconds"):
+            value = getattr(self, name)
+            if not 0 < value < float("inf"):
+                raise UsageError(f"{name.replace('_', '-')} {value} must be greater than 0.")
+        if self.points == "fps" and self.fps * self.clip_seconds > MAX_CLIP_POINTS:
+            raise UsageError(
+                f"fps {self.fps} and clip-seconds {self.clip_seconds} make clips of "
+                f"{self.fps * self.clip_seconds:.0f} pictures; at most {MAX_CLIP_POINTS} fit."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a decoded picture becomes the square an encoder sees. Read from the model's config."""
+
+    size: int
+    fit: Literal["crop", "squash"] = "crop"
+    resize: Literal["bicubic", "bilinear"] = "bicubic"
+    scale: Literal["torch", "pillow", "swscale"] = "torch"
+    sar: bool = True
+    hdr: Literal["none", "tonemap"] = "none"
+    untagged_hd: Literal["601", "709"] = "601"
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSpec:
+    """What makes vectors comparable. Two specs with one fingerprint share a store."""
+
+    name: str  # "open_clip:ViT-B-32/laion2b_s34b_b79k"
+    dim: int
+    look: Look
+    weights: str = ""  # hash over the tensors; "" for toy
+    revision: int = 1  # raised when our code changes a vector's value
+    options: tuple[tuple[str, str], ...] = ()
+    pictures_per_feature: int = 1
+    sampling: Sampling = Sampling()  # what it was trained on: the default of a new store
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits of what differs from the defaults, so that a later field changes nothing."""
+        facts = {k: v for k, v in changed(self).items() if k != "sampling"}
+        facts["name"] = self.name.partition("/")[0]
+        return blake2b(canonical(facts).encode(), digest_size=8).hexdigest()
+
+
+def canonical(value: object) -> str:
+    """JSON with one spelling: sorted keys, no spaces, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def changed(value: Any) -> dict[str, Any]:
+    """A dataclass' fields that differ from their defaults, nested ones likewise."""
+    found: dict[str, Any] = {}
+    for field in fields(value):
+        held = getattr(value, field.name)
+        if held != field.default:
+            found[field.name] = changed(held) if is_dataclass(held) else held
+    return found
+
+
+def spec_to_json(spec: EncoderSpec) -> dict[str, Any]:
+    """Everything but the sampling, which a store holds beside it, and the fingerprint."""
+    held = {k: v for k, v in asdict(spec).items() if k != "sampling"}
+    return held | {"fingerprint": spec.fingerprint}
+
+
+def spec_from_json(held: Mapping[str, Any], sampling: Sampling) -> EncoderSpec:
+    """The spec a store.json holds; an unknown key is an error, because it changes vectors."""
+    found = dict(held)
+    fingerprint = found.pop("fingerprint", None)
+    look = dict(found.pop("look", {}))
+    for name in ("mean", "std"):
+        look[name] = tuple(look.get(name, getattr(Look(size=1), name)))
+    options = tuple((str(k), str(v)) for k, v in found.pop("options", ()))
+    try:
+        spec = EncoderSpec(look=Look(**look), options=options, sampling=sampling, **found)
+    except TypeError as error:
+        raise StoreError(f"The store's encoder has a key this version does not know: {error}.") from error
+    if spec.fingerprint != fingerprint:
+        raise StoreError(
+            f"The store's encoder {spec.name} has the fingerprint {fingerprint}, "
+            f"not {spec.fingerprint} as its own fields say."
+        )
+    return spec
+
+
+def sampling_from_json(held: Mapping[str, Any]) -> Sampling:
+    """The sampling a store.json holds; an unknown key is an error, because it changes rows."""
+    try:
+        return Sampling(**held)
+    except TypeError as error:
+        raise StoreError(f"The store's sampling has a key this version does not know: {error}.") from error

@@ -1,0 +1,303 @@
+"""Rows and words in; a shard and a log entry out. Nothing is true before the entry is linked."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core import __version__, files
+from core.log import Task
+from core.rules import Claim, Entry, LastWords, Word, carried, settle
+from core.store import FORMAT, Shard, Store, manifest_hash, npy_header
+from core.types import KINDS, Facts, Float32Array, Float64Array, Kind, Layer, Segment, Source
+
+Float16Array = np.ndarray[Any, np.dtype[np.float16]]
+Pair = tuple[str, Layer]
+KindRows = Mapping[Kind, tuple[Sequence[Segment], Float32Array]]
+
+MAX_ROWS = 65_536
+MAX_SECONDS = 600.0
+# An older shard may have been swept while the machine slept, so it is made anew.
+SHARD_GOOD_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows of one kind: vectors, and the seconds and text each stands for."""
+
+    vectors: Float16Array
+    start: Float64Array
+    end: Float64Array
+    text: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """All rows of one layer of one source, on their way to a shard."""
+
+    source: str
+    layer: Layer
+    blocks: Mapping[Kind, Block]
+    facts: Mapping[str, Any]
+    again: bool = False
+
+    @property
+    def pair(self) -> Pair:
+        return self.source, self.layer
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A shard that has its name but that no entry names yet."""
+
+    name: str
+    manifest: str
+    pairs: frozenset[Pair]
+    at: float
+
+    def serves(self, pairs: Collection[Pair]) -> bool:
+        return self.pairs == set(pairs) and time.monotonic() - self.at < SHARD_GOOD_SECONDS
+
+
+class Writer:
+    """One worker's way into a store. Rows stay in memory until `commit`."""
+
+    def __init__(
+        self, store: Store, max_rows: int = MAX_ROWS, max_seconds: float = MAX_SECONDS
+    ) -> None:
+        self.store = store
+        self._max_rows, self._max_seconds = max_rows, max_seconds
+        self._claims: list[Claim] = []
+        self._held: dict[Pair, Held] = {}
+        self._since = time.monotonic()
+
+    def add(
+        self,
+        task: Task,
+        source: Source,
+        rows: KindRows,
+        facts: Facts,
+        *,
+        columns: str | None = None,
+        again: bool = False,
+    ) -> None:
+        """A source's rows, and that this place is done with it."""
+        layer = "text" if "text" in rows else "visual"
+        blocks = {kind: _block(source.id, *given, self.store.spec.dim) for kind, given in rows.items()}
+        held = Held(source.id, layer, blocks, asdict(facts), again)
+        self._held[held.pair] = held
+        self._say(task, "done", source=source.id, columns=columns)
+
+    def seen(self, task: Task, source: str, *, columns: str | None = None) -> None:
+        """A known content at another place, or with a new stamp."""
+        self._say(task, "done", source=source, columns=columns)
+
+    def failed(self, task: Task, error: str, *, source: str = "") -> None:
+        """This place cannot be embedded, and why."""
+        self._say(task, "failed", source=source, error=error)
+
+    def skipped(self, task: Task, why: str) -> None:
+        """This place holds nothing to embed: "not_video" or "still"."""
+        self._say(task, "skipped", error=why)
+
+    def gone(self, task: Task) -> None:
+        """This place is no more."""
+        self._say(task, "gone")
+
+    def removed(self, source: str, since: int) -> None:
+        """Hide a source, wherever it turns up."""
+        self._claims.append(Claim(Word("removed", source=source), since))
+
+    def restored(self, source: str, since: int) -> None:
+        """Take `removed` back."""
+        self._claims.append(Claim(Word("restored", source=source), since))
+
+    def _say(
+        self,
+        task: Task,
+        word: Literal["done", "failed", "skipped", "gone"],
+        *,
+        source: str = "",
+        error: str = "",
+        columns: str | None = None,
+    ) -> None:
+        place = task.place
+        # A message may hold bytes of a file name that are no text.
+        clean = error.encode(errors="replace").decode()
+        said = Word(word, place.root, place.path, place.stamp, source, clean, columns)
+        self._claims.append(Claim(said, task.since))
+
+    @property
+    def due(self) -> bool:
+        """Whether the caller should commit now, between two sources."""
+        counts = [sum(len(h.blocks[kind]) for h in self._held.values() if kind in h.blocks) for kind in KINDS]
+        waited = time.monotonic() - self._since
+        return bool(self._claims) and (max(counts) >= self._max_rows or waited >= self._max_seconds)
+
+    def commit(self) -> int | None:
+        """Make all of it true by one link; the entry's number, or None where nothing was left to say."""
+        number = self._link() if self._claims else None
+        self._claims, self._held, self._since = [], {}, time.monotonic()
+        if number is not None:
+            self.store.log.checkpoint_if_due()
+        return number
+
+    def _link(self) -> int | None:
+        made: Made | None = None
+        while True:
+            known = self.store.log.last()
+            words = settle(known, self._claims, {source for source, _ in self._held})
+            if not words:
+                return None
+            held = needed(known, words, self._held.values())
+            if held and not (made and made.serves([h.pair for h in held])):
+                made = write_shard(self.store, held)
+            entry = _entry(known, words, made if held else None, [h.pair for h in held])
+            if self.store.log.append(entry):
+                return entry.number
+
+
+def _entry(known: LastWords, words: Sequence[Word], made: Made | None, pairs: Sequence[Pair]) -> Entry:
+    return Entry(
+        known.number + 1,
+        tuple(words),
+        shard=made.name if made else "",
+        manifest=made.manifest if made else "",
+        holds=tuple(pairs),
+    )
+
+
+def needed(known: LastWords, words: Iterable[Word], held: Iterable[Held]) -> list[Held]:
+    """The rows that a word asks for and that no shard has: two workers may have done the same."""
+    named = {word.source for word in words if word.word == "done"}
+    return [h for h in held if h.source in named and (h.again or not known.shard_of(h.source, h.layer))]
+
+
+def _block(source: str, segments: Sequence[Segment], vectors: Float32Array, dim: int) -> Block:
+    if vectors.shape != (len(segments), dim):
+        raise ValueError(f"{len(segments)} segments of {dim} numbers have vectors of {vectors.shape}")
+    if any(segment.source != source for segment in segments):
+        raise ValueError(f"a segment of {source} names another source")
+    halved = vectors.astype(np.float16)
+    if not np.isfinite(halved).all():
+        raise ValueError(f"vectors of {source} are not finite")
+    start = np.array([segment.start for segment in segments], np.float64)
+    end = np.array([segment.end for segment in segments], np.float64)
+    return Block(halved, start, end, tuple(segment.text for segment in segments))
+
+
+def write_shard(store: Store, held: Sequence[Held]) -> Made:
+    """A new folder with these rows; it counts for nothing until an entry names it."""
+    name = uuid.uuid4().hex
+    with files.draft(store.root / "shards" / name) as folder:
+        rows = {kind: _write_kind(folder, kind, held) for kind in KINDS}
+        pq.write_table(_sources_table(held), folder / "sources.parquet", compression="zstd")
+        manifest = {
+            "format": FORMAT,
+            "encoder": store.spec.fingerprint,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "version": __version__,
+            "rows": {kind: count for kind, count in rows.items() if count},
+            "files": {
+                file.name: {"bytes": file.stat().st_size, "blake2b": files.hash_file(file)}
+                for file in sorted(folder.iterdir())
+            },
+        }
+        (folder / "manifest.json").write_text(files.sealed(manifest))
+    return Made(name, manifest_hash(manifest), frozenset(h.pair for h in held), time.monotonic())
+
+
+def _write_kind(folder: Path, kind: Kind, held: Sequence[Held]) -> int:
+    lines = [(line, h.blocks[kind]) for line, h in enumerate(held) if kind in h.blocks]
+    if not lines:
+        return 0
+    blocks = [block for _, block in lines]
+    _write_npy(folder / f"{kind}.npy", [block.vectors for block in blocks])
+    columns: dict[str, Any] = {
+        "source": np.repeat([line for line, _ in lines], [len(block) for block in blocks]).astype(np.int32),
+        "start": np.concatenate([block.start for block in blocks]),
+        "end": np.concatenate([block.end for block in blocks]),
+    }
+    if kind == "text":
+        columns["text"] = [text for block in blocks for text in block.text]
+        columns["origin"] = ["library"] * len(columns["text"])
+    pq.write_table(pa.table(columns), folder / f"{kind}.parquet", compression="zstd")
+    return sum(len(block) for block in blocks)
+
+
+def _write_npy(path: Path, pieces: Sequence[Float16Array]) -> None:
+    # Not numpy.save: a full disk must raise an OSError that says so.
+    shape = (sum(len(piece) for piece in pieces), pieces[0].shape[1])
+    with path.open("wb") as file:
+        file.write(npy_header(np.broadcast_to(np.float16(0), shape)))
+        for piece in pieces:
+            file.write(np.ascontiguousarray(piece).data)
+
+
+def _sources_table(held: Sequence[Held]) -> pa.Table:
+    rows = [
+        {"id": h.source, "layer": h.layer, **h.facts} | {kind: len(h.blocks.get(kind, ())) for kind in KINDS}
+        for h in held
+    ]
+    names = dict.fromkeys(name for row in rows for name in row)  # shards of two versions may differ
+    return pa.table({name: [row.get(name) for row in rows] for name in names})
+
+
+def compact(store: Store, shards: Sequence[str]) -> int | None:
+    """One new shard with the rows of these that are live; its entry replaces them (rule 9)."""
+    made: Made | None = None
+    while True:
+        known = store.log.last()
+        ending = [shard for shard in shards if shard not in known.replaced]
+        pairs = carried(known, ending)
+        if not ending:
+            return None
+        if pairs and not (made and pairs <= made.pairs and made.serves(made.pairs)):
+            made = write_shard(store, [h for name in ending for h in read_held(store.shard(name), pairs)])
+        entry = Entry(
+            known.number + 1,
+            shard=made.name if made and pairs else "",
+            manifest=made.manifest if made and pairs else "",
+            holds=tuple(sorted(pairs)),
+            replaces=tuple(ending),
+        )
+        if store.log.append(entry):
+            store.log.checkpoint_if_due()
+            return entry.number
+
+
+def read_held(shard: Shard, pairs: Collection[Pair]) -> list[Held]:
+    """A shard's rows of these layers, as they were added."""
+    wanted = {
+        line: row for line, row in enumerate(shard.sources.to_pylist()) if (row["id"], row["layer"]) in pairs
+    }
+    blocks: dict[int, dict[Kind, Block]] = {line: {} for line in wanted}
+    for kind in KINDS:
+        if shard.count(kind):
+            _read_kind(shard, kind, blocks)
+    return [Held(row["id"], row["layer"], blocks[line], _facts(row)) for line, row in wanted.items()]
+
+
+def _read_kind(shard: Shard, kind: Kind, blocks: dict[int, dict[Kind, Block]]) -> None:
+    rows, vectors = shard.rows(kind), shard.vectors(kind)
+    for line, mine in blocks.items():
+        at = slice(*np.searchsorted(rows.source, (line, line + 1)).tolist())  # a source's rows lie together
+        if at.stop > at.start:
+            text = tuple(rows.text[at].to_pylist()) if rows.text is not None else ()
+            mine[kind] = Block(np.asarray(vectors[at]), rows.start[at], rows.end[at], text)
+
+
+def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in ("id", "layer", *KINDS)}
