@@ -8,6 +8,8 @@
     └── SnapshotError   none published, or it does not open
 """
 
+from typing import ClassVar
+
 
 class Error(Exception):
     """Shown to the user as one sentence."""
@@ -27,6 +29,7 @@ class VideoError(Error):
     """This video cannot be read; the job goes on without it."""
 
     http_status = 422
+    why: ClassVar[str] = ""  # "not_video" | "still": what the log says of it in a folder instead of "failed"
 
 
 class EncoderError(Error):

@@ -22,7 +22,6 @@ from core.rules import (
     LastWords,
     LiveSource,
     PlaceVerb,
-    Said,
     SourceVerb,
     Winner,
     Wish,
@@ -30,6 +29,7 @@ from core.rules import (
     fits,
     key_of,
     place_key,
+    why_not,
 )
 from core.types import Place, canonical
 
@@ -58,11 +58,14 @@ class Log:
 
     def last(self) -> LastWords:
         """The last words as of now: the newest checkpoint and the entries after it."""
-        newest = newest_checkpoint(self.folder)
-        if newest and newest[0] > self._known.number:
-            self._known = LastWords(Checkpoint.open(newest[1]))
-        self._known = self._known.after(self._entries_after(self._known.number))
-        return self._known
+        for _ in range(2):  # gc may take the first entries away between the look and the reading
+            newest = newest_checkpoint(self.folder)
+            if newest and newest[0] > self._known.number:
+                self._known = LastWords(Checkpoint.open(newest[1]))
+            self._known = self._known.after(self._entries_after(self._known.number))
+            if self._known.number:
+                return self._known
+        raise StoreError(f"{self.folder} has neither its first entry nor a checkpoint.")
 
     def _entries_after(self, number: int) -> Iterator[Entry]:
         # By number and never from a listing, which has holes while others commit.
@@ -75,11 +78,15 @@ class Log:
         path = entry_path(self.folder, entry.number)
         if not files.link_new(path, encode_entry(entry)):
             return False
-        if entry.number > 1 and not entry_path(self.folder, entry.number - 1).exists():
-            # Written in the past: gc had taken this number away. Readers start above it.
-            path.unlink()
-            return False
-        return True
+        if entry_path(self.folder, entry.number - 1).exists():
+            return True
+        newest = newest_checkpoint(self.folder)
+        if newest is None or newest[0] < entry.number:
+            return True
+        # This process slept for a day. gc has gone past, and a checkpoint covers the number: either the name
+        # was free only because its entry had been taken away, or the checkpoint has our words already.
+        path.unlink(missing_ok=True)
+        return False
 
     def checkpoint_if_due(self) -> None:
         """Gather all last words in one file once the entries after the newest one are many."""
@@ -111,21 +118,21 @@ class Log:
                     yield Task(place, known.number)
 
     def collectable(self, older_than_s: float) -> list[Path]:
-        """What gc may remove, in this order: entries and checkpoints an old enough checkpoint covers."""
+        """What gc may remove, in this order: the entries an old enough checkpoint covers, and older ones."""
         return collectable(self.folder, older_than_s)
 
 
 def _reasons(known: LastWords, base: Checkpoint | None, places: list[Place], wish: Wish) -> list[str]:
-    keys = [place_key(place.root, place.path) for place in places]
     if base is None:
-        return [_fresh_reason(known, known.fresh.get(k), p, wish) for k, p in zip(keys, places, strict=True)]
+        return [why_not(known, place, wish) for place in places]
+    keys = [place_key(place.root, place.path) for place in places]
     lines = base.lines(np.array(keys, np.uint64))
     held = {name: array[lines] for name, array in base.places.items()}
     rows = base.have_rows(held["source_key"], known.replaced)
     reasons = []
     for i, (key, place) in enumerate(zip(keys, places, strict=True)):
         if key in known.fresh:
-            reasons.append(_fresh_reason(known, known.fresh[key], place, wish))
+            reasons.append(why_not(known, place, wish))
         elif lines[i] < 0 or held["stamp_key"][i] != key_of(place.stamp):
             reasons.append("")
         else:
@@ -137,11 +144,9 @@ def _reasons(known: LastWords, base: Checkpoint | None, places: list[Place], wis
     return reasons
 
 
-def _fresh_reason(known: LastWords, said: Said | None, place: Place, wish: Wish) -> str:
-    if said is None or said.word.stamp != place.stamp:
-        return ""
-    word = said.word
-    return fits(word.word, word.error, known.has_rows(word.source), known.is_removed(word.source), wish)
+def begin(folder: Path) -> None:
+    """The first entry says nothing: it is there so that every other one has one before it (rule 1)."""
+    files.link_new(entry_path(folder, 1), encode_entry(Entry(1)))
 
 
 def entry_path(folder: Path, number: int) -> Path:
@@ -238,10 +243,7 @@ def entry_numbers(folder: Path) -> list[int]:
 
 
 def collectable(folder: Path, older_than_s: float, now_s: float | None = None) -> list[Path]:
-    """Entries that a checkpoint of that age covers, but the first and the highest, and older checkpoints.
-
-    The first stays because a writer that slept since before it would else find its name free.
-    """
+    """Entries that a checkpoint of that age covers, but the highest, and older checkpoints."""
     now = time.time() if now_s is None else now_s
     checkpoints = sorted(folder.glob("*.checkpoint.parquet"))
     old = [path for path in checkpoints if now - path.stat().st_mtime >= older_than_s]
@@ -249,5 +251,5 @@ def collectable(folder: Path, older_than_s: float, now_s: float | None = None) -
         return []
     covered = int(old[-1].name.partition("-")[0])
     numbers = entry_numbers(folder)
-    entries = [n for n in numbers if 1 < n <= covered and n != numbers[-1]]
+    entries = [n for n in numbers if n <= covered and n != numbers[-1]]
     return [entry_path(folder, n) for n in entries] + [path for path in old if path != old[-1]]

@@ -32,6 +32,8 @@ class Query:
     limit: int = 10
     by_video: bool = False
     group_size: int = 3
+    merge_gap_s: float | None = 0.0  # hits of one source so near are one moment; None: never
+    pad_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -293,7 +293,7 @@ class Wish:
 def fits(
     word: PlaceVerb | SourceVerb, why: str, has_rows: bool, is_removed: bool, wish: Wish
 ) -> str:
-    """Why a place whose stamp is the one last seen is not to do (rule 4), or "" if it is."""
+    """Why a place whose stamp is the one last seen is not to do (rule 5), or "" if it is."""
     if word == "done" and not wish.again:
         return "removed" if is_removed else "already" if has_rows else ""
     if word == "failed" and not wish.retry_failed and not has_rows:
@@ -303,8 +303,17 @@ def fits(
     return ""
 
 
+def why_not(known: LastWords, place: Place, wish: Wish) -> str:
+    """Why a place is not to do, or "" if it is (rule 5). `Log.todo` asks the same of many at once."""
+    said = known.said(place.root, place.path)
+    if said is None or said.word.stamp != place.stamp:
+        return ""
+    word = said.word
+    return fits(word.word, word.error, known.has_rows(word.source), known.is_removed(word.source), wish)
+
+
 def settle(known: LastWords, claims: Iterable[Claim], own: Collection[str]) -> list[Word]:
-    """The words that still hold as of `known` (rule 6); `own`: sources whose rows the writer brings."""
+    """The words that still hold as of `known` (rule 4); `own`: sources whose rows the writer brings."""
     settled = (_settled(known, claim, own) for claim in claims)
     return [word for word in settled if word is not None]
 

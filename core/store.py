@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from core import files
 from core.errors import StoreError
-from core.log import Log
+from core.log import Log, begin
 from core.types import (
     EncoderSpec,
     Float32Array,
@@ -53,6 +53,7 @@ class Store:
             for name in FOLDERS:
                 (root / name).mkdir(exist_ok=True)
         if not (root / "store.json").exists():
+            begin(root / "log")
             held: dict[str, Any] = {
                 "format": FORMAT,
                 "encoder": spec_to_json(spec),

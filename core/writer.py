@@ -26,7 +26,7 @@ KindRows = Mapping[Kind, tuple[Sequence[Segment], Float32Array]]
 
 MAX_ROWS = 65_536
 MAX_SECONDS = 600.0
-# An older shard may have been swept while the machine slept, so it is made anew.
+# An older shard may have been swept while the machine slept. By the wall clock: others stop then.
 SHARD_GOOD_SECONDS = 3600.0
 
 
@@ -68,7 +68,7 @@ class Made:
     at: float
 
     def serves(self, pairs: Collection[Pair]) -> bool:
-        return self.pairs == set(pairs) and time.monotonic() - self.at < SHARD_GOOD_SECONDS
+        return self.pairs == set(pairs) and time.time() - self.at < SHARD_GOOD_SECONDS
 
 
 class Writer:
@@ -216,7 +216,7 @@ def write_shard(store: Store, held: Sequence[Held]) -> Made:
             },
         }
         (folder / "manifest.json").write_text(files.sealed(manifest))
-    return Made(name, manifest_hash(manifest), frozenset(h.pair for h in held), time.monotonic())
+    return Made(name, manifest_hash(manifest), frozenset(h.pair for h in held), time.time())
 
 
 def _write_kind(folder: Path, kind: Kind, held: Sequence[Held]) -> int:

@@ -1,0 +1,127 @@
+"""What clients call the stores (collections.json), and where the media lie (roots/)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from core import files
+from core.errors import StoreError, UsageError
+
+FORMAT = 1
+_LONGEST_NAME = 200  # of a file, in bytes; what is longer ends with a hash
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A `--data` folder: stores, their collections, and the roots."""
+
+    data: Path
+
+    def collections(self) -> dict[str, list[str]]:
+        """Collection → slugs of its stores, the default one first; {} where there is none."""
+        return {name: list(slugs) for name, slugs in self._read()["collections"].items()}
+
+    def store_path(self, slug: str) -> Path:
+        """The folder of a store."""
+        return self.data / slug
+
+    def add_store(self, collection: str, slug: str) -> None:
+        """Make a store part of a collection, behind those it has."""
+        self._make(self.data)
+        with files.locked(self.data / "collections.lock"):
+            held = self._read()
+            slugs = held["collections"].setdefault(collection, [])
+            if slug not in slugs:
+                slugs.append(slug)
+                files.replace_text(self._file, json.dumps(held, indent=1) + "\n")
+
+    def roots(self) -> dict[str, Path]:
+        """Root name → the folder it was last seen at."""
+        folder = self.data / "roots"
+        paths = sorted(folder.iterdir()) if folder.is_dir() else []
+        return dict(_read_root(path) for path in paths if not path.name.startswith("."))
+
+    def claim_root(self, name: str, folder: Path) -> None:
+        """Say where a root lies; UsageError if another folder of that name still exists."""
+        if not name:
+            raise UsageError(f"The root of {folder} needs a name: give one with --root.")
+        found = folder.absolute()
+        self._make(self.data / "roots")
+        with files.locked(self.data / "collections.lock"):
+            known = self.roots().get(name)
+            if known == found:
+                return
+            if known is not None and known.exists() and not _same(known, found):
+                raise UsageError(
+                    f"The root {name} is {known}, which still exists; name {found} otherwise with --root."
+                )
+            text = json.dumps({"root": name, "folder": str(found)}) + "\n"
+            files.replace_text(self.data / "roots" / _file_name(name), text)
+
+    @property
+    def _file(self) -> Path:
+        return self.data / "collections.json"
+
+    def _read(self) -> dict[str, Any]:
+        if not self._file.exists():
+            return {"format": FORMAT, "collections": {}}
+        held = _read_json(self._file)
+        if held.get("format") != FORMAT:
+            raise StoreError(
+                f"{self._file} has the format {held.get('format')}; this version reads format {FORMAT}."
+            )
+        if not _are_collections(held.get("collections")):
+            raise StoreError(
+                f'{self._file} is damaged: "collections" must map names to lists of stores\' folders.'
+            )
+        return held
+
+    def _make(self, folder: Path) -> None:
+        with files.writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+
+
+def _are_collections(held: object) -> bool:
+    return isinstance(held, dict) and all(
+        isinstance(slugs, list) and slugs and all(isinstance(slug, str) and slug for slug in slugs)
+        for slugs in held.values()
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        held = json.loads(path.read_bytes())
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise StoreError(f"{path} is damaged: {error}.") from error
+    if not isinstance(held, dict):
+        raise StoreError(f"{path} is damaged: it must hold one JSON object.")
+    return held
+
+
+def _read_root(path: Path) -> tuple[str, Path]:
+    held = _read_json(path)
+    name, folder = held.get("root"), held.get("folder")
+    if not isinstance(name, str) or not isinstance(folder, str):
+        raise StoreError(f'{path} is damaged: "root" and "folder" must be texts.')
+    return name, Path(folder)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.exists() and one.samefile(other)
+
+
+def _file_name(root: str) -> str:
+    """A name that any file system takes, the root's own where it is plain."""
+    raw = root.encode("utf-8", "surrogatepass")
+    name = quote(raw, safe=" +=@,")
+    if name.startswith("."):
+        name = "%2E" + name[1:]
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[:_LONGEST_NAME]}-{files.hash_bytes(raw)}"
+    return name

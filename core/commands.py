@@ -1,0 +1,66 @@
+"""The umbrella command: a table verb → "module:function", imported when called."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+
+from core import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One row of `cinedex --help`."""
+
+    target: str  # "module:function"; main(argv) -> exit code
+    says: str
+    inner: tuple[str, ...] = ()  # verbs of its own, as in `cinedex index build`
+
+
+VERBS = {
+    "extract": Verb("extractor.cli:main", "videos and texts in, vectors into the store"),
+    "sample-videos": Verb("extractor.world:main", "render a few small videos to try things on"),
+    "remove": Verb("extractor.remove:main", "take videos or texts out of every answer, or back in"),
+    "index": Verb(
+        "index.cli:main",
+        "build, publish, list, check, gc, compact: what is searched",
+        ("build", "publish", "list", "check", "gc", "compact"),
+    ),
+    "serve": Verb("server.cli:main", "answer over HTTP"),
+    "search": Verb("server.commands.search:main", "answer once, without a server"),
+    "doctor": Verb("server.commands.doctor:main", "what is installed, what is there, what is wrong"),
+}
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """The end of a sentence about an unknown name: "; did you mean 'search'?" or a full stop."""
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else "."
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Hand the rest of the line to the verb that is named first."""
+    args = sys.argv[1:] if argv is None else argv
+    if not args or args[0] in ("-h", "--help", "help"):
+        sys.stdout.write(help_text())
+        return 0
+    if args[0] in ("-V", "--version"):
+        sys.stdout.write(f"cinedex {__version__}\n")
+        return 0
+    verb = VERBS.get(args[0])
+    if verb is None:
+        close = nearest(args[0], list(VERBS))
+        sys.stderr.write(f"cinedex: no verb is called {args[0]!r}{close}\n")
+        return 2
+    module, _, function = verb.target.partition(":")
+    code: int = getattr(import_module(module), function)(args[1:])
+    return code
+
+
+def help_text() -> str:
+    """What `cinedex --help` shows: every verb with its line."""
+    width = max(map(len, VERBS))
+    lines = [f"  {name:{width}}  {verb.says}" for name, verb in VERBS.items()]
+    return "\n".join(["usage: cinedex VERB …", "", *lines, "", "cinedex VERB --help says more.", ""])

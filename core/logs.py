@@ -1,0 +1,75 @@
+"""Logging set-up: text for people, JSON lines for machines, both on stderr.
+
+Facts are written as key=value: `log.info("committed entry=%d rows=%d", 42, 900)`. In JSON they are
+fields as well, with their types.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from typing import Any, Literal, TextIO
+
+LogFormat = Literal["text", "json"]
+
+_PLACEHOLDER = re.compile(r"(?:(\w+)=)?%(?:%|[-#0 +]*\d*(?:\.\d+)?[a-zA-Z])")
+_SIMPLE = (bool, int, float, str)
+
+
+def set_up(log_format: LogFormat = "text", level: int = logging.INFO) -> None:
+    """Send what is logged to stderr in that form; called again, it replaces what it did before."""
+    root = logging.getLogger()
+    for handler in [h for h in root.handlers if isinstance(h, _ToStderr)]:
+        root.removeHandler(handler)
+    handler = _ToStderr()
+    handler.setFormatter(_Json() if log_format == "json" else logging.Formatter(_TEXT, "%H:%M:%S"))
+    root.addHandler(handler)
+    root.setLevel(level)
+
+
+_TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+class _ToStderr(logging.StreamHandler[TextIO]):
+    """Whatever sys.stderr is when something is logged, so that a redirected one is heeded."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        raise AttributeError("the stream is always sys.stderr")
+
+
+class _Json(logging.Formatter):
+    """One object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = facts(record) | {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def facts(record: logging.LogRecord) -> dict[str, Any]:
+    """The values of a message's key=%s places, by key."""
+    if not isinstance(record.args, tuple):
+        return {}
+    names = [m[1] for m in _PLACEHOLDER.finditer(str(record.msg)) if not m[0].endswith("%%")]
+    return {
+        name: value if isinstance(value, _SIMPLE) else str(value)
+        for name, value in zip(names, record.args, strict=False)
+        if name
+    }

@@ -1,0 +1,302 @@
+"""A folder in memory, a clock, and people who add, copy, lose and remove files while several writers work.
+
+Everything that decides is the real code of core.rules; only the disk and the time are played. Each actor is a
+generator that stops after every step another process could see, so that any interleaving can be played, and a
+crash is a generator that is never resumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from core.rules import (
+    Claim,
+    Entry,
+    LastWords,
+    Said,
+    Winner,
+    Wish,
+    Word,
+    carried,
+    settle,
+    why_not,
+)
+from core.types import Place
+
+DAY_H = 24.0
+Step = Iterator[None]
+
+
+class MemoryBase:
+    """A checkpoint without a file."""
+
+    def __init__(self, view: LastWords) -> None:
+        self.number = view.number
+        self.has_columns = view.has_columns
+        self._said = dict(view.all_said())
+        self._words = dict(view.source_words())
+        self._won: dict[str, list[Winner]] = {}
+        for winner in view.winners():
+            self._won.setdefault(winner.source, []).append(winner)
+
+    def entry_of(self, key: int) -> int:
+        return self._said[key].entry if key in self._said else 0
+
+    def said(self, key: int) -> Said | None:
+        return self._said.get(key)
+
+    def all_said(self) -> Iterator[tuple[int, Said]]:
+        return iter(self._said.items())
+
+    def done_sources(self, without: Collection[int]) -> set[str]:
+        kept = (said.word for key, said in self._said.items() if key not in without)
+        return {word.source for word in kept if word.word == "done"}
+
+    def source_words(self) -> Mapping[str, Said]:
+        return self._words
+
+    def won(self, source: str) -> Sequence[Winner]:
+        return self._won.get(source, ())
+
+    def winners(self) -> Iterator[Winner]:
+        return (winner for found in self._won.values() for winner in found)
+
+
+@dataclass
+class World:
+    """What is on the disk, and what a user did and may expect."""
+
+    rng: Random
+    clock_h: float = 0.0
+    files: dict[bytes, tuple[str, int]] = field(default_factory=dict)  # path → content, version
+    versions: int = 0
+    disk: dict[int, tuple[Entry, float]] = field(default_factory=dict)
+    checkpoints: list[tuple[int, LastWords, float]] = field(default_factory=list)
+    shards: dict[str, tuple[frozenset[str], float]] = field(default_factory=dict)
+    replaced_h: dict[str, float] = field(default_factory=dict)
+    truth: LastWords = field(default_factory=LastWords)  # all entries that were really committed
+    removed_at: dict[str, int] = field(default_factory=dict)
+    restored: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._commit(Entry(1), ())
+
+    # -- files ---------------------------------------------------------------------------------------------
+    def change_files(self) -> None:
+        """One thing a person does."""
+        path = b"p%d" % self.rng.randrange(5)
+        self.versions += 1
+        act = self.rng.randrange(6)
+        if act <= 1 or path not in self.files:
+            content = self.rng.choice(["v-a", "v-b", "v-c", "v-d", "bad"])
+            self.files[path] = content, self.versions
+        elif act == 2:
+            del self.files[path]
+        elif act == 3:  # touched
+            self.files[path] = self.files[path][0], self.versions
+        else:  # copied, or renamed
+            content = self.files[path][0] if act == 4 else self.files.pop(path)[0]
+            self.files[b"p%d" % self.rng.randrange(5)] = content, self.versions
+
+    # -- the log -------------------------------------------------------------------------------------------
+    def read(self, known: LastWords) -> LastWords:
+        """As Log.last."""
+        newest = max(self.checkpoints, key=lambda c: c[0], default=None)
+        if newest and newest[0] > known.number:
+            known = LastWords(MemoryBase(newest[1]))
+        while known.number + 1 in self.disk:
+            known = known.after([self.disk[known.number + 1][0]])
+        return known
+
+    def append(self, entry: Entry, claims: Sequence[Claim]) -> Iterator[bool | None]:
+        """As Log.append: None is a step others can see, the last value says whether it is committed."""
+        if entry.number in self.disk:
+            yield False
+            return
+        true = self._commit(entry, claims)
+        yield None
+        covered = max((c[0] for c in self.checkpoints), default=0)
+        if entry.number - 1 not in self.disk and covered >= entry.number:
+            self.disk.pop(entry.number, None)
+            yield False
+            return
+        assert true, "an entry written in the past was kept"
+        yield True
+
+    def _commit(self, entry: Entry, claims: Sequence[Claim]) -> bool:
+        self.disk[entry.number] = entry, self.clock_h
+        if entry.number != self.truth.number + 1:
+            return False
+        before, self.truth = self.truth, self.truth.after([entry])
+        if entry.replaces:
+            assert {source for source, _ in entry.holds} <= before.live_ids(), "a compaction kept dead rows"
+        self._check_words(before, entry, claims)
+        for shard in entry.replaces:
+            self.replaced_h[shard] = self.clock_h
+        for source in self.truth.live_ids():
+            shard = self.truth.shard_of(source, "visual")
+            assert shard or source in self.restored, f"{source} is live without rows"
+            assert not shard or source in self.shards[shard][0], f"{source} is not in the shard that won"
+        return True
+
+    def _check_words(self, before: LastWords, entry: Entry, claims: Sequence[Claim]) -> None:
+        for word in entry.words:
+            if word.word == "removed":
+                self.removed_at[word.source] = entry.number
+            elif word.word == "restored":
+                self.restored.add(word.source)
+                since = max(c.since for c in claims if c.word == word)
+                seen = since >= self.removed_at.get(word.source, 0)
+                assert seen or not before.is_removed(word.source), "an unseen removal was undone"
+            else:
+                said = before.said(word.root, word.path)
+                assert not said or int(said.word.stamp) <= int(word.stamp), "an older word won"
+        for source, number in self.removed_at.items():
+            said = self.truth.said_of(source)
+            assert said and (said.word.word == "restored" or said.entry >= number)
+
+    def check_readers(self, cached: LastWords) -> None:
+        """A new reader, and one that had read long ago, see what was committed and nothing else."""
+        for known in (self.read(LastWords()), self.read(cached)):
+            assert known.number == self.truth.number
+            assert dict(known.all_said()) == dict(self.truth.all_said())
+            assert dict(known.source_words()) == dict(self.truth.source_words())
+            assert set(known.winners()) == set(self.truth.winners())
+            assert known.live_ids() == self.truth.live_ids()
+            for winner in known.winners():
+                assert winner.shard in self.shards, "gc took a shard that counts"
+
+    # -- actors --------------------------------------------------------------------------------------------
+    def extractor(self, *, again: bool = False, prune: bool = False) -> Step:
+        """As `extract`: list, embed, commit now and then, prune last."""
+        known = start = self.read(LastWords())
+        claims: list[Claim] = []
+        held: set[str] = set()
+        listed: set[bytes] = set()
+        for path in sorted(set(self.files)):
+            if path not in self.files:
+                continue
+            listed.add(path)
+            version = self.files[path][1]
+            place = Place("r", path, str(version))
+            yield
+            if why_not(start, place, Wish(again=again)):
+                continue
+            content, now = self.files.get(path, ("", 0))
+            if now != version:
+                continue
+            if content == "bad":
+                claims.append(Claim(Word("failed", "r", path, place.stamp, error="bad"), start.number))
+            else:
+                if again and known.is_removed(content):
+                    claims.append(Claim(Word("restored", source=content), start.number))
+                if again or not (known.has_rows(content) or known.is_removed(content)):
+                    held.add(content)
+                claims.append(Claim(Word("done", "r", path, place.stamp, content), start.number))
+            if self.rng.random() < 0.3:
+                known = yield from self.write(known, claims, held, again)
+                claims, held = [], set()
+        if prune and listed:
+            claims += [
+                Claim(Word("gone", "r", word.path, str(self.versions)), start.number)
+                for word in start.words()
+                if word.word != "gone" and word.path not in listed and word.path not in self.files
+            ]
+        yield from self.write(known, claims, held, again)
+
+    def write(
+        self, known: LastWords, claims: Sequence[Claim], own: set[str], again: bool
+    ) -> Iterator[None]:
+        """As Writer.commit."""
+        made, made_h, name = frozenset[str](), -DAY_H, ""
+        while claims:
+            known = self.read(known)
+            words = settle(known, claims, own)
+            if not words:
+                break
+            named = {w.source for w in words if w.word == "done"} & own
+            held = frozenset(s for s in named if again or not known.shard_of(s, "visual"))
+            yield
+            if held and not (made == held and self.clock_h - made_h < 1):
+                made, made_h, name = held, self.clock_h, self._make(held)
+                yield
+                if self.clock_h - made_h >= 1:
+                    continue
+            entry = Entry(
+                known.number + 1, tuple(words), name if held else "", "", tuple((s, "visual") for s in held)
+            )
+            committed = None
+            for committed in self.append(entry, claims):
+                if committed is None:
+                    yield
+            if committed:
+                break
+        return known
+
+    def _make(self, sources: frozenset[str]) -> str:
+        name = f"s{self.rng.getrandbits(60)}"
+        self.shards[name] = sources, self.clock_h
+        return name
+
+    def remover(self) -> Step:
+        """As `cinedex remove`, sometimes with --undo."""
+        known = self.read(LastWords())
+        yield
+        source = self.rng.choice(["v-a", "v-b", "v-c", "v-d"])
+        word = Word("restored" if known.is_removed(source) else "removed", source=source)
+        yield from self.write(known, [Claim(word, known.number)], set(), False)
+
+    def compactor(self) -> Step:
+        """As core.writer.compact."""
+        known = self.read(LastWords())
+        shards = [s for s in known.shards() if self.rng.random() < 0.7]
+        made, made_h, name = frozenset[str](), -DAY_H, ""
+        yield
+        while ending := [s for s in shards if s not in known.replaced]:
+            known = self.read(known)
+            pairs = carried(known, ending)
+            sources = frozenset(source for source, _ in pairs)
+            if sources and not (sources <= made and self.clock_h - made_h < 1):
+                if any(s not in self.shards for s in ending):
+                    return  # a StoreError: its shards were compacted and swept meanwhile
+                assert sources <= {s for shard in ending for s in self.shards[shard][0]}
+                made, made_h, name = sources, self.clock_h, self._make(sources)
+                yield
+                if self.clock_h - made_h >= 1:
+                    continue
+            entry = Entry(
+                known.number + 1, (), name if pairs else "", "", tuple(sorted(pairs)), tuple(ending)
+            )
+            committed = None
+            for committed in self.append(entry, ()):
+                if committed is None:
+                    yield
+            if committed:
+                return
+
+    def checkpointer(self) -> Step:
+        known = self.read(LastWords())
+        yield
+        if known.number > max((c[0] for c in self.checkpoints), default=0):
+            self.checkpoints.append((known.number, known, self.clock_h))
+
+    def collector(self) -> Step:
+        """As `cinedex index gc`: ages are as of the moment before it read, for it may sleep as well."""
+        before_h = self.clock_h
+        known = self.read(LastWords())
+        yield
+        old = [c for c in self.checkpoints if before_h - c[2] >= DAY_H]
+        if old:
+            covered, highest = max(c[0] for c in old), max(self.disk, default=0)
+            self.checkpoints = [c for c in self.checkpoints if c not in old or c[0] == covered]
+            for number in sorted(n for n in self.disk if n <= covered and n != highest):
+                self.disk.pop(number, None)
+                yield
+        counts = known.shards()
+        for shard, (_, made_h) in list(self.shards.items()):
+            last_h = max(made_h, self.replaced_h.get(shard, 0.0))
+            if shard not in counts and before_h - last_h >= DAY_H:
+                self.shards.pop(shard, None)
+                yield

@@ -1,0 +1,61 @@
+"""Kill a run at each of its durable steps: before every call that changes what a reader of the disk could see."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+STEPS = ("fsync", "rename", "replace", "link", "unlink", "mkdir", "rmdir")
+Action = Callable[[], object]
+
+
+def run_killed_at(step: int, action: Action) -> bool:
+    """Fork, run `action`, and SIGKILL it just before its durable step number `step`.
+
+    True: it was killed; False: it ended well before that step, so there are no more to try.
+    """
+    process = multiprocessing.get_context("fork").Process(target=_child, args=(step, action))
+    process.start()
+    process.join(120)
+    assert process.exitcode is not None, f"the run hung at step {step}"
+    assert process.exitcode in (0, -signal.SIGKILL), f"the run failed at step {step}: {process.exitcode}"
+    return process.exitcode != 0
+
+
+def _child(step: int, action: Action) -> None:
+    counted = 0
+
+    def counting(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal counted
+            counted += 1
+            if counted == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*args, **kwargs)
+
+        return call
+
+    for name in STEPS:
+        setattr(os, name, counting(getattr(os, name)))
+    try:
+        action()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def every_step(action: Action, check: Callable[[int], None], prepare: Action) -> int:
+    """Kill at step 1, 2, 3, … of `action`, each on what `prepare` makes; the number of steps there were."""
+    step = 0
+    while True:
+        step += 1
+        prepare()
+        killed = run_killed_at(step, action)
+        check(step)
+        if not killed:
+            return step - 1
