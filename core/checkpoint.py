@@ -172,9 +172,7 @@ class Checkpoint:
                 yield from file.read_row_group(group).to_pylist()
 
 
-def _arrays(
-    file: pq.ParquetFile, groups: tuple[int, int], names: Sequence[str]
-) -> dict[str, NDArray[Any]]:
+def _arrays(file: pq.ParquetFile, groups: tuple[int, int], names: Sequence[str]) -> dict[str, NDArray[Any]]:
     rows = sum(file.metadata.row_group(group).num_rows for group in range(*groups))
     held = {name: np.empty(rows, SCHEMA.field(name).type.to_pandas_dtype()) for name in names}
     at = 0

@@ -1,11 +1,11 @@
 """What a user can meet, each shown as one sentence. Everything else is a bug and shows a traceback.
 
-    Error
-    ├── UsageError      asked for what cannot be
-    ├── VideoError      this video cannot be read; the job goes on without it
-    ├── EncoderError    no such family, weights missing or not the ones named
-    ├── StoreError      not a store, another format, another encoder, a file that fails its checksum
-    └── SnapshotError   none published, or it does not open
+Error
+├── UsageError      asked for what cannot be
+├── VideoError      this video cannot be read; the job goes on without it
+├── EncoderError    no such family, weights missing or not the ones named
+├── StoreError      not a store, another format, another encoder, a file that fails its checksum
+└── SnapshotError   none published, or it does not open
 """
 
 from typing import ClassVar

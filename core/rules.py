@@ -290,9 +290,7 @@ class Wish:
     stills: bool = False
 
 
-def fits(
-    word: PlaceVerb | SourceVerb, why: str, has_rows: bool, is_removed: bool, wish: Wish
-) -> str:
+def fits(word: PlaceVerb | SourceVerb, why: str, has_rows: bool, is_removed: bool, wish: Wish) -> str:
     """Why a place whose stamp is the one last seen is not to do (rule 5), or "" if it is."""
     if word == "done" and not wish.again:
         return "removed" if is_removed else "already" if has_rows else ""

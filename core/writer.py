@@ -74,9 +74,7 @@ class Made:
 class Writer:
     """One worker's way into a store. Rows stay in memory until `commit`."""
 
-    def __init__(
-        self, store: Store, max_rows: int = MAX_ROWS, max_seconds: float = MAX_SECONDS
-    ) -> None:
+    def __init__(self, store: Store, max_rows: int = MAX_ROWS, max_seconds: float = MAX_SECONDS) -> None:
         self.store = store
         self._max_rows, self._max_seconds = max_rows, max_seconds
         self._claims: list[Claim] = []
@@ -265,7 +263,9 @@ def compact(store: Store, shards: Sequence[str]) -> int | None:
         if not ending:
             return None
         if pairs and not (made and pairs <= made.pairs and made.serves(made.pairs)):
-            made = write_shard(store, [h for name in ending for h in read_held(store.shard(name), pairs)])
+            # Each from the shard that won it: one that lost may be among these and has other rows of it.
+            won = {name: {pair for pair in pairs if known.shard_of(*pair) == name} for name in ending}
+            made = write_shard(store, [h for name in ending for h in read_held(store.shard(name), won[name])])
         entry = Entry(
             known.number + 1,
             shard=made.name if made and pairs else "",

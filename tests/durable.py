@@ -1,4 +1,4 @@
-"""Kill a run at each of its durable steps: before every call that changes what a reader of the disk could see."""
+"""Kill a run at each of its durable steps: before every call that changes what is on the disk."""
 
 from __future__ import annotations
 

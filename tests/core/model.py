@@ -7,7 +7,7 @@ crash is a generator that is never resumed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -208,7 +208,7 @@ class World:
 
     def write(
         self, known: LastWords, claims: Sequence[Claim], own: set[str], again: bool
-    ) -> Iterator[None]:
+    ) -> Generator[None, None, LastWords]:
         """As Writer.commit."""
         made, made_h, name = frozenset[str](), -DAY_H, ""
         while claims:

@@ -33,7 +33,9 @@ def add(writer: Writer, number: int, *, rows: int = 2, stamp: str = "1", since: 
     begun = writer.store.log.last().number if since is None else since
     name = source_id(number)
     seconds = [Segment(name, float(i), float(i + 1)) for i in range(rows)]
-    vectors = np.full((rows, DIM), number, np.float32) + np.arange(rows, dtype=np.float32)[:, None] / 8
+    vectors = np.full((rows, DIM), number, np.float32) + np.arange(rows, dtype=np.float32)[
+        :, None
+    ] / np.float32(8)
     given: KindRows = {"frame": (seconds, vectors), "clip": ([Segment(name, 0.0, float(rows))], vectors[:1])}
     writer.add(Task(place(number, stamp), begun), Source(name), given, Facts(size=number))
 

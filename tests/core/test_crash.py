@@ -69,9 +69,7 @@ def test_a_compaction_killed_at_any_step_loses_and_doubles_nothing(root: Path) -
     assert every_step(run, check, lambda: fresh(root, numbers=range(1, 4))) > 8
 
 
-def test_a_checkpoint_killed_at_any_step_loses_no_word(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_checkpoint_killed_at_any_step_loses_no_word(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core.log, "CHECKPOINT_ENTRIES", 3)
 
     def run() -> None:

@@ -31,7 +31,9 @@ def test_making_a_store_twice_opens_it(tmp_path: Path) -> None:
 def test_a_store_of_another_encoder_is_refused_by_both_names(tmp_path: Path) -> None:
     stores.make(tmp_path / "s")
     other = replace(stores.SPEC, name="open_clip:ViT-B-32", dim=512)
-    with pytest.raises(StoreError, match=r"holds vectors of toy:rgb \(\w+\), not of open_clip:ViT-B-32 \(\w+\)"):
+    with pytest.raises(
+        StoreError, match=r"holds vectors of toy:rgb \(\w+\), not of open_clip:ViT-B-32 \(\w+\)"
+    ):
         stores.make(tmp_path / "s", other)
 
 

@@ -17,7 +17,9 @@ from core.types import (
     spec_to_json,
 )
 
-SPEC = EncoderSpec("open_clip:ViT-B-32/laion2b", 512, Look(224), weights="abc", options=(("quick_gelu", "1"),))
+SPEC = EncoderSpec(
+    "open_clip:ViT-B-32/laion2b", 512, Look(224), weights="abc", options=(("quick_gelu", "1"),)
+)
 
 
 def test_a_spec_survives_json() -> None:
@@ -57,7 +59,8 @@ def test_a_fingerprint_that_does_not_fit_its_fields_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"fps": 0.0}, {"fps": -1.0}, {"fps": float("nan")}, {"clip_seconds": 0.0}, {"stride_seconds": -2.0}]
+    "given",
+    [{"fps": 0.0}, {"fps": -1.0}, {"fps": float("nan")}, {"clip_seconds": 0.0}, {"stride_seconds": -2.0}],
 )
 def test_a_sampling_of_nothing_is_refused(given: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="greater than 0"):
