@@ -204,10 +204,14 @@ def _said(row: dict[str, Any]) -> Said:
     return Said(word, row["entry"])
 
 
+def checkpoints(folder: Path) -> list[tuple[int, Path]]:
+    """Every checkpoint with the last entry it covers, the newest last."""
+    return sorted((int(path.name.partition("-")[0]), path) for path in folder.glob("*" + SUFFIX))
+
+
 def newest_checkpoint(folder: Path) -> tuple[int, Path] | None:
     """The checkpoint that covers most. Its hash is in its name; `index check --files` compares."""
-    found = [(int(path.name.partition("-")[0]), path) for path in folder.glob("*" + SUFFIX)]
-    return max(found, default=None)
+    return next(reversed(checkpoints(folder)), None)
 
 
 def write_checkpoint(folder: Path, known: LastWords) -> Path:

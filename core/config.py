@@ -41,6 +41,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
+        env_prefix_target="all",
         env_nested_delimiter="__",
         frozen=True,
         extra="forbid",
@@ -215,16 +216,23 @@ class _Help(argparse.HelpFormatter):
             action.help = _NO_DEFAULT.sub("", action.help)
         super().add_argument(action)
 
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if isinstance(action, argparse.BooleanOptionalAction):
+            return f"--[no-]{action.option_strings[0].removeprefix('--')}"
+        return super()._format_action_invocation(action)
+
 
 _NO_DEFAULT = re.compile(r" ?\(default: ?(|None|\(\)|\{\}|\[\]|\0)\)")
 _LIST = re.compile(r"^(?:tuple|list|set)\[(.*?)(?:,\.\.\.)?\]$")
+
+_SHOWN_AS = {"str": "TEXT", "int": "NUMBER", "float": "NUMBER"}
 
 
 def _metavar(shown: str) -> str:
     name = _LIST.sub(r"\1", shown)
     if name.startswith("dict["):
         return "NAME=VALUE"
-    return name if name.startswith("{") else name.upper()
+    return name if name.startswith("{") else _SHOWN_AS.get(name, name.upper())
 
 
 # --- the environment and the file ------------------------------------------------------------------
@@ -264,13 +272,13 @@ def _pick(settings: type[Settings], held: dict[str, Any], path: Path, table: lis
     """The shared keys at the top, then the verb's own table; whatever nobody would read is refused."""
     _refuse(path, "verb", [k for k, v in held.items() if isinstance(v, dict)], list(VERBS))
     shared = {k: v for k, v in held.items() if not isinstance(v, dict)}
-    found = _known(path, shared, list(Settings.model_fields))
+    found = _known(path, shared, _names(Settings))
     inner: Any = held.get(table[0], {})
     if len(table) > 1:
         verbs = VERBS[table[0]].inner
         _refuse(path, f"verb of {table[0]}", list(inner), list(verbs))
         inner = inner.get(table[1], {})
-    return found | _known(path, inner, list(settings.model_fields))
+    return found | _known(path, inner, _names(settings))
 
 
 def _known(path: Path, held: Any, names: list[str]) -> dict[str, Any]:
@@ -279,6 +287,11 @@ def _known(path: Path, held: Any, names: list[str]) -> dict[str, Any]:
     found = {key.replace("-", "_"): value for key, value in held.items()}
     _refuse(path, "setting", list(found), [name for name in names if name != "config"])
     return found
+
+
+def _names(settings: type[Settings]) -> list[str]:
+    """What its settings are called outside the code: a field `json` would hide a method of pydantic's."""
+    return [field.alias or name for name, field in settings.model_fields.items()]
 
 
 def _refuse(path: Path, what: str, found: list[str], known: list[str]) -> None:

@@ -9,7 +9,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -127,8 +127,9 @@ def sweep(folder: Path, older_than_s: float) -> int:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """One command at a time; the lock ends with the process that holds it."""
-    with writing(path), path.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with ExitStack() as held:
+        with writing(path):  # and not around the caller's work, whose errors are of other files
+            fcntl.flock(held.enter_context(path.open("ab")), fcntl.LOCK_EX)
         yield
 
 

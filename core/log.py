@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from core import files
-from core.checkpoint import VERBS, WHYS, Checkpoint, newest_checkpoint, write_checkpoint
+from core.checkpoint import VERBS, WHYS, Checkpoint, checkpoints, newest_checkpoint, write_checkpoint
 from core.errors import StoreError
 from core.rules import (
     Entry,
@@ -116,10 +115,6 @@ class Log:
                     counts[why] += 1
                 else:
                     yield Task(place, known.number)
-
-    def collectable(self, older_than_s: float) -> list[Path]:
-        """What gc may remove, in this order: the entries an old enough checkpoint covers, and older ones."""
-        return collectable(self.folder, older_than_s)
 
 
 def _reasons(known: LastWords, base: Checkpoint | None, places: list[Place], wish: Wish) -> list[str]:
@@ -242,14 +237,13 @@ def entry_numbers(folder: Path) -> list[int]:
     return sorted(int(path.stem) for path in folder.glob("[0-9]*.jsonl") if path.stem.isdigit())
 
 
-def collectable(folder: Path, older_than_s: float, now_s: float | None = None) -> list[Path]:
-    """Entries that a checkpoint of that age covers, but the highest, and older checkpoints."""
-    now = time.time() if now_s is None else now_s
-    checkpoints = sorted(folder.glob("*.checkpoint.parquet"))
-    old = [path for path in checkpoints if now - path.stat().st_mtime >= older_than_s]
+def collectable(folder: Path, old_s: float) -> list[Path]:
+    """What gc may remove, in this order: entries that a checkpoint from before `old_s` covers, but the
+    highest, and the checkpoints before that one."""
+    old = [found for found in checkpoints(folder) if found[1].stat().st_mtime <= old_s]
     if not old:
         return []
-    covered = int(old[-1].name.partition("-")[0])
+    covered = old[-1][0]
     numbers = entry_numbers(folder)
     entries = [n for n in numbers if n <= covered and n != numbers[-1]]
-    return [entry_path(folder, n) for n in entries] + [path for path in old if path != old[-1]]
+    return [entry_path(folder, n) for n in entries] + [path for _, path in old[:-1]]

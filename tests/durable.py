@@ -7,18 +7,19 @@ import os
 import signal
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 STEPS = ("fsync", "rename", "replace", "link", "unlink", "mkdir", "rmdir")
 Action = Callable[[], object]
+Start = Literal["fork", "forkserver", "spawn"]
 
 
-def run_killed_at(step: int, action: Action) -> bool:
-    """Fork, run `action`, and SIGKILL it just before its durable step number `step`.
+def run_killed_at(step: int, action: Action, start: Start = "fork") -> bool:
+    """Run `action` in a process of its own, and SIGKILL it just before its durable step number `step`.
 
     True: it was killed; False: it ended well before that step, so there are no more to try.
     """
-    process = multiprocessing.get_context("fork").Process(target=_child, args=(step, action))
+    process = multiprocessing.get_context(start).Process(target=_child, args=(step, action))
     process.start()
     process.join(120)
     assert process.exitcode is not None, f"the run hung at step {step}"
@@ -49,13 +50,15 @@ def _child(step: int, action: Action) -> None:
     os._exit(0)
 
 
-def every_step(action: Action, check: Callable[[int], None], prepare: Action) -> int:
+def every_step(
+    action: Action, check: Callable[[int], None], prepare: Action, start: Start = "fork"
+) -> int:
     """Kill at step 1, 2, 3, … of `action`, each on what `prepare` makes; the number of steps there were."""
     step = 0
     while True:
         step += 1
         prepare()
-        killed = run_killed_at(step, action)
+        killed = run_killed_at(step, action, start)
         check(step)
         if not killed:
             return step - 1

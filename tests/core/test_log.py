@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -10,7 +11,17 @@ import pytest
 import core.log
 from core.checkpoint import newest_checkpoint
 from core.errors import StoreError
-from core.log import Entry, LastWords, Log, Task, begin, decode_entry, encode_entry, read_entry
+from core.log import (
+    Entry,
+    LastWords,
+    Log,
+    Task,
+    begin,
+    collectable,
+    decode_entry,
+    encode_entry,
+    read_entry,
+)
 from core.rules import Wish, Word, why_not
 from core.types import Place
 from core.writer import Writer, compact
@@ -165,10 +176,10 @@ def test_gc_may_take_what_an_old_checkpoint_covers_and_readers_miss_nothing(
     cached.last()
     stores.fill(store, range(11))
     before = stores.live_numbers(store)
-    assert store.log.collectable(86_400) == []
+    assert collectable(store.log.folder, time.time() - 86_400) == []
     for path in store.log.folder.iterdir():
         age(path)
-    taken = store.log.collectable(86_400)
+    taken = collectable(store.log.folder, time.time() - 86_400)
     assert [path.name for path in taken[:3]] == ["000001.jsonl", "000002.jsonl", "000003.jsonl"]
     for path in taken:
         path.unlink()
@@ -186,7 +197,7 @@ def test_a_writer_that_slept_while_gc_went_past_takes_its_entry_back(
     stores.fill(store, range(9))
     for path in store.log.folder.iterdir():
         age(path)
-    for path in store.log.collectable(86_400):
+    for path in collectable(store.log.folder, time.time() - 86_400):
         path.unlink()
     late = Entry(3, (Word("gone", "films", b"0.mp4", "9"),))
     assert not Log(store.log.folder).append(late)

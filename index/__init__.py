@@ -1,0 +1,1 @@
+"""Shards in, snapshots out, and search over them."""

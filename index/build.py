@@ -1,0 +1,249 @@
+"""A snapshot of what the log says now: keep the parts that are still good, make what is missing."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core import files
+from core.errors import SnapshotError
+from core.store import Store
+from core.types import KINDS, Kind
+from index import mapped, part, recall, sources
+from index.live import files_of, pack
+from index.part import About, Part, Run
+from index.rows import View
+from index.snapshot import (
+    CURRENT,
+    FORMAT,
+    MANIFEST,
+    Snapshot,
+    folder_of,
+    numbers,
+    published,
+    read_manifest,
+)
+
+log = logging.getLogger(__name__)
+
+PART_ROWS = 1 << 20  # of 512 numbers: 2 GiB in memory while it is made
+MOST_PARTS = 64  # each costs descriptors, and a search of its own
+MOST_DEAD = 0.2
+LEAST_RECALL_AT_10 = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build came to."""
+
+    number: int
+    made: bool  # False: a snapshot of all this was there
+    published: bool
+    parts_kept: int = 0
+    parts_made: int = 0
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A part with its runs: what of it lives."""
+
+    about: About
+    runs: tuple[Run, ...]
+    live: tuple[bool, ...]
+
+    @property
+    def live_rows(self) -> int:
+        return sum(run.count for run, live in zip(self.runs, self.live, strict=True) if live)
+
+
+def build(store: Store) -> int:
+    """Build, check and publish; the snapshot's number."""
+    return build_snapshot(store).number
+
+
+def build_snapshot(
+    store: Store, *, publish: bool = True, fresh: bool = False, part_rows: int = PART_ROWS
+) -> Built:
+    """The same, told in full. fresh: no part is taken over, which mends damaged ones."""
+    with locked(store):
+        last = store.log.last()
+        newest = _newest(store)
+        if newest is None and not last.shards():
+            raise SnapshotError(f"{store.root} holds nothing to build from; `extract` fills it.")
+        if newest and newest.entry == last.number and not fresh:
+            built = Built(newest.number, made=False, published=False)
+        else:
+            built = _made(View(store, last), None if fresh else newest, part_rows)
+        return _published(store, built) if publish else built
+
+
+def _made(view: View, newest: Snapshot | None, part_rows: int) -> Built:
+    kept: list[Kept] = []
+    made: list[Kept] = []
+    for kind in KINDS:
+        good = _good(view, newest, kind, part_rows)
+        kept += good
+        made += _missing(view, good, kind, part_rows)
+    number = _write(view, [*kept, *made])
+    log.info("built snapshot=%d entry=%d kept=%d made=%d", number, view.last.number, len(kept), len(made))
+    return Built(number, made=True, published=False, parts_kept=len(kept), parts_made=len(made))
+
+
+def _published(store: Store, built: Built) -> Built:
+    try:
+        number, _ = published(store.root)
+        if number == built.number or _entry(store, number) > _entry(store, built.number):
+            return built
+    except SnapshotError as error:
+        log.info("nothing usable is published: %s", error)
+    require_recall(store, built.number)
+    _publish(store, built.number)
+    return Built(built.number, built.made, True, built.parts_kept, built.parts_made)
+
+
+def _entry(store: Store, number: int) -> int:
+    return int(read_manifest(folder_of(store.root, number))["entry"])
+
+
+def require_recall(store: Store, number: int) -> None:
+    """Refuse to publish by itself what finds too little."""
+    measured = read_manifest(folder_of(store.root, number))["recall"]
+    for kind, of_kind in measured.items():
+        if of_kind["10"] < LEAST_RECALL_AT_10:
+            raise SnapshotError(
+                f"Snapshot {number} finds {of_kind['10']:.3f} of the ten best {kind} rows, less than "
+                f"{LEAST_RECALL_AT_10}; `cinedex index publish {number}` publishes it all the same."
+            )
+
+
+def publish(store: Store, number: int) -> None:
+    """Make a snapshot the one that is searched, whether it is newer or older."""
+    with locked(store):
+        _publish(store, number)
+
+
+def _publish(store: Store, number: int) -> None:
+    Snapshot.open(store, number)
+    before = _current_folder(store.root)
+    seal = files.hash_file(folder_of(store.root, number) / MANIFEST)
+    files.replace_text(store.root / CURRENT, f"{number:06d} {seal}\n")
+    if before and before.exists():
+        os.utime(before)  # gc keeps it a day from now: a cursor may still use it
+
+
+def _current_folder(root: Path) -> Path | None:
+    try:
+        return folder_of(root, published(root)[0])
+    except SnapshotError:  # none, or a damaged name that is about to be mended
+        return None
+
+
+def locked(store: Store) -> AbstractContextManager[None]:
+    """Build, publish and gc of one store take turns."""
+    return files.locked(store.root / "lock")
+
+
+def _newest(store: Store) -> Snapshot | None:
+    """The newest snapshot that opens."""
+    for number in reversed(numbers(store.root)):
+        try:
+            return Snapshot.open(store, number)
+        except SnapshotError as error:
+            log.warning("snapshot=%d is left aside: %s", number, error)
+    return None
+
+
+def _good(view: View, newest: Snapshot | None, kind: Kind, part_rows: int) -> list[Kept]:
+    """Parts to take over: mostly alive, and not the smallest of too many."""
+    found = [] if newest is None else _looked_at(view, newest, kind)
+    good = [kept for kept in found if kept.live_rows >= (1 - MOST_DEAD) * kept.about.rows]
+    if len(good) <= MOST_PARTS:
+        return good
+    # Half of them at once: else every build would merge again.
+    small = sorted((k for k in good if k.live_rows <= part_rows // 2), key=lambda k: k.live_rows)
+    merged = {kept.about.name for kept in small[: MOST_PARTS // 2]}
+    return [kept for kept in good if kept.about.name not in merged]
+
+
+def _looked_at(view: View, newest: Snapshot, kind: Kind) -> Iterator[Kept]:
+    for held in newest.parts:
+        if held.about.kind != kind:
+            continue
+        try:
+            runs = tuple(part.runs_of(part.read(view.store.root / "parts", held.about.name)))
+        except SnapshotError as error:
+            log.warning("part=%s is made anew: %s", held.about.name, error)
+            continue
+        yield Kept(held.about, runs, tuple(map(view.is_live, runs)))
+
+
+def _missing(view: View, kept: Sequence[Kept], kind: Kind, part_rows: int) -> Iterator[Kept]:
+    """New parts of the live rows that are in none."""
+    have = {(run.shard, run.first) for each in kept for run in each.runs}
+    wanted = (run for run in view.runs(kind) if (run.shard, run.first) not in have)
+    for runs in _cut(wanted, part_rows):
+        about = part.make(view.store, kind, runs)
+        Part.open(view.store.root / "parts", about)
+        yield Kept(about, tuple(runs), (True,) * len(runs))
+
+
+def _cut(runs: Iterable[Run], most: int) -> Iterator[list[Run]]:
+    group: list[Run] = []
+    rows = 0
+    for run in runs:
+        if group and rows + run.count > most:
+            yield group
+            group, rows = [], 0
+        group.append(run)
+        rows += run.count
+    if group:
+        yield group
+
+
+def _write(view: View, kept: Sequence[Kept]) -> int:
+    """The snapshot's folder; its number."""
+    store = view.store
+    number = max([0, *numbers(store.root)]) + 1
+    with files.draft(folder_of(store.root, number)) as folder:
+        sources.write(folder / sources.FILE, view.live, view.known())
+        for each in kept:
+            _write_live(folder, view, each)
+        held = _described(view, folder, kept)
+        held["recall"] = recall.measure(Snapshot.of(store, folder, number, held))
+        (folder / MANIFEST).write_text(files.sealed(held))
+    return number
+
+
+def _write_live(folder: Path, view: View, kept: Kept) -> None:
+    numbered, live = files_of(kept.about.name)
+    lines = [view.lines.get(run.source, -1) if alive else -1 for run, alive in _pairs(kept)]
+    rows = np.repeat(np.array(kept.live, np.bool_), [run.count for run in kept.runs])
+    mapped.write_npy(folder / numbered, np.array(lines, "<i4"))
+    mapped.write_npy(folder / live, pack(rows))
+
+
+def _pairs(kept: Kept) -> Iterator[tuple[Run, bool]]:
+    return zip(kept.runs, kept.live, strict=True)
+
+
+def _described(view: View, folder: Path, kept: Sequence[Kept]) -> dict[str, Any]:
+    rows = {kind: sum(each.live_rows for each in kept if each.about.kind == kind) for kind in KINDS}
+    return {
+        "format": FORMAT,
+        "encoder": view.store.spec.fingerprint,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "entry": view.last.number,
+        "factory": part.FACTORY,
+        "sources": len(view.live),
+        "rows": {kind: count for kind, count in rows.items() if count},
+        "parts": [each.about.to_json() | {"live": each.live_rows} for each in kept],
+        "files": mapped.stamps(sorted(folder.iterdir())),
+    }

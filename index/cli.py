@@ -1,0 +1,241 @@
+"""`cinedex index`: build, publish, list, check, gc, compact. What is searched, and the room it takes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from pydantic_settings import CliPositionalArg
+
+from core import writer
+from core.collections import Library
+from core.commands import nearest
+from core.config import Settings, run
+from core.errors import Error, SnapshotError, UsageError
+from core.store import Store
+from index.build import LEAST_RECALL_AT_10, Built, build_snapshot, publish
+from index.check import damage
+from index.gc import DAY_S, KEEP, gc
+from index.listing import listed, table, to_json
+from index.recall import SAMPLE, measure, worst
+from index.snapshot import Snapshot
+from index.worn import worn
+
+
+class StoreSettings(Settings):
+    """Which stores: all those of a collection, or one folder."""
+
+    store: Path | None = Field(None, description="one store's folder, in place of a collection's stores")
+    collection: str = Field("", description="a collection's name; by default all of them")
+
+
+class BuildSettings(StoreSettings):
+    """Make a snapshot of what the log says now, check it and publish it."""
+
+    publish: bool = Field(True, description="with --no-publish the answers stay as they are")
+    fresh: bool = Field(False, description="take over no part of the last snapshot: mends damaged ones")
+
+
+class PublishSettings(StoreSettings):
+    """Make a snapshot the one that is searched; an older number is the way back."""
+
+    number: CliPositionalArg[int] = Field(description="as `cinedex index list` shows it", ge=1)
+
+
+class ListSettings(StoreSettings):
+    """Show the snapshots that are there."""
+
+    json_output: bool = Field(False, alias="json", description="one JSON object instead of a table")
+
+
+class CheckSettings(StoreSettings):
+    """Compare stored bytes with their hashes, and answers with the truth; both unless one is named."""
+
+    files: bool = Field(False, description="every byte of every committed file")
+    recall: bool = Field(False, description="of the published snapshot, against every stored row")
+    sample: int = Field(SAMPLE, ge=1, description="stored rows to ask for")
+
+
+class GcSettings(StoreSettings):
+    """Remove what no kept snapshot and no live row needs."""
+
+    keep: int = Field(KEEP, ge=1, description="newest snapshots to keep; the published one stays as well")
+    age_s: float = Field(DAY_S, ge=0, description="seconds; what was in use since then stays")
+
+
+class CompactSettings(StoreSettings):
+    """Write the live rows of small and of worn shards into new ones."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Hand the rest of the line to the verb that is named first."""
+    args = sys.argv[1:] if argv is None else argv
+    if not args or args[0] in ("-h", "--help", "help"):
+        sys.stdout.write(help_text())
+        return 0
+    if args[0] not in COMMANDS:
+        close = nearest(args[0], list(COMMANDS))
+        sys.stderr.write(f"cinedex index: no verb is called {args[0]!r}{close}\n")
+        return 2
+    return COMMANDS[args[0]](args[1:])
+
+
+def help_text() -> str:
+    """What `cinedex index --help` shows: every verb with its line."""
+    width = max(map(len, SAYS))
+    verbs = [f"  {name:{width}}  {line}" for name, line in SAYS.items()]
+    lines = ["usage: cinedex index VERB …", "", *verbs, "", "cinedex index VERB --help says more.", ""]
+    return "\n".join(lines)
+
+
+def stores(settings: StoreSettings) -> list[Path]:
+    """The folders that are meant."""
+    if settings.store is not None:
+        return [settings.store]
+    data, name = settings.data, settings.collection
+    library = Library(data)
+    known = library.collections()
+    if not known:
+        raise UsageError(f"{data} holds no store; `extract` makes one, `--data` names another folder.")
+    if name and name not in known:
+        raise UsageError(f"{data} has no collection {name!r}{nearest(name, list(known))}")
+    slugs = known[name] if name else [slug for held in known.values() for slug in held]
+    return [library.store_path(slug) for slug in dict.fromkeys(slugs)]
+
+
+def _each(settings: StoreSettings, work: Callable[[Path], int]) -> int:
+    """One after the other; what is wrong with one store does not keep the others waiting."""
+    found = stores(settings)
+    if len(found) == 1:
+        return work(found[0])
+    codes = [0]
+    for root in found:
+        try:
+            codes.append(work(root))
+        except Error as error:
+            sys.stderr.write(f"{error}\n")
+            codes.append(error.exit_code)
+    return max(codes)
+
+
+def _build(settings: BuildSettings) -> int:
+    def work(root: Path) -> int:
+        store = Store.open(root)
+        built = build_snapshot(store, publish=settings.publish, fresh=settings.fresh)
+        _say(f"{root.name}: {_told(built, Snapshot.open(store, built.number))}")
+        return 0
+
+    return _each(settings, work)
+
+
+def _told(built: Built, snapshot: Snapshot) -> str:
+    counts = ", ".join(f"{count} {kind} rows" for kind, count in snapshot.rows.items()) or "no rows"
+    if not built.made and not built.published:
+        return f"nothing is new since snapshot {built.number} ({counts})."
+    made = f"made of {built.parts_kept} kept and {built.parts_made} new parts" if built.made else "was there"
+    published = "published" if built.published else "not published"
+    return f"snapshot {built.number} {made}, {published} ({counts})."
+
+
+def _publish(settings: PublishSettings) -> int:
+    found = stores(settings)
+    if len(found) > 1:
+        names = ", ".join(map(str, found))
+        raise UsageError(f"publish takes one store, and these are meant: {names}; name one with --store.")
+    publish(Store.open(found[0]), settings.number)
+    _say(f"{found[0].name}: snapshot {settings.number} published.")
+    return 0
+
+
+def _list(settings: ListSettings) -> int:
+    found = [each for root in stores(settings) for each in listed(Store.open(root).root)]
+    sys.stdout.write(json.dumps(to_json(found), indent=1) + "\n" if settings.json_output else table(found))
+    for each in found:
+        if each.error:
+            sys.stderr.write(f"{each.error}\n")
+    return 0
+
+
+def _check(settings: CheckSettings) -> int:
+    both = settings.files == settings.recall
+
+    def work(root: Path) -> int:
+        files = _check_files(root) if settings.files or both else 0
+        return max(files, _check_recall(root, settings.sample) if settings.recall or both else 0)
+
+    return _each(settings, work)
+
+
+def _check_files(root: Path) -> int:
+    if not root.is_dir():
+        raise UsageError(f"{root} is not the folder of a store.")
+    found = list(damage(root))
+    for sentence in found or [f"{root.name}: every file is as it was written."]:
+        _say(sentence)
+    return 1 if found else 0
+
+
+def _check_recall(root: Path, sample: int) -> int:
+    snapshot = Snapshot.open(Store.open(root))
+    measured = measure(snapshot, sample)
+    for kind, of_kind in measured.items():
+        shown = ", ".join(f"recall@{depth} {share:.4f}" for depth, share in of_kind.items())
+        _say(f"{root.name}: snapshot {snapshot.number}, {kind} rows: {shown}.")
+    if worst(measured) < LEAST_RECALL_AT_10:
+        raise SnapshotError(f"{root} finds less than {LEAST_RECALL_AT_10} of the ten best rows.")
+    return 0
+
+
+def _gc(settings: GcSettings) -> int:
+    def work(root: Path) -> int:
+        removed = asdict(gc(Store.open(root), settings.keep, settings.age_s))
+        counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in removed.items())
+        _say(f"{root.name}: removed {counts}.")
+        return 0
+
+    return _each(settings, work)
+
+
+def _compact(settings: CompactSettings) -> int:
+    def work(root: Path) -> int:
+        store = Store.open(root)
+        groups = worn(store)
+        for group in groups:
+            writer.compact(store, group)
+        shards = sum(map(len, groups))
+        _say(f"{root.name}: " + (f"{shards} shards became {len(groups)}." if groups else "no shard is worn."))
+        return 0
+
+    return _each(settings, work)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+def _command(name: str, settings: type[Any], work: Callable[[Any], int]) -> Callable[[list[str]], int]:
+    return partial(run, settings, work, prog=f"cinedex index {name}")
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "build": _command("build", BuildSettings, _build),
+    "publish": _command("publish", PublishSettings, _publish),
+    "list": _command("list", ListSettings, _list),
+    "check": _command("check", CheckSettings, _check),
+    "gc": _command("gc", GcSettings, _gc),
+    "compact": _command("compact", CompactSettings, _compact),
+}
+SAYS = {
+    "build": "a snapshot of what the log says now, checked and published",
+    "publish": "make a snapshot the one that is searched; an older number is the way back",
+    "list": "the snapshots that are there",
+    "check": "stored bytes against their hashes, answers against the truth",
+    "gc": "remove what no kept snapshot and no live row needs",
+    "compact": "write the live rows of small and worn shards into new ones",
+}

@@ -1,0 +1,97 @@
+"""A part as one snapshot sees it: which of its rows live, and which sources they are of."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.types import IntArray
+from index import mapped
+from index.part import About, Bits, Part
+
+Lines = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class LivePart:
+    """A part, the line of sources.arrow of each of its runs (-1: dead), and a bit for each live row."""
+
+    part: Part
+    numbers: Lines
+    bits: Bits
+    live: int
+
+    @classmethod
+    def open(
+        cls, parts: Path, snapshot: Path, held: Mapping[str, Any], stamps: Mapping[str, Mapping[str, Any]]
+    ) -> LivePart:
+        """Map a part and what the snapshot says of it, or SnapshotError."""
+        part = Part.open(parts, About.read(held["name"], held))
+        numbers, live = files_of(part.about.name)
+        return cls(
+            part,
+            mapped.open_npy(snapshot / numbers, np.dtype("<i4"), stamps[numbers]),
+            mapped.open_npy(snapshot / live, np.dtype("u1"), stamps[live]),
+            held["live"],
+        )
+
+    @property
+    def about(self) -> About:
+        return self.part.about
+
+    @cached_property
+    def _bounds(self) -> IntArray:
+        """Where each run begins, and where the last one ends."""
+        runs = np.arange(len(self.numbers) + 1)
+        return np.searchsorted(np.ascontiguousarray(self.part.rows["source"]), runs).astype(np.int64)
+
+    def positions(self, lines: Collection[int]) -> IntArray:
+        """The live rows of these sources."""
+        source = self.part.rows["source"]
+        runs = np.flatnonzero(np.isin(self.numbers, np.fromiter(lines, np.int64, len(lines))))
+        # Bisected, because of a large mapped part only the pages of these rows should be read.
+        found = [np.arange(bisect_left(source, run), bisect_right(source, run)) for run in runs]
+        mine = np.concatenate([np.empty(0, np.int64), *found]).astype(np.int64)
+        return mine[self.is_live(mine)]
+
+    def lines(self, records: np.ndarray[Any, Any]) -> IntArray:
+        """The line of sources.arrow of each of these rows."""
+        found: IntArray = self.numbers[records["source"]].astype(np.int64)
+        return found
+
+    def is_live(self, positions: IntArray) -> NDArray[np.bool_]:
+        """Which of these rows live."""
+        found: NDArray[np.bool_] = (self.bits[positions >> 3] >> (positions & 7).astype(np.uint8)) & 1 > 0
+        return found
+
+    def without(self, lines: Collection[int]) -> LivePart:
+        """The same, with the rows of these sources dead."""
+        dead = self.positions(lines)
+        if not len(dead):
+            return self
+        bits = np.array(self.bits)
+        np.bitwise_and.at(bits, dead >> 3, ~(1 << (dead & 7)).astype(np.uint8))
+        return replace(self, bits=bits, live=self.live - len(dead))
+
+    def only(self, lines: Collection[int]) -> LivePart:
+        """The same, with the rows of all other sources dead."""
+        kept = np.isin(self.numbers, np.fromiter(lines, np.int64, len(lines)))
+        bits = pack(np.repeat(kept, np.diff(self._bounds))) & self.bits
+        return replace(self, bits=bits, live=int(np.unpackbits(bits).sum()))
+
+
+def files_of(name: str) -> tuple[str, str]:
+    """What a snapshot's files about a part are called."""
+    return f"{name}.numbers.npy", f"{name}.live.npy"
+
+
+def pack(live: NDArray[np.bool_]) -> Bits:
+    """A bit a row, the lowest first."""
+    return np.packbits(live, bitorder="little")

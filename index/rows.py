@@ -1,0 +1,91 @@
+"""Which rows of the shards live, as of one view of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.rules import LastWords, LiveSource
+from core.store import Shard, Store
+from core.types import IntArray, Kind
+from index.part import Run
+from index.sources import FACTS, Known
+
+
+@dataclass(frozen=True)
+class View:
+    """The live sources, and whose rows of each of their layers count."""
+
+    store: Store
+    last: LastWords
+
+    @cached_property
+    def live(self) -> tuple[LiveSource, ...]:
+        """Every live source, sorted by id."""
+        return tuple(self.last.live())
+
+    @cached_property
+    def lines(self) -> dict[str, int]:
+        """The line of each live source in the sources.arrow to be."""
+        return {source.id: line for line, source in enumerate(self.live)}
+
+    @cached_property
+    def _won(self) -> dict[str, set[tuple[str, str]]]:
+        won: dict[str, set[tuple[str, str]]] = {}
+        for winner in self.last.winners():
+            if winner.source in self.lines:
+                won.setdefault(winner.shard, set()).add((winner.source, winner.layer))
+        return won
+
+    def is_live(self, run: Run) -> bool:
+        """Whether the rows of a run count, and are of a live source."""
+        return (run.source, run.layer) in self._won.get(run.shard, ())
+
+    def runs(self, kind: Kind) -> Iterator[Run]:
+        """All live rows of a kind, shard by shard."""
+        for name in sorted(self._won):
+            shard = self.store.shard(name)
+            if shard.count(kind):
+                yield from (run for run in runs_in(shard, kind) if self.is_live(run))
+
+    def known(self) -> dict[str, Known]:
+        """What the shards that count hold of each live source beside its rows."""
+        found: dict[str, Known] = {}
+        for name, pairs in sorted(self._won.items()):
+            shard = self.store.shard(name)
+            texts = _texts(shard)
+            for line, row in enumerate(shard.sources.to_pylist()):
+                if (row["id"], row["layer"]) in pairs and row["layer"] in ("visual", "text"):
+                    found[row["id"]] = Known({f: row.get(f) for f in FACTS}, texts.get(line, ""))
+        return found
+
+
+def runs_in(shard: Shard, kind: Kind) -> Iterator[Run]:
+    """All rows of a kind in a shard, live or not."""
+    ids, layers = (shard.sources[name].to_pylist() for name in ("id", "layer"))
+    lines = shard.rows(kind).source
+    for first, count in _runs(lines):
+        line = int(lines[first])
+        yield Run(ids[line], layers[line], shard.name, line, first, count)
+
+
+def _runs(lines: IntArray) -> Iterator[tuple[int, int]]:
+    edges: NDArray[np.intp] = np.flatnonzero(np.diff(lines, prepend=-1, append=-1))
+    firsts = edges.tolist()
+    return ((first, end - first) for first, end in pairwise(firsts))
+
+
+def _texts(shard: Shard) -> Mapping[int, str]:
+    """The library texts in a shard, by their source's line."""
+    if not shard.count("text"):
+        return {}
+    rows = shard.rows("text")
+    texts = rows.text.to_pylist() if rows.text is not None else []
+    layers = shard.sources["layer"].to_pylist()
+    pairs = zip(rows.source.tolist(), texts, strict=True)
+    return {line: text for line, text in pairs if layers[line] == "text"}

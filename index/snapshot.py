@@ -1,0 +1,199 @@
+"""A snapshot: parts, which of their rows live, and the sources behind them. It answers searches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core import files
+from core.errors import SnapshotError, StoreError, UsageError
+from core.query import Filter, Hits
+from core.store import Store
+from core.types import KINDS, Float32Array, Kind, Segment
+from index import part as parts
+from index.live import LivePart
+from index.merge import Row, best_rows
+from index.sources import FILE, SourceInfo, Sources
+
+FORMAT = 1
+CURRENT = "CURRENT"
+MANIFEST = "snapshot.json"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An immutable view of a store. What it has mapped stays until the last reference is let go."""
+
+    store: Store
+    number: int
+    held: Mapping[str, Any]  # its snapshot.json
+    sources: Sources
+    parts: tuple[LivePart, ...]
+    hidden: frozenset[int] = frozenset()  # lines of sources that are masked
+
+    @classmethod
+    def open(cls, store: Store, number: int | None = None) -> Snapshot:
+        """The published snapshot or the one of that number; SnapshotError says why there is none."""
+        seal = None
+        if number is None:
+            number, seal = published(store.root)
+        folder = folder_of(store.root, number)
+        held = read_manifest(folder)
+        if seal is not None and files.hash_file(folder / MANIFEST) != seal:
+            raise SnapshotError(f"{folder / MANIFEST} is not the one that {store.root / CURRENT} names.")
+        return cls.of(store, folder, number, held)
+
+    @classmethod
+    def of(cls, store: Store, folder: Path, number: int, held: Mapping[str, Any]) -> Snapshot:
+        """Map what a manifest names."""
+        if held["encoder"] != store.spec.fingerprint:
+            raise SnapshotError(
+                f"{folder} holds vectors of the encoder {held['encoder']}, "
+                f"not of {store.spec.name} ({store.spec.fingerprint})."
+            )
+        stamps = held["files"]
+        return cls(
+            store,
+            number,
+            held,
+            Sources.open(folder / FILE, stamps[FILE]),
+            tuple(LivePart.open(store.root / "parts", folder, about, stamps) for about in held["parts"]),
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the encoder whose vectors these are."""
+        return str(self.held["encoder"])
+
+    @property
+    def entry(self) -> int:
+        """The last log entry this view covers."""
+        return int(self.held["entry"])
+
+    @cached_property
+    def rows(self) -> dict[Kind, int]:
+        """Live rows of each kind that has any."""
+        counts = {kind: sum(part.live for part in self._of(kind)) for kind in KINDS}
+        return {kind: count for kind, count in counts.items() if count}
+
+    def _of(self, kind: Kind) -> list[LivePart]:
+        return [part for part in self.parts if part.about.kind == kind]
+
+    def search(
+        self,
+        kind: Kind,
+        vectors: Float32Array,
+        k: int,
+        *,
+        filter: Filter | None = None,
+        effort: int | None = None,
+    ) -> list[Hits]:
+        """The best k rows of each query, vectors: [n, dim]. Flat parts are exact at any effort."""
+        queries = np.ascontiguousarray(vectors, np.float32)
+        if queries.ndim != 2 or queries.shape[1] != self.store.spec.dim:
+            raise UsageError(f"Queries of shape {queries.shape} do not fit [n, {self.store.spec.dim}].")
+        if k < 1:
+            raise UsageError(f"k is {k}; at least 1 row can be asked for.")
+        searched = [part for part in self._filtered(self._of(kind), filter) if part.live]
+        return [self._hits(rows, kind) for rows in best_rows(searched, queries, k)]
+
+    def _filtered(self, searched: list[LivePart], filter: Filter | None) -> list[LivePart]:
+        if filter is None:
+            return searched
+        if filter.sources is not None:
+            lines = self.sources.lines(filter.sources)
+            searched = [part.only(lines) for part in searched]
+        if filter.hidden:
+            lines = self.sources.lines(filter.hidden)
+            searched = [part.without(lines) for part in searched]
+        return searched
+
+    def _hits(self, rows: Sequence[Row], kind: Kind) -> Hits:
+        segments = [self._segment(row, kind) for row in rows]
+        return Hits(segments, np.array([row.score for row in rows], np.float32))
+
+    def _segment(self, row: Row, kind: Kind) -> Segment:
+        text = self.sources.text(row.line) if kind == "text" else ""
+        return Segment(self.sources.id(row.line), row.start, row.end, text)
+
+    def vectors(self, source: str, kind: Kind) -> tuple[Sequence[Segment], Float32Array]:
+        """A stored source's rows in order of time, exactly as they are stored; none where it is unknown."""
+        line = self._line(source)
+        found = [(part, part.positions([line])) for part in self._of(kind)] if line >= 0 else []
+        segments: list[Segment] = []
+        stored: list[Float32Array] = [np.empty((0, self.store.spec.dim), np.float32)]
+        for part, positions in found:
+            records = part.part.rows[positions]
+            text = self.sources.text(line) if kind == "text" else ""
+            segments += [Segment(source, float(r["start"]), float(r["end"]), text) for r in records]
+            stored.append(parts.exact(self.store, part.part, positions))
+        order = sorted(range(len(segments)), key=lambda i: (segments[i].start, segments[i].end))
+        return [segments[i] for i in order], np.concatenate(stored)[order]
+
+    def source(self, id: str) -> SourceInfo | None:
+        """What is known of a live source."""
+        line = self._line(id)
+        return self.sources.info(line) if line >= 0 else None
+
+    def _line(self, id: str) -> int:
+        line = self.sources.find(id)
+        return -1 if line in self.hidden else line
+
+    def masked(self, sources: Collection[str]) -> Snapshot:
+        """The same view less these sources: they were removed since."""
+        lines = self.sources.lines(sources)
+        if not lines:
+            return self
+        less = tuple(part.without(lines) for part in self.parts)
+        return replace(self, parts=less, hidden=self.hidden | frozenset(lines))
+
+
+def current(root: Path) -> str | None:
+    """The text of CURRENT, to compare for changes; None where nothing is published."""
+    try:
+        return (root / CURRENT).read_text(errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SnapshotError(f"{root / CURRENT} cannot be read: {error.strerror}.") from error
+
+
+def published(root: Path) -> tuple[int, str]:
+    """The number that CURRENT names, and the hash of its manifest."""
+    text = current(root)
+    if text is None:
+        raise SnapshotError(f"{root} has no published snapshot; `cinedex index build` makes one.")
+    named = re.fullmatch(r"([0-9]{6,}) ([0-9a-f]{32})\n", text)
+    if named is None:
+        raise SnapshotError(f"{root / CURRENT} is damaged: it does not name a snapshot and its hash.")
+    return int(named[1]), named[2]
+
+
+def folder_of(root: Path, number: int) -> Path:
+    """Where a snapshot of that number lies."""
+    return root / "snapshots" / f"{number:06d}"
+
+
+def numbers(root: Path) -> list[int]:
+    """All snapshots that are there, published or not."""
+    return sorted(int(path.name) for path in (root / "snapshots").glob("[0-9]*") if path.name.isdigit())
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """A snapshot's snapshot.json, or SnapshotError."""
+    if not folder.is_dir():
+        others = ", ".join(map(str, numbers(folder.parent.parent))) or "none"
+        raise SnapshotError(f"{folder} is missing; the snapshots that are there: {others}.")
+    try:
+        held = files.read_sealed(folder / MANIFEST)
+    except StoreError as error:
+        raise SnapshotError(str(error)) from error
+    if held.get("format") != FORMAT:
+        raise SnapshotError(f"{folder} has format {held.get('format')}; this version reads {FORMAT}.")
+    return held

@@ -1,0 +1,150 @@
+"""The live sources of a snapshot: one mapped Arrow file, sorted by id. A line of it is a source's number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from core.errors import SnapshotError
+from core.rules import LiveSource
+from core.types import Facts, Place, canonical
+from index import mapped
+
+FILE = "sources.arrow"
+FACTS = tuple(f.name for f in fields(Facts))
+_ARROW = {"int": pa.int64(), "float": pa.float64(), "str": pa.string()}
+_PLACE = pa.struct([("root", pa.binary()), ("path", pa.binary()), ("stamp", pa.string())])
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("places", pa.list_(_PLACE)),
+        *((f.name, _ARROW[str(f.type)]) for f in fields(Facts)),
+        ("columns", pa.string()),
+        ("text", pa.string()),
+    ]
+)
+_BATCH = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What a snapshot knows of one source."""
+
+    id: str
+    places: tuple[Place, ...] = ()
+    facts: Facts = field(default_factory=Facts)
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the shards hold of a source beside its rows."""
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+
+
+def write(path: Path, live: Iterable[LiveSource], known: Mapping[str, Known]) -> None:
+    """All live sources, which come sorted by id, with what is known of them."""
+    rows = (_row(source, known.get(source.id, Known())) for source in live)
+    with path.open("wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
+        while batch := list(islice(rows, _BATCH)):
+            writer.write_batch(pa.RecordBatch.from_pylist(batch, schema=SCHEMA))
+
+
+def _row(source: LiveSource, known: Known) -> dict[str, Any]:
+    plain = Facts()
+    return {
+        "id": source.id,
+        "places": [_place_row(place) for place in source.places],
+        **{name: _or(known.facts.get(name), getattr(plain, name)) for name in FACTS},
+        "columns": canonical(dict(source.columns)),
+        "text": known.text,
+    }
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _place_row(place: Place) -> dict[str, Any]:
+    root = place.root.encode(errors="surrogateescape")
+    return {"root": root, "path": place.path, "stamp": place.stamp}
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The lines of a sources.arrow, mapped."""
+
+    table: pa.Table
+
+    @classmethod
+    def open(cls, path: Path, held: Mapping[str, Any]) -> Sources:
+        """Map it, or SnapshotError."""
+        mapped.require(path, held)
+        try:
+            with pa.memory_map(str(path)) as file:
+                return cls(pa.ipc.open_file(file).read_all())
+        except (OSError, pa.ArrowException) as error:
+            raise SnapshotError(f"{path} cannot be read: {error}.") from error
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @cached_property
+    def _ids(self) -> pa.ChunkedArray:
+        return self.table["id"]
+
+    @cached_property
+    def _texts(self) -> pa.ChunkedArray:
+        return self.table["text"]
+
+    def id(self, line: int) -> str:
+        """The id of the source at a line."""
+        return str(self._ids[line].as_py())
+
+    def text(self, line: int) -> str:
+        """A library text; "" where the source is a video."""
+        return str(self._texts[line].as_py())
+
+    def ids(self) -> Iterator[str]:
+        """All ids, in order."""
+        return (str(id.as_py()) for id in self._ids)
+
+    def find(self, id: str) -> int:
+        """The line of a source, -1 where it is not live."""
+        low, high = 0, len(self)
+        while low < high:
+            middle = (low + high) // 2
+            if self.id(middle) < id:
+                low = middle + 1
+            else:
+                high = middle
+        return low if low < len(self) and self.id(low) == id else -1
+
+    def lines(self, ids: Iterable[str]) -> Sequence[int]:
+        """The lines of those of these sources that are live, sorted."""
+        return sorted(line for line in map(self.find, ids) if line >= 0)
+
+    def info(self, line: int) -> SourceInfo:
+        """Everything about the source at a line."""
+        row = self.table.slice(line, 1).to_pylist()[0]
+        return SourceInfo(
+            row["id"],
+            tuple(_place(held) for held in row["places"]),
+            Facts(**{name: row[name] for name in FACTS if name in row}),
+            json.loads(row["columns"]),
+            row["text"],
+        )
+
+
+def _place(held: Mapping[str, Any]) -> Place:
+    return Place(held["root"].decode(errors="surrogateescape"), held["path"], held["stamp"])

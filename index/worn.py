@@ -1,0 +1,51 @@
+"""Which shards are worth compacting: small ones, and those of which much is dead."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from core.store import Store
+from core.types import KINDS
+from core.writer import MAX_ROWS
+from index.rows import View
+
+MOST_DEAD = 0.2
+SMALL = 0.25  # of a full shard
+
+
+@dataclass(frozen=True, slots=True)
+class Wear:
+    """How much of a shard is left."""
+
+    shard: str
+    live: int  # rows of the kind that has most
+    is_dirty: bool
+
+
+def worn(store: Store, full: int = MAX_ROWS) -> list[list[str]]:
+    """Groups of shards, each to become one that is not larger than a full one."""
+    groups: list[list[Wear]] = []
+    room = 0
+    for wear in sorted(_wear(store), key=lambda w: (w.live, w.shard)):
+        if not wear.is_dirty and wear.live >= SMALL * full:
+            continue
+        if not groups or wear.live > room:
+            groups.append([])
+            room = full
+        groups[-1].append(wear)
+        room -= wear.live
+    return [[wear.shard for wear in group] for group in groups if len(group) > 1 or group[0].is_dirty]
+
+
+def _wear(store: Store) -> Iterator[Wear]:
+    view = View(store, store.log.last())
+    counts = {kind: Counter[str]() for kind in KINDS}
+    for kind in KINDS:
+        for run in view.runs(kind):
+            counts[kind][run.shard] += run.count
+    for name in view.last.shards():
+        live = [counts[kind][name] for kind in KINDS]
+        held = sum(store.shard(name).count(kind) for kind in KINDS)
+        yield Wear(name, max(live), sum(live) < (1 - MOST_DEAD) * held)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import core
+from core.commands import VERBS, main
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"cinedex {core.__version__}\n"
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["-h"], ["help"]])
+def test_help_lists_every_verb_with_a_line(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {name} " in shown and verb.says in shown for name, verb in VERBS.items())
+
+
+def test_an_unknown_verb_is_one_sentence_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serach"]) == 2
+    assert capsys.readouterr().err == "cinedex: no verb is called 'serach'; did you mean 'search'?\n"
+    assert main(["zzz"]) == 2
+    assert capsys.readouterr().err == "cinedex: no verb is called 'zzz'.\n"
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
+def test_a_verb_is_a_function_that_shows_its_help(verb: object, capsys: pytest.CaptureFixture[str]) -> None:
+    name = next(name for name, held in VERBS.items() if held is verb)
+    assert main([name, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("usage: ")
+    for inner in VERBS[name].inner:
+        assert main([name, inner, "--help"]) == 0
+        assert capsys.readouterr().out.startswith(f"usage: cinedex {name} {inner} ")
+
+
+def test_the_table_names_functions_that_exist() -> None:
+    for verb in VERBS.values():
+        module, _, function = verb.target.partition(":")
+        assert callable(getattr(import_module(module), function))
+
+
+def test_help_imports_none_of_the_heavy_things() -> None:
+    code = (
+        "import sys; from core.commands import main; main(['--help'])\n"
+        "heavy = {'torch', 'faiss', 'av', 'numpy', 'pyarrow', 'pydantic', 'fastapi'} & set(sys.modules)\n"
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=Path(__file__).parents[2])
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from core import logs
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("text")
+    logging.getLogger("core.writer").info("committed entry=%d rows=%d", 42, 900)
+    assert capsys.readouterr().err.endswith("INFO    core.writer: committed entry=42 rows=900\n")
+
+
+def test_json_has_the_facts_as_fields_with_their_types(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("json")
+    logging.getLogger("a").warning("left %s path=%s rows=%d share=%.1f%% ok=%s", "x", "a b", 3, 0.25, None)
+    line = json.loads(capsys.readouterr().err)
+    assert line["message"] == "left x path=a b rows=3 share=0.2% ok=None"
+    assert (line["path"], line["rows"], line["share"], line["ok"]) == ("a b", 3, 0.25, "None")
+    assert (line["level"], line["logger"]) == ("warning", "a")
+    assert line["time"].endswith("+00:00")
+
+
+def test_json_keeps_a_traceback_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("json")
+    try:
+        raise RuntimeError("why")
+    except RuntimeError:
+        logging.getLogger("a").exception("failed name=%(name)s", {"name": "b"})
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    assert "RuntimeError: why" in json.loads(shown)["exception"]
+
+
+def test_set_up_again_replaces_and_level_hides(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("text")
+    logs.set_up("json", logging.WARNING)
+    logging.getLogger("a").info("unseen")
+    logging.getLogger("a").warning("seen")
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1 and "unseen" not in shown

@@ -1,0 +1,201 @@
+"""Building keeps the parts that are good, makes what is missing, and never answers less than before."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from core import files
+from core.errors import SnapshotError, StoreError
+from index import build as building
+from index.build import build, build_snapshot, publish
+from index.check import damage
+from index.snapshot import Snapshot, current, numbers
+from tests.index.test_snapshot import assert_answers
+from tests.index.worlds import World, lived_in, make, source_id, world
+
+
+def part_files(root: Path) -> dict[str, int]:
+    """Names and inodes."""
+    return {path.name: path.stat().st_ino for path in (root / "parts").iterdir()}
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def names(world: World, number: int) -> set[str]:
+    return {part.about.name for part in Snapshot.open(world.store, number).parts}
+
+
+def test_a_second_build_takes_over_the_parts_of_the_first(tmp_path: Path) -> None:
+    lived = world(tmp_path / "store")
+    lived.add(10)
+    first, before = build(lived.store), part_files(lived.store.root)
+    lived.add(3)
+    built = build_snapshot(lived.store)
+    after = part_files(lived.store.root)
+    assert before.items() <= after.items()
+    assert (built.parts_kept, built.parts_made) == (2, 2)
+    assert names(lived, first) < names(lived, built.number)
+    assert_answers(lived, Snapshot.open(lived.store))
+
+
+def test_a_removal_needs_no_new_part(tmp_path: Path) -> None:
+    lived = world(tmp_path / "store")
+    lived.add(20)
+    build(lived.store)
+    before = part_files(lived.store.root)
+    lived.remove(source_id(1))
+    assert build_snapshot(lived.store).parts_made == 0
+    assert part_files(lived.store.root) == before
+    assert_answers(lived, Snapshot.open(lived.store))
+
+
+def test_a_part_that_is_a_fifth_dead_is_made_anew(tmp_path: Path) -> None:
+    lived = world(tmp_path / "store")
+    lived.add(10)
+    first = build(lived.store)
+    for number in range(1, 7):
+        lived.remove(source_id(number))
+    built = build_snapshot(lived.store)
+    assert (built.parts_kept, built.parts_made) == (0, 2)
+    assert not names(lived, first) & names(lived, built.number)
+    assert all(part.live == part.about.rows for part in Snapshot.open(lived.store).parts)
+    assert_answers(lived, Snapshot.open(lived.store))
+
+
+def test_too_many_parts_are_merged_the_smallest_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "MOST_PARTS", 4)
+    lived = world(tmp_path / "store")
+    lived.add(50)
+    build(lived.store)
+    large = max(Snapshot.open(lived.store).parts, key=lambda part: part.live).about.name
+    for _ in range(6):
+        lived.add(1)
+        build(lived.store)
+        snapshot = Snapshot.open(lived.store)
+        assert sum(part.about.kind == "frame" for part in snapshot.parts) <= 5
+        assert large in {part.about.name for part in snapshot.parts}
+        assert_answers(lived, snapshot)
+
+
+def test_after_a_compaction_the_rows_of_the_new_shard_are_searched(tmp_path: Path) -> None:
+    lived = lived_in(tmp_path / "store")
+    lived.add(4)
+    build(lived.store)
+    lived.compact()
+    build(lived.store)
+    assert_answers(lived, Snapshot.open(lived.store))
+
+
+def test_with_nothing_new_nothing_is_written(tmp_path: Path) -> None:
+    lived = lived_in(tmp_path / "store")
+    first = build(lived.store)
+    before = tree(lived.store.root)
+    built = build_snapshot(lived.store)
+    assert (built.number, built.made, built.published) == (first, False, False)
+    assert tree(lived.store.root) == before
+
+
+def test_a_build_that_does_not_publish_leaves_the_answers_and_a_later_one_publishes_it(
+    tmp_path: Path,
+) -> None:
+    lived = lived_in(tmp_path / "store")
+    build(lived.store)
+    before = current(lived.store.root)
+    lived.add(3)
+    waiting = build_snapshot(lived.store, publish=False)
+    assert waiting.made
+    assert current(lived.store.root) == before
+    built = build_snapshot(lived.store)
+    assert (built.number, built.made, built.published) == (waiting.number, False, True)
+    assert_answers(lived, Snapshot.open(lived.store))
+
+
+def test_publishing_by_itself_never_goes_back_to_an_older_view(tmp_path: Path) -> None:
+    lived = lived_in(tmp_path / "store")
+    build(lived.store)
+    lived.add(3)
+    newest = build(lived.store)
+    behind = lived.store.log.last().number - 1
+    entry = lived.store.root / "log" / f"{behind + 1:06d}.jsonl"
+    entry.rename(tmp_path / "away")  # as a copy of the store made without its last entry
+    store = type(lived.store).open(lived.store.root)
+    built = build_snapshot(store)
+    assert built.made
+    assert not built.published
+    assert Snapshot.open(store).number == newest
+
+
+def test_an_empty_store_has_nothing_to_build_from(tmp_path: Path) -> None:
+    store = make(tmp_path / "store")
+    with pytest.raises(SnapshotError, match=r"holds nothing to build from; `extract` fills it\."):
+        build(store)
+    assert numbers(store.root) == []
+
+
+def test_when_all_is_removed_nothing_is_answered(tmp_path: Path) -> None:
+    lived = world(tmp_path / "store")
+    lived.add(1)
+    build(lived.store)
+    lived.remove(source_id(1))
+    build(lived.store)
+    snapshot = Snapshot.open(lived.store)
+    assert snapshot.rows == {}
+    assert [len(hits.scores) for hits in snapshot.search("frame", lived.vectors(2), 3)] == [0, 0]
+
+
+def test_a_fresh_build_mends_damaged_parts(tmp_path: Path) -> None:
+    lived = lived_in(tmp_path / "store")
+    build(lived.store)
+    for path in (lived.store.root / "parts").glob("*.faiss"):
+        path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+    assert list(damage(lived.store.root))
+    build_snapshot(lived.store, fresh=True)
+    assert list(damage(lived.store.root)) == []
+    assert_answers(lived, Snapshot.open(lived.store))
+
+
+def test_a_build_goes_on_where_what_is_published_is_damaged(tmp_path: Path) -> None:
+    lived = lived_in(tmp_path / "store")
+    build(lived.store)
+    next((lived.store.root / "parts").glob("*.json")).write_text("{}")
+    (lived.store.root / "snapshots" / "000001" / "sources.arrow").write_bytes(b"")
+    (lived.store.root / "CURRENT").write_text("?")
+    assert build(lived.store) == 2
+    assert_answers(lived, Snapshot.open(lived.store))
+
+
+def test_what_does_not_open_is_not_published(tmp_path: Path) -> None:
+    lived = lived_in(tmp_path / "store")
+    first = build(lived.store)
+    lived.add(1)
+    second = build_snapshot(lived.store, publish=False).number
+    (lived.store.root / "snapshots" / f"{second:06d}" / "sources.arrow").unlink()
+    with pytest.raises(SnapshotError, match=r"sources\.arrow is missing\."):
+        publish(lived.store, second)
+    assert Snapshot.open(lived.store).number == first
+
+
+def test_a_full_disk_is_one_sentence_and_what_is_published_still_answers(tmp_path: Path) -> None:
+    lived = lived_in(tmp_path / "store")
+    build(lived.store)
+    published = Snapshot.open(lived.store)
+    lived.add(60)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for limit in (1_000, 4_000, 9_000, 14_000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        try:
+            with pytest.raises(StoreError, match=r"cannot be written: .*\."):
+                build(lived.store)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert Snapshot.open(lived.store).number == published.number
+    assert files.sweep(lived.store.root / "parts", 0) == files.sweep(lived.store.root / "snapshots", 0) == 0
+    build(lived.store)
+    assert_answers(lived, Snapshot.open(lived.store))

@@ -1,0 +1,162 @@
+"""`cinedex index`: what it prints, and with what it exits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core.collections import Library
+from core.commands import VERBS
+from core.commands import main as cinedex
+from index.cli import COMMANDS, SAYS, main
+from index.snapshot import Snapshot
+from tests.index.test_snapshot import assert_answers
+from tests.index.worlds import World, lived_in, make, source_id, world
+
+Out = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def lived(tmp_path: Path) -> World:
+    """DATA is the test's folder."""
+    found = lived_in(tmp_path / "toy-rgb")
+    Library(tmp_path).add_store("default", "toy-rgb")
+    return found
+
+
+def call(lived: World, *args: str) -> int:
+    return main([args[0], "--data", str(lived.store.root.parent), *args[1:]])
+
+
+def test_build_says_what_it_made_and_that_it_is_published(lived: World, capsys: Out) -> None:
+    assert call(lived, "build") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("toy-rgb: snapshot 1 made of 0 kept and 3 new parts, published (")
+    assert f"{len(lived.rows('frame')[0])} frame rows" in out
+    assert call(lived, "build") == 0
+    assert capsys.readouterr().out.startswith("toy-rgb: nothing is new since snapshot 1 (")
+    lived.add(1)
+    assert call(lived, "build", "--no-publish") == 0
+    assert "snapshot 2 made of 3 kept and 2 new parts, not published" in capsys.readouterr().out
+    assert Snapshot.open(lived.store).number == 1
+    assert call(lived, "build") == 0
+    assert capsys.readouterr().out.startswith("toy-rgb: snapshot 2 was there, published (")
+    assert_answers(lived, Snapshot.open(lived.store))
+
+
+def test_list_marks_the_published_one_and_shows_recall_and_size(lived: World, capsys: Out) -> None:
+    call(lived, "build")
+    lived.add(1)
+    call(lived, "build", "--no-publish")
+    capsys.readouterr()
+    assert call(lived, "list") == 0
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert head.split()[:5] == ["store", "snapshot", "entry", "created", "sources"]
+    assert head.split()[5:] == ["rows", "parts", "recall@10", "bytes"]
+    assert first.startswith("*  toy-rgb  1")
+    assert second.startswith("   toy-rgb  2")
+    assert "1.000" in second
+    assert "KiB" in second
+    assert call(lived, "list", "--json") == 0
+    held = json.loads(capsys.readouterr().out)["snapshots"]
+    assert [(each["snapshot"], each["current"]) for each in held] == [(1, True), (2, False)]
+    assert held[0]["recall"]["frame"]["10"] == 1.0
+    assert held[0]["entry"] < held[1]["entry"] == lived.store.log.last().number
+
+
+def test_list_names_a_damaged_snapshot(lived: World, capsys: Out) -> None:
+    call(lived, "build")
+    (lived.store.root / "snapshots" / "000001" / "snapshot.json").write_text("{}")
+    capsys.readouterr()
+    assert call(lived, "list") == 0
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[1].endswith("damaged")
+    assert "snapshot.json is damaged" in shown.err
+
+
+def test_publish_goes_back_to_an_older_snapshot(lived: World, capsys: Out) -> None:
+    call(lived, "build")
+    lived.add(1)
+    call(lived, "build")
+    assert call(lived, "publish", "1") == 0
+    assert Snapshot.open(lived.store).number == 1
+    assert call(lived, "publish", "7") == 1
+    assert "000007 is missing; the snapshots that are there: 1, 2." in capsys.readouterr().err
+    assert call(lived, "publish", "0") == 2
+
+
+def test_check_exits_1_and_names_what_is_damaged(lived: World, capsys: Out) -> None:
+    call(lived, "build")
+    capsys.readouterr()
+    assert call(lived, "check") == 0
+    out = capsys.readouterr().out
+    assert "toy-rgb: every file is as it was written." in out
+    assert "frame rows: recall@1 1.0000, recall@10 1.0000, recall@100 1.0000." in out
+    shard = next((lived.store.root / "shards").iterdir())
+    path = shard / "sources.parquet"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert call(lived, "check", "--files") == 1
+    assert capsys.readouterr().out == f"{path} is damaged: its hash is not the one its manifest holds.\n"
+    (lived.store.root / "store.json").write_text("{}")
+    assert call(lived, "check", "--files") == 1
+    assert "store.json is damaged" in capsys.readouterr().out
+
+
+def test_compact_and_gc_say_what_they_did_and_change_no_answer(lived: World, capsys: Out) -> None:
+    lived.add(2)
+    lived.add(2)
+    lived.remove(source_id(lived.added))
+    before = len(lived.store.log.last().shards())
+    assert call(lived, "compact") == 0
+    assert capsys.readouterr().out == f"toy-rgb: {before} shards became 1.\n"
+    assert call(lived, "compact") == 0
+    assert capsys.readouterr().out == "toy-rgb: no shard is worn.\n"
+    call(lived, "build")
+    assert_answers(lived, Snapshot.open(lived.store))
+    capsys.readouterr()
+    assert call(lived, "gc", "--age-s", "0", "--keep", "1") == 0
+    assert "removed 0 snapshots, 0 parts" in capsys.readouterr().out
+    assert len(list((lived.store.root / "shards").iterdir())) == 1
+    assert_answers(lived, Snapshot.open(lived.store))
+
+
+def test_all_stores_are_meant_unless_one_or_a_collection_is_named(lived: World, capsys: Out) -> None:
+    data = lived.store.root.parent
+    other = world(data / "other")
+    other.add(1)
+    make(data / "empty")
+    for slug in ("other", "empty"):
+        Library(data).add_store("more", slug)
+    assert call(lived, "build") == 1
+    shown = capsys.readouterr()
+    assert [line.partition(":")[0] for line in shown.out.splitlines()] == ["toy-rgb", "other"]
+    assert "empty holds nothing to build from; `extract` fills it." in shown.err
+    assert call(lived, "build", "--collection", "default") == 0
+    assert capsys.readouterr().out.startswith("toy-rgb: nothing is new")
+    assert call(lived, "build", "--store", str(other.store.root)) == 0
+    assert capsys.readouterr().out.startswith("other: nothing is new")
+    assert call(lived, "publish", "1") == 2
+    assert "publish takes one store" in capsys.readouterr().err
+
+
+def test_what_cannot_be_is_one_sentence_and_exit_2(tmp_path: Path, lived: World, capsys: Out) -> None:
+    assert main(["build", "--data", str(tmp_path / "nowhere")]) == 2
+    assert "holds no store; `extract` makes one" in capsys.readouterr().err
+    assert call(lived, "build", "--collection", "defualt") == 2
+    assert "has no collection 'defualt'; did you mean 'default'?" in capsys.readouterr().err
+    assert main(["biuld"]) == 2
+    assert capsys.readouterr().err == "cinedex index: no verb is called 'biuld'; did you mean 'build'?\n"
+    assert main(["build", "--store", str(tmp_path / "collections.json")]) == 1
+    assert "is a file, not the folder of a store." in capsys.readouterr().err
+    assert main(["check", "--files", "--store", str(tmp_path / "nowhere")]) == 2
+
+
+def test_every_verb_is_in_the_help_and_in_the_umbrella_command(capsys: Out) -> None:
+    assert tuple(COMMANDS) == tuple(SAYS) == VERBS["index"].inner
+    assert cinedex(["index", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"\n  {name} " in out for name in COMMANDS)
+    for name in COMMANDS:
+        assert main([name, "--help"]) == 0

@@ -1,0 +1,81 @@
+"""Threads that search one snapshot with different filters do not disturb each other.
+
+FAISS' IndexIDMap writes into the caller's search parameters while it searches, which gave wrong answers and
+crashes when threads shared them. So parts use positions as ids, and parameters are made for each search.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.query import Filter
+from index import part
+from index.build import build, build_snapshot
+from index.snapshot import Snapshot
+from tests.index.test_snapshot import told
+from tests.index.worlds import lived_in, world
+
+
+def test_eight_threads_with_filters_of_their_own_each_get_the_truth(tmp_path: Path) -> None:
+    lived = world(tmp_path / "store")
+    lived.add(150)
+    build_snapshot(lived.store, part_rows=60)
+    snapshot = Snapshot.open(lived.store)
+    assert len(snapshot.parts) > 6
+    sources = sorted(lived.held)
+
+    def search(thread: int) -> int:
+        chance = np.random.default_rng(thread)
+        for _ in range(25):
+            hidden = frozenset(chance.choice(sources, int(chance.integers(0, len(sources)))).tolist())
+            query = (chance.integers(-3, 4, (1, 8)) / 8).astype(np.float32)
+            hits = snapshot.search("frame", query, 10, filter=Filter(hidden=hidden))[0]
+            assert told(hits) == lived.best("frame", query[0], 10, hidden)
+        return thread
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(search, range(8))) == list(range(8))
+
+
+def test_snapshots_are_swapped_under_threads_that_search(tmp_path: Path) -> None:
+    lived = lived_in(tmp_path / "store")
+    first = build(lived.store)
+    lived.add(10)
+    second = build(lived.store)
+    query = lived.vectors(1)
+    held = {number: Snapshot.open(lived.store, number) for number in (first, second)}
+    truth = {number: told(each.search("frame", query, 20)[0]) for number, each in held.items()}
+
+    def search(thread: int) -> None:
+        for turn in range(25):
+            number = (first, second)[(thread + turn) % 2]
+            held[number] = Snapshot.open(lived.store, number)
+            assert told(held[number].search("frame", query, 20)[0]) == truth[number]
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(search, range(8)))
+
+
+def test_no_search_shares_its_parameters_with_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lived = world(tmp_path / "store")
+    lived.add(20)
+    build_snapshot(lived.store, part_rows=20)
+    made: list[object] = []
+    real = part._selecting
+
+    def selecting(bits: part.Bits) -> object:
+        made.append(real(bits))
+        return made[-1]
+
+    monkeypatch.setattr(part, "_selecting", selecting)
+    snapshot = Snapshot.open(lived.store)
+    searched = sum(each.about.kind == "frame" for each in snapshot.parts)
+    snapshot.search("frame", lived.vectors(1), 1000)
+    assert searched > 1
+    assert len({id(parameters) for parameters in made}) == searched
