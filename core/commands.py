@@ -55,7 +55,10 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"cinedex: no verb is called {args[0]!r}{close}\n")
         return 2
     module, _, function = verb.target.partition(":")
-    code: int = getattr(import_module(module), function)(args[1:])
+    try:
+        code: int = getattr(import_module(module), function)(args[1:])
+    except KeyboardInterrupt:  # while it was being imported; later, core.config.run says the same
+        return 130
     return code
 
 

@@ -91,7 +91,9 @@ def run(settings: type[S], main: Callable[[S], int], argv: list[str] | None = No
         code = main(chosen)
         sys.stdout.flush()
     except SystemExit as asked:  # --help
-        return int(asked.code or 0)
+        if isinstance(asked.code, str):
+            raise
+        return asked.code or 0
     except Error as error:
         sys.stderr.write("".join(f"{prog}: {line}\n" for line in str(error).splitlines()))
         return error.exit_code
@@ -152,8 +154,7 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for name, value in above.items():
         old = merged.get(name)
-        both = isinstance(value, dict) and isinstance(old, dict)
-        merged[name] = _over(old, value) if both else value  # type: ignore[arg-type]  # `both` says it
+        merged[name] = _over(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
 
 

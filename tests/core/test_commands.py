@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import core
-from core.commands import VERBS, main
+from core.commands import VERBS, Verb, main
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,6 +45,13 @@ def test_the_table_names_functions_that_exist() -> None:
     for verb in VERBS.values():
         module, _, function = verb.target.partition(":")
         assert callable(getattr(import_module(module), function))
+
+
+def test_an_interrupted_import_is_an_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "slow_to_import.py").write_text("raise KeyboardInterrupt\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(VERBS, "slow", Verb("slow_to_import:main", ""))
+    assert main(["slow"]) == 130
 
 
 def test_help_imports_none_of_the_heavy_things() -> None:
