@@ -1,0 +1,1 @@
+"""Videos and texts in, shards out. PyAV is imported under `media/` only."""

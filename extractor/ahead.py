@@ -1,0 +1,212 @@
+"""Decoding that runs ahead of the encoder: threads fill a bounded queue with pictures of several videos."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Collection, Generator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from core.errors import Error, VideoError
+from core.types import Facts, Look, Sampling
+from extractor.find import Content, content_of, has_stamp
+from extractor.media.reader import Picture, Reader
+from extractor.work import Work
+
+log = logging.getLogger(__name__)
+SLOTS = 64  # messages, nearly all of them pictures, that may wait for the encoder
+_LOOK_S = 0.2  # how soon a waiting thread notices that it is to stop
+_JOIN_S = 2.0
+CHANGED = "it changed while it was read"
+
+Claim = Literal["mine", "known", "taken"]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A video's pictures follow."""
+
+    work: Work
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One picture of a video that has begun."""
+
+    source: str
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a place has no rows; `is_final`: it would be the same the next time."""
+
+    error: str
+    why: str = ""  # "not_video" or "still"
+    is_final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A video's pictures have all been sent, or what went wrong."""
+
+    source: str
+    facts: Facts
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A place without pictures: a text to encode ("mine"), a content that the store or a worker has."""
+
+    work: Work
+    source: str
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A place whose content is not even known."""
+
+    work: Work
+    trouble: Trouble
+
+
+Message = Begun | Seen | Ended | Whole | Unread
+
+
+class Claims:
+    """Which contents are known or in hand, so that of two copies one is decoded. Its lock guards the log."""
+
+    def __init__(self, is_known: Callable[[str], bool]) -> None:
+        self.lock = threading.Lock()
+        self._is_known = is_known
+        self._taken: set[str] = set()
+
+    def take(self, source: str) -> Claim:
+        """Whose a content is; "mine" takes it."""
+        with self.lock:
+            if source in self._taken:
+                return "taken"
+            if self._is_known(source):
+                return "known"
+            self._taken.add(source)
+            return "mine"
+
+    def knows(self, source: str) -> bool:
+        """Whether the store has it."""
+        with self.lock:
+            return self._is_known(source)
+
+    def drop(self, sources: Collection[str]) -> None:
+        """Of these contents the store knows, or another place may try them."""
+        with self.lock:
+            self._taken.difference_update(sources)
+
+
+class Decoders:
+    """Some threads, each with one video at a time; `run` gives what they send, each video's in order."""
+
+    def __init__(self, feed: Iterator[Work], claims: Claims, sampling: Sampling, look: Look) -> None:
+        self.waited_s = 0.0
+        self._feed, self._claims, self._sampling, self._look = feed, claims, sampling, look
+        self._feeding = threading.Lock()
+        self._queue: queue.Queue[Message | Exception | None] = queue.Queue(SLOTS)
+        self._closed = threading.Event()
+
+    def run(self, count: int, stop: threading.Event) -> Generator[Message, None, None]:
+        """The messages of all threads until the feed is dry and they have ended, or `stop` is set."""
+        threads = [threading.Thread(target=self._thread, daemon=True) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        try:
+            while count and not stop.is_set():
+                for message in self._arrived():
+                    if isinstance(message, Exception):
+                        raise message
+                    if message is None:
+                        count -= 1
+                    else:
+                        yield message
+        finally:
+            self._closed.set()
+            for thread in threads:
+                thread.join(_JOIN_S)
+
+    def _arrived(self) -> Iterator[Message | Exception | None]:
+        started = time.monotonic()
+        try:
+            message = self._queue.get(timeout=_LOOK_S)
+        except queue.Empty:
+            return
+        finally:
+            self.waited_s += time.monotonic() - started
+        yield message
+
+    def _thread(self) -> None:
+        with suppress(_ClosedError):
+            try:
+                while (work := self._next()) is not None:
+                    self._take(work)
+                self._put(None)
+            except _ClosedError:
+                raise
+            except Exception as error:  # the thread's edge: the main thread raises it
+                self._put(error)
+
+    def _next(self) -> Work | None:
+        with self._feeding:
+            return None if self._closed.is_set() else next(self._feed, None)
+
+    def _put(self, message: Message | Exception | None) -> None:
+        while not self._closed.is_set():
+            with suppress(queue.Full):
+                return self._queue.put(message, timeout=_LOOK_S)
+        raise _ClosedError
+
+    def _take(self, work: Work) -> None:
+        if work.text is not None:
+            source = work.place.stamp
+            return self._put(Whole(work, source, self._claims.take(source)))
+        try:
+            content = content_of(work.file)
+        except OSError as error:
+            return self._put(Unread(work, Trouble(f"it cannot be read: {error.strerror}")))
+        if not has_stamp(work.file, work.place.stamp):
+            return self._put(Unread(work, Trouble(CHANGED)))
+        claim = self._claims.take(content.id)
+        if claim != "mine":
+            return self._put(Whole(work, content.id, claim))
+        self._put(Begun(work, content.id))
+        self._put(self._read(work, content))
+
+    def _read(self, work: Work, content: Content) -> Ended:
+        trouble, facts = None, Facts()
+        try:
+            with Reader(Path(os.fsdecode(work.file))) as reader:
+                for picture in reader.pictures(self._sampling, self._look):
+                    self._put(Seen(content.id, picture))
+                facts = replace(reader.facts, size=content.size, samples=content.samples)
+        except VideoError as error:
+            trouble = Trouble(str(error), getattr(error, "why", ""), is_final=True)
+        except (_ClosedError, Error):
+            raise
+        except OSError as error:
+            trouble = Trouble(f"it cannot be read: {error.strerror or error}")
+        except Exception as error:  # a bug that one video shows must not end the others' work
+            log.exception("path=%s", work.place.shown)
+            trouble = Trouble(f"reading it met a bug: {type(error).__name__}: {error}")
+        if not has_stamp(work.file, work.place.stamp):
+            trouble = Trouble(CHANGED)
+        return Ended(content.id, facts, trouble)
+
+
+class _ClosedError(Exception):
+    """Nobody listens any more."""

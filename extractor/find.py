@@ -1,0 +1,306 @@
+"""`--videos` → places, by names and stamps alone; and what a file's content is called."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import stat
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import chain
+from pathlib import Path
+from typing import Literal
+
+from core.errors import UsageError
+from core.types import Place
+
+SETTLE_S = 2.0  # a file that changed this recently may still be being written
+SAMPLES, SAMPLE_BYTES = 18, 65_536
+_BLOCK_BYTES = 1 << 20
+_URL = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_MAGIC = re.compile(rb"[*?\[]")
+
+# Never opened. Pictures that may move (gif, webp, apng, avif, heic) and sound containers that may
+# hold a video (ogg, asf, rm) are not among them.
+NO_VIDEO = frozenset(
+    b"jpg jpeg jpe jfif png bmp tif tiff ico svg psd xcf raw cr2 cr3 nef arw dng orf rw2 exr hdr tga eps "
+    b"txt md rst log nfo pdf doc docx odt rtf tex epub mobi djvu htm html xhtml css xml xmp yml yaml toml "
+    b"ini cfg conf json jsonl ndjson csv tsv xls xlsx ods ppt pptx odp key pages numbers "
+    b"srt vtt ass ssa sub idx sbv lrc edl fcpxml prproj aep drp "
+    b"zip tar gz tgz bz2 tbz xz txz zst lz4 7z rar jar whl deb rpm iso dmg img cab "
+    b"mp3 flac wav wave aif aiff m4a m4b aac oga opus wma mid midi amr ape mka cue m3u pls "
+    b"py pyc ipynb js mjs tsx jsx c h cc cpp hpp rs go java kt swift rb pl php sh bash bat ps1 exe dll so "
+    b"o a dylib class sql db sqlite sqlite3 npy npz parquet arrow feather h5 hdf5 pkl pt pth ckpt onnx "
+    b"safetensors faiss bin part partial crdownload download aria2 tmp temp swp lock bak torrent url "
+    b"lnk ds_store ttf otf woff woff2".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What `--videos` named, and the root that its places belong to."""
+
+    root: str
+    folder: bytes  # the root's, absolute
+    kind: Literal["folder", "file", "glob"]
+    below: bytes = b""  # relative to the root: the folder, the file or the pattern
+    without: frozenset[bytes] = frozenset()  # folders that are not looked into: our own data
+
+    def file(self, place: Place) -> bytes:
+        """Where a place lies now."""
+        return os.path.join(self.folder, place.path)
+
+    @property
+    def shown(self) -> str:
+        return os.path.join(self.folder, self.below).decode(errors="replace").rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file holds: its name by content, and the short cut to it."""
+
+    id: str
+    size: int
+    samples: str
+
+
+def target_of(
+    asked: str, root: str = "", known: Mapping[str, Path] | None = None, without: Iterable[Path] = ()
+) -> Target:
+    """What `--videos` means: a folder, one file, or a glob, whichever is there."""
+    if _URL.match(asked):
+        raise UsageError(f"--videos {asked} is a URL; give a folder, a file or a glob.")
+    path = os.path.abspath(os.fsencode(asked))
+    ours = frozenset(os.path.abspath(os.fsencode(folder)) for folder in without)
+    if os.path.isdir(path):
+        name, folder = name_root(path, root, known)
+        return Target(name, folder, "folder", _below(path, folder), ours)
+    if os.path.lexists(path):
+        if not stat.S_ISREG(_stat_named(path).st_mode):
+            raise UsageError(f"--videos {asked} is neither a folder nor a file.")
+        name, folder = name_root(os.path.dirname(path), root, known)
+        return Target(name, folder, "file", _below(path, folder), ours)
+    if not _MAGIC.search(path):
+        raise UsageError(f"--videos {asked} does not exist.")
+    name, folder = name_root(_fixed_part(path), root, known)
+    return Target(name, folder, "glob", _below(path, folder), ours)
+
+
+def name_root(folder: bytes, root: str = "", known: Mapping[str, Path] | None = None) -> tuple[str, bytes]:
+    """The root's name and folder: as asked, else the longest known root that holds it, else its own name."""
+    if root:
+        return checked_root(root), folder
+    found = {os.path.abspath(os.fsencode(path)): name for name, path in (known or {}).items()}
+    holding = [path for path in found if folder == path or folder.startswith(path.rstrip(b"/") + b"/")]
+    if holding:
+        longest = max(holding, key=len)
+        return found[longest], longest
+    return os.path.basename(folder).decode(errors="replace") or "root", folder
+
+
+def checked_root(root: str) -> str:
+    """A root's name stands before '/' in what people read, so it holds none."""
+    if "/" in root or not root.isprintable():
+        raise UsageError(f"--root {root!r} must be one word of a path, without '/'.")
+    return root
+
+
+def _below(path: bytes, folder: bytes) -> bytes:
+    return path[len(folder) :].lstrip(b"/")
+
+
+def _fixed_part(pattern: bytes) -> bytes:
+    parts = pattern.split(b"/")
+    fixed = next(i for i, part in enumerate(parts) if _MAGIC.search(part))
+    return b"/".join(parts[:fixed]) or b"/"
+
+
+def _stat_named(path: bytes) -> os.stat_result:
+    try:
+        return os.stat(path)
+    except OSError as error:
+        raise UsageError(f"{os.fsdecode(path)} cannot be read: {error.strerror}.") from error
+
+
+def stamp_of(found: os.stat_result) -> str:
+    """Size and mtime in ns: unchanged, nothing is read again."""
+    return f"{found.st_size}-{found.st_mtime_ns}"
+
+
+@dataclass
+class Listing:
+    """One look at the names and stamps of a target: go through it once, then ask what was met."""
+
+    target: Target
+    listed: int = 0  # places handed out
+    not_video: int = 0  # by their suffix, never opened
+    unstable: int = 0  # still being written
+    links_out: int = 0  # links that lead out of the root, or to folders, and are not followed
+    errors: dict[bytes, str] = field(default_factory=dict)  # what could not be listed, and why
+    _fresh: list[Place] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Place]:
+        walk = {"folder": self._folder, "file": self._file, "glob": self._glob}[self.target.kind]
+        for places in chain(walk(), self._settled()):
+            self.listed += len(places)
+            yield from places
+
+    def _folder(self) -> Iterator[list[Place]]:
+        stack = [self.target.below]
+        while stack:
+            inside = stack.pop()
+            try:
+                with os.scandir(os.path.join(self.target.folder, inside) or b".") as found:
+                    entries = sorted(found, key=_name)
+            except OSError as error:
+                self.errors[inside] = f"cannot be listed: {error.strerror}"
+                continue
+            prefix = inside + b"/" if inside else b""
+            folders: list[bytes] = []
+            yield self._entries(entries, prefix, folders)
+            stack += reversed(folders)
+
+    def _entries(
+        self, entries: Iterable[os.DirEntry[bytes]], prefix: bytes, folders: list[bytes]
+    ) -> list[Place]:
+        places: list[Place] = []
+        root, horizon = self.target.root, time.time_ns() - int(SETTLE_S * 1e9)
+        for entry in entries:
+            name = entry.name
+            if name[:1] == b".":
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if entry.path not in self.target.without:
+                    folders.append(prefix + name)
+            elif name.rpartition(b".")[2].lower() in NO_VIDEO and _is_no_video(name):
+                self.not_video += 1
+            elif found := self._stat(entry, prefix):
+                changed = found.st_mtime_ns
+                place = Place(root, prefix + name, f"{found.st_size}-{changed}")
+                if changed > horizon and _is_fresh(found):
+                    self._fresh.append(place)
+                else:
+                    places.append(place)
+        return places
+
+    def _stat(self, entry: os.DirEntry[bytes], prefix: bytes) -> os.stat_result | None:
+        try:
+            found = entry.stat(follow_symlinks=False)
+            if stat.S_ISREG(found.st_mode):
+                return found
+            return self._linked(entry.path) if stat.S_ISLNK(found.st_mode) else None
+        except FileNotFoundError:
+            return None  # gone between the listing and here
+        except OSError as error:
+            self.errors[prefix + entry.name] = f"cannot be read: {error.strerror}"
+            return None
+
+    def _linked(self, path: bytes) -> os.stat_result | None:
+        real = os.path.realpath(path)
+        found = os.stat(real)
+        if stat.S_ISREG(found.st_mode) and _is_inside(real, os.path.realpath(self.target.folder)):
+            return found
+        self.links_out += 1
+        return None
+
+    def _file(self) -> Iterator[list[Place]]:
+        yield self._named(self.target.below)
+
+    def _glob(self) -> Iterator[list[Place]]:
+        pattern = os.path.join(glob.escape(self.target.folder), self.target.below)
+        for path in sorted(set(glob.iglob(pattern, recursive=True))):
+            inside = _below(path, self.target.folder)
+            if os.path.isdir(path):
+                continue
+            if _is_no_video(inside):
+                self.not_video += 1
+            elif os.path.islink(path) and self._linked(path) is None:
+                continue
+            else:
+                yield self._named(inside)
+
+    def _named(self, inside: bytes) -> list[Place]:
+        try:
+            found = os.stat(os.path.join(self.target.folder, inside))
+        except OSError as error:
+            self.errors[inside] = f"cannot be read: {error.strerror}"
+            return []
+        place = Place(self.target.root, inside, stamp_of(found))
+        if _is_fresh(found):
+            self._fresh.append(place)
+            return []
+        return [place]
+
+    def _settled(self) -> Iterator[list[Place]]:
+        """What changed within the last two seconds, if it has not changed for two."""
+        if self._fresh:
+            time.sleep(SETTLE_S)
+        for place in self._fresh:
+            if has_stamp(self.target.file(place), place.stamp):
+                yield [place]
+            else:
+                self.unstable += 1
+
+    def whole(self, path: bytes) -> bool:
+        """Whether the folder of a path was listed whole, so that what was not met is not there."""
+        if self.target.kind != "folder" or not _is_inside(path, self.target.below):
+            return False
+        return not any(_is_inside(path, broken) for broken in self.errors)
+
+
+def _name(entry: os.DirEntry[bytes]) -> bytes:
+    return entry.name
+
+
+def _is_no_video(name: bytes) -> bool:
+    _, dot, suffix = name.rpartition(b".")
+    return suffix.lower() in NO_VIDEO and dot == b"."
+
+
+def _is_fresh(found: os.stat_result) -> bool:
+    return abs(time.time_ns() - found.st_mtime_ns) < SETTLE_S * 1e9
+
+
+def _is_inside(path: bytes, folder: bytes) -> bool:
+    return not folder or path == folder or path.startswith(folder.rstrip(b"/") + b"/")
+
+
+def has_stamp(file: bytes, stamp: str) -> bool:
+    """Whether the file is still the one that was listed."""
+    try:
+        return stamp_of(os.stat(file)) == stamp
+    except OSError:
+        return False
+
+
+def content_of(file: bytes) -> Content:
+    """The name of a file's content, "v-…", from all its bytes, and the hash of a few of them."""
+    digest = blake2b(digest_size=16)
+    with open(file, "rb", buffering=0) as opened:
+        size = os.fstat(opened.fileno()).st_size
+        samples = _samples(opened.fileno(), size)
+        while block := opened.read(_BLOCK_BYTES):
+            digest.update(block)
+    return Content(f"v-{digest.hexdigest()}", size, samples)
+
+
+def _samples(descriptor: int, size: int) -> str:
+    digest = blake2b(str(size).encode(), digest_size=16)
+    for i in range(SAMPLES):
+        offset = max(0, i * (size - SAMPLE_BYTES) // (SAMPLES - 1))
+        digest.update(os.pread(descriptor, SAMPLE_BYTES, offset))
+    return digest.hexdigest()
+
+
+def is_gone(file: bytes) -> bool:
+    """Whether a stat says that there is no such file; a refused stat says nothing."""
+    try:
+        os.lstat(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,0 +1,53 @@
+"""Which pictures a regular grid in time sees, and which seconds each then stands for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from math import ceil
+
+from extractor.media.clock import Shown
+
+End = Callable[[], Fraction]  # the end of the pictures that have come so far
+
+
+def exact(number: float) -> Fraction:
+    """The number that was written: 0.1 is a tenth, not its nearest binary neighbour."""
+    return Fraction(repr(number))
+
+
+def on_grid(pictures: Iterable[Shown], fps: Fraction, end: End) -> Iterator[Shown]:
+    """What a player shows at 0, 1/fps, 2/fps, …: the picture begun last, before the first one the first; each
+    once. Grid points lie before the end."""
+    held: Shown | None = None
+    seen = False
+    for picture in pictures:
+        if held is not None and _is_seen(held, picture.t, fps, seen):
+            yield held
+            seen = True
+        held = picture
+    if held is not None and (not seen or _is_seen(held, end(), fps, seen)):
+        yield held
+
+
+def _is_seen(picture: Shown, until: Fraction, fps: Fraction, seen: bool) -> bool:
+    if until <= picture.t:
+        return False
+    return not seen or ceil(picture.t * fps) < until * fps
+
+
+def rows(pictures: Iterable[Shown], fps: Fraction, end: End) -> Iterator[Shown]:
+    """The pictures on the grid, each until the next or for 1/fps, the longer; the last to the end."""
+    waiting: deque[Shown] = deque()
+    for picture in on_grid(pictures, fps, end):
+        if waiting:
+            last = waiting.pop()
+            waiting.append(replace(last, end=max(picture.t, last.t + 1 / fps)))
+        while waiting and waiting[0].end <= end():  # else the row might reach over the end of the video
+            yield waiting.popleft()
+        waiting.append(picture)
+    if waiting:
+        waiting.append(replace(waiting.pop(), end=end()))
+    yield from (replace(row, end=min(row.end, end())) for row in waiting)

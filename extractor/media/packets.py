@@ -1,0 +1,125 @@
+"""Packets of one stream, whatever is damaged between them, and the pictures that come out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+MAX_READ_ERRORS = 100  # damage in the container, one after another without a packet between
+
+VideoPacket: TypeAlias = "Packet[VideoStream]"  # quoted: subscriptable in its types only
+
+
+@dataclass(slots=True)
+class Losses:
+    """What could not be read or decoded, counted."""
+
+    packets: int = 0
+
+
+@dataclass(slots=True)
+class Ahead:
+    """The first packets of a stream, held so that they are read once."""
+
+    packets: list[VideoPacket] = field(default_factory=list)
+    first_pts: int | None = None  # the earliest time of a picture that is shown
+    ended: bool = False  # there are no more
+
+    @property
+    def shown(self) -> int:
+        return sum(not packet.is_discard for packet in self.packets)
+
+
+def read(container: InputContainer, stream: VideoStream, losses: Losses) -> Iterator[VideoPacket]:
+    """Every packet with data in it. What is damaged is counted and passed over."""
+    failures = 0
+    while failures < MAX_READ_ERRORS:
+        try:
+            for packet in container.demux(stream):
+                failures = 0
+                if packet.size:  # an empty one marks the end, or in AVI a picture that stays
+                    yield packet
+            return
+        except av.error.InvalidDataError:
+            failures += 1
+            losses.packets += 1
+
+
+def look_ahead(packets: Iterator[VideoPacket], *, most_shown: int = 64, most: int = 4096) -> Ahead:
+    """Read until no later picture can be shown before the earliest one found so far."""
+    ahead = Ahead()
+    shown = 0
+    for packet in packets:
+        ahead.packets.append(packet)
+        if packet.is_discard:
+            if len(ahead.packets) >= most:
+                return ahead
+            continue
+        shown += 1
+        if packet.pts is not None:
+            ahead.first_pts = packet.pts if ahead.first_pts is None else min(packet.pts, ahead.first_pts)
+        if shown >= most_shown or len(ahead.packets) >= most or (shown > 1 and _is_settled(packet, ahead)):
+            return ahead
+    ahead.ended = True
+    return ahead
+
+
+def taken(held: list[VideoPacket]) -> Iterator[VideoPacket]:
+    """Each once, and let go then."""
+    held.reverse()
+    while held:
+        yield held.pop()
+
+
+def _is_settled(packet: VideoPacket, ahead: Ahead) -> bool:
+    """Nothing is shown before it is decoded, and packets come in the order of decoding."""
+    return packet.dts is not None and ahead.first_pts is not None and packet.dts >= ahead.first_pts
+
+
+def decode(packets: Iterable[VideoPacket], stream: VideoStream, losses: Losses) -> Iterator[VideoFrame]:
+    """Pictures in the order in which they are shown, without those that an edit list takes away."""
+    hidden: set[int] = set()
+    codec = stream.codec_context
+    for packet in packets:
+        if packet.is_discard and packet.pts is not None:
+            hidden.add(packet.pts)
+        try:
+            frames = codec.decode(packet)
+        except av.error.MemoryError:
+            raise
+        except av.error.FFmpegError:
+            losses.packets += 1
+            continue
+        yield from _unhidden(frames, hidden)
+    yield from _unhidden(_drain(stream, losses), hidden)
+
+
+def _drain(stream: VideoStream, losses: Losses) -> Iterator[VideoFrame]:
+    """What the decoder still holds; damage there ends one picture, not the rest."""
+    for _ in range(MAX_READ_ERRORS):
+        try:
+            yield from stream.codec_context.decode(None)
+            return
+        except av.error.EOFError:
+            return
+        except av.error.MemoryError:
+            raise
+        except av.error.FFmpegError:
+            losses.packets += 1
+
+
+def _unhidden(frames: Iterable[VideoFrame], hidden: set[int]) -> Iterator[VideoFrame]:
+    for frame in frames:
+        if frame.pts is not None and hidden:
+            was_hidden = frame.pts in hidden
+            hidden -= {pts for pts in hidden if pts <= frame.pts}  # what is past will not come again
+            if was_hidden:
+                continue
+        yield frame

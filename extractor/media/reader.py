@@ -1,0 +1,172 @@
+"""A video file as pictures at exact times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from core.errors import UsageError, VideoError
+from core.types import Facts, Look, Sampling
+from extractor.media import sniff
+from extractor.media.clock import TICK, Clock, Shown, time_zero
+from extractor.media.grid import exact, rows
+from extractor.media.opening import choose_stream, open_container
+from extractor.media.packets import Ahead, Losses, VideoPacket, decode, look_ahead, read, taken
+
+if TYPE_CHECKING:
+    from extractor.media.picture import Pixels
+
+_ANIMATIONS = ("gif", "apng")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is shown from `t` until `end`, as an encoder sees it: uint8 [size, size, 3]."""
+
+    t: float
+    end: float
+    pixels: Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    container: InputContainer
+    stream: VideoStream
+    ahead: Ahead
+    rest: Iterator[VideoPacket]
+
+
+class Reader:
+    """Opens a plain local file or raises a VideoError; its `why` tells a picture or a song from a failure."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.name = sniff.shown_name(self.path)
+        self._losses = Losses()
+        self._opened: _Opened | None = None
+
+    def __enter__(self) -> Reader:
+        self._opened = opened = self._open()
+        self._zero = time_zero(opened.container, opened.stream, opened.ahead.first_pts)
+        self._facts = _facts(opened, self.path, self._zero)
+        self._is_fresh = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    @property
+    def facts(self) -> Facts:
+        """As the container says; rotation, lost packets and the exact length once the pictures were read."""
+        return replace(self._facts, lost_packets=self._losses.packets)
+
+    def pictures(self, sampling: Sampling, look: Look) -> Iterator[Picture]:
+        """The pictures shown at the points of the grid, each once. A second call opens the file again."""
+        from extractor.media.picture import Lens  # brings torch, which facts alone do not need
+
+        opened = self._at_start()
+        lens = Lens(look, opened.stream.sample_aspect_ratio)
+        any_row = False
+        try:
+            for row in self._rows(opened, _fps(sampling)):
+                any_row = True
+                yield Picture(float(row.t), float(row.end), lens(row.frame))
+        except av.error.FFmpegError as error:
+            raise VideoError(f"{self.name} cannot be read: {error.strerror}.") from error
+        finally:
+            self._facts = replace(self._facts, rotation=lens.rotation)
+        if not any_row:
+            raise VideoError(f"{self.name} has no picture that can be decoded ({self._lost()}).")
+
+    def _rows(self, opened: _Opened, fps: Fraction) -> Iterator[Shown]:
+        clock = Clock(opened.stream, self._zero)
+        packets = chain(taken(opened.ahead.packets), opened.rest)
+        frames = decode(packets, opened.stream, self._losses)
+        yield from rows(clock.shown(frames), fps, lambda: clock.end)
+        self._facts = replace(self._facts, seconds=float(clock.end))
+
+    def _open(self) -> _Opened:
+        head = sniff.refuse(self.path)
+        if sniff.is_encrypted(self.path, head):
+            raise VideoError(f"{self.name} is encrypted.")
+        container = open_container(self.path, head)
+        try:
+            stream = choose_stream(container, self.path)
+            rest = read(container, stream, self._losses)
+            ahead = look_ahead(rest)
+            if ahead.ended and container.format.name in _ANIMATIONS and ahead.shown == 1:
+                raise sniff.Still(f"{self.name} is a picture ({container.format.name}), not a video.")
+            if ahead.ended and not ahead.shown:
+                raise VideoError(f"{self.name} has no pictures in it ({self._lost()}).")
+        except av.error.FFmpegError as error:
+            container.close()
+            raise VideoError(f"{self.name} cannot be read: {error.strerror}.") from error
+        except VideoError:
+            container.close()
+            raise
+        return _Opened(container, stream, ahead, rest)
+
+    def _at_start(self) -> _Opened:
+        if not self._is_fresh or self._opened is None:
+            self._close()
+            self._losses = Losses()
+            self._opened = self._open()
+        self._is_fresh = False
+        return self._opened
+
+    def _close(self) -> None:
+        if self._opened is not None:
+            self._opened.container.close()
+            self._opened = None
+
+    def _lost(self) -> str:
+        lost = self._losses.packets
+        return f"{lost} damaged packet{'' if lost == 1 else 's'}"
+
+
+def _fps(sampling: Sampling) -> Fraction:
+    """The grid's rate, or what works instead of what was asked for."""
+    if sampling.points != "fps":
+        raise UsageError(f"points {sampling.points!r} do not work yet; only 'fps' does.")
+    if sampling.preset or sampling.skip_still:
+        raise UsageError("preset and skip-still do not work yet; leave them out.")
+    return exact(sampling.fps)
+
+
+def _facts(opened: _Opened, path: Path, zero: Fraction) -> Facts:
+    container, stream = opened.container, opened.stream
+    codec = stream.codec_context
+    tags = (container.metadata, *(each.metadata for each in container.streams))
+    return Facts(
+        size=path.stat().st_size,
+        seconds=max(0.0, float(_end(opened) - zero)),
+        zero_s=float(zero),
+        width=codec.width,
+        height=codec.height,
+        codec=codec.codec.canonical_name,
+        container=container.format.name,
+        frame_rate=str(stream.average_rate or ""),
+        timecode=next((tag["timecode"] for tag in tags if "timecode" in tag), ""),
+        created=next((tag["creation_time"] for tag in tags if "creation_time" in tag), ""),
+    )
+
+
+def _end(opened: _Opened) -> Fraction:
+    """Where the headers say that the pictures end; they are often wrong."""
+    container, stream = opened.container, opened.stream
+    if stream.duration is not None:
+        return ((stream.start_time or 0) + stream.duration) * (stream.time_base or TICK)
+    if container.duration is not None:
+        return ((container.start_time or 0) + container.duration) * TICK
+    return Fraction(0)

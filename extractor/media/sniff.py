@@ -1,0 +1,166 @@
+"""What a file is by its own bytes, before FFmpeg opens it: a picture, a text, a playlist, encrypted."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, ClassVar
+
+from core.errors import VideoError
+
+HEAD_BYTES = 4096
+
+_PLAYLISTS = (
+    b"#extm3u",
+    b"ffconcat",
+    b"[playlist]",
+    b"<asx",
+    b"<smil",
+    b"v=0\r\n",
+    b"v=0\n",
+    b"<mpd",
+    b"rtsptext",
+)
+_PICTURES = {
+    b"\xff\xd8\xff": "JPEG",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"8BPS": "Photoshop",
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
+}
+_JPEG2000 = b"\0\0\0\x0cjP  \r\n\x87\n"
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PICTURE_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"miaf", b"msf1")
+_MOV_BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot")
+_CONTAINERS = (b"\x1aE\xdf\xa3", b"RIFF", b"FLV", b"OggS", b"0&\xb2u", b"\0\0\1", b".RMF", b"\x06\x0e+4")
+_SUFFIXES = (
+    ".3g2 .3gp .asf .avi .divx .dv .f4v .flv .m2t .m2ts .m2v .m4v .mj2 .mkv .mov .mp4 .mpeg .mpg .mts .mxf "
+    ".ogm .ogv .qt .rm .rmvb .ts .vob .webm .wmv .wtv .y4m "
+)
+_PARENTS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+_ENCRYPTED = (b"encv", b"drmi")
+
+
+class NotVideo(VideoError):
+    """A text, a song, a playlist: in a folder it is passed over, named directly it is an error."""
+
+    why: ClassVar[str] = "not_video"
+
+
+class Still(VideoError):
+    """A single picture, or a sound with a cover."""
+
+    why: ClassVar[str] = "still"
+
+
+def shown_name(path: Path) -> str:
+    """The file's name as people read it; bytes that are no UTF-8 become U+FFFD."""
+    return os.fsencode(path.name).decode(errors="replace")
+
+
+def refuse(path: Path) -> bytes:
+    """Raise for what must not or need not be opened; the first bytes of everything else."""
+    name = shown_name(path)
+    head = _head(path, name)
+    if not head:
+        raise VideoError(f"{name} is empty (0 bytes).")
+    if _is_playlist(head):
+        raise NotVideo(f"{name} is a playlist: it names other files and is not opened; give those files.")
+    if kind := _picture(path, head):
+        raise Still(f"{name} is a picture ({kind}), not a video.")
+    if _is_text(head):
+        raise NotVideo(f"{name} is text, not a video.")
+    return head
+
+
+def is_known_video(path: Path, head: bytes) -> bool:
+    """Whether a file that cannot be opened was meant to be a video, and not some other kind of file."""
+    known = head[4:8] in _MOV_BOXES or head.startswith(_CONTAINERS) or head[:1] == head[188:189] == b"G"
+    return known or f"{path.suffix.lower()} " in _SUFFIXES
+
+
+def is_encrypted(path: Path, head: bytes) -> bool:
+    """Whether an mp4 or mov describes an encrypted picture track."""
+    if head[4:8] not in _MOV_BOXES:
+        return False
+    try:
+        with path.open("rb") as file:
+            return any(tag in _ENCRYPTED for tag in _sample_entries(file, 0, path.stat().st_size))
+    except OSError:
+        return False
+
+
+def _head(path: Path, name: str) -> bytes:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+            raise VideoError(f"{name} is not a plain file.")
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError as error:
+        raise VideoError(f"{name} cannot be read: {error.strerror}.") from error
+
+
+def _is_playlist(head: bytes) -> bool:
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    lowered = text[:16].lower()
+    if lowered.startswith(_PLAYLISTS):
+        return True
+    return lowered.startswith(b"<?xml") and any(mark in text for mark in (b"<MPD", b"<smil", b"<playlist"))
+
+
+def _picture(path: Path, head: bytes) -> str:
+    """The kind of picture, or nothing. An animated PNG and a HEIF or AVIF sequence are videos."""
+    if head.startswith(_PNG):
+        return "" if b"acTL" in head else "PNG"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WebP"
+    if head[4:8] == b"ftyp" and head[8:12] in _PICTURE_BRANDS:
+        return "" if _has_movie(path) else head[8:12].decode()
+    if head.startswith(_JPEG2000):
+        return "" if head[20:24] == b"mjp2" else "JPEG 2000"
+    return next((kind for mark, kind in _PICTURES.items() if head.startswith(mark)), "")
+
+
+def _is_text(head: bytes) -> bool:
+    if b"\0" in head or head.startswith(b"YUV4MPEG2"):
+        return False
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:  # not just a character cut at the end
+            return False
+        text = head[: error.start].decode()
+    return sum(not c.isprintable() and not c.isspace() for c in text) <= len(text) // 50
+
+
+def _has_movie(path: Path) -> bool:
+    with path.open("rb") as file:
+        return any(kind == b"moov" for kind, _, _ in _boxes(file, 0, path.stat().st_size))
+
+
+def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and end of the content of each box between two offsets; stops at what makes no sense."""
+    while start + 8 <= end:
+        file.seek(start)
+        header = file.read(16)
+        size, kind, skip = int.from_bytes(header[:4]), header[4:8], 8
+        if size == 1:
+            size, skip = int.from_bytes(header[8:16]), 16
+        elif size == 0:
+            size = end - start
+        if size < skip:
+            return
+        yield kind, start + skip, min(start + size, end)
+        start += size
+
+
+def _sample_entries(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    for kind, inner, after in _boxes(file, start, end):
+        if kind in _PARENTS:
+            yield from _sample_entries(file, inner, after)
+        elif kind == b"stsd":
+            yield from (entry for entry, _, _ in _boxes(file, inner + 8, after))

@@ -1,0 +1,251 @@
+"""The whole of extraction in one process, whoever feeds it: pictures, features in batches, windows, rows."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.errors import EncoderError
+from core.store import Store
+from core.types import Facts, Float32Array, Kind, Segment, Source
+from core.writer import KindRows, Writer
+from extractor.ahead import Begun, Claims, Decoders, Ended, Message, Seen, Trouble, Unread, Whole
+from extractor.encoders import load
+from extractor.encoders.base import Encoder, choose_device
+from extractor.media.reader import Picture
+from extractor.windows import Row, Window, Windows
+from extractor.work import Committed, Event, Job, Report, Work
+
+PROBES = Path(__file__).with_name("probes.txt")
+
+
+def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> Iterator[Event]:
+    """Everything the feed gives, into the job's store; ends when the feed is dry or `stop` is set."""
+    if job.threads:
+        torch.set_num_threads(job.threads)
+    encoder = load(job.encoder, device=choose_device(device))
+    if encoder.spec.pictures_per_feature != 1:
+        raise EncoderError(f"{encoder.spec.name} wants runs of pictures, which this version cannot feed.")
+    writer = Writer(open_store(job, encoder))
+    if not job.careful:
+        yield from extract(job, feed, encoder, writer, stop)
+        return
+    for one in feed:
+        yield from extract(replace(job, decoders=1), iter((one,)), encoder, writer, stop)
+        if stop.is_set():
+            return
+
+
+def open_store(job: Job, encoder: Encoder) -> Store:
+    """The job's store, made if there is none; StoreError if it is another encoder's or sampling's."""
+    if (job.store / "store.json").exists():
+        store = Store.open(job.store)
+        store.require(encoder.spec, replace(store.sampling, **job.sampling))
+        return store
+    sentences = PROBES.read_text(encoding="utf-8").splitlines()
+    probes = _on_host(encoder.texts(sentences))
+    return Store.create(job.store, encoder.spec, replace(encoder.spec.sampling, **job.sampling), probes)
+
+
+def extract(
+    job: Job, feed: Iterator[Work], encoder: Encoder, writer: Writer, stop: threading.Event
+) -> Iterator[Event]:
+    """Decoders ahead, the encoder here, and a commit whenever one is due and at the end."""
+    yield from _Extraction(job, encoder, writer).run(feed, stop)
+
+
+@dataclass
+class _Video:
+    """One video in hand."""
+
+    work: Work
+    windows: Windows[Tensor]
+    waiting: int = 0  # pictures in the batch
+    pictures: int = 0
+    ended: Ended | None = None
+    rows: dict[Kind, list[Row]] = field(default_factory=lambda: {"frame": [], "clip": []})
+    vectors: dict[Kind, list[Tensor]] = field(default_factory=lambda: {"frame": [], "clip": []})
+
+
+class _Extraction:
+    def __init__(self, job: Job, encoder: Encoder, writer: Writer) -> None:
+        self._job, self._encoder, self._writer = job, encoder, writer
+        self._sampling = writer.store.sampling
+        self._claims = Claims(self._is_known)
+        self._videos: dict[str, _Video] = {}
+        self._batch: list[tuple[str, Picture]] = []
+        self._texts: list[Work] = []
+        self._copies: dict[str, list[Work]] = {}  # of contents in hand
+        self._troubles: dict[str, Trouble] = {}
+        self._done: set[str] = set()  # since the last commit; with --again in this run
+        self._seconds = {"encode": 0.0, "write": 0.0}
+
+    def run(self, feed: Iterator[Work], stop: threading.Event) -> Iterator[Event]:
+        decoders = Decoders(feed, self._claims, self._sampling, self._encoder.spec.look)
+        with closing(decoders.run(self._job.decoders, stop)) as messages:
+            for message in messages:
+                yield from self._heard(message)
+                if self._writer.due:
+                    yield self._commit(decoders)
+        yield from self._encode_pictures()
+        yield from self._encode_texts()
+        yield self._commit(decoders)
+
+    def _is_known(self, source: str) -> bool:
+        if self._job.again:
+            return False
+        known = self._writer.store.log.last()
+        return known.has_rows(source) or known.is_removed(source)
+
+    def _heard(self, message: Message) -> Iterator[Report]:
+        match message:
+            case Begun(work, source):
+                self._videos[source] = _Video(work, Windows(self._sampling))
+            case Seen(source, picture):
+                self._videos[source].waiting += 1
+                self._batch.append((source, picture))
+                if len(self._batch) >= self._job.batch:
+                    yield from self._encode_pictures()
+            case Ended(source):
+                self._videos[source].ended = message
+                yield from self._finish(source)
+            case Unread(work, trouble):
+                yield self._troubled(work, "", trouble)
+            case Whole(work, source, claim):
+                if claim == "mine":
+                    self._texts.append(work)
+                    if len(self._texts) >= self._job.batch:
+                        yield from self._encode_texts()
+                else:
+                    yield from self._copy(work, source, is_known=claim == "known")
+
+    # --- encoding ------------------------------------------------------------------------------------
+
+    def _encode_pictures(self) -> Iterator[Report]:
+        batch, self._batch = self._batch, []
+        if batch:
+            self._push(batch)
+        for source in dict.fromkeys(source for source, _ in batch):
+            yield from self._finish(source)
+
+    @torch.inference_mode()
+    def _push(self, batch: Sequence[tuple[str, Picture]]) -> None:
+        started = time.monotonic()
+        pictures = torch.from_numpy(np.stack([picture.pixels for _, picture in batch]))
+        features = self._encoder.features(pictures)
+        for (source, picture), feature in zip(batch, features, strict=True):
+            video = self._videos[source]
+            video.waiting -= 1
+            video.pictures += 1
+            self._rows(video, video.windows.push(picture.t, picture.end, feature))
+        self._seconds["encode"] += time.monotonic() - started
+
+    @torch.inference_mode()
+    def _rows(self, video: _Video, window: Window[Tensor] | None) -> None:
+        if window is None:
+            return
+        kinds: dict[Kind, Sequence[Row]] = {"frame": window.frames, "clip": window.clips}
+        features = torch.stack(window.features)
+        for kind, rows in kinds.items():
+            if rows and (kind == "clip" or self._sampling.keep_frames):
+                video.rows[kind] += rows
+                video.vectors[kind].append(self._encoder.clips(features, [row.index for row in rows]))
+
+    def _encode_texts(self) -> Iterator[Report]:
+        batch, self._texts = self._texts, []
+        if not batch:
+            return
+        started = time.monotonic()
+        texts = [work.text or "" for work in batch]
+        with torch.inference_mode():
+            vectors = _on_host(self._encoder.texts(texts))
+        self._seconds["encode"] += time.monotonic() - started
+        for work, text, vector in zip(batch, texts, vectors, strict=True):
+            source = Source(work.place.stamp, text=text)
+            rows: KindRows = {"text": ([Segment(source.id, text=text)], vector[None])}
+            yield from self._add(work, source, rows, Report(work.place, "done", source.id))
+
+    # --- what becomes of a place ---------------------------------------------------------------------
+
+    def _finish(self, source: str) -> Iterator[Report]:
+        """A video's rows, once all its pictures are encoded."""
+        video = self._videos[source]
+        if video.ended is None or video.waiting:
+            return
+        trouble, facts = video.ended.trouble, video.ended.facts
+        del self._videos[source]
+        if trouble is None:
+            self._rows(video, video.windows.finish())
+            rows: KindRows = {kind: _of_kind(source, video, kind) for kind in video.rows if video.rows[kind]}
+            report = Report(video.work.place, "done", source, pictures=video.pictures)
+            report = replace(report, seconds=facts.seconds, lost_packets=facts.lost_packets)
+            yield from self._add(video.work, Source(source), rows, report, facts)
+            return
+        self._troubles[source] = trouble
+        self._claims.drop((source,))
+        for work in (video.work, *self._copies.pop(source, ())):
+            yield self._troubled(work, source, trouble)
+
+    def _add(
+        self, work: Work, source: Source, rows: KindRows, report: Report, facts: Facts | None = None
+    ) -> Iterator[Report]:
+        facts = facts or Facts(size=len(source.text.encode()))
+        with self._claims.lock:
+            self._writer.add(work.task, source, rows, facts, columns=work.columns, again=self._job.again)
+            if self._job.again and self._writer.store.log.last().is_removed(source.id):
+                self._writer.restored(source.id, work.task.since)
+        self._done.add(source.id)
+        yield replace(report, rows={kind: len(vectors) for kind, (_, vectors) in rows.items()})
+        for copy in self._copies.pop(source.id, ()):
+            yield self._seen(copy, source.id)
+
+    def _copy(self, work: Work, source: str, *, is_known: bool) -> Iterator[Report]:
+        if is_known or source in self._done or self._claims.knows(source):
+            yield self._seen(work, source)
+        elif source in self._troubles and source not in self._videos:
+            yield self._troubled(work, source, self._troubles[source])
+        else:
+            self._copies.setdefault(source, []).append(work)
+
+    def _seen(self, work: Work, source: str) -> Report:
+        self._writer.seen(work.task, source, columns=work.columns)
+        return Report(work.place, "copy", source)
+
+    def _troubled(self, work: Work, source: str, trouble: Trouble) -> Report:
+        if not trouble.is_final:
+            return Report(work.place, "failed", source, error=trouble.error)
+        if trouble.why and not work.named:
+            self._writer.skipped(work.task, trouble.why)
+            return Report(work.place, "skipped", source, error=trouble.why)
+        self._writer.failed(work.task, trouble.error, source=source)
+        return Report(work.place, "failed", source, error=trouble.error)
+
+    def _commit(self, decoders: Decoders) -> Committed:
+        started = time.monotonic()
+        with self._claims.lock:
+            entry = self._writer.commit()
+        if not self._job.again:
+            self._claims.drop(self._done)
+            self._done.clear()
+        self._seconds["write"] += time.monotonic() - started
+        seconds, self._seconds = self._seconds, {"encode": 0.0, "write": 0.0}
+        waited, decoders.waited_s = decoders.waited_s, 0.0
+        return Committed(entry, waited, **seconds)
+
+
+def _of_kind(source: str, video: _Video, kind: Kind) -> tuple[list[Segment], Float32Array]:
+    segments = [Segment(source, row.start, row.end) for row in video.rows[kind]]
+    return segments, _on_host(torch.cat(video.vectors[kind]))
+
+
+def _on_host(vectors: Tensor) -> Float32Array:
+    found: Float32Array = vectors.to("cpu", torch.float32).numpy()
+    return found

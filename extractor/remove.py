@@ -1,0 +1,99 @@
+"""`cinedex remove`: out of every answer, in every store of the collection; and back in."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+
+from pydantic import Field
+from pydantic_settings import CliPositionalArg
+
+from core.collections import Library
+from core.config import Settings, run
+from core.errors import UsageError
+from core.log import LastWords, Task
+from core.rules import Word
+from core.store import Store
+from core.writer import Writer
+
+
+class RemoveSettings(Settings):
+    """Take videos or texts out of every answer; they stay out wherever they turn up."""
+
+    what: CliPositionalArg[str] = Field("", description="a path, a path as answers show it, or an id")
+    root: str = Field("", description="a root that moved for good: all its places are gone")
+    undo: bool = Field(False, description="take it back")
+    collection: str = Field("default", description="in whose stores")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`cinedex remove`."""
+    return run(RemoveSettings, remove, argv, prog="cinedex remove")
+
+
+def remove(settings: RemoveSettings) -> int:
+    """Say it in every store of the collection, or a UsageError where nothing is called so."""
+    if bool(settings.what) == bool(settings.root):
+        raise UsageError("name what to remove: a path, an id, or --root NAME.")
+    if settings.root and settings.undo:
+        raise UsageError("--root with --undo cannot be; `extract` finds a root's places again.")
+    library = Library(settings.data)
+    slugs = library.collections().get(settings.collection, [])
+    if not slugs:
+        raise UsageError(f"{settings.data} has no collection {settings.collection!r}.")
+    counts = [_in_store(Store.open(library.store_path(slug)), settings, library) for slug in slugs]
+    what = settings.what or f"--root {settings.root}"
+    if not any(counts):
+        raise UsageError(f"{what} is nothing that {'was removed' if settings.undo else 'can be found'}.")
+    verb = "restored" if settings.undo else "gone" if settings.root else "removed"
+    noun = "place" if settings.root else "source"
+    plural = "" if max(counts) == 1 else "s"
+    sys.stdout.write(f"{what}: {max(counts)} {noun}{plural} {verb}.\n")
+    return 0
+
+
+def _in_store(store: Store, settings: RemoveSettings, library: Library) -> int:
+    known = store.log.last()
+    writer = Writer(store)
+    if settings.root:
+        places = [w.place for w in known.words() if w.root == settings.root and w.word != "gone"]
+        for place in places:
+            writer.gone(Task(place, known.number))
+        count = len(places)
+    else:
+        sources = _named(known, settings.what, _paths(settings.what, library))
+        removed = known.removed()
+        sources = sources & removed if settings.undo else sources - removed
+        for source in sorted(sources):
+            (writer.restored if settings.undo else writer.removed)(source, known.number)
+        count = len(sources)
+    writer.commit()
+    return count
+
+
+def _paths(what: str, library: Library) -> set[tuple[str, bytes]]:
+    """The places that a path can mean: as answers show it, or a file or folder below a root."""
+    raw = os.fsencode(what).rstrip(b"/")
+    root, _, rest = raw.partition(b"/")
+    found = {(os.fsdecode(root), rest)} if rest else set()
+    path = os.path.abspath(raw)
+    for name, folder in library.roots().items():
+        base = os.path.abspath(os.fsencode(folder)).rstrip(b"/") + b"/"
+        if path.startswith(base):
+            found.add((name, path[len(base) :]))
+    return found
+
+
+def _named(known: LastWords, what: str, paths: Iterable[tuple[str, bytes]]) -> set[str]:
+    if known.has_rows(what) or known.is_removed(what):
+        return {what}
+    places = set(paths)
+    return {word.source for word in known.words() if word.word == "done" and _is_meant(word, what, places)}
+
+
+def _is_meant(word: Word, what: str, places: set[tuple[str, bytes]]) -> bool:
+    if (word.root, word.path) in places or word.place.shown == what:
+        return True
+    folders = (path + b"/" for root, path in places if root == word.root)
+    return any(word.path.startswith(folder) for folder in folders)

@@ -1,0 +1,127 @@
+"""What a run has done so far, counted from reports: `--report`, and the last line in words."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.types import KINDS, Kind, Place
+from extractor.work import Committed, Event, Lost, Report
+
+SKIPS = ("already", "failed_before", "removed", "unstable", "still", "not_video")
+Key = tuple[str, bytes]
+
+
+@dataclass
+class Tally:
+    """Reports are counted when they come and taken back when their worker is lost."""
+
+    done: int = 0
+    copies: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    failed: dict[Key, tuple[Place, str]] = field(default_factory=dict)
+    untold: list[tuple[Place, str]] = field(default_factory=list)  # failed without a report
+    lost: set[Key] = field(default_factory=set)  # handed out, and without a report that is true
+    rows: Counter[Kind] = field(default_factory=Counter)
+    videos: int = 0
+    pictures: int = 0
+    lost_packets: int = 0
+    gone: int = 0
+    wait_pictures: float = 0.0
+    encode: float = 0.0
+    write: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    def take(self, event: Event) -> None:
+        """Count what came back."""
+        match event:
+            case Report():
+                self._count(event, 1)
+            case Committed(_, wait, encode, write):
+                self.wait_pictures += wait
+                self.encode += encode
+                self.write += write
+            case Lost(_, reports, works):
+                for report in reports:
+                    self._count(report, -1)
+                self.lost |= {_key(report.place) for report in reports} | {_key(work.place) for work in works}
+
+    def _count(self, report: Report, sign: int) -> None:
+        key = _key(report.place)
+        self.lost.discard(key)
+        self.failed.pop(key, None)
+        match report.outcome:
+            case "done":
+                self.done += sign
+                self.videos += sign * ("text" not in report.rows)
+            case "copy":
+                self.copies += sign
+            case "skipped":
+                self.skipped[report.error] += sign
+            case "failed" if sign > 0:
+                self.failed[key] = (report.place, report.error)
+        self.pictures += sign * report.pictures
+        self.lost_packets += sign * report.lost_packets
+        for kind, count in report.rows.items():
+            self.rows[kind] += sign * count
+
+    def fail(self, place: Place, error: str) -> None:
+        """A place that no worker was asked about."""
+        self.failed[_key(place)] = (place, error)
+        self.untold.append((place, error))
+
+    def is_settled(self, place: Place) -> bool:
+        """Whether this run has already failed with this very file."""
+        held = self.failed.get(_key(place))
+        return held is not None and held[0].stamp == place.stamp
+
+    @property
+    def found(self) -> int:
+        """Every place that was looked at."""
+        return self.done + self.copies + self.skipped.total() + len(self.failed)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of `--report`. Later versions add keys and rename none."""
+        return {
+            "found": self.found,
+            "done": self.done,
+            "copies": self.copies,
+            "skipped": {why: self.skipped[why] for why in SKIPS},
+            "failed": [{"path": place.shown, "error": error} for place, error in self.failed.values()],
+            "gone": self.gone,
+            "rows": {kind: self.rows[kind] for kind in KINDS},
+            "seconds": {
+                "wall": round(self.seconds, 3),
+                "wait_pictures": round(self.wait_pictures, 3),
+                "encode": round(self.encode, 3),
+                "write": round(self.write, 3),
+            },
+            "lost_packets": self.lost_packets,
+            "decoded": {"planned": 0, "retried": 0, "full": self.videos},
+        }
+
+    def in_words(self) -> str:
+        """The last line."""
+        parts = [f"{self.done} done", *_counted({"copies": self.copies, "failed": len(self.failed)})]
+        skipped = _counted({why.replace("_", " "): self.skipped[why] for why in SKIPS})
+        parts += [f"{self.skipped.total()} skipped ({', '.join(skipped)})"] if skipped else []
+        parts += _counted({"gone": self.gone})
+        rows = " and ".join(_counted({f"{kind} rows": self.rows[kind] for kind in KINDS})) or "no new rows"
+        waited = f", waited {self.wait_pictures:.1f} s for pictures" if self.pictures else ""
+        lost = f", {self.lost_packets} damaged packets" if self.lost_packets else ""
+        return f"{self.found} found: {', '.join(parts)}; {rows}{lost}; {self.seconds:.1f} s{waited}."
+
+
+def _key(place: Place) -> Key:
+    return place.root, place.path
+
+
+def _counted(counts: Mapping[str, int]) -> list[str]:
+    return [f"{count} {name}" for name, count in counts.items() if count]

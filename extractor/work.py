@@ -1,0 +1,84 @@
+"""What goes to a worker and what comes back. No torch here: whoever only counts does not need it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from core.log import Task
+from core.logs import LogFormat
+from core.types import Kind, Place
+
+Outcome = Literal["done", "copy", "skipped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How everything that is to do is to be done."""
+
+    store: Path
+    encoder: str
+    sampling: Mapping[str, Any] = field(default_factory=dict)  # what was asked; the rest is the store's
+    batch: int = 16  # pictures, or texts, encoded together
+    decoders: int = 1  # videos read at once by one worker
+    workers: int = 1  # processes; 0: none but this one
+    device: str = "auto"
+    threads: int = 0  # of the encoder; 0: what torch thinks best
+    again: bool = False
+    retry_failed: bool = False
+    careful: bool = False  # one source at a time, a commit after each
+    log_format: LogFormat = "text"
+    log_level: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One place to embed, and where its bytes are."""
+
+    task: Task
+    file: bytes = b""
+    text: str | None = None  # a library text instead of a file
+    columns: str | None = None
+    named: bool = False  # by the user: what it lacks is a failure, not a reason to pass it over
+
+    @property
+    def place(self) -> Place:
+        return self.task.place
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of one place. True once a `Committed` follows."""
+
+    place: Place
+    outcome: Outcome
+    source: str = ""
+    rows: Mapping[Kind, int] = field(default_factory=dict)
+    pictures: int = 0
+    seconds: float = 0.0  # of the video
+    lost_packets: int = 0
+    error: str = ""  # failed: why; skipped: "not_video" or "still"
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Everything a worker reported up to here is in the store; where its time went since the last one."""
+
+    entry: int | None
+    wait_pictures: float = 0.0
+    encode: float = 0.0
+    write: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A worker ended before its time: these reports are not true, and this is what it had in hand."""
+
+    why: str
+    reports: tuple[Report, ...] = ()
+    open: tuple[Work, ...] = ()
+
+
+Event = Report | Committed | Lost

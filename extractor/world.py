@@ -1,0 +1,175 @@
+"""A small rendered world: coloured shapes that move on plain backgrounds, scene after scene.
+
+Everything follows from a seed. `cinedex sample-videos` writes some of its videos; demo and tests use it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from pydantic_settings import CliPositionalArg
+
+from core.config import Settings, run
+from core.errors import UsageError
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+Colour = tuple[int, int, int]
+
+COLOURS: dict[str, Colour] = {
+    "red": (214, 32, 36),
+    "blue": (28, 72, 214),
+    "green": (30, 150, 52),
+    "yellow": (240, 212, 20),
+    "orange": (245, 132, 10),
+    "purple": (128, 44, 176),
+    "pink": (236, 84, 168),
+    "cyan": (16, 188, 204),
+    "brown": (120, 70, 28),
+}
+BACKGROUNDS: dict[str, Colour] = {
+    "white": (244, 244, 244),
+    "black": (14, 14, 14),
+    "grey": (128, 128, 128),
+    "dark grey": (72, 72, 72),
+}
+SHAPES: dict[str, Callable[[Floats, Floats], Floats]] = {  # how far inside a point is; the shape spans -1 … 1
+    "circle": lambda x, y: 1 - np.hypot(x, y),
+    "square": lambda x, y: 0.85 - np.maximum(np.abs(x), np.abs(y)),
+    "triangle": lambda x, y: np.minimum(0.75 - y, (y + 1) * 0.5 - np.abs(x) * 0.9),
+    "diamond": lambda x, y: (1 - np.abs(x) - np.abs(y)) * 0.7,
+    "ring": lambda x, y: 0.28 - np.abs(np.hypot(x, y) - 0.7),
+    "cross": lambda x, y: np.maximum(
+        np.minimum(0.3 - np.abs(x), 1 - np.abs(y)), np.minimum(0.3 - np.abs(y), 1 - np.abs(x))
+    ),
+    "bar": lambda x, y: np.minimum(1 - np.abs(x), 0.35 - np.abs(y)),
+    "crescent": lambda x, y: np.minimum(1 - np.hypot(x, y), np.hypot(x - 0.5, y) - 0.75),
+}
+MOTIONS: dict[str, Callable[[float], tuple[float, float, float]]] = {  # part of the scene → x, y, size
+    "moves to the right": lambda p: (-0.35 + 0.7 * p, 0.0, 1.0),
+    "moves to the left": lambda p: (0.35 - 0.7 * p, 0.0, 1.0),
+    "rises": lambda p: (0.0, 0.4 - 0.8 * p, 1.0),
+    "falls": lambda p: (0.0, -0.4 + 0.8 * p, 1.0),
+    "goes round": lambda p: (0.3 * np.cos(2 * np.pi * p), 0.3 * np.sin(2 * np.pi * p), 0.9),
+    "grows": lambda p: (0.0, 0.0, 0.5 + 0.9 * p),
+    "shrinks": lambda p: (0.0, 0.0, 1.4 - 0.9 * p),
+}
+_SHAPE_SIZE = 0.5  # of half the picture's height
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One shape that moves for some seconds."""
+
+    colour: str
+    shape: str
+    background: str
+    motion: str
+    seconds: float
+
+    @property
+    def caption(self) -> str:
+        article = "An" if self.colour[0] in "aeiou" else "A"
+        return f"{article} {self.colour} {self.shape} {self.motion} on a {self.background} background."
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """Scenes in a row."""
+
+    scenes: tuple[Scene, ...]
+
+    @property
+    def seconds(self) -> float:
+        return sum(scene.seconds for scene in self.scenes)
+
+    def captions(self) -> Iterator[tuple[float, float, str]]:
+        """Start, end and caption of each scene."""
+        start = 0.0
+        for scene in self.scenes:
+            yield start, start + scene.seconds, scene.caption
+            start += scene.seconds
+
+
+def film(seed: int, number: int, seconds: float = 12.0, scenes: int = 3) -> Film:
+    """A film of that world. Films of neighbouring numbers begin with different colours."""
+    random = np.random.default_rng([seed, number])
+    colours = list(COLOURS)
+    first = colours.pop(number % len(colours))
+    chosen = [first, *random.permutation(colours)]
+    return Film(
+        tuple(
+            Scene(
+                colour=str(chosen[i % len(chosen)]),
+                shape=str(random.choice(list(SHAPES))),
+                background=str(random.choice(list(BACKGROUNDS))),
+                motion=str(random.choice(list(MOTIONS))),
+                seconds=seconds / scenes,
+            )
+            for i in range(scenes)
+        )
+    )
+
+
+def render(scene: Scene, t: float, width: int = 320, height: int = 180) -> Pixels:
+    """The scene `t` seconds after its beginning."""
+    x0, y0, size = MOTIONS[scene.motion](min(max(t / scene.seconds, 0.0), 1.0))
+    aspect, radius = width / height, _SHAPE_SIZE * size
+    x = ((np.arange(width) + 0.5) / width * 2 - 1) * aspect
+    y = (np.arange(height) + 0.5) / height * 2 - 1
+    xs, ys = np.meshgrid((x - x0 * aspect) / radius, (y - y0) / radius)
+    inside = np.clip(SHAPES[scene.shape](xs, ys) * radius * height / 2 + 0.5, 0, 1)[..., None]
+    back, front = np.array(BACKGROUNDS[scene.background]), np.array(COLOURS[scene.colour])
+    found: Pixels = np.rint(back + inside * (front - back)).astype(np.uint8)
+    return found
+
+
+def frames(film: Film, fps: Fraction, width: int = 320, height: int = 180) -> Iterator[Pixels]:
+    """The film as a camera takes it."""
+    scenes = list(film.scenes)
+    start = 0.0
+    for number in range(round(film.seconds * fps)):
+        t = float(number / fps)
+        while len(scenes) > 1 and t >= start + scenes[0].seconds:
+            start += scenes.pop(0).seconds
+        yield render(scenes[0], t - start, width, height)
+
+
+class SampleSettings(Settings):
+    """Render a few small videos of coloured shapes to try things on."""
+
+    folder: CliPositionalArg[Path] = Field(description="where they are written; made if need be")
+    count: int = Field(8, ge=1, le=1000, description="how many")
+    seconds: float = Field(12.0, gt=0, le=3600, description="how long each is")
+    seed: int = Field(0, ge=0, description="another number, other videos")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`cinedex sample-videos DIR`."""
+    return run(SampleSettings, write_samples, argv, prog="cinedex sample-videos")
+
+
+def write_samples(settings: SampleSettings) -> int:
+    """Write them and say what is in them."""
+    from extractor.media.write import Encoding, write_video  # only this verb writes video
+
+    how = Encoding(fps=Fraction(12), gop=24, bframes=2)
+    try:
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        for number in range(settings.count):
+            made = film(settings.seed, number, settings.seconds)
+            path = settings.folder / f"sample-{number + 1:02}.mp4"
+            write_video(path, frames(made, how.fps), how)
+            sys.stdout.write(f"{path}\n")
+            for start, end, caption in made.captions():
+                sys.stdout.write(f"  {start:5.1f} s to {end:5.1f} s  {caption}\n")
+    except OSError as error:
+        raise UsageError(f"{settings.folder} cannot be written: {error.strerror or error}.") from error
+    return 0

@@ -1,0 +1,88 @@
+"""Videos for all tests: made once a run by our own world, and real ones where `--media` finds them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from extractor.media.write import Encoding, write_sound, write_video
+from extractor.world import COLOURS, Film, Pixels, Scene, frames
+
+FPS = Fraction(10)
+LIKE = Encoding(fps=FPS, gop=20, bframes=2)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--media", type=Path, help="real videos: a folder with videos.jsonl and videos/")
+
+
+@pytest.fixture(scope="session")
+def media(pytestconfig: pytest.Config) -> Path:
+    """The folder of real videos; without one, tests on them skip, or fail under REQUIRE_MEDIA=1."""
+    asked: Path | None = pytestconfig.getoption("--media")
+    folder = asked or pytestconfig.rootpath.parent / "shared" / "media"
+    if (folder / "videos.jsonl").is_file():
+        return folder
+    says = f"{folder} holds no videos.jsonl; --media DIR names the folder of real videos."
+    if os.environ.get("REQUIRE_MEDIA") == "1":
+        pytest.fail(says)
+    pytest.skip(says)
+
+
+def plain(colour: str, seconds: float) -> Iterator[Pixels]:
+    """One colour all over."""
+    picture = np.full((90, 160, 3), COLOURS.get(colour, (244, 244, 244)), np.uint8)
+    return iter([picture] * round(seconds * FPS))
+
+
+def shapes(*colours: str, seconds: float = 4.0) -> Film:
+    """A scene of that many seconds for each colour."""
+    return Film(tuple(Scene(colour, "circle", "dark grey", "goes round", seconds) for colour in colours))
+
+
+def write_film(path: Path, film: Film, encoding: Encoding = LIKE) -> None:
+    write_video(path, frames(film, encoding.fps, 160, 90), encoding)
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Good videos: red, green, blue, white (10 s of one colour), red-then-blue (4 s each, shapes on grey), short
+    (0.5 s), vfr, rotated (a quarter turn), late (starts at 1.5 s), with-sound. Never write into it."""
+    folder = tmp_path_factory.mktemp("videos")
+    for colour in ("red", "green", "blue", "white"):
+        write_video(folder / f"{colour}.mp4", plain(colour, 10), LIKE)
+    write_film(folder / "red-then-blue.mp4", shapes("red", "blue"))
+    write_film(folder / "short.webm", shapes("yellow", seconds=0.5), Encoding("vp9", fps=FPS))
+    write_film(folder / "rotated.mp4", shapes("purple"), Encoding(fps=FPS, turn=90))
+    write_film(folder / "with-sound.mkv", shapes("cyan"), Encoding(fps=FPS, audio=(Fraction(0), Fraction(4))))
+    film = shapes("orange")
+    irregular = [Fraction(n * n, 400) for n in range(40)]
+    write_video(folder / "vfr.mkv", frames(film, FPS, 160, 90), times=irregular)
+    late = [Fraction(3, 2) + n / FPS for n in range(40)]
+    write_video(folder / "late.mp4", frames(film, FPS, 160, 90), times=late)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def broken(tmp_path_factory: pytest.TempPathFactory, videos: Path) -> Path:
+    """Files that are no good videos: empty.mp4, text.mp4, truncated.mp4 (no index), zeros.mp4, sound.m4a,
+    playlist.m3u8 and concat.txt (which name videos), encrypted.mp4, picture.png. Never write into it."""
+    folder = tmp_path_factory.mktemp("broken")
+    whole = (videos / "red.mp4").read_bytes()
+    (folder / "empty.mp4").touch()
+    (folder / "text.mp4").write_text("This is not a video.\n" * 50)
+    (folder / "truncated.mp4").write_bytes(whole[: whole.index(b"moov") - 4])
+    (folder / "zeros.mp4").write_bytes(bytes(10_000))
+    (folder / "encrypted.mp4").write_bytes(whole.replace(b"avc1\0\0\0\0\0\0\0\1", b"encv\0\0\0\0\0\0\0\1"))
+    (folder / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    target = videos / "red.mp4"
+    (folder / "playlist.m3u8").write_text(f"#EXTM3U\n#EXTINF:10,\n{target}\n")
+    (folder / "concat.txt").write_text(f"ffconcat version 1.0\nfile '{target}'\n")
+    (folder / "playlist.mp4").write_text(f"ffconcat version 1.0\nfile '{target}'\n")
+    write_sound(folder / "sound.m4a", Fraction(0), Fraction(2))
+    return folder

@@ -1,0 +1,128 @@
+"""A Look at pictures: as near to the reference's as it says, upright, in shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
+
+from core.errors import UsageError
+from core.types import Look, Sampling
+from extractor.media.picture import Lens, Pixels, degrees, turned
+from extractor.media.reader import Reader
+from extractor.media.write import Encoding, write_video
+from tests.extractor.drawn import corner_colours, corners
+
+
+def first(path: Path, look: Look) -> Pixels:
+    with Reader(path) as reader:
+        return next(iter(reader.pictures(Sampling(), look))).pixels
+
+
+def noise(height: int, width: int) -> Iterator[Pixels]:
+    """Smooth colours with some grain, so that every scaler has something to get wrong."""
+    random = np.random.default_rng(5)
+    coarse = random.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3))
+    picture = np.kron(coarse, np.ones((8, 8, 1)))[:height, :width] + random.normal(0, 20, (height, width, 3))
+    yield np.clip(picture, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def grainy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("grainy") / "grainy.mp4"
+    write_video(path, noise(361 // 2 * 2, 642), Encoding(crf=5))
+    return path
+
+
+def reference(path: Path, size: int, mode: InterpolationMode) -> Pixels:
+    """open_clip's transform without its normalising."""
+    with av.open(str(path)) as container:
+        image = next(container.decode(video=0)).to_image()  # type: ignore[no-untyped-call]
+    transform = Compose([Resize(size, interpolation=mode), CenterCrop(size)])
+    return np.asarray(transform(image))
+
+
+@pytest.mark.parametrize("resize", ["bicubic", "bilinear"])
+@pytest.mark.parametrize("size", [32, 97, 224, 500])
+def test_scale_pillow_is_bit_equal_to_the_reference(grainy: Path, size: int, resize: str) -> None:
+    found = first(grainy, Look(size=size, scale="pillow", resize=resize))  # type: ignore[arg-type]
+    assert np.array_equal(found, reference(grainy, size, InterpolationMode(resize)))
+
+
+@pytest.mark.parametrize("resize", ["bicubic", "bilinear"])
+@pytest.mark.parametrize("size", [32, 97, 224, 500])
+def test_scale_torch_is_within_one_grey_level_of_it(grainy: Path, size: int, resize: str) -> None:
+    found = first(grainy, Look(size=size, resize=resize))  # type: ignore[arg-type]
+    expected = reference(grainy, size, InterpolationMode(resize))
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+TURNS = {  # degrees clockwise, mirrored: what a player shows in the corners
+    (0, False): "rgbw", (90, False): "brwg", (180, False): "wbgr", (270, False): "gwrb",
+    (0, True): "grwb", (90, True): "rbgw", (180, True): "bwrg", (270, True): "wgbr",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+@pytest.mark.parametrize(("turn", "mirror"), TURNS)
+@pytest.mark.parametrize("fit", ["crop", "squash"])
+def test_pictures_stand_upright(tmp_path: Path, suffix: str, turn: int, mirror: bool, fit: str) -> None:
+    path = tmp_path / f"turned{suffix}"
+    write_video(path, [corners(120, 128)] * 3, Encoding(turn=turn, mirror=mirror))
+    with Reader(path) as reader:
+        picture = next(iter(reader.pictures(Sampling(), Look(size=32, fit=fit))))  # type: ignore[arg-type]
+    assert corner_colours(picture.pixels) == TURNS[turn, mirror]
+
+
+def test_turning_a_wide_picture_crops_its_middle(tmp_path: Path) -> None:
+    path = tmp_path / "wide.mp4"
+    picture = np.full((64, 192, 3), 20, np.uint8)
+    picture[:, 64:128] = corners(64, 64)
+    write_video(path, [picture] * 2, Encoding(turn=90, crf=5))
+    assert corner_colours(first(path, Look(size=64))) == "brwg"
+
+
+@pytest.mark.parametrize(("sar", "sees"), [(True, "rgbw"), (False, "????")])
+def test_wide_picture_elements_are_stretched_as_a_player_does(tmp_path: Path, sar: bool, sees: str) -> None:
+    """Square corners in the middle of 1:2 elements: only stretched do they fill the middle square."""
+    path = tmp_path / "stretched.mp4"
+    picture = np.full((96, 96, 3), 20, np.uint8)
+    picture[:, 24:72] = corners(96, 48)
+    write_video(path, [picture] * 2, Encoding(sar=Fraction(2), crf=5))
+    assert corner_colours(first(path, Look(size=96, sar=sar))) == sees
+
+
+@pytest.mark.parametrize("shape", [(2, 4000), (4000, 2), (2, 2), (64, 2)])
+def test_extreme_shapes_give_a_picture_and_no_mountain_of_memory(
+    tmp_path: Path, shape: tuple[int, int]
+) -> None:
+    path = tmp_path / "thin.mkv"
+    write_video(path, [np.full((*shape, 3), 128, np.uint8)])
+    assert first(path, Look(size=224)).shape == (224, 224, 3)
+
+
+def test_untagged_hd_can_be_read_as_bt709(tmp_path: Path) -> None:
+    path = tmp_path / "hd.mp4"
+    write_video(path, [np.full((720, 720, 3), (204, 90, 65), np.uint8)], Encoding())
+    as_601, as_709 = first(path, Look(size=32))[16, 16], first(path, Look(size=32, untagged_hd="709"))[16, 16]
+    assert np.abs(as_601.astype(int) - (204, 90, 65)).max() <= 3
+    assert np.abs(as_709.astype(int) - (214, 99, 62)).max() <= 3
+
+
+@pytest.mark.parametrize("look", [Look(size=8, scale="swscale"), Look(size=8, hdr="tonemap")])
+def test_looks_that_are_not_built_yet_are_refused_by_name(look: Look) -> None:
+    with pytest.raises(UsageError, match="yet"):
+        Lens(look, None)
+
+
+def test_every_turn_is_told_in_degrees() -> None:
+    picture = np.arange(4, dtype=np.uint8).reshape(2, 2, 1)
+    for quarter in range(4):
+        turn = {0: (1, 0, 0, 1), 1: (0, 1, -1, 0), 2: (-1, 0, 0, -1), 3: (0, -1, 1, 0)}[quarter]
+        assert degrees(turn) == 90 * quarter
+        assert np.array_equal(turned(picture, turn), np.rot90(picture, -quarter))
