@@ -1,0 +1,70 @@
+"""The application, made of a library and settings; nothing is global."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+from anyio import to_thread
+from fastapi import FastAPI
+
+from server import gate, refusals
+from server.library import ServedLibrary
+from server.limits import Slots, cpus
+from server.metrics import Metrics
+from server.routes import docs, health, search
+from server.settings import ServeSettings
+
+log = logging.getLogger(__name__)
+CONTRACT = "1"  # of docs/http-api.md: fields are added, none is renamed
+MIB = 1 << 20
+
+
+def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
+    """Serve what is in a library."""
+    metrics = Metrics(library)
+    slots = Slots(settings.max_concurrent or cpus(), settings.max_waiting)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follow, library, settings.follow_seconds)
+            yield
+            tasks.cancel_scope.cancel()
+
+    app = FastAPI(
+        title="Cinedex",
+        version=CONTRACT,
+        description="Moments of videos by text, by video and back. docs/http-api.md is the whole contract.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.include_router(search.router(library, slots, metrics))
+    app.include_router(health.router(library, metrics))
+    app.include_router(docs.router())
+    app.router.routes.append(docs.bundle())
+    refusals.install(app)
+    hosts = frozenset({*gate.LOOPBACK, settings.host.lower(), *map(str.lower, settings.allowed_hosts)})
+    rules = gate.Rules(hosts, int(settings.max_body_mb * MIB))
+    app.add_middleware(gate.Gate, rules=rules, metrics=metrics)
+    return app
+
+
+async def follow(library: ServedLibrary, seconds: float) -> None:
+    """Look at the library again and again; a shutdown does not wait for a look."""
+    while True:
+        try:
+            await to_thread.run_sync(library.look, abandon_on_cancel=True)
+        except Exception:  # a task's edge: what is served goes on being served
+            log.exception("the library could not be looked at")
+        await anyio.sleep(seconds)
+
+
+def openapi_text() -> str:
+    """docs/openapi.json."""
+    app = create_app(ServedLibrary(dict), ServeSettings())
+    return json.dumps(app.openapi(), indent=1, ensure_ascii=False) + "\n"

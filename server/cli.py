@@ -1,0 +1,98 @@
+"""`cinedex serve`: bind, say where, answer until told to stop."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import sys
+from types import FrameType
+
+from core.config import run
+from core.errors import Error, UsageError
+from server.limits import cpus
+from server.settings import ServeSettings
+
+_FINISH_S = 30
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The verb."""
+    return run(ServeSettings, serve, argv, prog="cinedex serve")
+
+
+def serve(settings: ServeSettings) -> int:
+    """Answer until SIGTERM or Ctrl-C, then finish what was taken."""
+    _share_cpus(settings)
+    for talker in ("uvicorn", "faiss"):
+        logging.getLogger(talker).setLevel(logging.WARNING)
+    import uvicorn
+
+    from server.app import create_app, openapi_text
+    from server.library import ServedLibrary
+
+    if settings.openapi:
+        sys.stdout.write(openapi_text())
+        return 0
+    _refuse_strangers(settings)
+    listening = bind(settings.host, settings.port)
+    app = create_app(ServedLibrary.of_data(settings.data), settings)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_FINISH_S,
+        lifespan="on",
+    )
+    # uvicorn raises the signal again when it is done; finishing on SIGTERM is a success.
+    signal.signal(signal.SIGTERM, _finished)
+    sys.stdout.write(address(listening, settings.host) + "\n")
+    sys.stdout.flush()
+    uvicorn.Server(config).run(sockets=[listening])
+    return 0
+
+
+def _finished(signal: int, frame: FrameType | None) -> None:
+    pass
+
+
+def _share_cpus(settings: ServeSettings) -> None:
+    """Requests run side by side, so each gets its share of threads: torch and FAISS both read this."""
+    at_once = settings.max_concurrent or cpus()
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cpus() // at_once)))
+
+
+def _refuse_strangers(settings: ServeSettings) -> None:
+    if not settings.insecure and not is_loopback(settings.host):
+        raise UsageError(
+            f"host: {settings.host} can be reached from outside, and there are no keys yet; "
+            "--insecure says that this is meant."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach it."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket, or an Error that says what is in the way."""
+    name = host.strip("[]")
+    family = socket.AF_INET6 if ":" in name else socket.AF_INET
+    try:
+        return socket.create_server((name, port), family=family, backlog=2048)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise Error(f"{host} port {port} cannot be bound: {why}.") from error
+
+
+def address(listening: socket.socket, host: str) -> str:
+    """What to type into a browser."""
+    name = f"[{host.strip('[]')}]" if ":" in host else host
+    return f"http://{name}:{listening.getsockname()[1]}"

@@ -1,0 +1,1 @@
+"""Verbs that need several packages; each has `main(argv) -> exit code`."""

@@ -1,0 +1,143 @@
+"""`cinedex search`: one question, asked of a store or of a server."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import CliPositionalArg
+
+from core.collections import Library
+from core.config import Settings, run
+from core.errors import Error, StoreError, UsageError
+from core.store import Store, store_slug
+
+_GAP = "  "
+
+
+class SearchSettings(Settings):
+    """Find moments of videos, or library texts."""
+
+    query: CliPositionalArg[str] = Field("", description="what is looked for")
+    video: str = Field("", description="a stored video's id instead of, or beside, a text")
+    top: int = Field(5, ge=1, le=1_000, description="results")
+    level: Literal["frame", "clip", "video"] | None = Field(None, description="which rows are searched")
+    target: Literal["videos", "texts"] = Field("videos", description="moments of videos, or library texts")
+    collection: str | None = Field(None, description="which one; else `default` or the first")
+    encoder: str | None = Field(None, description="which of the collection's; else the first")
+    store: Path | None = Field(None, description="a store's folder, instead of a library")
+    server: str = Field("", description="ask a running server, http://HOST:PORT")
+    json_output: bool = Field(False, alias="json", description="the whole answer, as the server gives it")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The verb."""
+    return run(SearchSettings, search, argv, prog="cinedex search")
+
+
+def search(settings: SearchSettings) -> int:
+    """Ask, and show the answer."""
+    logging.getLogger().setLevel(logging.WARNING)
+    body = body_of(settings)
+    answer = from_server(settings.server, body) if settings.server else from_store(settings, body)
+    shown = json.dumps(answer, indent=1, ensure_ascii=False) + "\n" if settings.json_output else table(answer)
+    sys.stdout.write(shown)
+    return 0
+
+
+def body_of(settings: SearchSettings) -> dict[str, Any]:
+    """What POST /search would be sent."""
+    parts = [{"text": settings.query}] if settings.query else []
+    parts += [{"video_id": settings.video}] if settings.video else []
+    if not parts:
+        raise UsageError("Nothing to look for is named: a text, or --video ID.")
+    return {
+        "query": parts,
+        "limit": settings.top,
+        "level": settings.level,
+        "target": settings.target,
+        "collection": settings.collection,
+        "encoder": settings.encoder,
+    }
+
+
+def from_server(url: str, body: dict[str, Any]) -> dict[str, Any]:
+    """A server's answer."""
+    from cinedex_client import Client, ClientError
+
+    try:
+        with Client(url) as client:
+            return client.search(**body).model_dump()
+    except ClientError as error:
+        raise Error(str(error)) from error
+
+
+def from_store(settings: SearchSettings, body: dict[str, Any]) -> dict[str, Any]:
+    """The same answer, straight from the store."""
+    from server.follow import view_of
+    from server.library import load_encoder
+    from server.refusals import first, sentence
+    from server.schemas import SearchAsked
+    from server.searcher import Searcher
+    from server.shown import query_of, shown
+
+    try:
+        asked = SearchAsked.model_validate(body)
+    except ValidationError as error:
+        found = first(error.errors())
+        raise UsageError(sentence({**found, "loc": ("body", *found["loc"])})[0]) from error
+    collection, root = chosen(settings)
+    store = Store.open(root)
+    encoder = load_encoder(store.spec.name)
+    store.require(encoder.spec)
+    answer = Searcher(collection, encoder, view_of(store)).answer(query_of(asked))
+    return shown(answer).model_dump()
+
+
+def chosen(settings: SearchSettings) -> tuple[str, Path]:
+    """The collection's name and the store's folder."""
+    if settings.store is not None:
+        return settings.collection or "default", settings.store
+    library = Library(settings.data)
+    held = library.collections()
+    if not held:
+        raise StoreError(f"{settings.data} holds no collection; `extract --videos DIR` makes one.")
+    name = settings.collection or ("default" if "default" in held else next(iter(held)))
+    if name not in held:
+        raise UsageError(f"There is no collection {name!r} in {settings.data}; there are {', '.join(held)}.")
+    slugs = held[name]
+    slug = store_slug(settings.encoder) if settings.encoder else slugs[0]
+    if slug not in slugs:
+        raise UsageError(f"The collection {name} has no encoder {settings.encoder!r}.")
+    return name, library.store_path(slug)
+
+
+def table(answer: dict[str, Any]) -> str:
+    """Time range, score, path, and the text of a library text; a line a moment."""
+    moments = [moment for result in answer["results"] for moment in result.get("moments", [result])]
+    if not moments:
+        return "Nothing is found.\n"
+    rows = [["time", "score", "path"], *(_row(moment) for moment in moments)]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    lines = [
+        _GAP.join([row[0].ljust(widths[0]), row[1].rjust(widths[1]), *row[2:]]).rstrip() for row in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(moment: dict[str, Any]) -> list[str]:
+    is_whole = moment["best"] is None
+    time = "" if is_whole else f"{clock(moment['start'])} – {clock(moment['end'])}"
+    score = "" if moment["score"] is None else f"{moment['score']:.3f}"
+    text = [moment["text"]] if moment["text"] else []
+    return [time, score, moment["path"], *text]
+
+
+def clock(seconds: float) -> str:
+    """mm:ss.mmm; more than an hour is more than 60 minutes."""
+    sign, ms = "-" if seconds < 0 else "", round(abs(seconds) * 1000)
+    return f"{sign}{ms // 60_000:02d}:{ms // 1000 % 60:02d}.{ms % 1000:03d}"

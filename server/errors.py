@@ -1,0 +1,35 @@
+"""What a client can meet: an error with a status, a type for programs and the field it is about."""
+
+from __future__ import annotations
+
+from core.errors import Error
+
+TYPES = {
+    400: "invalid_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    410: "gone",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "undecodable_media",
+    429: "too_many_requests",
+    500: "internal",
+    503: "unavailable",
+}
+
+
+class ApiError(Error):
+    """Answered with its status, in the one shape that all errors have."""
+
+    def __init__(self, status: int, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.http_status = status
+        self.field = field
+
+
+def type_of(status: int) -> str:
+    """The type that goes with a status."""
+    return TYPES.get(status, "invalid_request" if status < 500 else "internal")

@@ -1,0 +1,184 @@
+"""One store as it changes: its newest snapshot, less what was removed since, and the encoder that fits."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.errors import Error
+from core.log import LastWords
+from core.store import Store
+from core.types import EncoderSpec
+from index.snapshot import Snapshot, current
+from server.errors import ApiError
+
+if TYPE_CHECKING:
+    from extractor.encoders.base import Encoder
+
+log = logging.getLogger(__name__)
+LONGEST_WAIT_S = 60.0
+Load = Callable[[str], "Encoder"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look at a store found. `problem` is None where it can be searched."""
+
+    spec: EncoderSpec | None = None
+    encoder: Encoder | None = None
+    view: Snapshot | None = None
+    published: float = 0.0  # when CURRENT was written, in seconds since 1970
+    problem: ApiError | None = None
+
+
+class Patience:
+    """What failed is tried again after twice the time, and said once."""
+
+    def __init__(self) -> None:
+        self._wait, self._until, self._said = 1.0, 0.0, ""
+
+    def is_over(self) -> bool:
+        return time.monotonic() >= self._until
+
+    def fail(self, what: str, error: Exception) -> None:
+        if self._said != str(error):
+            self._said = str(error)
+            log.error("%s error=%s", what, error)
+        self._until = time.monotonic() + self._wait
+        self._wait = min(LONGEST_WAIT_S, 2 * self._wait)
+
+    def reset(self) -> None:
+        self._wait, self._until, self._said = 1.0, 0.0, ""
+
+
+class Encoders:
+    """Encoders by name, each loaded once and warm."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._held: dict[str, Encoder] = {}
+        self._patience: dict[str, Patience] = {}
+
+    def get(self, name: str) -> Encoder | None:
+        """None where it does not load; the log says why."""
+        patience = self._patience.setdefault(name, Patience())
+        if name not in self._held and patience.is_over():
+            began = time.perf_counter()
+            try:
+                encoder = self._load(name)
+                with suppress(Error):  # an encoder without texts
+                    encoder.texts(["warm"])
+            except (Error, OSError) as error:
+                patience.fail(f"encoder does not load name={name}", error)
+                return None
+            self._held[name] = encoder
+            log.info("encoder loaded name=%s seconds=%.2f", name, time.perf_counter() - began)
+        return self._held.get(name)
+
+
+class Followed:
+    """One store's folder, looked at again and again by one thread at a time."""
+
+    def __init__(self, root: Path, encoders: Encoders) -> None:
+        self.root = root
+        self._encoders = encoders
+        self._patience = Patience()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._made: tuple[int, int] | None = None  # which store.json
+        self._store: Store | None = None
+        self._base: Snapshot | None = None
+        self._text: str | None = None  # of CURRENT, when base was opened
+        self._refused: str | None = None  # of CURRENT, when it did not open
+        self._is_troubled = False
+        self._published = 0.0
+        self._words: LastWords | None = None
+        self._view: Snapshot | None = None
+
+    def look(self) -> Seen:
+        """What is there now."""
+        try:
+            store = self._open()
+        except (Error, OSError) as error:
+            self._patience.fail(f"store does not open folder={self.root.name}", error)
+            return Seen(problem=ApiError(503, f"The store {self.root.name} cannot be opened."))
+        encoder = self._encoders.get(store.spec.name)
+        self._refresh(store)
+        problem = self._problem(store, encoder)
+        return Seen(store.spec, encoder, self._view, self._published, problem)
+
+    def _open(self) -> Store:
+        held = (self.root / "store.json").stat()
+        made = (held.st_ino, held.st_mtime_ns)
+        if self._store is None or made != self._made:
+            self._forget()
+            self._store, self._made = Store.open(self.root), made
+            self._patience.reset()
+        return self._store
+
+    def _problem(self, store: Store, encoder: Encoder | None) -> ApiError | None:
+        name = store.spec.name
+        if encoder is None:
+            return ApiError(503, f"The encoder {name} is not loaded; the server's log says why.")
+        if encoder.spec.fingerprint != store.spec.fingerprint:
+            return ApiError(
+                409,
+                f"The index was made by {name} ({store.spec.fingerprint}), "
+                f"and the encoder loaded here is {encoder.spec.name} ({encoder.spec.fingerprint}).",
+            )
+        if self._view is None and self._is_troubled:
+            return ApiError(503, f"The snapshot of {name} does not open; the server's log says why.")
+        if self._view is None:
+            return ApiError(503, f"No snapshot of {name} is published; `cinedex index build` makes one.")
+        return None
+
+    def _refresh(self, store: Store) -> None:
+        """The newest snapshot that opens, less what was removed since."""
+        try:
+            # CURRENT is read before the snapshot is opened, the log after: what is missed is seen next time.
+            text = current(self.root)
+            is_due = text != self._refused or self._patience.is_over()
+            if text is not None and text != self._text and is_due:
+                self._swap(store, text)
+            self._mask(store)
+            self._is_troubled = self._refused is not None
+        except (Error, OSError) as error:
+            self._is_troubled = True
+            self._patience.fail(f"store cannot be followed folder={self.root.name}", error)
+
+    def _swap(self, store: Store, text: str) -> None:
+        if text != self._refused:
+            self._patience.reset()
+        self._refused = text
+        published = (self.root / "CURRENT").stat().st_mtime
+        base = Snapshot.open(store)
+        self._base, self._text, self._published = base, text, published
+        self._words = self._refused = None
+        self._patience.reset()
+        log.info("snapshot opened store=%s number=%d rows=%s", self.root.name, base.number, dict(base.rows))
+
+    def _mask(self, store: Store) -> None:
+        if self._base is None:
+            return
+        words = store.log.last()
+        if words is not self._words:
+            self._view = self._base.masked(removed_since(words, self._base.entry))
+            self._words = words
+
+
+def view_of(store: Store) -> Snapshot:
+    """What is published, less what was removed since."""
+    base = Snapshot.open(store)
+    return base.masked(removed_since(store.log.last(), base.entry))
+
+
+def removed_since(words: LastWords, entry: int) -> set[str]:
+    """Sources that were removed after that entry; the snapshot that covers it lacks all others."""
+    said = words.source_words()
+    return {source for source, each in said.items() if each.entry > entry and each.word.word == "removed"}

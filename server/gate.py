@@ -1,0 +1,182 @@
+"""What every request passes: who may ask, how much may be sent, an id, a line in the log, a count."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.errors import ApiError, type_of
+
+if TYPE_CHECKING:
+    from server.metrics import Metrics
+
+log = logging.getLogger("server.access")
+bugs = logging.getLogger(__name__)
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_METHODS = (*_SAFE, "POST", "PUT", "PATCH", "DELETE")
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_JSON = re.compile(r"application/([\w.+-]+\+)?json")
+_QUIET = ("/healthz", "/readyz", "/metrics")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+RETRY_AFTER_S = {429: "1", 503: "2"}
+
+
+def error_answer(
+    status: int, message: str, request_id: str, field: str | None = None, *, type: str | None = None
+) -> Response:
+    """The one shape of all errors. ASCII, since a client's own words may hold what no UTF-8 can."""
+    body = {"error": {"type": type or type_of(status), "message": message, "field": field}}
+    headers = {"Retry-After": RETRY_AFTER_S[status]} if status in RETRY_AFTER_S else None
+    return _Ascii(body | {"request_id": request_id}, status, headers)
+
+
+class _Ascii(JSONResponse):
+    def render(self, content: object) -> bytes:
+        import json
+
+        return json.dumps(content).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Who may ask, and how much may be sent."""
+
+    hosts: frozenset[str]  # names without port; "*": all
+    max_body: int  # bytes
+
+    def refusal(self, scope: Scope, headers: Headers) -> ApiError | None:
+        """Why a request is not let in."""
+        host = headers.get("host", "")
+        if "*" not in self.hosts and host_name(host) not in self.hosts:
+            return ApiError(403, f"The host {host!r} is not allowed here; --allowed-hosts names others.")
+        if scope["method"] in _SAFE:
+            return None
+        origin = headers.get("origin")
+        if origin is not None and not is_same(origin, host):
+            return ApiError(403, f"The origin {origin!r} may not change or ask anything here.")
+        content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if content_type and not _JSON.fullmatch(content_type):
+            return ApiError(415, f"The body is {content_type!r}; it must be application/json.")
+        if int(headers.get("content-length", "0")) > self.max_body:
+            return self.too_large()
+        return None
+
+    def too_large(self) -> ApiError:
+        return ApiError(413, f"The body is larger than {self.max_body} bytes.")
+
+
+def host_name(host: str) -> str:
+    """A Host header's name: lower case, no port, no brackets."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def is_same(origin: str, host: str) -> bool:
+    """Whether a page's origin is the server it asks."""
+    try:
+        page, asked = urlsplit(origin), urlsplit(f"//{host}")
+        default = _DEFAULT_PORTS[page.scheme]
+        return (page.hostname, page.port or default) == (asked.hostname, asked.port or default)
+    except (ValueError, KeyError):
+        return False
+
+
+class Gate:
+    """The outermost middleware: nothing gets in or out beside it."""
+
+    def __init__(self, app: ASGIApp, *, rules: Rules, metrics: Metrics) -> None:
+        self._app, self._rules, self._metrics = app, rules, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        visit = _Visit(scope, receive, send, self._rules)
+        with self._metrics.in_flight.track_inprogress():
+            await self._let(visit)
+        self._count(visit)
+
+    async def _let(self, visit: _Visit) -> None:
+        refusal = self._rules.refusal(visit.scope, visit.headers)
+        if refusal is not None:
+            await visit.answer(error_answer(refusal.http_status, str(refusal), visit.id))
+            return
+        try:
+            await self._app(visit.scope, visit.receive, visit.send)
+        except Exception:  # the process' edge: a bug is answered, logged once, and the server goes on
+            bugs.exception("bug id=%s", visit.id)
+            if visit.status:
+                raise
+            await visit.answer(error_answer(500, "This is a bug; the log has it by the id.", visit.id))
+
+    def _count(self, visit: _Visit) -> None:
+        seconds, route = time.perf_counter() - visit.began, visit.route
+        method = visit.scope["method"] if visit.scope["method"] in _METHODS else "other"
+        self._metrics.requests.labels(method, route, str(visit.status)).inc()
+        self._metrics.seconds.labels(route).observe(seconds)
+        if visit.status == 429:
+            self._metrics.refused.inc()
+        path = visit.scope.get("raw_path", b"").decode("ascii", "replace")
+        level = logging.DEBUG if route in _QUIET else logging.INFO
+        ms = seconds * 1000
+        log.log(level, "method=%s path=%s status=%d ms=%.1f id=%s", method, path, visit.status, ms, visit.id)
+
+
+class _Visit:
+    """One request on its way in and out."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, rules: Rules) -> None:
+        self.began = time.perf_counter()
+        self.headers = Headers(scope=scope)
+        asked = self.headers.get("x-request-id", "")
+        self.id = asked if _ID.fullmatch(asked) else uuid.uuid4().hex[:16]
+        self.status = 0
+        self.scope = scope
+        self._receive, self._send, self._rules = receive, send, rules
+        self._received = 0
+        scope.setdefault("state", {})["request_id"] = self.id
+        if "content-type" not in self.headers:
+            scope["headers"] = [*scope["headers"], (b"content-type", b"application/json")]
+
+    @property
+    def route(self) -> str:
+        """The pattern of the route that answered."""
+        return str(getattr(self.scope.get("route"), "path", "other"))
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._received += len(message.get("body", b""))
+        if self._received > self._rules.max_body:
+            # Of the framework's own kind, which it hands on to the error table while it reads a body.
+            raise HTTPException(413, str(self._rules.too_large()))
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-Id"] = self.id
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+    async def answer(self, response: Response) -> None:
+        await response(self.scope, self._receive, self.send)

@@ -1,0 +1,123 @@
+"""What is served: collections of encoders, each with a view that is swapped as a whole."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.collections import Library
+from core.errors import Error
+from server.errors import ApiError
+from server.follow import Encoders, Followed, Load, Patience, Seen
+from server.searcher import Searcher
+
+if TYPE_CHECKING:
+    from extractor.encoders.base import Encoder
+
+log = logging.getLogger(__name__)
+DEFAULT = "default"
+Catalog = Callable[[], Mapping[str, Sequence[Path]]]  # collection → stores, the default one first
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One encoder of a collection, as of the last look."""
+
+    collection: str
+    seen: Seen
+    store: str  # its folder's name, where the store cannot be opened
+
+    @property
+    def encoder(self) -> str:
+        return self.seen.spec.name if self.seen.spec else self.store
+
+    def searcher(self) -> Searcher:
+        """Ready to answer, or the ApiError that says why not."""
+        seen = self.seen
+        if seen.problem or seen.encoder is None or seen.view is None:
+            raise seen.problem or ApiError(503, f"The encoder {self.encoder} is not ready.")
+        return Searcher(self.collection, seen.encoder, seen.view)
+
+
+class ServedLibrary:
+    """Collections as they change. `look` is called again and again; requests take what it last saw."""
+
+    def __init__(self, catalog: Catalog, load: Load | None = None) -> None:
+        self._catalog = catalog
+        self._encoders = Encoders(load or load_encoder)
+        self._followed: dict[Path, Followed] = {}
+        self._patience = Patience()
+        self._looking = threading.Lock()
+        self._known: Mapping[str, Sequence[Path]] = {}
+        self._offers: Mapping[str, Sequence[Offer]] | None = None  # None: not looked yet
+
+    @classmethod
+    def of_data(cls, data: Path, load: Load | None = None) -> ServedLibrary:
+        """All collections of a `--data` folder."""
+        library = Library(data)
+        return cls(
+            lambda: {
+                name: [library.store_path(slug) for slug in slugs]
+                for name, slugs in library.collections().items()
+            },
+            load,
+        )
+
+    @classmethod
+    def of_store(cls, store: Path, load: Load | None = None) -> ServedLibrary:
+        """One store as the collection `default`."""
+        return cls(lambda: {DEFAULT: [store]}, load)
+
+    def look(self) -> None:
+        """See what changed: collections, stores, snapshots, removals."""
+        with self._looking:
+            try:
+                self._known = self._catalog()
+                self._patience.reset()
+            except (Error, OSError) as error:
+                self._patience.fail("collections cannot be read", error)
+            roots = {root for roots in self._known.values() for root in roots}
+            self._followed = {
+                root: self._followed.get(root) or Followed(root, self._encoders) for root in sorted(roots)
+            }
+            seen = {root: followed.look() for root, followed in self._followed.items()}
+            self._offers = {
+                name: [Offer(name, seen[root], root.name) for root in roots]
+                for name, roots in self._known.items()
+            }
+
+    @property
+    def offers(self) -> Mapping[str, Sequence[Offer]]:
+        """Collection → its encoders, the default one first."""
+        return self._offers or {}
+
+    @property
+    def default(self) -> str | None:
+        """The collection that answers where a request names none."""
+        return DEFAULT if DEFAULT in self.offers else next(iter(self.offers), None)
+
+    def find(self, collection: str | None = None, encoder: str | None = None) -> Searcher:
+        """What answers a request; take it once, and use it to the end."""
+        if self._offers is None:
+            raise ApiError(503, "The server is loading.")
+        name = collection or self.default
+        if name is None:
+            raise ApiError(503, "There is no collection yet; `extract --videos DIR` makes one.")
+        offers = self._offers.get(name)
+        if offers is None:
+            raise ApiError(404, f"collection: there is no {name!r} here.", "collection")
+        for offer in offers:
+            if encoder in (None, offer.encoder):
+                return offer.searcher()
+        raise ApiError(404, f"encoder: the collection {name} has no {encoder!r}.", "encoder")
+
+
+def load_encoder(name: str) -> Encoder:
+    """On the CPU. Imported when called: torch takes seconds, and the server answers meanwhile."""
+    from extractor.encoders import load
+
+    return load(name)

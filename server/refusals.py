@@ -1,0 +1,96 @@
+"""The error table: whatever a route raises, in the one shape of docs/http-api.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from core.commands import nearest
+from core.errors import Error
+from server.gate import error_answer
+from server.schemas import PartAsked, SearchAsked
+
+_SHOWN = 60  # characters of a value that is wrong
+
+
+def install(app: FastAPI) -> None:
+    """Answer what routes raise."""
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        found = first(error.errors())
+        message, field = sentence(found)
+        kind = "not_built" if found["type"] == "not_built" else None
+        return error_answer(400, message, request.state.request_id, field, type=kind)
+
+    @app.exception_handler(HTTPException)
+    async def of_the_framework(request: Request, error: HTTPException) -> Response:
+        answer = error_answer(error.status_code, _says(error, request), request.state.request_id)
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @app.exception_handler(Error)
+    async def known(request: Request, error: Error) -> Response:
+        field = getattr(error, "field", None)
+        return error_answer(error.http_status, str(error), request.state.request_id, field)
+
+
+def _says(error: HTTPException, request: Request) -> str:
+    if error.status_code == 404:
+        return f"There is no {request.url.path!r} here."
+    if error.status_code == 405:
+        return f"{request.url.path} does not take {request.method}."
+    if error.status_code == 400:
+        return "The body cannot be read as JSON."
+    return str(error.detail).rstrip(".") + "."
+
+
+def first(errors: Sequence[Any]) -> Any:
+    """The mistake to name: what is not built before what is wrong, since it explains the rest."""
+    return next((error for error in errors if error["type"] == "not_built"), errors[0])
+
+
+def sentence(error: Any) -> tuple[str, str | None]:
+    """What is wrong, and the field it is about."""
+    kind, loc = error["type"], error["loc"][1:]
+    if kind == "json_invalid":
+        return f"The body is not JSON: {error['ctx']['error']} at character {error['loc'][-1]}.", None
+    field = path_of(loc)
+    if field is None:
+        return "The body must be a JSON object.", None
+    if kind == "not_built":
+        return f"{field} {error['msg']}.", field
+    if kind == "missing":
+        return f"{field} is missing.", field
+    if kind == "extra_forbidden":
+        return f"{field} is no field of a request{nearest(str(loc[-1]), _names(loc))}", field
+    what = str(error["msg"])
+    return f"{field}: {what[0].lower()}{what[1:]}{_got(error.get('input'))}.", field
+
+
+def path_of(loc: Sequence[str | int]) -> str | None:
+    """`query[0].text`; tags of a choice ("<parts>") are left out."""
+    path = ""
+    for step in loc:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif not step.startswith("<"):
+            path += f".{step}" if path else step
+    return path or None
+
+
+def _names(loc: Sequence[str | int]) -> list[str]:
+    return list((SearchAsked if len(loc) == 1 else PartAsked).model_fields)
+
+
+def _got(value: object) -> str:
+    if value is None or isinstance(value, (dict, list)):
+        return ""
+    shown = repr(value)
+    return f" (got {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'})"

@@ -1,0 +1,84 @@
+"""Alive, ready, what is served, and figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from core.types import KINDS
+from server.library import Offer, ServedLibrary
+from server.metrics import CONTENT_TYPE, Metrics
+from server.schemas import (
+    CollectionsAnswer,
+    CollectionShown,
+    EncoderShown,
+    ErrorAnswer,
+    HealthAnswer,
+    ReadyAnswer,
+)
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    "default": {"model": ErrorAnswer, "description": "Any error, in one shape"}
+}
+NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"model": ReadyAnswer, "description": "Not ready; the reasons are in it"}
+}
+AS_TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+
+
+def router(library: ServedLibrary, metrics: Metrics) -> APIRouter:
+    """Its routes, with what they need."""
+    routes = APIRouter(tags=["health"])
+
+    @routes.get("/healthz", responses=ERRORS, summary="The process answers")
+    async def healthz() -> HealthAnswer:
+        return HealthAnswer()
+
+    @routes.get("/readyz", responses=ERRORS | NOT_READY, summary="The default collection can be searched")
+    async def readyz(response: Response) -> ReadyAnswer:
+        offers = library.offers.get(library.default or "")
+        ready = bool(offers) and offers is not None and offers[0].seen.problem is None
+        response.status_code = 200 if ready else 503
+        return ReadyAnswer(ready=ready, collections=collections(library))
+
+    @routes.get("/collections", responses=ERRORS, summary="What is served")
+    async def served() -> CollectionsAnswer:
+        return CollectionsAnswer(collections=collections(library))
+
+    @routes.get(
+        "/metrics", responses=ERRORS | AS_TEXT, response_class=Response, summary="Figures for Prometheus"
+    )
+    async def figures() -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE)
+
+    return routes
+
+
+def collections(library: ServedLibrary) -> list[CollectionShown]:
+    """Every collection with its encoders, as of the last look."""
+    default = library.default
+    return [
+        CollectionShown(
+            name=name,
+            default=name == default,
+            encoders=[_encoder(offer, number == 0) for number, offer in enumerate(offers)],
+        )
+        for name, offers in library.offers.items()
+    ]
+
+
+def _encoder(offer: Offer, default: bool) -> EncoderShown:
+    seen = offer.seen
+    is_ready = seen.problem is None and seen.view is not None
+    view = seen.view if is_ready else None
+    return EncoderShown(
+        name=offer.encoder,
+        fingerprint=seen.spec.fingerprint if seen.spec else "",
+        dim=seen.spec.dim if seen.spec else 0,
+        default=default,
+        ready=is_ready,
+        reason=str(seen.problem) if seen.problem else None,
+        snapshot=view.number if view else None,
+        rows={kind: view.rows.get(kind, 0) for kind in KINDS} if view else None,
+    )

@@ -1,0 +1,302 @@
+"""Requests and answers as docs/http-api.md has them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+MAX_TEXT = 2_000
+MAX_PARTS = 16
+MAX_LIMIT = 1_000
+NULL_MEANS_NEVER = frozenset({"merge_gap_s"})
+
+
+def refused(why: str) -> PydanticCustomError:
+    """The end of a sentence that begins with the field."""
+    return PydanticCustomError("refused", "{why}", {"why": why})
+
+
+def not_built(what: str = "is") -> PydanticCustomError:
+    """The same, of what is agreed and not there yet."""
+    return PydanticCustomError("not_built", "{what} not built yet", {"what": what})
+
+
+def _is_text(value: str) -> str:
+    if not value.strip():
+        raise refused("must be a text, not only white space")
+    if any("\ud800" <= c <= "\udfff" for c in value):
+        raise refused("must be Unicode text, without lone surrogates")
+    return value
+
+
+def _later(default: Any, meaning: str, **limits: Any) -> Any:
+    """A field of the contract that is not built: only its default may be sent."""
+    return Field(default, description=f"{meaning} (not built yet: 400)", validate_default=False, **limits)
+
+
+def _only_default(value: Any) -> Any:
+    raise not_built()
+
+
+class _Asked(BaseModel):
+    """Nothing is guessed: no unknown field, no number from a string, no NaN."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_or_default_is_absent(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        return {name: value for name, value in data.items() if not cls._is_absent(name, value)}
+
+    @classmethod
+    def _is_absent(cls, name: str, value: Any) -> bool:
+        field = cls.model_fields.get(name)
+        if field is None or name in NULL_MEANS_NEVER:
+            return False
+        is_flag = isinstance(value, bool) == isinstance(field.default, bool)  # since 0 == False
+        return value is None or (is_flag and value == field.default)
+
+
+Later = BeforeValidator(_only_default)
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_is_text)]
+Id = Annotated[str, Field(min_length=1, max_length=200)]
+Seconds = Annotated[float, Field(ge=0)]
+OptionValue = str | float | bool
+KINDS_OF_PART = ("text", "video_id", "image", "image_url", "id", "vector")
+
+
+class PartAsked(_Asked):
+    """One thing to look for: exactly one of text, video_id, image, image_url, id, vector."""
+
+    text: Text | None = Field(None, description="a text")
+    video_id: Id | None = Field(None, description="a stored video or library text: the mean of its rows")
+    start: Seconds | None = Field(None, description="with video_id: only rows that reach into [start, end)")
+    end: Seconds | None = None
+    image: Annotated[str | None, Later] = _later(None, "base64 of a JPEG, PNG or WebP")
+    image_url: Annotated[str | None, Later] = _later(None, "a picture, where the operator allows hosts")
+    id: Annotated[Id | None, Later] = _later(None, "one stored row")
+    vector: Annotated[list[float] | None, Later] = _later(None, "a vector of this encoder")
+    weight: float = Field(1.0, ge=-100, le=100, description="above 0 pulls; below 0 is not built yet")
+
+    @field_validator("start", "end")
+    @classmethod
+    def _is_in_a_video(cls, value: float, info: ValidationInfo) -> float:
+        if info.data.get("video_id") is None:
+            raise refused("needs a video_id beside it")
+        start = info.data.get("start")
+        if info.field_name == "end" and start is not None and value <= start:
+            raise refused(f"must be above start ({start:g})")
+        return value
+
+    @field_validator("weight")
+    @classmethod
+    def _pulls(cls, value: float) -> float:
+        if value == 0:
+            raise refused("must not be 0")
+        if value < 0:
+            raise not_built("below 0 is")
+        return value
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        held = [name for name in KINDS_OF_PART if getattr(self, name) is not None]
+        if len(held) != 1:
+            raise refused(f"must have exactly one of {', '.join(KINDS_OF_PART)} (has {len(held)})")
+        return self
+
+
+def _text_or_parts(value: object) -> str | None:
+    return "<text>" if isinstance(value, str) else "<parts>" if isinstance(value, list) else None
+
+
+QueryAsked = Annotated[
+    Annotated[Text, Tag("<text>")]
+    | Annotated[list[PartAsked], Field(min_length=1, max_length=MAX_PARTS), Tag("<parts>")],
+    Discriminator(
+        _text_or_parts,
+        custom_error_type="refused",
+        custom_error_message="must be a string or a list of parts",
+    ),
+]
+
+
+class SearchAsked(_Asked):
+    """What POST /search is sent."""
+
+    query: QueryAsked = Field(description="what is looked for: a text, or parts with weights")
+    sequence: Annotated[list[Any] | None, Later] = _later(None, "A, then B, in one video; A without B")
+    within_s: Annotated[float | None, Later] = _later(None, "of a sequence", gt=0)
+    min_gap_s: Annotated[float, Later] = _later(0.0, "of a sequence", ge=0)
+    target: Literal["videos", "texts"] = Field("videos", description="moments of videos, or library texts")
+    collection: str | None = Field(None, max_length=200, description="null: `default`, else the first")
+    encoder: str | None = Field(None, max_length=200, description="by its whole name; null: the first")
+    encoder_options: Annotated[dict[str, OptionValue], Later] = _later({}, "an encoder's own")
+    level: Literal["frame", "clip", "video"] | None = Field(
+        None, description="null: clip if there are clip rows, else frame; video: clip, grouped by video"
+    )
+    mode: Annotated[Literal["visual", "text", "hybrid"] | None, Later] = _later(None, "vectors, words, both")
+    group_by: Literal["none", "video"] | None = Field(None, description="null: none, of level video: video")
+    group_size: int = Field(3, ge=1, le=100, description="moments a video, when grouped")
+    filter: Annotated[dict[str, Any] | None, Later] = _later(None, "must, should, must_not over columns")
+    limit: int = Field(10, ge=1, le=MAX_LIMIT, description="results: moments, or videos when grouped")
+    cursor: Annotated[str | None, Later] = _later(None, "next_cursor of an answer", max_length=4096)
+    merge_gap_s: float | None = Field(
+        0.0, ge=0, le=86_400, description="moments nearer than that are one; null: never"
+    )
+    pad_s: float = Field(0.0, ge=0, le=3_600, description="seconds put before and behind each moment")
+    diversity: Annotated[float, Later] = _later(0.0, "maximal marginal relevance", ge=0, le=1)
+    min_score: Annotated[float | None, Later] = _later(None, "results below are left out")
+    min_confidence: Annotated[float | Literal["high", "medium", "low"] | None, Later] = _later(
+        None, "results below are left out"
+    )
+    exact: Annotated[bool, Later] = _later(False, "compare with every row")
+    effort: Annotated[int | None, Later] = _later(None, "lists to probe", ge=1)
+    include: Annotated[
+        list[Literal["metadata", "thumbnail", "scores", "explain", "vector"]], Later
+    ] = _later(["metadata", "thumbnail"], "what results carry")
+
+    @field_validator("group_by")
+    @classmethod
+    def _goes_with_level(cls, value: str, info: ValidationInfo) -> str:
+        if value == "none" and info.data.get("level") == "video":
+            raise refused('"none" does not go with level "video"')
+        return value
+
+
+class ErrorBody(BaseModel):
+    """What went wrong."""
+
+    type: str = Field(description="for programs: one of the contract's list")
+    message: str = Field(description="one sentence for people")
+    field: str | None = Field(description="the path within the body, or a parameter's name")
+
+
+class ErrorAnswer(BaseModel):
+    """Every error has this shape."""
+
+    error: ErrorBody
+    request_id: str
+
+
+class Best(BaseModel):
+    """The second to show."""
+
+    t: float
+    thumbnail: str | None = None
+
+
+class Result(BaseModel):
+    """A moment of a video, or a library text."""
+
+    id: str = Field(description="of the moment's best row")
+    video_id: str
+    path: str
+    paths: list[str]
+    start: float
+    end: float
+    score: float | None = Field(description="inner product of query and row")
+    confidence: float | None = None
+    confidence_level: Literal["high", "medium", "low", "none"] | None = None
+    best: Best | None
+    matched_on: list[str]
+    text: str | None
+    metadata: dict[str, Any]
+
+
+class VideoResult(BaseModel):
+    """A video with its best moments."""
+
+    video_id: str
+    path: str
+    paths: list[str]
+    score: float | None
+    confidence: float | None = None
+    confidence_level: Literal["high", "medium", "low", "none"] | None = None
+    metadata: dict[str, Any]
+    moments: list[Result]
+
+
+class Total(BaseModel):
+    """Results found in the rows that were looked at."""
+
+    value: int
+    relation: Literal["eq", "gte"]
+
+
+class TookMs(BaseModel):
+    """Milliseconds in the server, without waiting for a free slot."""
+
+    total: float
+    encode: float
+    search: float
+    look_up: float
+
+
+class SearchAnswer(BaseModel):
+    """What POST /search answers."""
+
+    results: list[Result] | list[VideoResult]
+    total: Total
+    collection: str
+    encoder: str
+    snapshot: int
+    confident: bool | None = None
+    partial: list[str] = []
+    query_truncated: bool
+    took_ms: TookMs
+    next_cursor: str | None = None
+
+
+class EncoderShown(BaseModel):
+    """One encoder of a collection as it is served now."""
+
+    name: str
+    fingerprint: str
+    dim: int
+    default: bool
+    ready: bool
+    reason: str | None
+    snapshot: int | None
+    rows: dict[str, int] | None
+
+
+class CollectionShown(BaseModel):
+    """A collection and its encoders, the default one first."""
+
+    name: str
+    default: bool
+    encoders: list[EncoderShown]
+
+
+class CollectionsAnswer(BaseModel):
+    """What GET /collections answers."""
+
+    collections: list[CollectionShown]
+
+
+class ReadyAnswer(BaseModel):
+    """What GET /readyz answers, with 200 and with 503."""
+
+    ready: bool
+    collections: list[CollectionShown]
+
+
+class HealthAnswer(BaseModel):
+    """What GET /healthz answers."""
+
+    status: Literal["ok"] = "ok"

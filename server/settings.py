@@ -1,0 +1,21 @@
+"""How `cinedex serve` can be told what to do."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from core.config import Settings
+
+
+class ServeSettings(Settings):
+    """Answer over HTTP what is in a library."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="the address to bind to")
+    port: int = Field(8000, ge=0, le=65_535, description="0: a free one, which is printed")
+    allowed_hosts: list[str] = Field([], description="further names clients may ask for; '*': any")
+    insecure: bool = Field(False, description="bind elsewhere than to loopback, though there are no keys")
+    follow_seconds: float = Field(2.0, gt=0, description="between two looks at what has changed")
+    max_concurrent: int = Field(0, ge=0, description="requests answered at once; 0: one a CPU")
+    max_waiting: int = Field(64, ge=0, description="requests that may wait; more are told to come again")
+    max_body_mb: float = Field(16.0, gt=0, description="largest body of a request")
+    openapi: bool = Field(False, description="print the OpenAPI document and exit")

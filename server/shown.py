@@ -1,0 +1,91 @@
+"""From HTTP's words to the nouns, and back: a request as a Query, an Answer as it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.query import Part, Query
+from server.schemas import Best, PartAsked, Result, SearchAnswer, SearchAsked, TookMs, Total, VideoResult
+from server.searcher import Answer, Found
+
+
+def query_of(asked: SearchAsked) -> Query:
+    """What a valid request asks for."""
+    return Query(
+        _parts(asked.query),
+        asked.target,
+        None if asked.level == "video" else asked.level,
+        asked.limit,
+        asked.level == "video" or asked.group_by == "video",
+        asked.group_size,
+        asked.merge_gap_s,
+        asked.pad_s,
+    )
+
+
+def _parts(query: str | list[PartAsked]) -> tuple[Part, ...]:
+    if isinstance(query, str):
+        return (Part(text=query),)
+    return tuple(Part(p.text or "", p.video_id or "", p.start, p.end, p.weight) for p in query)
+
+
+def shown(answer: Answer) -> SearchAnswer:
+    """An answer as docs/http-api.md has it."""
+    took = answer.took
+    results: list[Result] | list[VideoResult]
+    if answer.grouped:
+        results = [_video(moments) for moments in answer.results]
+    else:
+        results = [_result(moments[0]) for moments in answer.results]
+    return SearchAnswer(
+        results=results,
+        total=Total(value=answer.total, relation="eq" if answer.is_all else "gte"),
+        collection=answer.collection,
+        encoder=answer.encoder,
+        snapshot=answer.snapshot,
+        query_truncated=answer.truncated,
+        took_ms=TookMs(
+            total=_ms(took.total), encode=_ms(took.encode), search=_ms(took.search), look_up=_ms(took.look_up)
+        ),
+    )
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
+
+
+def _result(found: Found) -> Result:
+    moment, paths = found.moment, _paths(found)
+    is_text = moment.kind == "text"
+    return Result(
+        id=f"{moment.id}-0" if is_text else moment.id,
+        video_id=moment.source,
+        path=paths[0] if paths else "",
+        paths=paths,
+        start=moment.start,
+        end=moment.end,
+        score=round(moment.score, 6),
+        best=None if found.best_t is None else Best(t=found.best_t),
+        matched_on=["text" if is_text else "visual"],
+        text=(moment.text or found.info.text) if is_text else None,
+        metadata=dict(found.info.columns),
+    )
+
+
+def _video(moments: Sequence[Found]) -> VideoResult:
+    results = [_result(found) for found in moments]
+    best = results[0]
+    return VideoResult(
+        video_id=best.video_id,
+        path=best.path,
+        paths=best.paths,
+        score=best.score,
+        metadata=best.metadata,
+        moments=results,
+    )
+
+
+def _paths(found: Found) -> list[str]:
+    """Places as people read them; what is no Unicode is shown as U+FFFD."""
+    held = {place.shown.encode(errors="surrogateescape") for place in found.info.places}
+    return sorted(path.decode(errors="replace") for path in held)

@@ -1,0 +1,122 @@
+"""Servers over real sockets: in a process of their own, and in a thread of this one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from server.app import create_app
+from server.cli import bind
+from server.library import ServedLibrary
+from server.settings import ServeSettings
+from tests.server.worlds import Shelf, samples, until
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Running:
+    """A `cinedex serve` in a process of its own."""
+
+    process: subprocess.Popen[str]
+    url: str
+    log: Path
+    http: httpx.Client
+
+    def search(self, query: Any, **fields: Any) -> httpx.Response:
+        return self.http.post("/search", json={"query": query, **fields})
+
+    def is_ready(self) -> bool:
+        return self.http.get("/readyz").status_code == 200
+
+    def stop(self) -> int:
+        self.http.close()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=30)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+
+def start(data: Path, *flags: str, wait: bool = True) -> Running:
+    """Serve a library; the address is what it prints."""
+    log = data.parent / f"{data.name}.log"
+    serve = "import sys; from server.cli import main; sys.exit(main())"
+    command = [sys.executable, "-W", "error", "-c", serve]
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [*command, "--data", str(data), "--port", "0", "--follow-seconds", "0.05", *flags],
+            cwd=ROOT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+    assert process.stdout is not None
+    url = process.stdout.readline().strip()
+    assert url, log.read_text()
+    running = Running(process, url, log, httpx.Client(base_url=url, timeout=30))
+    if wait:
+        until(running.is_ready, 60)
+    return running
+
+
+@pytest.fixture(scope="session")
+def sample_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Three videos and three texts that nobody changes."""
+    data = tmp_path_factory.mktemp("served") / "data"
+    samples(data)
+    running = start(data)
+    yield running
+    assert running.stop() == 0
+    assert "Traceback" not in running.log.read_text()
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return samples(tmp_path / "data")
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Start servers that are stopped when the test ends."""
+    started: list[Running] = []
+
+    def begin(*flags: str, wait: bool = True) -> Running:
+        started.append(start(tmp_path / "data", *flags, wait=wait))
+        return started[-1]
+
+    yield begin
+    for running in started:
+        running.stop()
+
+
+@contextmanager
+def in_thread(library: ServedLibrary, **settings: Any) -> Iterator[httpx.Client]:
+    """The application behind a real socket, in a thread of this process."""
+    settings = {"follow_seconds": 0.05, **settings}
+    listening = bind("127.0.0.1", 0)
+    app = create_app(library, ServeSettings(**settings))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=30) as http:
+            yield http
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        listening.close()

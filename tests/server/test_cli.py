@@ -1,0 +1,131 @@
+"""`cinedex serve` as a process: where it binds, how it ends, what it says."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from core.commands import main
+from server.cli import address, bind, is_loopback
+from tests.server.conftest import Running
+from tests.server.worlds import Shelf, until
+
+BODY = b'{"query": "red"}'
+
+
+def is_refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_sigterm_lets_what_was_taken_finish(shelf: Shelf, serve: Callable[..., Running]) -> None:
+    server = serve()
+    port = server.http.base_url.port
+    assert port is not None
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as taken:
+        head = f"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(BODY)}\r\n\r\n"
+        taken.sendall(head.encode() + BODY[:5])
+        until(lambda: "cinedex_in_flight 2.0" in server.http.get("/metrics").text)
+        server.http.close()
+        server.process.terminate()
+        until(lambda: is_refused(port))
+        taken.sendall(BODY[5:])
+        answer = b""
+        while piece := taken.recv(65_536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["snapshot"] == 1
+    assert server.stop() == 0
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_sigterm_under_load_answers_every_request_that_was_sent(
+    shelf: Shelf, serve: Callable[..., Running]
+) -> None:
+    server = serve("--log-format", "json")
+    sent, over = threading.Semaphore(0), threading.Event()
+    answers: list[int] = []
+
+    def ask() -> None:
+        with httpx.Client(base_url=server.url, timeout=30) as http:
+            while not over.is_set():
+                try:
+                    answers.append(http.post("/search", json={"query": "red"}).status_code)
+                except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
+                    return  # the connection was closed between two requests
+                sent.release()
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    for _ in range(40):
+        assert sent.acquire(timeout=30)
+    code = server.stop()
+    over.set()
+    for asker in askers:
+        asker.join()
+    assert code == 0
+    assert set(answers) == {200}
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    searched = [line for line in lines if line["logger"] == "server.access" and line["status"] == 200]
+    assert len(searched) >= len(answers)
+    assert {"method", "path", "status", "ms", "id"} <= set(searched[0])
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["serve", "--data", str(tmp_path), "--port", str(port)]) == 1
+    error = capsys.readouterr().err
+    assert error == f"cinedex serve: 127.0.0.1 port {port} cannot be bound: Address already in use.\n"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "cinedex.example"])
+def test_another_address_than_loopback_must_be_meant(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--host", host, "--port", "0"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"cinedex serve: host: {host} can be reached from outside")
+    assert "--insecure" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "flags", [["--port", "70000"], ["--follow-seconds", "0"], ["--max-concurrent", "-1"]]
+)
+def test_a_bad_value_is_one_sentence(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", *flags]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "[::1]", "LOCALHOST"])
+def test_loopback_is_known(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "0.0.0.0", "::", "example.org"])
+def test_what_others_reach_is_no_loopback(host: str) -> None:
+    assert not is_loopback(host)
+
+
+def test_the_address_can_be_typed_into_a_browser() -> None:
+    with bind("127.0.0.1", 0) as listening:
+        assert address(listening, "127.0.0.1") == f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_with_insecure_it_binds_everywhere_and_still_checks_hosts(
+    shelf: Shelf, serve: Callable[..., Running]
+) -> None:
+    server = serve("--host", "0.0.0.0", "--insecure", "--allowed-hosts", "films.example", wait=False)
+    port = int(server.url.rpartition(":")[2])
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as http:
+        until(lambda: http.get("/readyz").status_code == 200, 60)
+        assert http.get("/healthz", headers={"host": "films.example"}).status_code == 200
+        assert http.get("/healthz", headers={"host": "evil.example"}).status_code == 403

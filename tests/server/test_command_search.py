@@ -1,0 +1,110 @@
+"""`cinedex search`: the same answers with a server and without."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from core.commands import main
+from server.commands.search import clock
+from tests.server.conftest import Running
+from tests.server.worlds import Shelf, id_of
+
+VOLATILE = ("took_ms",)
+
+
+def said(capsys: pytest.CaptureFixture[str], *args: str, code: int = 0) -> str:
+    assert main(["search", *args]) == code
+    captured = capsys.readouterr()
+    return captured.out if code == 0 else captured.err
+
+
+def held(text: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(text)
+    return {name: value for name, value in answer.items() if name not in VOLATILE}
+
+
+def test_a_text_is_answered_as_a_table(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
+    out = said(capsys, "red", "--data", str(shelf.library.data), "--top", "1")
+    assert out == (
+        "time                   score  path\n"
+        "00:00.000 – 00:16.000  1.000  films/red-then-blue.mp4\n"
+    )
+
+
+def test_a_video_is_answered_with_texts(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--video", id_of("green"), "--target", "texts", "--store", str(shelf.store.root), "--top", "1"]
+    line = said(capsys, *flags).splitlines()[1]
+    assert "1.000" in line and line.endswith("something green")
+
+
+def test_a_server_and_the_store_answer_the_same(
+    shelf: Shelf, sample_server: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for flags in (
+        ["blue"],
+        ["blue", "--level", "video", "--top", "2"],
+        ["--video", id_of("green")],
+        ["sea", "--target", "texts"],
+        ["red", "--level", "frame", "--collection", "default", "--encoder", "toy:rgb"],
+    ):
+        local = held(said(capsys, *flags, "--data", str(shelf.library.data), "--json"))
+        remote = held(said(capsys, *flags, "--server", sample_server.url, "--json"))
+        assert local == remote
+        table = said(capsys, *flags, "--data", str(shelf.library.data))
+        assert table == said(capsys, *flags, "--server", sample_server.url)
+
+
+def test_what_was_removed_since_the_build_is_not_found(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelf.remove("green")
+    assert "films/green.mp4" not in said(capsys, "green", "--data", str(shelf.library.data))
+
+
+def test_an_empty_library_finds_nothing(tmp_path_factory: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    shelf = Shelf.make(tmp_path_factory.mktemp("empty") / "data")
+    shelf.build()
+    assert said(capsys, "red", "--data", str(shelf.library.data)) == "Nothing is found.\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "says"),
+    [
+        ([], 2, "Nothing to look for is named: a text, or --video ID."),
+        (["red", "--collection", "none"], 2, "There is no collection 'none' in"),
+        (["red", "--encoder", "toy:none"], 2, "The collection default has no encoder 'toy:none'."),
+        (["--video", "v-none"], 1, "query[0].video_id: there is no 'v-none' in this collection."),
+        (["x" * 2_001], 2, "query[0].text: string should have at most 2000 characters"),
+        (["red", "--top", "0"], 2, "top: Input should be greater than or equal to 1"),
+        (["red", "--server", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1 does not answer:"),
+        (["red", "--server", "nowhere"], 1, "'nowhere' is no server's URL"),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    shelf: Shelf, flags: list[str], code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = said(capsys, *flags, "--data", str(shelf.library.data), code=code)
+    assert error.startswith(f"cinedex search: {says}")
+    assert error.count("\n") == 1
+
+
+def test_a_folder_without_a_library_is_one_sentence(
+    tmp_path_factory: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("nothing")
+    error = said(capsys, "red", "--data", str(folder), code=1)
+    assert error == f"cinedex search: {folder} holds no collection; `extract --videos DIR` makes one.\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        *((0.0, "00:00.000"), (61.0004, "01:01.000"), (59.9996, "01:00.000")),
+        *((4503.25, "75:03.250"), (-0.5, "-00:00.500")),
+    ],
+)
+def test_times_are_minutes_and_seconds(seconds: float, shown: str) -> None:
+    assert clock(seconds) == shown

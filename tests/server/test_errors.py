@@ -1,0 +1,212 @@
+"""The error table of docs/http-api.md over a real socket: every answer in one shape, the field named."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+
+import pytest
+
+from tests.server.conftest import Running
+from tests.server.worlds import id_of
+
+VIDEO = id_of("red-then-blue")
+MIB = 1 << 20
+
+BODIES: list[tuple[Any, str | None]] = [
+    ([], None),
+    ("red", None),
+    (None, None),
+    ({}, "query"),
+    ({"query": None}, "query"),
+    ({"query": 5}, "query"),
+    ({"query": ""}, "query"),
+    ({"query": " \t\n"}, "query"),
+    ({"query": "x" * 2_001}, "query"),
+    ({"query": "\ud800"}, "query"),
+    ({"query": []}, "query"),
+    ({"query": [{"text": "x"}] * 17}, "query"),
+    ({"query": ["red"]}, "query[0]"),
+    ({"query": [{}]}, "query[0]"),
+    ({"query": [{"text": "red"}, {"weight": 2}]}, "query[1]"),
+    ({"query": [{"text": "red", "video_id": VIDEO}]}, "query[0]"),
+    ({"query": [{"text": "red", "weight": 0}]}, "query[0].weight"),
+    ({"query": [{"text": "red", "weight": 101}]}, "query[0].weight"),
+    ({"query": [{"text": "red", "weight": "2"}]}, "query[0].weight"),
+    ({"query": [{"text": "red", "weight": float("nan")}]}, "query[0].weight"),
+    ({"query": [{"text": "red", "wieght": 1}]}, "query[0].wieght"),
+    ({"query": [{"text": "red", "start": 1}]}, "query[0].start"),
+    ({"query": [{"video_id": ""}]}, "query[0].video_id"),
+    ({"query": [{"video_id": "x" * 201}]}, "query[0].video_id"),
+    ({"query": [{"video_id": VIDEO, "start": -1}]}, "query[0].start"),
+    ({"query": [{"video_id": VIDEO, "start": 4, "end": 4}]}, "query[0].end"),
+    ({"query": [{"video_id": VIDEO, "end": float("inf")}]}, "query[0].end"),
+    ({"query": [{"video_id": VIDEO, "start": 1_000}]}, "query[0].start"),
+    ({"query": "red", "limit": 0}, "limit"),
+    ({"query": "red", "limit": 1_001}, "limit"),
+    ({"query": "red", "limit": "5"}, "limit"),
+    ({"query": "red", "limit": 5.5}, "limit"),
+    ({"query": "red", "limit": True}, "limit"),
+    ({"query": "red", "limit": float("nan")}, "limit"),
+    ({"query": "red", "group_size": 101}, "group_size"),
+    ({"query": "red", "group_by": "path"}, "group_by"),
+    ({"query": "red", "level": "video", "group_by": "none"}, "group_by"),
+    ({"query": "red", "level": "shot"}, "level"),
+    ({"query": "red", "target": ["videos"]}, "target"),
+    ({"query": "red", "collection": 1}, "collection"),
+    ({"query": "red", "merge_gap_s": -1}, "merge_gap_s"),
+    ({"query": "red", "pad_s": float("-inf")}, "pad_s"),
+    ({"query": "red", "pad_s": 3_601}, "pad_s"),
+    ({"query": "red", "quary": None}, "quary"),
+    ({"query": "red", "top": 5}, "top"),
+]
+
+NOT_BUILT: list[tuple[Any, str]] = [
+    ({"sequence": [{"query": "a"}, {"query": "b"}]}, "sequence"),
+    ({"query": "red", "within_s": 5}, "within_s"),
+    ({"query": "red", "min_gap_s": 5}, "min_gap_s"),
+    ({"query": "red", "encoder_options": {"w": 0.5}}, "encoder_options"),
+    ({"query": "red", "mode": "hybrid"}, "mode"),
+    ({"query": "red", "filter": {"root": "films"}}, "filter"),
+    ({"query": "red", "cursor": "abc"}, "cursor"),
+    ({"query": "red", "diversity": 0.5}, "diversity"),
+    ({"query": "red", "min_score": 0.5}, "min_score"),
+    ({"query": "red", "min_confidence": "high"}, "min_confidence"),
+    ({"query": "red", "exact": True}, "exact"),
+    ({"query": "red", "effort": 5}, "effort"),
+    ({"query": "red", "include": ["vector"]}, "include"),
+    ({"query": [{"image": "aGVsbG8="}]}, "query[0].image"),
+    ({"query": [{"image_url": "http://example.org/a.png"}]}, "query[0].image_url"),
+    ({"query": [{"id": f"{VIDEO}/clip/0"}]}, "query[0].id"),
+    ({"query": [{"vector": [1.0] * 12}]}, "query[0].vector"),
+    ({"query": [{"text": "red"}, {"text": "blue", "weight": -1}]}, "query[1].weight"),
+]
+
+
+def refusal(
+    server: Running, status: int, type: str, method: str = "POST", path: str = "/search", **sent: Any
+) -> Any:
+    """The `error` of an answer that must be one."""
+    answer = server.http.request(method, path, **sent)
+    assert answer.status_code == status, answer.text
+    held = answer.json()
+    assert set(held) == {"error", "request_id"}
+    assert set(held["error"]) == {"type", "message", "field"}
+    assert held["error"]["type"] == type
+    assert held["request_id"] == answer.headers["x-request-id"]
+    message = held["error"]["message"]
+    assert message.endswith((".", "?")) and "\n" not in message and "/tmp" not in message
+    return held["error"]
+
+
+@pytest.mark.parametrize(("body", "field"), BODIES, ids=lambda value: str(value)[:50])
+def test_a_wrong_body_is_refused_and_its_field_named(
+    sample_server: Running, body: Any, field: str | None
+) -> None:
+    error = refusal(sample_server, 400, "invalid_request", content=json.dumps(body))
+    assert error["field"] == field
+    assert field is None or error["message"].startswith(field)
+
+
+@pytest.mark.parametrize(("body", "field"), NOT_BUILT, ids=lambda value: str(value)[:50])
+def test_what_is_not_built_says_so(sample_server: Running, body: Any, field: str) -> None:
+    assert refusal(sample_server, 400, "not_built", content=json.dumps(body))["field"] == field
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"{", b'{"query": "red"', b"\xff\xfe", b'{"query": "\xff"}'),
+        *(b"[" * 100_000, b'{"query": 1' + b"0" * 9_999),
+    ],
+    ids=lambda body: repr(body[:20]),
+)
+def test_what_is_no_json_is_refused(sample_server: Running, body: bytes) -> None:
+    assert refusal(sample_server, 400, "invalid_request", content=body)["field"] is None
+
+
+def test_a_misspelt_field_is_told_its_name(sample_server: Running) -> None:
+    error = refusal(sample_server, 400, "invalid_request", json={"query": "red", "limits": 5})
+    assert error["message"] == "limits is no field of a request; did you mean 'limit'?"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"query": "red", "collection": "others"}, "collection"),
+        ({"query": "red", "encoder": "toy:other"}, "encoder"),
+        ({"query": [{"video_id": "v-none"}]}, "query[0].video_id"),
+        ({"query": [{"text": "a"}, {"video_id": "../../etc/passwd"}]}, "query[1].video_id"),
+        ({"query": [{"video_id": "\u0000"}]}, "query[0].video_id"),
+    ],
+)
+def test_what_is_not_there_is_not_found(sample_server: Running, body: Any, field: str) -> None:
+    assert refusal(sample_server, 404, "not_found", json=body)["field"] == field
+
+
+@pytest.mark.parametrize("path", ["/", "/serach", "/search/upload", "/docs/files/../../etc/passwd"])
+def test_an_unknown_route_is_not_found(sample_server: Running, path: str) -> None:
+    refusal(sample_server, 404, "not_found", "GET", path)
+
+
+def test_another_method_is_told_which_ones_there_are(sample_server: Running) -> None:
+    refusal(sample_server, 405, "method_not_allowed", "GET", "/search")
+    assert sample_server.http.get("/search").headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+def test_a_body_that_says_it_is_no_json_is_refused(sample_server: Running, kind: str) -> None:
+    sent = {"content": b'{"query": "red"}', "headers": {"content-type": kind}}
+    refusal(sample_server, 415, "unsupported_media_type", **sent)
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "APPLICATION/ld+JSON"])
+def test_a_body_that_says_nothing_or_json_is_read(sample_server: Running, kind: str) -> None:
+    body = b'{"query": "red"}'
+    assert sample_server.http.post("/search", content=body).status_code == 200
+    sent = sample_server.http.post("/search", content=body, headers={"content-type": kind})
+    assert sent.status_code == 200
+
+
+def test_a_body_that_is_too_large_is_refused_with_and_without_its_length(sample_server: Running) -> None:
+    refusal(sample_server, 413, "too_large", content=b" " * (16 * MIB + 1))
+    refusal(sample_server, 413, "too_large", content=(b" " * MIB for _ in range(17)))
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.org", "[::2]", "a b"])
+def test_another_host_is_refused(sample_server: Running, host: str) -> None:
+    refusal(sample_server, 403, "forbidden", "GET", "/healthz", headers={"host": host})
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:9", "127.0.0.1:1", "[::1]:80"])
+def test_names_of_loopback_are_answered(sample_server: Running, host: str) -> None:
+    assert sample_server.http.get("/healthz", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "file://", "http://["])
+def test_a_page_from_elsewhere_may_not_ask(sample_server: Running, origin: str) -> None:
+    refusal(sample_server, 403, "forbidden", json={"query": "red"}, headers={"origin": origin})
+
+
+def test_a_page_of_its_own_may_ask(sample_server: Running) -> None:
+    sent = {"json": {"query": "red"}, "headers": {"origin": sample_server.url}}
+    assert sample_server.http.post("/search", **sent).status_code == 200
+
+
+def test_every_answer_carries_the_headers_that_keep_it_safe(sample_server: Running) -> None:
+    for path in ("/healthz", "/nothing", "/docs", "/metrics"):
+        headers = sample_server.http.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["content-security-policy"].startswith("default-src 'none'")
+        assert "server" not in headers
+
+
+def test_what_is_no_http_does_not_hurt(sample_server: Running) -> None:
+    port = sample_server.http.base_url.port
+    assert port is not None
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
+        raw.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
+        assert b"400" in raw.recv(1_000)
+    assert sample_server.http.get("/healthz").status_code == 200

@@ -1,0 +1,227 @@
+"""A library that changes while it is served."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from core import files
+from index.snapshot import current
+from server.library import ServedLibrary
+from tests.server.conftest import Running, in_thread
+from tests.server.worlds import Shelf, id_of, samples, until
+
+PUBLISHED = 24
+ASKERS = 8
+
+
+def videos(http: httpx.Client, query: str, **fields: Any) -> list[str]:
+    answer = http.post("/search", json={"query": query, "group_by": "video", "limit": 1000, **fields})
+    assert answer.status_code == 200, answer.text
+    return [result["video_id"] for result in answer.json()["results"]]
+
+
+def status(http: httpx.Client, **fields: Any) -> int:
+    return http.post("/search", json={"query": "red", **fields}).status_code
+
+
+def snapshot(http: httpx.Client) -> int:
+    return int(http.post("/search", json={"query": "red"}).json()["snapshot"])
+
+
+def test_snapshots_are_swapped_under_load_without_a_failed_or_torn_answer(
+    shelf: Shelf, serve: Callable[..., Running]
+) -> None:
+    server, over = serve(), threading.Event()
+    wrong: list[str] = []
+    seen: set[int] = set()
+
+    def ask() -> None:
+        body = {"query": "red", "group_by": "video", "group_size": 1, "limit": 1000}
+        newest = 0
+        with httpx.Client(base_url=server.url, timeout=30) as http:
+            while not over.wait(0.02):  # some hundred a second; the builder needs a CPU too
+                answer = http.post("/search", json=body)
+                if answer.status_code != 200:
+                    wrong.append(answer.text)
+                    continue
+                held = answer.json()
+                number, count = held["snapshot"], len(held["results"])
+                if number < newest or count != 2 + number or held["total"]["value"] != count:
+                    wrong.append(f"snapshot {number} after {newest} with {count} videos")
+                newest = number
+                seen.add(number)
+
+    askers = [threading.Thread(target=ask) for _ in range(ASKERS)]
+    for asker in askers:
+        asker.start()
+    for number in range(PUBLISHED):
+        shelf.add({f"more-{number}": [("green", 8 + number)]})  # snapshot n holds 2 + n videos
+        assert shelf.build() == 2 + number
+    until(lambda: snapshot(server.http) == 1 + PUBLISHED)
+    over.set()
+    for asker in askers:
+        asker.join()
+    assert wrong == [], server.log.read_text()
+    assert {1, 1 + PUBLISHED} <= seen
+    assert len(seen) > 5
+
+
+def test_what_is_removed_is_out_of_the_answers_before_a_build_and_back_when_restored(shelf: Shelf) -> None:
+    green = id_of("green")
+    with in_thread(ServedLibrary.of_data(shelf.library.data)) as http:
+        until(lambda: status(http) == 200)
+        assert green in videos(http, "green")
+        shelf.remove("green")
+        until(lambda: green not in videos(http, "green"))
+        assert http.post("/search", json={"query": [{"video_id": green}]}).status_code == 404
+        assert snapshot(http) == 1
+        shelf.remove("green", undo=True)
+        until(lambda: green in videos(http, "green"))
+
+
+def test_a_build_after_a_removal_keeps_it_out(shelf: Shelf) -> None:
+    shelf.remove("green")
+    shelf.build()
+    with in_thread(ServedLibrary.of_data(shelf.library.data)) as http:
+        until(lambda: status(http) == 200)
+        assert id_of("green") not in videos(http, "green")
+        assert snapshot(http) == 2
+
+
+def damaged(shelf: Shelf) -> None:
+    """Publish, as one act, a snapshot with a flipped byte."""
+    root = shelf.store.root
+    folder = root / "snapshots" / "000099"
+    shutil.copytree(root / "snapshots" / "000001", folder)
+    manifest = bytearray((folder / "snapshot.json").read_bytes())
+    manifest[len(manifest) // 2] ^= 1
+    (folder / "snapshot.json").write_bytes(manifest)
+    files.replace_text(root / "CURRENT", f"000099 {files.hash_file(folder / 'snapshot.json')}\n")
+
+
+def missing(shelf: Shelf) -> None:
+    files.replace_text(shelf.store.root / "CURRENT", f"000077 {'0' * 32}\n")
+
+
+def nonsense(shelf: Shelf) -> None:
+    files.replace_text(shelf.store.root / "CURRENT", "\x00nonsense")
+
+
+@pytest.mark.parametrize("publish", [damaged, missing, nonsense])
+def test_a_snapshot_that_does_not_open_leaves_the_old_one_serving(
+    shelf: Shelf, publish: Callable[[Shelf], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    library = ServedLibrary.of_data(shelf.library.data)
+    good = current(shelf.store.root)
+    assert good is not None
+    with in_thread(library) as http:
+        until(lambda: status(http) == 200)
+        publish(shelf)
+        until(lambda: "cannot be followed" in caplog.text)
+        for _ in range(20):
+            library.look()
+            assert snapshot(http) == 1
+        assert http.get("/readyz").status_code == 200
+        assert caplog.text.count("cannot be followed") == 1
+        files.replace_text(shelf.store.root / "CURRENT", good)
+        shelf.add({"more": [("red", 20)]})
+        newest = shelf.build()
+        until(lambda: snapshot(http) == newest)
+
+
+def test_a_rollback_is_followed(shelf: Shelf) -> None:
+    before = current(shelf.store.root)
+    assert before is not None
+    shelf.add({"more": [("red", 20)]})
+    shelf.build()
+    with in_thread(ServedLibrary.of_data(shelf.library.data)) as http:
+        until(lambda: status(http) == 200)
+        assert snapshot(http) == 2
+        files.replace_text(shelf.store.root / "CURRENT", before)
+        until(lambda: snapshot(http) == 1)
+
+
+def test_collections_come_and_go(shelf: Shelf) -> None:
+    data = shelf.library.data
+    with in_thread(ServedLibrary.of_data(data)) as http:
+        until(lambda: status(http) == 200)
+        assert status(http, collection="others") == 404
+        others = Shelf.make(data, "others", "toy-others")
+        until(lambda: status(http, collection="others") == 503)
+        others.add({"only": [("red", 10)]})
+        others.build()
+        until(lambda: status(http, collection="others") == 200)
+        assert videos(http, "red", collection="others") == [id_of("only")]
+        held = json.loads((data / "collections.json").read_text())
+        del held["collections"]["others"]
+        files.replace_text(data / "collections.json", json.dumps(held))
+        until(lambda: status(http, collection="others") == 404)
+        assert status(http) == 200
+
+
+def test_the_first_store_of_a_collection_answers_and_a_switch_is_followed(shelf: Shelf) -> None:
+    data = shelf.library.data
+    second = Shelf.make(data, slug="toy-second")
+    second.add({"only": [("red", 10)]})
+    second.build()
+    with in_thread(ServedLibrary.of_data(data)) as http:
+        until(lambda: status(http) == 200)
+        assert len(videos(http, "red")) == 3
+        held = json.loads((data / "collections.json").read_text())
+        held["collections"]["default"].reverse()
+        files.replace_text(data / "collections.json", json.dumps(held))
+        until(lambda: len(videos(http, "red")) == 1)
+
+
+def test_collections_that_cannot_be_read_leave_the_old_ones_serving(
+    shelf: Shelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    library = ServedLibrary.of_data(shelf.library.data)
+    with in_thread(library) as http:
+        until(lambda: status(http) == 200)
+        files.replace_text(shelf.library.data / "collections.json", "{")
+        until(lambda: "collections cannot be read" in caplog.text)
+        for _ in range(5):
+            library.look()
+        assert status(http) == 200
+        assert caplog.text.count("collections cannot be read") == 1
+
+
+def test_a_store_that_vanishes_is_said_to_be_gone_and_comes_back(shelf: Shelf, tmp_path: Path) -> None:
+    root = shelf.store.root
+    with in_thread(ServedLibrary.of_data(shelf.library.data)) as http:
+        until(lambda: status(http) == 200)
+        root.rename(tmp_path / "away")
+        until(lambda: status(http) == 503)
+        assert http.get("/readyz").status_code == 503
+        (tmp_path / "away").rename(root)
+        until(lambda: status(http) == 200)
+
+
+def test_an_empty_folder_is_served_and_filled_while_it_is(tmp_path: Path) -> None:
+    with in_thread(ServedLibrary.of_data(tmp_path / "data")) as http:
+        until(lambda: http.get("/healthz").status_code == 200)
+        assert http.get("/readyz").status_code == 503
+        answer = http.post("/search", json={"query": "red"})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+        samples(tmp_path / "data")
+        until(lambda: http.get("/readyz").status_code == 200)
+        assert len(videos(http, "red")) == 3
+
+
+def test_a_copy_is_one_video_at_two_places(shelf: Shelf) -> None:
+    shelf.copied("green", "a/copy.mp4")
+    shelf.build()
+    with in_thread(ServedLibrary.of_data(shelf.library.data)) as http:
+        until(lambda: status(http) == 200)
+        best = http.post("/search", json={"query": "green", "limit": 1}).json()["results"][0]
+        assert best["paths"] == ["films/a/copy.mp4", "films/green.mp4"]
+        assert best["path"] == best["paths"][0]
