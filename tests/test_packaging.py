@@ -1,0 +1,89 @@
+"""What `make dist` builds installs and runs away from the checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from core import __version__
+
+ROOT = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel and the sdist, built by the build back-end that is installed."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new environment with the wheel in it; the dependencies, 6 GB, are borrowed, the checkout is not."""
+    home = tmp_path_factory.mktemp("environment")
+    venv.create(home, with_pip=True, symlinks=True)
+    wheel = next(dist.glob("*.whl"))
+    pip = [str(home / "bin/python"), "-m", "pip", "install", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run(pip, check=True, capture_output=True)
+    own = Path(sysconfig.get_path("purelib", vars={"base": str(home)}))
+    borrowed = sysconfig.get_path("purelib")
+    (own / "borrowed.pth").write_text(borrowed + "\n")  # a plain path: the .pth files in it are not followed
+    return home
+
+
+def run(home: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    path = home / "bin" / command[0]
+    return subprocess.run(
+        [path, *command[1:]], capture_output=True, text=True, cwd=home, env=environment, timeout=300
+    )
+
+
+def test_the_wheel_holds_the_packages_the_client_and_nothing_else(dist: Path) -> None:
+    with zipfile.ZipFile(next(dist.glob("*.whl"))) as wheel:
+        names = wheel.namelist()
+    tops = {name.partition("/")[0] for name in names}
+    info = f"cinedex-{__version__}.dist-info"
+    assert tops == {"core", "extractor", "index", "server", "cinedex_client.py", info}
+    assert "extractor/probes.txt" in names
+    assert f"{info}/licenses/LICENSE" in names and f"{info}/licenses/THIRD_PARTY.md" in names
+
+
+def test_the_sdist_can_be_built_and_tested_from(dist: Path) -> None:
+    with tarfile.open(next(dist.glob("*.tar.gz"))) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    assert {"pyproject.toml", "Makefile", "constraints.txt", "tests/test_layers.py", "LICENSE"} <= names
+
+
+def test_both_commands_run_from_the_wheel(installed: Path) -> None:
+    assert run(installed, "cinedex", "--version").stdout == f"cinedex {__version__}\n"
+    assert run(installed, "extract", "--help").stdout.startswith("usage: extract ")
+    where = run(installed, "python", "-c", "import core, cinedex_client; print(core.__file__)").stdout
+    assert where.startswith(str(installed))
+
+
+def test_a_mistake_is_an_exit_code(installed: Path) -> None:
+    done = run(installed, "extract", "--workers", "-1")
+    assert done.returncode == 2 and done.stderr.startswith("extract: workers: ")
+
+
+def test_the_whole_path_works_from_the_wheel(installed: Path) -> None:
+    films, data = str(installed / "films"), str(installed / "data")
+    assert run(installed, "cinedex", "sample-videos", films).returncode == 0
+    done = run(installed, "extract", "--videos", films, "--encoder", "toy:rgb", "--data", data)
+    assert done.returncode == 0, done.stderr
+    done = run(installed, "cinedex", "index", "build", "--data", data)
+    assert done.returncode == 0, done.stderr
+    assert "sample-01.mp4" in run(installed, "cinedex", "search", "red", "--data", data).stdout
