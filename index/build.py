@@ -103,7 +103,7 @@ def _published(store: Store, built: Built) -> Built:
         if number == built.number or _entry(store, number) > _entry(store, built.number):
             return built
     except SnapshotError as error:
-        log.info("nothing usable is published: %s", error)
+        log.debug("nothing usable is published: %s", error)
     require_recall(store, built.number)
     _publish(store, built.number)
     return Built(built.number, built.made, True, built.parts_kept, built.parts_made)

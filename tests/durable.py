@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import traceback
 from collections.abc import Callable
+from multiprocessing import get_context
 from typing import Any, Literal
 
 STEPS = ("fsync", "rename", "replace", "link", "unlink", "mkdir", "rmdir")
 Action = Callable[[], object]
 Start = Literal["fork", "forkserver", "spawn"]
+CONTEXTS = {
+    "fork": get_context("fork"),
+    "forkserver": get_context("forkserver"),
+    "spawn": get_context("spawn"),
+}
 
 
 def run_killed_at(step: int, action: Action, start: Start = "fork") -> bool:
@@ -19,7 +24,7 @@ def run_killed_at(step: int, action: Action, start: Start = "fork") -> bool:
 
     True: it was killed; False: it ended well before that step, so there are no more to try.
     """
-    process = multiprocessing.get_context(start).Process(target=_child, args=(step, action))
+    process = PROCESSES[start](target=_child, args=(step, action))
     process.start()
     process.join(120)
     assert process.exitcode is not None, f"the run hung at step {step}"
@@ -50,9 +55,7 @@ def _child(step: int, action: Action) -> None:
     os._exit(0)
 
 
-def every_step(
-    action: Action, check: Callable[[int], None], prepare: Action, start: Start = "fork"
-) -> int:
+def every_step(action: Action, check: Callable[[int], None], prepare: Action, start: Start = "fork") -> int:
     """Kill at step 1, 2, 3, … of `action`, each on what `prepare` makes; the number of steps there were."""
     step = 0
     while True:
