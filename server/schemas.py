@@ -135,11 +135,20 @@ QueryAsked = Annotated[
 ]
 
 
+class StepAsked(_Asked):
+    """One step of a sequence."""
+
+    query: QueryAsked
+    absent: bool = Field(False, description="A without B")
+
+
 class SearchAsked(_Asked):
     """What POST /search is sent."""
 
     query: QueryAsked = Field(description="what is looked for: a text, or parts with weights")
-    sequence: Annotated[list[Any] | None, Later] = _later(None, "A, then B, in one video; A without B")
+    sequence: Annotated[list[StepAsked] | None, Later] = _later(
+        None, "A, then B, in one video; A without B", min_length=2, max_length=8
+    )
     within_s: Annotated[float | None, Later] = _later(None, "of a sequence", gt=0)
     min_gap_s: Annotated[float, Later] = _later(0.0, "of a sequence", ge=0)
     target: Literal["videos", "texts"] = Field("videos", description="moments of videos, or library texts")

@@ -64,7 +64,7 @@ def _result(found: Found) -> Result:
         paths=paths,
         start=moment.start,
         end=moment.end,
-        score=round(moment.score, 6),
+        score=round(moment.score, 6) + 0.0,  # no -0.0
         best=None if found.best_t is None else Best(t=found.best_t),
         matched_on=["text" if is_text else "visual"],
         text=(moment.text or found.info.text) if is_text else None,

@@ -7,15 +7,16 @@ import signal
 import traceback
 from collections.abc import Callable
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 
 STEPS = ("fsync", "rename", "replace", "link", "unlink", "mkdir", "rmdir")
 Action = Callable[[], object]
 Start = Literal["fork", "forkserver", "spawn"]
-CONTEXTS = {
-    "fork": get_context("fork"),
-    "forkserver": get_context("forkserver"),
-    "spawn": get_context("spawn"),
+PROCESSES: dict[Start, Callable[..., BaseProcess]] = {
+    "fork": get_context("fork").Process,
+    "forkserver": get_context("forkserver").Process,
+    "spawn": get_context("spawn").Process,
 }
 
 

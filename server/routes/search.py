@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Body
+from fastapi.openapi.models import Example
 
 from server.library import ServedLibrary
 from server.limits import Slots
@@ -25,13 +26,21 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     "default": {"model": ErrorAnswer, "description": "Any other error, in the same shape"},
 }
 
+EXAMPLES: dict[str, Example] = {
+    "a text": {"value": {"query": "a red truck at night"}},
+    "videos": {"value": {"query": "a red truck at night", "group_by": "video", "limit": 5}},
+    "texts for some seconds of a video": {
+        "value": {"query": [{"video_id": "v-…", "start": 4, "end": 9}], "target": "texts"}
+    },
+}
+
 
 def router(library: ServedLibrary, slots: Slots, metrics: Metrics) -> APIRouter:
     """Its routes, with what they need."""
     routes = APIRouter(tags=["search"])
 
     @routes.post("/search", responses=ERRORS, summary="Find moments of videos, or library texts")
-    async def search(asked: SearchAsked) -> SearchAnswer:
+    async def search(asked: Annotated[SearchAsked, Body(openapi_examples=EXAMPLES)]) -> SearchAnswer:
         searcher = library.find(asked.collection, asked.encoder)
         answer = await slots.run(partial(searcher.answer, query_of(asked)), metrics.waited)
         metrics.took(answer.took)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,10 +65,12 @@ def test_what_was_removed_since_the_build_is_not_found(
     assert "films/green.mp4" not in said(capsys, "green", "--data", str(shelf.library.data))
 
 
-def test_an_empty_library_finds_nothing(tmp_path_factory: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    shelf = Shelf.make(tmp_path_factory.mktemp("empty") / "data")
+def test_a_library_without_texts_finds_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shelf = Shelf.make(tmp_path / "data")
+    shelf.add({"video": [("red", 8)]})
     shelf.build()
-    assert said(capsys, "red", "--data", str(shelf.library.data)) == "Nothing is found.\n"
+    flags = ["--data", str(shelf.library.data), "--target", "texts"]
+    assert said(capsys, "red", *flags) == "Nothing is found.\n"
 
 
 @pytest.mark.parametrize(
@@ -92,11 +95,10 @@ def test_a_mistake_is_one_sentence(
 
 
 def test_a_folder_without_a_library_is_one_sentence(
-    tmp_path_factory: Any, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path_factory.mktemp("nothing")
-    error = said(capsys, "red", "--data", str(folder), code=1)
-    assert error == f"cinedex search: {folder} holds no collection; `extract --videos DIR` makes one.\n"
+    error = said(capsys, "red", "--data", str(tmp_path), code=1)
+    assert error == f"cinedex search: {tmp_path} holds no collection; `extract --videos DIR` makes one.\n"
 
 
 @pytest.mark.parametrize(

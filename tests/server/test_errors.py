@@ -157,8 +157,8 @@ def test_another_method_is_told_which_ones_there_are(sample_server: Running) -> 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
 def test_a_body_that_says_it_is_no_json_is_refused(sample_server: Running, kind: str) -> None:
-    sent = {"content": b'{"query": "red"}', "headers": {"content-type": kind}}
-    refusal(sample_server, 415, "unsupported_media_type", **sent)
+    headers = {"content-type": kind}
+    refusal(sample_server, 415, "unsupported_media_type", content=b'{"query": "red"}', headers=headers)
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "APPLICATION/ld+JSON"])
@@ -190,8 +190,8 @@ def test_a_page_from_elsewhere_may_not_ask(sample_server: Running, origin: str) 
 
 
 def test_a_page_of_its_own_may_ask(sample_server: Running) -> None:
-    sent = {"json": {"query": "red"}, "headers": {"origin": sample_server.url}}
-    assert sample_server.http.post("/search", **sent).status_code == 200
+    headers = {"origin": sample_server.url}
+    assert sample_server.http.post("/search", json={"query": "red"}, headers=headers).status_code == 200
 
 
 def test_every_answer_carries_the_headers_that_keep_it_safe(sample_server: Running) -> None:

@@ -18,7 +18,7 @@ from server.library import ServedLibrary
 from tests.server.conftest import Running, in_thread
 from tests.server.worlds import Shelf, id_of, samples, until
 
-PUBLISHED = 24
+PUBLISHED = 20
 ASKERS = 8
 
 
