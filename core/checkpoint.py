@@ -89,6 +89,11 @@ class Checkpoint:
             won_arrays=winners,
         )
 
+    @property
+    def count(self) -> int:
+        """How many places it knows."""
+        return len(self.places["key"])
+
     def lines(self, keys: UInt64Array) -> IntArray:
         """The line of each place, -1 where there is none."""
         return _find(self.places["key"], keys)

@@ -37,6 +37,7 @@ __all__ = ["Entry", "LastWords", "LiveSource", "Log", "Task", "Winner", "Word"]
 FORMAT = 1
 CHECKPOINT_ENTRIES = 256
 CHECKPOINT_WORDS = 100_000
+CHECKPOINT_LEAST_WORDS = 5_000
 _TODO_BATCH = 4_096
 
 
@@ -90,8 +91,12 @@ class Log:
     def checkpoint_if_due(self) -> None:
         """Gather all last words in one file once the entries after the newest one are many."""
         known = self.last()
-        behind = known.number - (known.base.number if known.base else 0)
-        if behind >= CHECKPOINT_ENTRIES or len(known.fresh) >= CHECKPOINT_WORDS:
+        base = known.base if isinstance(known.base, Checkpoint) else None
+        behind = known.number - (base.number if base else 0)
+        # Words are slow to read one by one, so a few thousand are many where there are no more; a fourth of
+        # what a checkpoint holds keeps the work of writing them in proportion to what is said.
+        many = max(CHECKPOINT_LEAST_WORDS, base.count // 4 if base else 0)
+        if behind >= CHECKPOINT_ENTRIES or len(known.fresh) >= min(CHECKPOINT_WORDS, many):
             write_checkpoint(self.folder, known)
 
     def todo(

@@ -25,6 +25,9 @@ _LOOK_S = 0.2  # how soon a waiting thread notices that it is to stop
 _JOIN_S = 2.0
 CHANGED = "it changed while it was read"
 
+# What may be otherwise the next time, whatever the file holds.
+_OUTSIDE = (FileNotFoundError, PermissionError, TimeoutError, ConnectionError)
+
 Claim = Literal["mine", "known", "taken"]
 
 
@@ -195,7 +198,8 @@ class Decoders:
                     self._put(Seen(content.id, picture))
                 facts = replace(reader.facts, size=content.size, samples=content.samples)
         except VideoError as error:
-            trouble = Trouble(str(error), getattr(error, "why", ""), is_final=True)
+            is_final = not isinstance(error.__cause__, _OUTSIDE)
+            trouble = Trouble(str(error), getattr(error, "why", ""), is_final)
         except (_ClosedError, Error):
             raise
         except OSError as error:

@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 
 from core import logs
 from core.errors import Error
-from extractor.work import Committed, Event, Job, Lost, Report, Work
+from extractor.work import Committed, Encoded, Event, Job, Lost, Report, Work
 
 log = logging.getLogger(__name__)
 _LOOK_S = 0.2  # how soon the parent notices that it is to stop
@@ -35,7 +35,7 @@ class _Stop:
     """Take no more, finish the batch in hand, commit."""
 
 
-_Said = Report | Committed | _Wants | Error
+_Said = Report | Encoded | Committed | _Wants | Error
 
 
 def inline(job: Job, devices: Sequence[str], feed: Iterator[Work], stop: threading.Event) -> Iterator[Event]:
@@ -114,6 +114,8 @@ class _Pool:
             case Report():
                 worker.open.pop((said.place.root, said.place.path), None)
                 worker.reports.append(said)
+                yield said
+            case Encoded():
                 yield said
             case Committed():
                 worker.reports.clear()

@@ -22,8 +22,9 @@ from extractor.encoders import load
 from extractor.encoders.base import Encoder, choose_device
 from extractor.media.reader import Picture
 from extractor.windows import Row, Window, Windows
-from extractor.work import Committed, Event, Job, Report, Work
+from extractor.work import Committed, Encoded, Event, Job, Report, Work
 
+BEAT_S = 0.5
 PROBES = Path(__file__).with_name("probes.txt")
 
 
@@ -69,7 +70,6 @@ class _Video:
     work: Work
     windows: Windows[Tensor]
     waiting: int = 0  # pictures in the batch
-    pictures: int = 0
     ended: Ended | None = None
     rows: dict[Kind, list[Row]] = field(default_factory=lambda: {"frame": [], "clip": []})
     vectors: dict[Kind, list[Tensor]] = field(default_factory=lambda: {"frame": [], "clip": []})
@@ -87,16 +87,20 @@ class _Extraction:
         self._troubles: dict[str, Trouble] = {}
         self._done: set[str] = set()  # since the last commit; with --again in this run
         self._seconds = {"encode": 0.0, "write": 0.0}
+        self._pictures, self._beat = 0, time.monotonic()
 
     def run(self, feed: Iterator[Work], stop: threading.Event) -> Iterator[Event]:
         decoders = Decoders(feed, self._claims, self._sampling, self._encoder.spec.look)
         with closing(decoders.run(self._job.decoders, stop)) as messages:
             for message in messages:
                 yield from self._heard(message)
-                if self._writer.due:
-                    yield self._commit(decoders)
+                if time.monotonic() - self._beat >= BEAT_S:
+                    yield self._encoded()
+                    if self._writer.due:
+                        yield self._commit(decoders)
         yield from self._encode_pictures()
         yield from self._encode_texts()
+        yield self._encoded()
         yield self._commit(decoders)
 
     def _is_known(self, source: str) -> bool:
@@ -139,12 +143,12 @@ class _Extraction:
     @torch.inference_mode()
     def _push(self, batch: Sequence[tuple[str, Picture]]) -> None:
         started = time.monotonic()
+        self._pictures += len(batch)
         pictures = torch.from_numpy(np.stack([picture.pixels for _, picture in batch]))
         features = self._encoder.features(pictures)
         for (source, picture), feature in zip(batch, features, strict=True):
             video = self._videos[source]
             video.waiting -= 1
-            video.pictures += 1
             self._rows(video, video.windows.push(picture.t, picture.end, feature))
         self._seconds["encode"] += time.monotonic() - started
 
@@ -185,8 +189,9 @@ class _Extraction:
         if trouble is None:
             self._rows(video, video.windows.finish())
             rows: KindRows = {kind: _of_kind(source, video, kind) for kind in video.rows if video.rows[kind]}
-            report = Report(video.work.place, "done", source, pictures=video.pictures)
-            report = replace(report, seconds=facts.seconds, lost_packets=facts.lost_packets)
+            report = Report(
+                video.work.place, "done", source, seconds=facts.seconds, lost_packets=facts.lost_packets
+            )
             yield from self._add(video.work, Source(source), rows, report, facts)
             return
         self._troubles[source] = trouble
@@ -227,6 +232,10 @@ class _Extraction:
             return Report(work.place, "skipped", source, error=trouble.why)
         self._writer.failed(work.task, trouble.error, source=source)
         return Report(work.place, "failed", source, error=trouble.error)
+
+    def _encoded(self) -> Encoded:
+        pictures, self._pictures, self._beat = self._pictures, 0, time.monotonic()
+        return Encoded(pictures)
 
     def _commit(self, decoders: Decoders) -> Committed:
         started = time.monotonic()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.types import KINDS, Kind, Place
-from extractor.work import Committed, Event, Lost, Report
+from extractor.work import Committed, Encoded, Event, Lost, Report
 
 SKIPS = ("already", "failed_before", "removed", "unstable", "still", "not_video")
 Key = tuple[str, bytes]
@@ -40,6 +40,8 @@ class Tally:
         match event:
             case Report():
                 self._count(event, 1)
+            case Encoded(pictures):
+                self.pictures += pictures
             case Committed(_, wait, encode, write):
                 self.wait_pictures += wait
                 self.encode += encode
@@ -63,7 +65,6 @@ class Tally:
                 self.skipped[report.error] += sign
             case "failed" if sign > 0:
                 self.failed[key] = (report.place, report.error)
-        self.pictures += sign * report.pictures
         self.lost_packets += sign * report.lost_packets
         for kind, count in report.rows.items():
             self.rows[kind] += sign * count

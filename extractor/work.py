@@ -56,10 +56,16 @@ class Report:
     outcome: Outcome
     source: str = ""
     rows: Mapping[Kind, int] = field(default_factory=dict)
-    pictures: int = 0
     seconds: float = 0.0  # of the video
     lost_packets: int = 0
     error: str = ""  # failed: why; skipped: "not_video" or "still"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """So many pictures more; said now and then, since a long video reports only when it ends."""
+
+    pictures: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +87,4 @@ class Lost:
     open: tuple[Work, ...] = ()
 
 
-Event = Report | Committed | Lost
+Event = Report | Encoded | Committed | Lost

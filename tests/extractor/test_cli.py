@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -301,15 +302,28 @@ def test_a_signal_commits_what_is_done_and_the_next_run_does_the_rest(
     assert len(shelf.live()) == 12
 
 
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_second_signal_ends_it_at_once(shelf: Shelf, monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
+    whom = "os.getppid()" if workers == "1" else "os.getpid()"
+    signals = f"os.kill({whom}, signal.SIGINT); time.sleep(0.3); os.kill({whom}, signal.SIGINT)"
+    trap(shelf.folder, monkeypatch, "late.mp4", f"{signals}; time.sleep(60)")
+    began = time.monotonic()
+    process = run_command(shelf, f"--workers={workers}")
+    process.communicate()
+    assert process.returncode == 130 and time.monotonic() - began < 50
+    assert not (shelf.folder / "report.json").exists()
+    assert outcome(shelf.extract()) == {"done": 2}
+
+
 def test_a_lost_report_is_taken_back() -> None:
     tally = Tally()
     place = Place("films", b"a.mp4", "1-1")
-    report = Report(place, "done", "v-1", {"frame": 3, "clip": 1}, pictures=3, lost_packets=2)
+    report = Report(place, "done", "v-1", {"frame": 3, "clip": 1}, lost_packets=2)
     tally.take(report)
     tally.take(Committed(1, 1.0, 2.0, 3.0))
     assert (tally.done, tally.rows.total(), tally.wait_pictures) == (1, 4, 1.0)
     tally.take(Lost("was killed by SIGKILL", (report,)))
-    assert (tally.done, tally.rows.total(), tally.pictures, tally.lost_packets) == (0, 0, 0, 0)
+    assert (tally.done, tally.rows.total(), tally.lost_packets) == (0, 0, 0)
     assert tally.lost == {("films", b"a.mp4")}
     tally.take(Report(place, "failed", error="no"))
     assert not tally.lost and tally.is_settled(place) and not tally.is_settled(Place("films", b"a.mp4", "2"))

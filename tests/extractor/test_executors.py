@@ -57,7 +57,7 @@ def test_a_killed_worker_costs_only_what_it_had_not_committed(
     run = run_of(shelf, workers=1, batch=1)
     lost = [event for event in run.events() if isinstance(event, Lost)]
     assert [event.why for event in lost] == ["was killed by SIGKILL"]
-    assert [work.place.path for work in lost[0].open] == [b"short.webm"]
+    assert lost[0].open[-1].place.path == b"short.webm"
     assert run.tally.done == 6 and not run.tally.failed and not run.tally.lost
     assert sum(run.tally.rows.values()) == sum(len(rows[0]) for rows in vectors(shelf.store).values())
     assert outcome(shelf.extract()) == {"already": 6}

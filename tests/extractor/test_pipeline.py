@@ -13,12 +13,14 @@ import pytest
 from core.errors import StoreError
 from core.log import Task
 from core.store import Store
+from core.types import Sampling
+from core.writer import Writer
 from extractor.encoders import load
 from extractor.find import Listing, target_of
 from extractor.media.reader import Reader
 from extractor.media.write import Encoding, write_video
-from extractor.pipeline import work
-from extractor.work import Committed, Job, Report, Work
+from extractor.pipeline import extract, work
+from extractor.work import Committed, Encoded, Job, Report, Work
 from tests.extractor.shelf import Shelf, age, outcome, vectors
 
 RED, BLUE = 0, 5
@@ -80,7 +82,7 @@ def test_vectors_do_not_depend_on_batches_or_decoders(
     assert vectors(one.store) == vectors(other.store)
 
 
-def test_a_long_video_takes_no_more_memory_than_a_window(tmp_path: Path) -> None:
+def test_a_video_of_many_windows_has_each_row_once(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     shelf.films.mkdir()
     path = shelf.films / "long.mp4"
@@ -92,7 +94,7 @@ def test_a_long_video_takes_no_more_memory_than_a_window(tmp_path: Path) -> None
     assert shelf.extract()["rows"] == {"frame": 900, "clip": 224, "text": 0}
 
 
-def test_a_commit_follows_whenever_one_is_due(tmp_path: Path, videos: Path) -> None:
+def test_a_commit_follows_at_the_end_or_when_careful_after_each(tmp_path: Path, videos: Path) -> None:
     shelf = Shelf(tmp_path)
     for name in ("red.mp4", "green.mp4", "blue.mp4"):
         shelf.put(videos / name)
@@ -101,6 +103,22 @@ def test_a_commit_follows_whenever_one_is_due(tmp_path: Path, videos: Path) -> N
     assert [type(event) for event in events] == [Report] * 3 + [Committed]
     events = run(Job(tmp_path / "careful", "toy:rgb", careful=True), works(shelf.films))
     assert [type(event) for event in events] == [Report, Committed] * 3
+
+
+def test_a_commit_follows_whenever_one_is_due(
+    tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(tmp_path)
+    for name in ("red.mp4", "green.mp4", "blue.mp4"):
+        shelf.put(videos / name)
+    monkeypatch.setattr("extractor.pipeline.BEAT_S", 0.0)
+    encoder = load("toy:rgb")
+    writer = Writer(Store.create(tmp_path / "store", encoder.spec, Sampling()), max_rows=15)
+    job = Job(writer.store.root, "toy:rgb", batch=1)
+    events = list(extract(job, iter(works(shelf.films)), encoder, writer, threading.Event()))
+    found = [type(event) for event in events if not isinstance(event, Encoded)]
+    assert found == [Report, Report, Committed, Report, Committed]
+    assert sum(event.pictures for event in events if isinstance(event, Encoded)) == 30
 
 
 def test_a_stop_finishes_the_batch_in_hand_and_commits(tmp_path: Path, videos: Path) -> None:
@@ -114,8 +132,9 @@ def test_a_stop_finishes_the_batch_in_hand_and_commits(tmp_path: Path, videos: P
     job = Job(tmp_path / "store", "toy:rgb", batch=2)
     events = []
     for event in work(job, "cpu", iter(works(shelf.films)), stop):
-        stop.set()
-        events.append(event)
+        if not isinstance(event, Encoded):
+            stop.set()
+            events.append(event)
     assert isinstance(events[-1], Committed) and events[-1].entry
     live = list(Store.open(job.store).log.last().live())
     assert 0 < len(live) == len(events) - 1 < 20
