@@ -51,8 +51,8 @@ def write_film(path: Path, film: Film, encoding: Encoding = LIKE) -> None:
 
 @pytest.fixture(scope="session")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Good videos: red, green, blue, white (10 s of one colour), red-then-blue (4 s each, shapes on grey), short
-    (0.5 s), vfr, rotated (a quarter turn), late (starts at 1.5 s), with-sound. Never write into it."""
+    """Good videos: red, green, blue, white (10 s of one colour), red-then-blue (4 s each, a shape on grey),
+    short (0.5 s), vfr, rotated (a quarter turn), late (starts at 1.5 s), with-sound. Never write into it."""
     folder = tmp_path_factory.mktemp("videos")
     for colour in ("red", "green", "blue", "white"):
         write_video(folder / f"{colour}.mp4", plain(colour, 10), LIKE)

@@ -20,16 +20,16 @@ def exact(number: float) -> Fraction:
 
 def on_grid(pictures: Iterable[Shown], fps: Fraction, end: End) -> Iterator[Shown]:
     """What a player shows at 0, 1/fps, 2/fps, …: the picture begun last, before the first one the first; each
-    once. Grid points lie before the end."""
+    once, for as long as it stays or for 1/fps. Grid points lie before the end."""
     held: Shown | None = None
     seen = False
     for picture in pictures:
         if held is not None and _is_seen(held, picture.t, fps, seen):
-            yield held
+            yield replace(held, end=max(picture.t, held.t + 1 / fps))
             seen = True
         held = picture
     if held is not None and (not seen or _is_seen(held, end(), fps, seen)):
-        yield held
+        yield replace(held, end=end())
 
 
 def _is_seen(picture: Shown, until: Fraction, fps: Fraction, seen: bool) -> bool:
@@ -39,15 +39,13 @@ def _is_seen(picture: Shown, until: Fraction, fps: Fraction, seen: bool) -> bool
 
 
 def rows(pictures: Iterable[Shown], fps: Fraction, end: End) -> Iterator[Shown]:
-    """The pictures on the grid, each until the next or for 1/fps, the longer; the last to the end."""
+    """The pictures on the grid, each until the next one on it at least; none reaches over the end."""
     waiting: deque[Shown] = deque()
     for picture in on_grid(pictures, fps, end):
         if waiting:
             last = waiting.pop()
-            waiting.append(replace(last, end=max(picture.t, last.t + 1 / fps)))
-        while waiting and waiting[0].end <= end():  # else the row might reach over the end of the video
+            waiting.append(replace(last, end=max(picture.t, last.end)))
+        while waiting and waiting[0].end <= end():  # how long the video is turns out only at its end
             yield waiting.popleft()
         waiting.append(picture)
-    if waiting:
-        waiting.append(replace(waiting.pop(), end=end()))
     yield from (replace(row, end=min(row.end, end())) for row in waiting)

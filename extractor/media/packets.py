@@ -84,21 +84,16 @@ def _is_settled(packet: VideoPacket, ahead: Ahead) -> bool:
 
 
 def decode(packets: Iterable[VideoPacket], stream: VideoStream, losses: Losses) -> Iterator[VideoFrame]:
-    """Pictures in the order in which they are shown, without those that an edit list takes away."""
-    hidden: set[int] = set()
-    codec = stream.codec_context
+    """Pictures in the order in which they are shown. Packets that an edit list takes away are decoded, since
+    others need them; their pictures do not come out."""
     for packet in packets:
-        if packet.is_discard and packet.pts is not None:
-            hidden.add(packet.pts)
         try:
-            frames = codec.decode(packet)
+            yield from stream.codec_context.decode(packet)
         except av.error.MemoryError:
             raise
         except av.error.FFmpegError:
             losses.packets += 1
-            continue
-        yield from _unhidden(frames, hidden)
-    yield from _unhidden(_drain(stream, losses), hidden)
+    yield from _drain(stream, losses)
 
 
 def _drain(stream: VideoStream, losses: Losses) -> Iterator[VideoFrame]:
@@ -113,13 +108,3 @@ def _drain(stream: VideoStream, losses: Losses) -> Iterator[VideoFrame]:
             raise
         except av.error.FFmpegError:
             losses.packets += 1
-
-
-def _unhidden(frames: Iterable[VideoFrame], hidden: set[int]) -> Iterator[VideoFrame]:
-    for frame in frames:
-        if frame.pts is not None and hidden:
-            was_hidden = frame.pts in hidden
-            hidden -= {pts for pts in hidden if pts <= frame.pts}  # what is past will not come again
-            if was_hidden:
-                continue
-        yield frame

@@ -48,7 +48,7 @@ class Lens:
         rgb = self._rgb(frame)
         if self._look.fit == "squash":
             return np.ascontiguousarray(turned(self._scaled(rgb, (self._look.size, self._look.size)), turn))
-        rgb = _trimmed(rgb, self._sar)
+        rgb = trimmed(rgb, self._sar)
         height, width = rgb.shape[:2]
         scaled = self._scaled(rgb, fitted(height, width * self._sar, self._look.size))
         return np.ascontiguousarray(cropped(turned(scaled, turn), self._look.size))
@@ -88,7 +88,7 @@ def fitted(height: int, width: int | Fraction, size: int) -> tuple[int, int]:
 def cropped(picture: Pixels, size: int) -> Pixels:
     """The middle square; offsets rounded as torchvision does."""
     height, width = picture.shape[:2]
-    top, left = (height - size + 1) // 2, round((width - size) / 2)
+    top, left = round((height - size) / 2), round((width - size) / 2)
     return picture[top : top + size, left : left + size]
 
 
@@ -134,7 +134,8 @@ def _stretch(sar: Fraction | None) -> Fraction:
     return sar
 
 
-def _trimmed(rgb: Pixels, sar: Fraction) -> Pixels:
+def trimmed(rgb: Pixels, sar: Fraction) -> Pixels:
+    """The middle of a picture that is thinner than anything real; of any other the whole."""
     height, width = rgb.shape[:2]
     most_high = max(1, int(_MOST_ASPECT * width * sar))
     most_wide = max(1, int(_MOST_ASPECT * height / sar))

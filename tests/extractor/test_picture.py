@@ -13,7 +13,7 @@ from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resiz
 
 from core.errors import UsageError
 from core.types import Look, Sampling
-from extractor.media.picture import Lens, Pixels, degrees, turned
+from extractor.media.picture import Lens, Pixels, degrees, trimmed, turned
 from extractor.media.reader import Reader
 from extractor.media.write import Encoding, write_video
 from tests.extractor.drawn import corner_colours, corners
@@ -104,6 +104,25 @@ def test_extreme_shapes_give_a_picture_and_no_mountain_of_memory(
     path = tmp_path / "thin.mkv"
     write_video(path, [np.full((*shape, 3), 128, np.uint8)])
     assert first(path, Look(size=224)).shape == (224, 224, 3)
+    assert max(trimmed(np.empty((*shape, 3), np.uint8), Fraction(1)).shape[:2]) <= max(64, 16 * min(shape))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_tall_picture_is_cropped_as_the_reference_does(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"tall{suffix}"
+    write_video(path, noise(642, 360), Encoding(crf=5))
+    for size in (32, 34):
+        found = first(path, Look(size=size, scale="pillow"))
+        assert np.array_equal(found, reference(path, size, InterpolationMode.BICUBIC))
+
+
+def test_a_matrix_without_tables_is_read_as_its_next_of_kin() -> None:
+    frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 128, np.uint8), "rgb24").reformat(
+        format="yuv420p"
+    )
+    frame.colorspace = 10  # BT.2020 constant luminance
+    found = Lens(Look(size=32), None)(frame)
+    assert np.abs(found.astype(int) - 128).max() <= 3
 
 
 def test_untagged_hd_can_be_read_as_bt709(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import re
 import shutil
 import struct
 from bisect import bisect_right
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -21,8 +20,7 @@ import pytest
 
 from core.errors import UsageError, VideoError
 from core.types import Look, Sampling
-from extractor.media.clock import Shown
-from extractor.media.grid import rows
+from extractor.media.opening import open_container
 from extractor.media.reader import Picture, Reader
 from extractor.media.write import Encoding, write_video
 from tests.extractor.drawn import number_of, numbered
@@ -128,14 +126,17 @@ def test_the_picture_at_a_time_is_the_one_a_player_shows_then(made: tuple[Path, 
     assert [picture.t for picture in pictures] == [float(times[number]) for number in numbers]
 
 
-def test_rows_last_to_the_next_or_for_a_step_and_the_last_to_the_end(made: tuple[Path, Made]) -> None:
-    path, _ = made
+def test_rows_last_to_the_next_or_for_a_step_but_not_over_the_end(made: tuple[Path, Made]) -> None:
+    path, case = made
     with Reader(path) as reader:
         pictures = list(reader.pictures(Sampling(fps=2.0), LOOK))
         seconds = reader.facts.seconds
     for row, following in pairwise(pictures):
         assert row.end == pytest.approx(min(max(following.t, row.t + 0.5), seconds), abs=1e-12)
-    assert pictures[-1].end == seconds
+    last = pictures[-1]
+    after = number_of(last.pixels) + 1
+    gone = pictures[0].t + float(case.times[after] - case.times[0]) if after < len(case.times) else seconds
+    assert last.end == pytest.approx(min(max(gone, last.t + 0.5), seconds), abs=1e-9)
 
 
 def test_the_zero_of_a_file_is_a_fact(made: tuple[Path, Made]) -> None:
@@ -214,32 +215,6 @@ def test_times_never_step_back_or_repeat(made: tuple[Path, Made]) -> None:
     assert times == sorted(set(times))
 
 
-class Frame:
-    """Stands for a decoded picture and counts how many are alive."""
-
-    alive = most = 0
-
-    def __init__(self) -> None:
-        Frame.alive += 1
-        Frame.most = max(Frame.most, Frame.alive)
-
-    def __del__(self) -> None:
-        Frame.alive -= 1
-
-
-def test_few_pictures_are_held_at_once() -> None:
-    end = F(0)
-
-    def stream() -> Iterator[Shown]:
-        nonlocal end
-        for n in range(5_000):
-            end = F(n + 1, 25)
-            yield Shown(F(n, 25), end, Frame())  # type: ignore[arg-type]  # counted, not decoded
-
-    assert sum(1 for _ in rows(stream(), F(1), lambda: end)) == 200
-    assert Frame.most <= 5
-
-
 SAYS = {
     "empty.mp4": ("", "empty.mp4 is empty (0 bytes)."),
     "text.mp4": ("not_video", "text.mp4 is text, not a video."),
@@ -291,6 +266,13 @@ def test_an_unreadable_file_is_refused(tmp_path: Path, videos: Path) -> None:
         pass
 
 
+def test_tags_in_no_known_spelling_do_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "tagged.mkv"
+    write_video(path, numbered(10), Encoding())
+    path.write_bytes(path.read_bytes().replace(b"Lavf", b"\xff\xfe\xfd\xfc"))
+    assert len(read(path, 25.0)) == 10
+
+
 @pytest.mark.parametrize("name", [b"concat:a|b.mp4", b"http:x.mp4", b"caf\xe9.mp4", b"%03d.mp4", b"-i.mp4"])
 def test_any_file_name_is_just_a_name(tmp_path: Path, videos: Path, name: bytes) -> None:
     path = tmp_path / os.fsdecode(name)
@@ -336,6 +318,19 @@ def test_nothing_of_a_file_that_a_list_names_is_read(
     watch = Watch(target)
     with pytest.raises(VideoError), Reader(tmp_path / f"list{suffix}"):
         pass
+    assert not watch.was_opened()
+
+
+@pytest.mark.parametrize("kind", ["hls", "concat", "dash"])
+def test_the_formats_that_are_let_through_would_refuse_a_list_too(
+    tmp_path: Path, videos: Path, kind: str
+) -> None:
+    target = tmp_path / "target.mp4"
+    shutil.copy(videos / "red.mp4", target)
+    (tmp_path / "list.m3u8").write_text(LISTS[kind].format(target.name))
+    watch = Watch(target)
+    with pytest.raises(VideoError):
+        open_container(tmp_path / "list.m3u8", b"")
     assert not watch.was_opened()
 
 

@@ -121,6 +121,11 @@ def test_tiny_strides_over_long_gaps_take_no_time() -> None:
     assert [clip[2] for clip in clips] == [(0,), (1,)]
 
 
+def test_points_that_come_too_close_still_fit_their_clips() -> None:
+    found = windows(Sampling(), [(n / 10, (n + 1) / 10) for n in range(40)], limit=8)
+    assert all(len(row.index) <= 8 for window in found for row in window.clips)
+
+
 def test_held_points_stay_bounded() -> None:
     run: Windows[int] = Windows(Sampling(fps=2.0))
     given = [run.push(i / 2, (i + 1) / 2, i) for i in range(20_000)]
