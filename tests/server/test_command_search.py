@@ -30,8 +30,7 @@ def held(text: str) -> dict[str, Any]:
 def test_a_text_is_answered_as_a_table(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     out = said(capsys, "red", "--data", str(shelf.library.data), "--top", "1")
     assert out == (
-        "time                   score  path\n"
-        "00:00.000 – 00:16.000  1.000  films/red-then-blue.mp4\n"
+        "time                   score  path\n00:00.000 – 00:16.000  1.000  films/red-then-blue.mp4\n"
     )
 
 

@@ -184,7 +184,9 @@ def test_names_of_loopback_are_answered(sample_server: Running, host: str) -> No
     assert sample_server.http.get("/healthz", headers={"host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "file://", "http://["])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "file://", "http://["]
+)
 def test_a_page_from_elsewhere_may_not_ask(sample_server: Running, origin: str) -> None:
     refusal(sample_server, 403, "forbidden", json={"query": "red"}, headers={"origin": origin})
 

@@ -113,9 +113,7 @@ def test_an_encoder_that_does_not_fit_is_a_conflict(shelf: Shelf) -> None:
         assert ready.json()["collections"][0]["encoders"][0]["reason"] == error["message"]
 
 
-def test_an_encoder_that_does_not_load_is_tried_again(
-    shelf: Shelf, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_encoder_that_does_not_load_is_tried_again(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
     tries: list[str] = []
 
     def load(name: str) -> Encoder:
