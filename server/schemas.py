@@ -175,9 +175,9 @@ class SearchAsked(_Asked):
     )
     exact: Annotated[bool, Later] = _later(False, "compare with every row")
     effort: Annotated[int | None, Later] = _later(None, "lists to probe", ge=1)
-    include: Annotated[
-        list[Literal["metadata", "thumbnail", "scores", "explain", "vector"]], Later
-    ] = _later(["metadata", "thumbnail"], "what results carry")
+    include: Annotated[list[Literal["metadata", "thumbnail", "scores", "explain", "vector"]], Later] = _later(
+        ["metadata", "thumbnail"], "what results carry"
+    )
 
     @field_validator("group_by")
     @classmethod

@@ -123,9 +123,7 @@ def table(answer: dict[str, Any]) -> str:
         return "Nothing is found.\n"
     rows = [["time", "score", "path"], *(_row(moment) for moment in moments)]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
-    lines = [
-        _GAP.join([row[0].ljust(widths[0]), row[1].rjust(widths[1]), *row[2:]]).rstrip() for row in rows
-    ]
+    lines = [_GAP.join([row[0].ljust(widths[0]), row[1].rjust(widths[1]), *row[2:]]).rstrip() for row in rows]
     return "\n".join(lines) + "\n"
 
 
