@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,7 @@ from core.types import IntArray
 
 UInt64Array = NDArray[np.uint64]
 BoolArray = NDArray[np.bool_]
+T = TypeVar("T")
 
 VERBS = ("done", "failed", "skipped", "gone", "removed", "restored")
 WHYS = ("", "not_video", "still")
@@ -70,24 +72,31 @@ class Checkpoint:
     @classmethod
     def open(cls, path: Path) -> Checkpoint:
         """Read the arrays, a row group at a time, so that no second copy of them is ever held."""
-        try:
-            with pq.ParquetFile(path) as file:
-                held = json.loads(file.schema_arrow.metadata[b"cinedex"])
-                sections = tuple((int(a), int(b)) for a, b in held["sections"])
-                places = _arrays(file, sections[PLACES], _PLACE_ARRAYS)
-                winners = _arrays(file, sections[WINNERS], _WINNER_ARRAYS)
-        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"{path} is damaged: {error}.") from error
-        return cls(
-            path,
-            number=int(held["number"]),
-            has_columns=bool(held["has_columns"]),
-            shards=tuple(held["shards"]),
-            layers=tuple(held["layers"]),
-            sections=sections,
-            places=places,
-            won_arrays=winners,
-        )
+        with _reading(path) as file:
+            held = json.loads(file.schema_arrow.metadata[b"cinedex"])
+            sections = tuple((int(a), int(b)) for a, b in held["sections"])
+            found = cls(
+                path,
+                number=int(held["number"]),
+                has_columns=bool(held["has_columns"]),
+                shards=tuple(held["shards"]),
+                layers=tuple(held["layers"]),
+                sections=sections,
+                places=_arrays(file, sections[PLACES], _PLACE_ARRAYS),
+                won_arrays=_arrays(file, sections[WINNERS], _WINNER_ARRAYS),
+            )
+            found._check()
+        return found
+
+    def _check(self) -> None:
+        most = {"verb": len(VERBS), "why": len(WHYS)}
+        won_most = {"shard_line": len(self.shards), "layer_line": len(self.layers)}
+        for held, limits in ((self.places, most), (self.won_arrays, won_most)):
+            if not (held["key"][:-1] <= held["key"][1:]).all():
+                raise ValueError("its keys are not in order")
+            for name, limit in limits.items():
+                if (held[name] >= limit).any():
+                    raise ValueError(f"a {name} in it is none")
 
     @property
     def count(self) -> int:
@@ -106,33 +115,35 @@ class Checkpoint:
     def said(self, key: int) -> Said | None:
         """The whole last word of a place, read from its row group."""
         line = int(self.lines(np.array([key], np.uint64))[0])
-        if line < 0:
-            return None
+        return self._said_at(line) if line >= 0 else None
+
+    def naming(self, source: str) -> Iterator[tuple[int, Said]]:
+        """The last words, with their places' keys, that say `done` and name this source."""
+        named = self.places["source_key"] == np.uint64(key_of(source))
+        for line in np.flatnonzero(named & (self.places["verb"] == VERBS.index("done"))):
+            yield int(self.places["key"][line]), self._said_at(int(line))
+
+    def _said_at(self, line: int) -> Said:
         group, offset = divmod(line, GROUP_ROWS)
-        with pq.ParquetFile(self.path) as file:
+        with _reading(self.path) as file:
             table = file.read_row_group(self.sections[PLACES][0] + group)
-        return _said(table.slice(offset, 1).to_pylist()[0])
+            return _said(table.slice(offset, 1).to_pylist()[0])
 
     def all_said(self) -> Iterator[tuple[int, Said]]:
         """Every place's last word, by its key."""
-        return ((row["key"], _said(row)) for row in self._rows(PLACES))
+        return self._rows(PLACES, lambda row: (int(row["key"]), _said(row)))
 
     def done_sources(self, without: Collection[int]) -> set[str]:
         """The sources of all places that are done, but for these places."""
         other = np.fromiter(without, np.uint64, len(without))
         kept = (self.places["verb"] == VERBS.index("done")) & ~np.isin(self.places["key"], other)
-        with pq.ParquetFile(self.path) as file:
+        with _reading(self.path) as file:
             table = file.read_row_groups(range(*self.sections[PLACES]), columns=["source"])
-        return set(table["source"].filter(pa.array(kept)).unique().to_pylist())
+            return set(table["source"].filter(pa.array(kept)).unique().to_pylist())
 
     def source_words(self) -> Mapping[str, Said]:
         """The last word of every source that has one of its own."""
-        return {
-            row["source"]: Said(
-                Word(cast(SourceVerb, VERBS[row["verb"]]), source=row["source"]), row["entry"]
-            )
-            for row in self._rows(SOURCES)
-        }
+        return dict(self._rows(SOURCES, _said_of_source))
 
     def won(self, source: str) -> Sequence[Winner]:
         """Whose rows counted for a source, as of this checkpoint."""
@@ -163,18 +174,34 @@ class Checkpoint:
 
     def winners(self) -> Iterator[Winner]:
         """Every source and layer that has rows, and whose."""
-        for row in self._rows(WINNERS):
-            yield Winner(row["source"], self.layers[row["layer_line"]], self.shards[row["shard_line"]])
+        return self._rows(WINNERS, self._winner)
+
+    def _winner(self, row: dict[str, Any]) -> Winner:
+        return Winner(row["source"], self.layers[row["layer_line"]], self.shards[row["shard_line"]])
 
     def table(self, section: int) -> pa.Table:
         """One section whole: places, words about sources, or winners."""
-        with pq.ParquetFile(self.path) as file:
+        with _reading(self.path) as file:
             return file.read_row_groups(range(*self.sections[section])).replace_schema_metadata(None)
 
-    def _rows(self, section: int) -> Iterator[dict[str, Any]]:
-        with pq.ParquetFile(self.path) as file:
+    def _rows(self, section: int, made_of: Callable[[dict[str, Any]], T]) -> Iterator[T]:
+        with _reading(self.path) as file:
             for group in range(*self.sections[section]):
-                yield from file.read_row_group(group).to_pylist()
+                yield from map(made_of, file.read_row_group(group).to_pylist())
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[pq.ParquetFile]:
+    try:
+        with pq.ParquetFile(path) as file:
+            yield file
+    except (OSError, pa.ArrowException, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(f"{path} is damaged: {str(error).partition(chr(10))[0]}.") from error
+
+
+def _said_of_source(row: dict[str, Any]) -> tuple[str, Said]:
+    word = Word(cast(SourceVerb, VERBS[row["verb"]]), source=row["source"])
+    return word.source, Said(word, row["entry"])
 
 
 def _arrays(file: pq.ParquetFile, groups: tuple[int, int], names: Sequence[str]) -> dict[str, NDArray[Any]]:

@@ -40,6 +40,15 @@ def writing(path: Path) -> Iterator[None]:
         raise StoreError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Say in one sentence what the system refused while `path` was read."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
 def _write_temp(folder: Path, data: bytes) -> Path:
     temp = folder / f"{TEMP}{uuid.uuid4().hex}"
     try:
@@ -55,8 +64,13 @@ def _write_temp(folder: Path, data: bytes) -> Path:
 
 def replace_text(path: Path, text: str) -> None:
     """The old text or the new one, never a mixture."""
+    replace_bytes(path, text.encode())
+
+
+def replace_bytes(path: Path, data: bytes) -> None:
+    """The old bytes or the new ones, never a mixture."""
     with writing(path):
-        temp = _write_temp(path.parent, text.encode())
+        temp = _write_temp(path.parent, data)
         try:
             os.replace(temp, path)
         except OSError:
@@ -83,17 +97,19 @@ def link_new(path: Path, data: bytes) -> bool:
 def draft(final: Path) -> Iterator[Path]:
     """A folder to fill; it gets its final name, whole and synced, when the block ends well."""
     folder = final.parent / f"{DRAFT}{uuid.uuid4().hex}"
-    with writing(final):
-        folder.mkdir(parents=True)
-        try:
-            yield folder
+    try:
+        with writing(final):
+            folder.mkdir(parents=True)
+        yield folder  # and not within `writing`: what the caller reads is other files
+        with writing(final):
             for file in sorted(folder.iterdir()):
                 sync(file)
             sync(folder)
             os.rename(folder, final)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    with writing(final):
         sync(final.parent)
 
 
@@ -156,11 +172,8 @@ def sealed(held: dict[str, Any]) -> str:
 def read_sealed(path: Path) -> dict[str, Any]:
     """What `sealed` wrote, or a StoreError that names the file."""
     try:
-        return unseal(path.read_bytes())
-    except FileNotFoundError as error:
-        raise StoreError(f"{path} does not exist.") from error
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
+        with reading(path):
+            return unseal(path.read_bytes())
     except ValueError as error:
         raise StoreError(f"{path} is damaged: {error}.") from error
 

@@ -59,8 +59,9 @@ class Log:
     def last(self) -> LastWords:
         """The last words as of now: the newest checkpoint and the entries after it."""
         for _ in range(2):  # gc may take the first entries away between the look and the reading
-            newest = newest_checkpoint(self.folder)
-            if newest and newest[0] > self._known.number:
+            newest, base = newest_checkpoint(self.folder), self._known.base
+            # Always the newest, though this view may know more: gc takes older ones away.
+            if newest and newest[0] > (base.number if base else 0):
                 self._known = LastWords(Checkpoint.open(newest[1]))
             self._known = self._known.after(self._entries_after(self._known.number))
             if self._known.number:
@@ -209,7 +210,7 @@ def decode_entry(number: int, data: bytes) -> Entry:
     if seal != sealed or canonical(header | {files.SEAL: seal}).encode() + b"\n" + rest != data:
         raise ValueError("its hash does not fit its lines")
     if header["format"] != FORMAT:
-        raise ValueError(f"it has format {header['format']}, and this version reads {FORMAT}")
+        raise StoreError(f"Log entry {number} has format {header['format']}; this version reads {FORMAT}.")
     held = [json.loads(line) for line in rest.splitlines()]
     return Entry(
         number,

@@ -93,6 +93,7 @@ class Base(Protocol):
     def entry_of(self, key: int) -> int: ...
     def said(self, key: int) -> Said | None: ...
     def all_said(self) -> Iterator[tuple[int, Said]]: ...
+    def naming(self, source: str) -> Iterator[tuple[int, Said]]: ...
     def done_sources(self, without: Collection[int]) -> set[str]: ...
     def source_words(self) -> Mapping[str, Said]: ...
     def won(self, source: str) -> Sequence[Winner]: ...
@@ -131,8 +132,8 @@ class LastWords:
         return view
 
     def _copy(self) -> LastWords:
-        view = LastWords(self.base)
-        view.number, view.fresh = self.number, dict(self.fresh)
+        view = object.__new__(LastWords)  # without what was worked out, and without reading the base again
+        view.base, view.number, view.fresh = self.base, self.number, dict(self.fresh)
         view._sources, view._won = dict(self._sources), dict(self._won)
         view._replaced = set(self._replaced)
         return view
@@ -264,9 +265,18 @@ class LastWords:
         """What a new place of a known content begins with: the columns of its live places."""
         if not self.has_columns:
             return None
-        found = [s for _, s in self.all_said() if s.word.word == "done" and s.word.source == source]
+        held = self.base.naming(source) if self.base else ()
+        found = [said for key, said in held if key not in self.fresh] + self._fresh_naming.get(source, [])
         merged = _merged(sorted(found, key=_by_entry))
         return canonical(merged) if merged else None
+
+    @cached_property
+    def _fresh_naming(self) -> dict[str, list[Said]]:
+        naming: dict[str, list[Said]] = {}
+        for said in self.fresh.values():
+            if said.word.word == "done":
+                naming.setdefault(said.word.source, []).append(said)
+        return naming
 
 
 def _by_entry(said: Said) -> tuple[int, str, bytes]:
@@ -342,7 +352,9 @@ def _outranks(word: Word, other: Word) -> bool:
 def _kept_columns(known: LastWords, word: Word, said: Said | None) -> str | None:
     if said:
         return said.word.columns
-    return known.columns_of(word.source) if word.word == "done" else None
+    if word.word == "done" and (known.has_rows(word.source) or known.is_removed(word.source)):
+        return known.columns_of(word.source)
+    return None  # a new content has no other place
 
 
 def carried(known: LastWords, shards: Collection[str]) -> set[tuple[str, Layer]]:

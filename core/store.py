@@ -29,6 +29,7 @@ from core.types import (
 )
 
 FORMAT = 1
+PROBES = "probes.npy"
 FOLDERS = ("log", "shards", "parts", "snapshots", "trained")
 
 
@@ -53,15 +54,22 @@ class Store:
             root.mkdir(parents=True, exist_ok=True)
             for name in FOLDERS:
                 (root / name).mkdir(exist_ok=True)
-        if not (root / "store.json").exists():
+        path = root / "store.json"
+        with files.reading(path):
+            is_there = path.exists()
+        if not is_there:
             begin(root / "log")
+            data = b"" if probes is None else npy_header(probes) + probes.tobytes()
             held: dict[str, Any] = {
                 "format": FORMAT,
                 "encoder": spec_to_json(spec),
                 "sampling": asdict(sampling),
-                "probes": _write_probes(root, probes),
+                "probes": files.hash_bytes(data) if data else "",
             }
-            files.link_new(root / "store.json", files.sealed(held).encode())
+            # Before the link, and whatever lies there: what is left of a crash may be another encoder's.
+            if data:
+                files.replace_bytes(root / PROBES, data)
+            files.link_new(path, files.sealed(held).encode())
         store = cls.open(root)
         store.require(spec, sampling)
         return store
@@ -69,11 +77,14 @@ class Store:
     @classmethod
     def open(cls, root: Path) -> Store:
         """The store in a folder, or a StoreError that says what is there instead."""
-        if root.exists() and not root.is_dir():
+        path = root / "store.json"
+        with files.reading(path):
+            is_file, is_store = root.is_file(), path.exists()
+        if is_file:
             raise StoreError(f"{root} is a file, not the folder of a store.")
-        if not (root / "store.json").exists():
+        if not is_store:
             raise StoreError(f"{root} is not a store: it has no store.json.")
-        held = files.read_sealed(root / "store.json")
+        held = files.read_sealed(path)
         if held.get("format") != FORMAT:
             raise StoreError(
                 f"{root} has the store format {held.get('format')}; this version reads format {FORMAT}."
@@ -95,20 +106,19 @@ class Store:
 
     def probes(self) -> Float32Array | None:
         """Vectors of the everyday sentences of extractor/probes.txt, if the encoder takes texts."""
-        path = self.root / "probes.npy"
-        return np.load(path, allow_pickle=False) if path.exists() else None
+        path = self.root / PROBES
+        try:
+            with files.reading(path):
+                found: Float32Array | None = np.load(path, allow_pickle=False) if path.exists() else None
+        except (ValueError, EOFError) as error:
+            raise StoreError(f"{path} is damaged: {error}.") from error
+        if found is not None and (found.ndim != 2 or found.shape[1] != self.spec.dim):
+            raise StoreError(f"{path} is damaged: its shape is {found.shape}, not (…, {self.spec.dim}).")
+        return found
 
     def shard(self, name: str) -> Shard:
         """A committed shard by the name the log gives it."""
         return Shard(self.root / "shards" / name)
-
-
-def _write_probes(root: Path, probes: Float32Array | None) -> str:
-    if probes is None:
-        return ""
-    path = root / "probes.npy"
-    files.link_new(path, npy_header(probes) + probes.tobytes())
-    return files.hash_file(path)
 
 
 def npy_header(array: np.ndarray[Any, Any]) -> bytes:

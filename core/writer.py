@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,7 +68,18 @@ class Made:
     at: float
 
     def serves(self, pairs: Collection[Pair]) -> bool:
-        return self.pairs == set(pairs) and time.time() - self.at < SHARD_GOOD_SECONDS
+        """Whether it has these rows, and is young enough to be still there."""
+        return self.pairs.issuperset(pairs) and time.time() - self.at < SHARD_GOOD_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an entry would say: words, the rows it needs and how to get them, the shards it replaces."""
+
+    words: tuple[Word, ...]
+    pairs: frozenset[Pair]
+    rows: Callable[[], Sequence[Held]]
+    replaces: tuple[str, ...] = ()
 
 
 class Writer:
@@ -146,35 +157,36 @@ class Writer:
 
     def commit(self) -> int | None:
         """Make all of it true by one link; the entry's number, or None where nothing was left to say."""
-        number = self._link() if self._claims else None
+        number = link(self.store, self._plan) if self._claims else None
         self._claims, self._held, self._since = [], {}, time.monotonic()
-        if number is not None:
-            self.store.log.checkpoint_if_due()
         return number
 
-    def _link(self) -> int | None:
-        made: Made | None = None
-        while True:
-            known = self.store.log.last()
-            words = settle(known, self._claims, {source for source, _ in self._held})
-            if not words:
-                return None
-            held = needed(known, words, self._held.values())
-            if held and not (made and made.serves([h.pair for h in held])):
-                made = write_shard(self.store, held)
-            entry = _entry(known, words, made if held else None, [h.pair for h in held])
-            if self.store.log.append(entry):
-                return entry.number
+    def _plan(self, known: LastWords) -> Plan | None:
+        words = settle(known, self._claims, {source for source, _ in self._held})
+        if not words:
+            return None
+        held = needed(known, words, self._held.values())
+        return Plan(words=tuple(words), pairs=frozenset(h.pair for h in held), rows=lambda: held)
 
 
-def _entry(known: LastWords, words: Sequence[Word], made: Made | None, pairs: Sequence[Pair]) -> Entry:
-    return Entry(
-        known.number + 1,
-        tuple(words),
-        shard=made.name if made else "",
-        manifest=made.manifest if made else "",
-        holds=tuple(pairs),
-    )
+def link(store: Store, plan_of: Callable[[LastWords], Plan | None]) -> int | None:
+    """Commit what is planned as of the last entry, however often others are faster (rules 1 and 4)."""
+    made: Made | None = None
+    while True:
+        known = store.log.last()
+        plan = plan_of(known)
+        if plan is None:
+            return None
+        if plan.pairs and not (made and made.serves(plan.pairs)):
+            made = write_shard(store, plan.rows())
+            if not made.serves(plan.pairs):
+                continue  # it took that long: the machine slept, and the shard may have been swept
+        name, manifest = (made.name, made.manifest) if made and plan.pairs else ("", "")
+        pairs = tuple(sorted(plan.pairs))
+        entry = Entry(known.number + 1, plan.words, name, manifest, holds=pairs, replaces=plan.replaces)
+        if store.log.append(entry):
+            store.log.checkpoint_if_due()
+            return entry.number
 
 
 def needed(known: LastWords, words: Iterable[Word], held: Iterable[Held]) -> list[Held]:
@@ -199,7 +211,8 @@ def _block(source: str, segments: Sequence[Segment], vectors: Float32Array, dim:
 def write_shard(store: Store, held: Sequence[Held]) -> Made:
     """A new folder with these rows; it counts for nothing until an entry names it."""
     name = uuid.uuid4().hex
-    with files.draft(store.root / "shards" / name) as folder:
+    path = store.root / "shards" / name
+    with files.draft(path) as folder, files.writing(path):
         rows = {kind: _write_kind(folder, kind, held) for kind in KINDS}
         pq.write_table(_sources_table(held), folder / "sources.parquet", compression="zstd")
         manifest = {
@@ -255,27 +268,19 @@ def _sources_table(held: Sequence[Held]) -> pa.Table:
 
 def compact(store: Store, shards: Sequence[str]) -> int | None:
     """One new shard with the rows of these that are live; its entry replaces them (rule 9)."""
-    made: Made | None = None
-    while True:
-        known = store.log.last()
-        ending = [shard for shard in shards if shard not in known.replaced]
-        pairs = carried(known, ending)
-        if not ending:
-            return None
-        if pairs and not (made and pairs <= made.pairs and made.serves(made.pairs)):
-            # Each from the shard that won it: one that lost may be among these and has other rows of it.
-            won = {name: {pair for pair in pairs if known.shard_of(*pair) == name} for name in ending}
-            made = write_shard(store, [h for name in ending for h in read_held(store.shard(name), won[name])])
-        entry = Entry(
-            known.number + 1,
-            shard=made.name if made and pairs else "",
-            manifest=made.manifest if made and pairs else "",
-            holds=tuple(sorted(pairs)),
-            replaces=tuple(ending),
-        )
-        if store.log.append(entry):
-            store.log.checkpoint_if_due()
-            return entry.number
+
+    def plan_of(known: LastWords) -> Plan | None:
+        ending = tuple(shard for shard in shards if shard not in known.replaced)
+        pairs = frozenset(carried(known, ending))
+        # Each from the shard that won it: one that lost may be among these and has other rows of it.
+        won = {name: {pair for pair in pairs if known.shard_of(*pair) == name} for name in ending}
+        return Plan((), pairs, lambda: _read_won(store, won), ending) if ending else None
+
+    return link(store, plan_of)
+
+
+def _read_won(store: Store, won: Mapping[str, Collection[Pair]]) -> list[Held]:
+    return [held for name, pairs in won.items() for held in read_held(store.shard(name), pairs)]
 
 
 def read_held(shard: Shard, pairs: Collection[Pair]) -> list[Held]:

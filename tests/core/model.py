@@ -50,6 +50,9 @@ class MemoryBase:
     def all_said(self) -> Iterator[tuple[int, Said]]:
         return iter(self._said.items())
 
+    def naming(self, source: str) -> Iterator[tuple[int, Said]]:
+        return ((key, s) for key, s in self._said.items() if (s.word.word, s.word.source) == ("done", source))
+
     def done_sources(self, without: Collection[int]) -> set[str]:
         kept = (said.word for key, said in self._said.items() if key not in without)
         return {word.source for word in kept if word.word == "done"}

@@ -3,13 +3,14 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
 import pytest
 
 import core.log
-from core.checkpoint import newest_checkpoint
+from core.checkpoint import checkpoints, newest_checkpoint
 from core.errors import StoreError
 from core.log import (
     Entry,
@@ -214,6 +215,47 @@ def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path, monkeypatch: pytes
     found[1].write_bytes(found[1].read_bytes()[:50])
     with pytest.raises(StoreError, match="is damaged"):
         Log(store.log.folder).last()
+
+
+def test_a_writer_goes_on_from_the_checkpoints_it_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core.log, "CHECKPOINT_ENTRIES", 4)
+    store = stores.make(tmp_path / "s")
+    stores.fill(store, range(12))
+    assert [number for number, _ in checkpoints(store.log.folder)] == [4, 8, 12]
+    assert len(store.log.last().fresh) <= 4
+    for path in store.log.folder.iterdir():
+        age(path)
+    for path in collectable(store.log.folder, time.time() - 86_400):
+        path.unlink()
+    stores.fill(store, range(12, 20))
+    assert stores.live_numbers(store) == list(range(20))
+
+
+def test_any_flipped_byte_of_a_checkpoint_is_a_sentence_or_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core.log, "CHECKPOINT_ENTRIES", 20)
+    busy_store(tmp_path / "s", 3)
+    found = newest_checkpoint(tmp_path / "s" / "log")
+    assert found is not None
+    good = found[1].read_bytes()
+    for at in range(0, len(good), len(good) // 300):
+        found[1].write_bytes(good[:at] + bytes([good[at] ^ 0x10]) + good[at + 1 :])
+        with suppress(StoreError):
+            known = Log(tmp_path / "s" / "log").last()
+            list(known.live()), list(known.winners()), known.live_ids(), known.source_words()
+
+
+def test_an_entry_of_a_later_format_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core.log, "FORMAT", 2)
+    begin(tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(StoreError, match="has format 2; this version reads 1"):
+        Log(tmp_path).last()
 
 
 def test_the_last_word_about_a_place_is_found_by_root_and_path(tmp_path: Path) -> None:

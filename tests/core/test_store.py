@@ -11,6 +11,7 @@ from core.errors import StoreError
 from core.store import Store, store_slug
 from core.types import Sampling
 from tests.core import stores
+from tests.extractor.shelf import as_nobody
 
 
 def test_a_store_opens_as_it_was_made(tmp_path: Path) -> None:
@@ -57,6 +58,30 @@ def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
         Store.open(tmp_path / "file")
     with pytest.raises(StoreError, match=r"has no store\.json"):
         Store.open(tmp_path)
+
+
+def test_probes_left_by_a_crash_of_another_encoder_are_replaced(tmp_path: Path) -> None:
+    Store.create(tmp_path / "s", replace(stores.SPEC, dim=7), Sampling(), np.ones((2, 7), np.float32))
+    (tmp_path / "s" / "store.json").unlink()
+    probes = stores.make(tmp_path / "s").probes()
+    assert probes is not None and probes.shape == (3, stores.DIM)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 100, 150])
+def test_damaged_probes_are_one_sentence(keep: int, tmp_path: Path) -> None:
+    store = stores.make(tmp_path / "s")
+    path = store.root / "probes.npy"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(StoreError, match=r"probes\.npy is damaged"):
+        store.probes()
+
+
+def test_a_folder_that_may_not_be_read_is_one_sentence(tmp_path: Path) -> None:
+    stores.make(tmp_path / "s")
+    (tmp_path / "s").chmod(0)
+    with as_nobody(), pytest.raises(StoreError, match="cannot be read: Permission denied"):
+        Store.open(tmp_path / "s")
+    (tmp_path / "s").chmod(0o755)
 
 
 def test_a_flipped_byte_in_any_file_of_a_shard_is_found(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import core.writer
 from core import files
 from core.errors import StoreError
 from core.log import Task
-from core.rules import Entry
+from core.rules import Entry, LastWords
 from core.store import Store
 from core.types import Facts, Float32Array, Segment, Source
 from core.writer import Held, KindRows, Made, Writer, compact
@@ -110,6 +112,21 @@ def test_columns_stay_until_they_are_set_and_pass_to_copies(tmp_path: Path) -> N
     assert copy is not None and copy.columns == '{"tag":"a"}'
 
 
+def test_a_new_content_looks_for_no_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = stores.make(tmp_path / "s")
+    stores.fill(store, [1])
+    writer = Writer(store)
+    writer.seen(Task(place(1, "2"), store.log.last().number), source_id(1), columns='{"tag":"a"}')
+    writer.commit()
+
+    def look(_: LastWords, source: str) -> None:
+        raise AssertionError(f"columns of {source} were looked for among all places")
+
+    monkeypatch.setattr(LastWords, "columns_of", look)
+    stores.fill(store, [2])
+    assert stores.live_numbers(store) == [1, 2]
+
+
 def test_a_change_of_columns_is_applied_to_the_word_that_was_faster(tmp_path: Path) -> None:
     store = stores.make(tmp_path / "s")
     stores.fill(store, [1])
@@ -165,23 +182,26 @@ def test_a_writer_is_due_when_it_is_full_or_has_waited(tmp_path: Path) -> None:
     assert full.due and waited.due
 
 
+@pytest.mark.parametrize("is_overtaken", [False, True])
 def test_a_shard_that_may_have_been_swept_is_made_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    is_overtaken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = stores.make(tmp_path / "s")
     writer = Writer(Store.open(store.root))
     stores.add(writer, 1)
-    monkeypatch.setattr(core.writer, "SHARD_GOOD_SECONDS", -1.0)
     real, made = core.writer.write_shard, list[Made]()
 
-    def interrupted(store: Store, held: Sequence[Held]) -> Made:
-        if not made:
-            store.log.append(Entry(2))
+    def slept(store: Store, held: Sequence[Held]) -> Made:
         made.append(real(store, held))
-        return made[-1]
+        if len(made) > 1:
+            return made[-1]
+        if is_overtaken:
+            store.log.append(Entry(2))
+        shutil.rmtree(store.root / "shards" / made[0].name)  # by gc, two days later
+        return replace(made[0], at=0.0)
 
-    monkeypatch.setattr(core.writer, "write_shard", interrupted)
-    assert writer.commit() == 3
+    monkeypatch.setattr(core.writer, "write_shard", slept)
+    assert writer.commit() == 2 + is_overtaken
     assert len(made) == 2
     assert stores.live_numbers(store) == [1]
 
@@ -243,6 +263,19 @@ def test_compaction_keeps_what_is_live_and_leaves_out_what_is_not(tmp_path: Path
     assert sorted(store.shard(shard).sources["id"].to_pylist()) == [source_id(1), source_id(3)]
     assert stores.live_numbers(store) == [1, 3]
     assert compact(store, []) is None
+
+
+def test_compaction_of_a_shard_that_won_and_one_that_lost_keeps_the_rows_of_the_first(tmp_path: Path) -> None:
+    store = stores.make(tmp_path / "s")
+    stores.fill(store, [1])
+    name = source_id(1)
+    writer = Writer(store)
+    rows: KindRows = {"frame": ([Segment(name, 0.0, 1.0)], np.zeros((1, stores.DIM), np.float32))}
+    writer.add(Task(place(1, "2"), store.log.last().number), Source(name), rows, Facts(), again=True)
+    writer.commit()
+    compact(store, sorted(path.name for path in (store.root / "shards").iterdir()))
+    (shard,) = store.log.last().shards()
+    assert store.shard(shard).count("frame") == 1
 
 
 def test_compaction_takes_over_nothing_that_was_embedded_again_meanwhile(
