@@ -82,6 +82,9 @@ class World:
     truth: LastWords = field(default_factory=LastWords)  # all entries that were really committed
     removed_at: dict[str, int] = field(default_factory=dict)
     restored: set[str] = field(default_factory=set)
+    snapshots: list[tuple[int, frozenset[str]]] = field(default_factory=list)  # last entry covered, shards
+    current: int = -1  # which of them is published
+    is_locked: bool = False  # by a build or a gc
 
     def __post_init__(self) -> None:
         self._commit(Entry(1), ())
@@ -170,6 +173,8 @@ class World:
             assert known.live_ids() == self.truth.live_ids()
             for winner in known.winners():
                 assert winner.shard in self.shards, "gc took a shard that counts"
+        if self.snapshots:
+            assert self.snapshots[self.current][1] <= self.shards.keys(), "gc took what is published"
 
     # -- actors --------------------------------------------------------------------------------------------
     def extractor(self, *, again: bool = False, prune: bool = False) -> Step:
@@ -285,9 +290,35 @@ class World:
         if known.number > max((c[0] for c in self.checkpoints), default=0):
             self.checkpoints.append((known.number, known, self.clock_h))
 
+    def locked(self, act: Step) -> Step:
+        """As files.locked: one at a time, and a crash ends it."""
+        while self.is_locked:
+            yield
+        self.is_locked = True
+        try:
+            yield from act
+        finally:
+            self.is_locked = False
+
+    def builder(self) -> Step:
+        """As `cinedex index build`."""
+        known = self.read(LastWords())
+        yield
+        live = known.live_ids()
+        shards = frozenset(winner.shard for winner in known.winners() if winner.source in live)
+        assert shards <= self.shards.keys(), "a build finds no rows"
+        yield
+        self.snapshots.append((known.number, shards))
+        yield
+        if self.current < 0 or self.snapshots[self.current][0] <= known.number:
+            self.current = len(self.snapshots) - 1
+
     def collector(self) -> Step:
         """As `cinedex index gc`: ages are as of the moment before it read, for it may sleep as well."""
         before_h = self.clock_h
+        kept = {shard for _, shards in self.snapshots[-3:] for shard in shards}
+        if self.snapshots:
+            kept |= self.snapshots[self.current][1]
         known = self.read(LastWords())
         yield
         old = [c for c in self.checkpoints if before_h - c[2] >= DAY_H]
@@ -297,7 +328,7 @@ class World:
             for number in sorted(n for n in self.disk if n <= covered and n != highest):
                 self.disk.pop(number, None)
                 yield
-        counts = known.shards()
+        counts = known.shards() | kept
         for shard, (_, made_h) in list(self.shards.items()):
             last_h = max(made_h, self.replaced_h.get(shard, 0.0))
             if shard not in counts and before_h - last_h >= DAY_H:
