@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from core.errors import SnapshotError
 from core.store import Store
 from core.types import KINDS, Kind
 from index import mapped, part, recall, sources
+from index.folders import exists
 from index.live import files_of, pack
 from index.part import About, Part, Run
 from index.rows import View
@@ -27,6 +28,7 @@ from index.snapshot import (
     MANIFEST,
     Snapshot,
     folder_of,
+    manifest_seal,
     numbers,
     published,
     read_manifest,
@@ -49,6 +51,7 @@ class Built:
     published: bool
     parts_kept: int = 0
     parts_made: int = 0
+    stays: int = 0  # the published snapshot, where it is another one and was left
 
 
 @dataclass(frozen=True)
@@ -98,15 +101,30 @@ def _made(view: View, newest: Snapshot | None, part_rows: int) -> Built:
 
 
 def _published(store: Store, built: Built) -> Built:
+    """Publish it unless what is published covers more, or was chosen when this one was there."""
     try:
-        number, _ = published(store.root)
-        if number == built.number or _entry(store, number) > _entry(store, built.number):
-            return built
+        open_now = Snapshot.open(store)
     except SnapshotError as error:
         log.debug("nothing usable is published: %s", error)
+    else:
+        if open_now.number == built.number:
+            return built
+        passed_over = not built.made and _is_passed_over(store.root, built.number)
+        if passed_over or open_now.entry > _entry(store, built.number):
+            return replace(built, stays=open_now.number)
     require_recall(store, built.number)
     _publish(store, built.number)
-    return Built(built.number, built.made, True, built.parts_kept, built.parts_made)
+    return replace(built, published=True)
+
+
+def _is_passed_over(root: Path, number: int) -> bool:
+    """Whether CURRENT was written after this snapshot, as by who went back to an older one.
+
+    One that is newer than CURRENT waits to be published: its build was killed, or told not to publish.
+    """
+    current, made = root / CURRENT, folder_of(root, number) / MANIFEST
+    with files.reading(current):
+        return current.stat().st_mtime_ns >= made.stat().st_mtime_ns
 
 
 def _entry(store: Store, number: int) -> int:
@@ -132,18 +150,20 @@ def publish(store: Store, number: int) -> None:
 
 def _publish(store: Store, number: int) -> None:
     Snapshot.open(store, number)
-    before = _current_folder(store.root)
-    seal = files.hash_file(folder_of(store.root, number) / MANIFEST)
+    before = folder_of(store.root, _current_number(store.root))
+    if exists(before):
+        with files.writing(before):
+            os.utime(before)  # gc keeps it a day from now: a cursor may still use it
+    seal = manifest_seal(folder_of(store.root, number))
     files.replace_text(store.root / CURRENT, f"{number:06d} {seal}\n")
-    if before and before.exists():
-        os.utime(before)  # gc keeps it a day from now: a cursor may still use it
 
 
-def _current_folder(root: Path) -> Path | None:
+def _current_number(root: Path) -> int:
+    """What CURRENT names, whether it is there or not; 0 where it names nothing."""
     try:
-        return folder_of(root, published(root)[0])
+        return published(root)[0]
     except SnapshotError:  # none, or a damaged name that is about to be mended
-        return None
+        return 0
 
 
 def locked(store: Store) -> AbstractContextManager[None]:
@@ -210,15 +230,19 @@ def _cut(runs: Iterable[Run], most: int) -> Iterator[list[Run]]:
 
 def _write(view: View, kept: Sequence[Kept]) -> int:
     """The snapshot's folder; its number."""
-    store = view.store
-    number = max([0, *numbers(store.root)]) + 1
-    with files.draft(folder_of(store.root, number)) as folder:
-        sources.write(folder / sources.FILE, view.live, view.known())
-        for each in kept:
-            _write_live(folder, view, each)
+    store, known = view.store, view.known()
+    # Above CURRENT's as well: no number ever means two snapshots, not even where one was lost.
+    number = max([_current_number(store.root), *numbers(store.root)]) + 1
+    final = folder_of(store.root, number)
+    with files.draft(final) as folder:
+        with files.writing(final):
+            sources.write(folder / sources.FILE, view.live, known)
+            for each in kept:
+                _write_live(folder, view, each)
         held = _described(view, folder, kept)
         held["recall"] = recall.measure(Snapshot.of(store, folder, number, held))
-        (folder / MANIFEST).write_text(files.sealed(held))
+        with files.writing(final):
+            (folder / MANIFEST).write_text(files.sealed(held))
     return number
 
 

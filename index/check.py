@@ -3,67 +3,124 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from core import files
-from core.errors import SnapshotError, StoreError
-from core.log import Log, entry_numbers, read_entry
-from core.store import Shard, manifest_hash
+from core.checkpoint import checkpoints
+from core.errors import Error, SnapshotError, StoreError
+from core.log import Log, entry_numbers, entry_path, read_entry
+from core.store import PROBES, Shard, manifest_hash
 from index import mapped, part
-from index.snapshot import CURRENT, MANIFEST, folder_of, numbers, published, read_manifest
+from index.folders import exists, names
+from index.snapshot import CURRENT, current, folder_of, manifest_seal, numbers, published, read_manifest
 
 
 def damage(root: Path) -> Iterator[str]:
     """One sentence for each file that is not as it was written, or missing where another names it."""
-    yield from chain(_of_store(root), _of_log(root), _of_shards(root), _of_snapshots(root), _of_parts(root))
+    known = _known(root / "log")
+    checks = (
+        _of_store(root),
+        _of_log(root / "log", known),
+        _of_shards(root, known),
+        _of_snapshots(root, known),
+        _of_parts(root / "parts"),
+    )
+    said: set[str] = set()
+    for sentence in chain.from_iterable(map(_or_error, checks)):
+        if sentence not in said:
+            said.add(sentence)
+            yield sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the log says as far as these checks need it, or why it cannot be read."""
+
+    number: int = 0
+    shards: frozenset[str] = frozenset()
+    error: str = ""
+
+
+def _known(folder: Path) -> Known:
+    try:
+        names(folder)  # where it cannot be listed this says so
+        for _, path in checkpoints(folder)[-1:]:
+            if found := _of_checkpoint(path):  # not given to a reader, whom it might lead anywhere
+                return Known(error=found[0])
+        last = Log(folder).last()
+        return Known(last.number, frozenset(last.shards()))
+    except StoreError as error:
+        return Known(error=str(error))
+
+
+def _or_error(sentences: Iterable[str]) -> Iterator[str]:
+    """These, and last why there are no more if something could not even be looked at."""
+    try:
+        yield from sentences
+    except Error as error:
+        yield str(error)
 
 
 def _of_store(root: Path) -> Iterator[str]:
-    try:
-        seal = files.read_sealed(root / "store.json")["probes"]
-    except (StoreError, KeyError) as error:
-        yield str(error)
-        return
+    seal = files.read_sealed(root / "store.json").get("probes")
     if seal:
-        yield from mapped.damage(root / "probes.npy", {"blake2b": seal})
+        yield from mapped.damage(root / PROBES, {"blake2b": seal})
 
 
-def _of_log(root: Path) -> Iterator[str]:
-    folder = root / "log"
-    for path in sorted(folder.glob("*.checkpoint.parquet")):
-        yield from mapped.damage(path, {"blake2b": path.name.partition("-")[2].partition(".")[0]})
+def _of_log(folder: Path, known: Known) -> Iterator[str]:
+    names(folder)
+    for _, path in checkpoints(folder):
+        yield from _of_checkpoint(path)
     for number in entry_numbers(folder):
         try:
             read_entry(folder, number)
         except StoreError as error:
             yield str(error)
     yield from _holes(folder)
+    if known.error:
+        yield known.error
+
+
+def _of_checkpoint(path: Path) -> list[str]:
+    return mapped.damage(path, {"blake2b": path.name.partition("-")[2].partition(".")[0]})
 
 
 def _holes(folder: Path) -> Iterator[str]:
-    """Entries that are missing between the last checkpoint and the highest one."""
+    """Entries that must be there: gc takes them in ascending order and never the highest."""
     found = entry_numbers(folder)
-    covered = [int(path.name.partition("-")[0]) for path in folder.glob("*.checkpoint.parquet")]
-    needed = range(max(covered, default=0) + 1, max(found, default=0) + 1)
-    for number in sorted(set(needed) - set(found)):
-        yield f"{folder / f'{number:06d}.jsonl'} is missing; entries after it count for nothing."
+    covered = max((number for number, _ in checkpoints(folder)), default=0)
+    lowest = next((number for number in found if exists(entry_path(folder, number))), covered + 1)
+    last = max([covered, *found])
+    for number in range(min(lowest, covered + 1), last + 1):
+        path = entry_path(folder, number)
+        if number not in found and not exists(path):
+            lost = "; entries after it count for nothing" if number > covered else ""
+            yield f"{path} is missing{lost}."
 
 
-def _of_shards(root: Path) -> Iterator[str]:
-    manifests = _manifests(root)
-    for name in sorted(manifests | {name: "" for name in _folders(root / "shards") if name not in manifests}):
+def _of_shards(root: Path, known: Known) -> Iterator[str]:
+    folder = root / "shards"
+    with files.reading(folder):
+        there = {name for name in names(folder) if (folder / name).is_dir()}
+    manifests = _manifests(root / "log")
+    for name in sorted(there | known.shards):
         shard = Shard(root / "shards" / name)
+        yield from _or_error(_of_shard(shard, manifests.get(name, "")))
+
+
+def _of_shard(shard: Shard, manifest: str) -> Iterator[str]:
+    with files.reading(shard.path):
         found = shard.damage()
-        if not found and manifests.get(name) and manifest_hash(shard.manifest) != manifests[name]:
-            found = [f"{shard.path / 'manifest.json'} is not the one that the log names."]
-        yield from found
+    if not found and manifest and manifest_hash(shard.manifest) != manifest:
+        found = [f"{shard.path / 'manifest.json'} is not the one that the log names."]
+    yield from found
 
 
-def _manifests(root: Path) -> dict[str, str]:
-    """The shards that must be there, and the hashes of their manifests where an entry still holds them."""
-    folder = root / "log"
+def _manifests(folder: Path) -> dict[str, str]:
+    """The hashes of the shards' manifests, of those that an entry still holds."""
     held: dict[str, str] = {}
     for number in entry_numbers(folder):
         try:
@@ -72,53 +129,49 @@ def _manifests(root: Path) -> dict[str, str]:
             continue  # said by _of_log
         if entry and entry.shard:
             held[entry.shard] = entry.manifest
-    there = set(_folders(root / "shards"))
-    try:
-        counting = Log(folder).last().shards()
-    except StoreError:
-        counting = set()
-    return {name: held.get(name, "") for name in there.intersection(held) | counting}
+    return held
 
 
-def _folders(folder: Path) -> list[str]:
-    return [path.name for path in folder.glob("[!.]*") if path.is_dir()]
-
-
-def _of_snapshots(root: Path) -> Iterator[str]:
-    if (root / CURRENT).exists():
-        yield from _of_current(root)
+def _of_snapshots(root: Path, known: Known) -> Iterator[str]:
+    yield from _or_error(_of_current(root))
     for number in numbers(root):
-        folder = folder_of(root, number)
-        try:
-            held = read_manifest(folder)
-        except SnapshotError as error:
-            yield str(error)
-            continue
-        yield from _of_files(folder, held["files"])
-        for about in held["parts"]:
-            if not (root / "parts" / f"{about['name']}.json").exists():
-                yield f"{root / 'parts' / about['name']}.json is missing; snapshot {number} needs it."
+        yield from _or_error(_of_snapshot(root, number, known))
+
+
+def _of_snapshot(root: Path, number: int, known: Known) -> Iterator[str]:
+    folder = folder_of(root, number)
+    held = read_manifest(folder)
+    yield from _of_files(folder, held["files"])
+    for about in held["parts"]:
+        path = root / "parts" / f"{about['name']}.json"
+        if not exists(path):
+            yield f"{path} is missing; snapshot {number} needs it."
+    entry = entry_path(root / "log", held["entry"])
+    if 0 < known.number < held["entry"] and not exists(entry):
+        yield f"{entry} is missing: snapshot {number} knows of it, and the log ends with {known.number}."
 
 
 def _of_current(root: Path) -> Iterator[str]:
+    if current(root) is None:
+        return
     try:
         number, seal = published(root)
         read_manifest(folder_of(root, number))
     except SnapshotError as error:
         yield f"{root / CURRENT} names nothing that opens: {error}"
         return
-    if files.hash_file(folder_of(root, number) / MANIFEST) != seal:
+    if manifest_seal(folder_of(root, number)) != seal:
         yield f"{root / CURRENT} is damaged: its hash is not that of snapshot {number}."
 
 
-def _of_parts(root: Path) -> Iterator[str]:
-    for path in sorted((root / "parts").glob("[!.]*.json")):
-        try:
-            held = part.read(path.parent, path.stem)
-        except SnapshotError as error:
-            yield str(error)
-            continue
-        yield from _of_files(path.parent, held["files"])
+def _of_parts(folder: Path) -> Iterator[str]:
+    for name in names(folder):
+        if name.endswith(".json"):
+            yield from _or_error(_of_part(folder, name.removesuffix(".json")))
+
+
+def _of_part(folder: Path, name: str) -> Iterator[str]:
+    yield from _of_files(folder, part.read(folder, name)["files"])
 
 
 def _of_files(folder: Path, held: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:

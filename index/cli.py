@@ -18,11 +18,12 @@ from core.collections import Library
 from core.commands import nearest
 from core.config import Settings, run
 from core.errors import Error, SnapshotError, UsageError
+from core.files import reading
 from core.store import Store
 from index.build import LEAST_RECALL_AT_10, Built, build_snapshot, publish
 from index.check import damage
 from index.gc import DAY_S, KEEP, gc
-from index.listing import listed, table, to_json
+from index.listing import Listed, listed, table, to_json
 from index.recall import SAMPLE, measure, worst
 from index.snapshot import Snapshot
 from index.worn import worn
@@ -66,7 +67,11 @@ class GcSettings(StoreSettings):
     """Remove what no kept snapshot and no live row needs."""
 
     keep: int = Field(KEEP, ge=1, description="newest snapshots to keep; the published one stays as well")
-    age_s: float = Field(DAY_S, ge=0, description="seconds; what was in use since then stays")
+    age_s: float = Field(
+        DAY_S,
+        ge=0,
+        description="seconds; what was in use since then stays, what writers make two hours at least",
+    )
 
 
 class CompactSettings(StoreSettings):
@@ -109,17 +114,14 @@ def stores(settings: StoreSettings) -> list[Path]:
     return [library.store_path(slug) for slug in dict.fromkeys(slugs)]
 
 
-def _each(settings: StoreSettings, work: Callable[[Path], int]) -> int:
+def _each(verb: str, settings: StoreSettings, work: Callable[[Path], int]) -> int:
     """One after the other; what is wrong with one store does not keep the others waiting."""
-    found = stores(settings)
-    if len(found) == 1:
-        return work(found[0])
     codes = [0]
-    for root in found:
+    for root in stores(settings):
         try:
             codes.append(work(root))
         except Error as error:
-            sys.stderr.write(f"{error}\n")
+            _complain(verb, str(error))
             codes.append(error.exit_code)
     return max(codes)
 
@@ -131,16 +133,17 @@ def _build(settings: BuildSettings) -> int:
         _say(f"{root.name}: {_told(built, Snapshot.open(store, built.number))}")
         return 0
 
-    return _each(settings, work)
+    return _each("build", settings, work)
 
 
 def _told(built: Built, snapshot: Snapshot) -> str:
     counts = ", ".join(f"{count} {kind} rows" for kind, count in snapshot.rows.items()) or "no rows"
+    stays = f"; {built.stays} stays the published one" if built.stays else ""
     if not built.made and not built.published:
-        return f"nothing is new since snapshot {built.number} ({counts})."
+        return f"nothing is new since snapshot {built.number} ({counts}){stays}."
     made = f"made of {built.parts_kept} kept and {built.parts_made} new parts" if built.made else "was there"
     published = "published" if built.published else "not published"
-    return f"snapshot {built.number} {made}, {published} ({counts})."
+    return f"snapshot {built.number} {made}, {published} ({counts}){stays}."
 
 
 def _publish(settings: PublishSettings) -> int:
@@ -154,12 +157,18 @@ def _publish(settings: PublishSettings) -> int:
 
 
 def _list(settings: ListSettings) -> int:
-    found = [each for root in stores(settings) for each in listed(Store.open(root).root)]
+    found: list[Listed] = []
+
+    def work(root: Path) -> int:
+        found.extend(listed(Store.open(root).root))
+        return 0
+
+    code = _each("list", settings, work)
     sys.stdout.write(json.dumps(to_json(found), indent=1) + "\n" if settings.json_output else table(found))
-    for each in found:
-        if each.error:
-            sys.stderr.write(f"{each.error}\n")
-    return 0
+    damaged = [each.error for each in found if each.error]
+    for error in damaged:
+        _complain("list", error)
+    return max(code, 1 if damaged else 0)
 
 
 def _check(settings: CheckSettings) -> int:
@@ -169,16 +178,21 @@ def _check(settings: CheckSettings) -> int:
         files = _check_files(root) if settings.files or both else 0
         return max(files, _check_recall(root, settings.sample) if settings.recall or both else 0)
 
-    return _each(settings, work)
+    return _each("check", settings, work)
 
 
 def _check_files(root: Path) -> int:
-    if not root.is_dir():
+    with reading(root):
+        is_folder = root.is_dir()
+    if not is_folder:
         raise UsageError(f"{root} is not the folder of a store.")
-    found = list(damage(root))
-    for sentence in found or [f"{root.name}: every file is as it was written."]:
+    code = 0
+    for sentence in damage(root):
         _say(sentence)
-    return 1 if found else 0
+        code = 1
+    if not code:
+        _say(f"{root.name}: every file is as it was written.")
+    return code
 
 
 def _check_recall(root: Path, sample: int) -> int:
@@ -199,7 +213,7 @@ def _gc(settings: GcSettings) -> int:
         _say(f"{root.name}: removed {counts}.")
         return 0
 
-    return _each(settings, work)
+    return _each("gc", settings, work)
 
 
 def _compact(settings: CompactSettings) -> int:
@@ -212,11 +226,15 @@ def _compact(settings: CompactSettings) -> int:
         _say(f"{root.name}: " + (f"{shards} shards became {len(groups)}." if groups else "no shard is worn."))
         return 0
 
-    return _each(settings, work)
+    return _each("compact", settings, work)
 
 
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
+
+
+def _complain(verb: str, error: str) -> None:
+    sys.stderr.write(f"cinedex index {verb}: {error}\n")
 
 
 def _command(name: str, settings: type[Any], work: Callable[[Any], int]) -> Callable[[list[str]], int]:

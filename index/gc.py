@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +12,16 @@ from core.checkpoint import Checkpoint, checkpoints
 from core.errors import SnapshotError
 from core.log import collectable, entry_numbers, entry_path, read_entry
 from core.rules import Entry, LastWords
-from core.store import Store
+from core.store import FOLDERS, Store
+from core.writer import SHARD_GOOD_SECONDS
 from index.build import locked
-from index.snapshot import CURRENT, folder_of, numbers, published, read_manifest
+from index.folders import exists, names
+from index.snapshot import current, folder_of, numbers, published, read_manifest
 
 KEEP = 3
 DAY_S = 86_400.0
+# What a writer may be about to use: it names no shard that is older than half of this.
+LEAST_S = 2 * SHARD_GOOD_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +35,46 @@ class Removed:
     leftovers: int = 0  # drafts and temps of crashed commands
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """All that goes, known before any of it does: what cannot be looked at stops gc before it began."""
+
+    snapshots: Sequence[Path]
+    parts: Sequence[str]
+    shards: Sequence[Path]
+    log_files: Sequence[Path]
+
+
 def gc(store: Store, keep: int = KEEP, age_s: float = DAY_S) -> Removed:
-    """Remove what no kept snapshot names, what counts for nothing and did not `age_s` ago, and leftovers."""
+    """Remove what no kept snapshot names, what counts for nothing and did not `age_s` ago, and leftovers.
+
+    What writers make (shards, log files, drafts and temps) stays two hours, however short `age_s` is.
+    """
+    return collect(store, keep, age_s, max(age_s, LEAST_S))
+
+
+def collect(store: Store, keep: int, age_s: float, written_age_s: float) -> Removed:
+    """The same, with an age for what writers make. A short one is only for where nobody writes."""
     with locked(store):
         # As of before anything is read: what appears while this process sleeps is not old when it wakes.
-        old_s = time.time() - age_s
-        kept = _kept_snapshots(store.root, keep, old_s)
+        now = time.time()
+        old_s = now - written_age_s
+        kept = _kept_snapshots(store.root, keep, now - age_s)
         parts, shards = _named(store.root, kept)
         shards |= _counting(store, old_s)
-        snapshots = [n for n in numbers(store.root) if n not in kept]
-        for number in snapshots:
-            files.retire(folder_of(store.root, number))
+        ending = Ending(
+            snapshots=[folder_of(store.root, n) for n in numbers(store.root) if n not in kept],
+            parts=_ending_parts(store.root / "parts", parts),
+            shards=_ending_shards(store.root / "shards", shards, old_s),
+            log_files=_ending_log(store.root / "log", old_s),
+        )
+        _remove(store.root, ending)
         return Removed(
-            len(snapshots),
-            _remove_parts(store.root / "parts", parts),
-            _remove_shards(store.root / "shards", shards, old_s),
-            _remove_log(store.root / "log", old_s),
-            _sweep(store.root, age_s),
+            len(ending.snapshots),
+            len(ending.parts),
+            len(ending.shards),
+            len(ending.log_files),
+            _sweep(store.root, written_age_s),
         )
 
 
@@ -55,14 +82,15 @@ def _kept_snapshots(root: Path, keep: int, old_s: float) -> set[int]:
     """The newest, the published one, and those that a cursor may still use."""
     there = numbers(root)
     kept = set(there[-keep:]) if keep else set()
-    if (root / CURRENT).exists():
+    if current(root) is not None:
         kept.add(published(root)[0])
     # Publishing another one touches the folder of the one that it takes down.
     return kept | {number for number in there if _is_young(folder_of(root, number), old_s)}
 
 
 def _is_young(path: Path, old_s: float) -> bool:
-    return path.stat().st_mtime > old_s
+    with files.reading(path):
+        return path.stat().st_mtime > old_s
 
 
 def _named(root: Path, snapshots: Iterable[int]) -> tuple[set[str], set[str]]:
@@ -103,34 +131,41 @@ def _entries_of_then(folder: Path, number: int, old_s: float) -> Iterator[Entry]
         yield entry
 
 
-def _remove_parts(folder: Path, kept: set[str]) -> int:
-    """The JSON first: a part without it is none. Then all files that belong to no part."""
-    there = {path.name.partition(".")[0] for path in folder.glob("[!.]*")}
-    ending = sorted(there - kept)
-    for name in ending:
-        with files.writing(folder):
-            for suffix in ("json", "rows.npy", "faiss"):
-                (folder / f"{name}.{suffix}").unlink(missing_ok=True)
-    return len(ending)
+def _ending_parts(folder: Path, kept: set[str]) -> list[str]:
+    """Also files that belong to no part."""
+    return sorted({name.partition(".")[0] for name in names(folder)} - kept)
 
 
-def _remove_shards(folder: Path, kept: set[str], old_s: float) -> int:
+def _ending_shards(folder: Path, kept: set[str], old_s: float) -> list[Path]:
     """Shards that count for nothing, but none so young that its entry may be about to be linked."""
-    there = [path for path in sorted(folder.glob("[!.]*")) if path.name not in kept]
-    ending = [path for path in there if not _is_young(path, old_s)]
-    for path in ending:
+    there = [folder / name for name in names(folder) if name not in kept]
+    return [path for path in there if not _is_young(path, old_s)]
+
+
+def _ending_log(folder: Path, old_s: float) -> list[Path]:
+    with files.reading(folder):
+        return collectable(folder, old_s)
+
+
+def _remove(root: Path, ending: Ending) -> None:
+    """Each before what it needs. Of a part the JSON first: without it the others are none."""
+    for path in ending.snapshots:
         files.retire(path)
-    return len(ending)
-
-
-def _remove_log(folder: Path, old_s: float) -> int:
-    ending = collectable(folder, old_s)
-    for path in ending:
+    in_parts = [root / "parts" / f"{n}.{end}" for n in ending.parts for end in ("json", "rows.npy", "faiss")]
+    for path in in_parts:
         with files.writing(path):
             path.unlink(missing_ok=True)
-    return len(ending)
+    for path in ending.shards:
+        files.retire(path)
+    for path in ending.log_files:
+        with files.writing(path):
+            path.unlink(missing_ok=True)
 
 
 def _sweep(root: Path, age_s: float) -> int:
-    folders = [root, *(root / name for name in ("log", "parts", "shards", "snapshots", "trained"))]
-    return sum(files.sweep(folder, age_s) for folder in folders if folder.is_dir())
+    swept = 0
+    for folder in (root, *(root / name for name in FOLDERS)):
+        if exists(folder):
+            with files.writing(folder):
+                swept += files.sweep(folder, age_s)
+    return swept

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import files
-from core.errors import SnapshotError, StoreError
+from core.errors import SnapshotError
 from core.store import Store
 from core.types import Float32Array, IntArray, Kind, canonical
 from index import mapped
+from index.folders import opening
 
 FORMAT = 1
 FACTORY = "Flat"
@@ -27,6 +28,7 @@ ROW = np.dtype([("source", "<i4"), ("shard", "<i4"), ("start", "<f8"), ("end", "
 Bits = NDArray[np.uint8]  # one bit a row, the lowest first: what FAISS takes as a selector
 
 _STEP_ROWS = 16_384
+_STEP_BYTES = 1 << 20
 _READING = threading.Lock()  # FAISS' limits are the process'
 _FAISS: Any = faiss  # its types are those of C++, and not what its Python wrappers take
 
@@ -118,7 +120,8 @@ def _selecting(bits: Bits) -> Any:
 
 
 def _read_index(path: Path) -> Any:
-    limit = 2 * path.stat().st_size
+    with opening(path):
+        limit = 2 * path.stat().st_size
     with _READING:
         faiss.set_deserialization_vector_byte_limit(limit)
         faiss.set_deserialization_loop_limit(limit)
@@ -131,29 +134,37 @@ def _read_index(path: Path) -> Any:
 def make(store: Store, kind: Kind, runs: Sequence[Run]) -> About:
     """A new part of these rows; it is there, whole and synced, once its JSON has its name."""
     parts = store.root / "parts"
-    draft = parts / f"{files.DRAFT}{uuid.uuid4().hex}"
-    with files.writing(parts):
-        draft.mkdir(parents=True)
-        try:
-            held = _write(store, kind, runs, draft)
-            name = files.hash_bytes(canonical(held).encode())
+    with _draft(parts) as draft:
+        held = _write(store, kind, runs, draft)
+        name = files.hash_bytes(canonical(held).encode())
+        with files.writing(parts / f"{name}.json"):
             _settle(parts, draft, name)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
     return About.read(name, named(name, held))
+
+
+@contextmanager
+def _draft(parts: Path) -> Iterator[Path]:
+    """A folder to fill. It goes in the end, where one of `files.draft` gets a name: the files leave it."""
+    folder = parts / f"{files.DRAFT}{uuid.uuid4().hex}"
+    try:
+        with files.writing(parts):
+            folder.mkdir(parents=True)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(store: Store, kind: Kind, runs: Sequence[Run], draft: Path) -> dict[str, Any]:
     shards = {name: number for number, name in enumerate(sorted({run.shard for run in runs}))}
-    try:
-        faiss.write_index(_filled(store, kind, runs), str(draft / "faiss"))
-    except RuntimeError as error:  # how FAISS says that a disk is full
-        raise OSError(errno.EIO, "FAISS could not write its file") from error
-    mapped.write_npy(draft / "rows.npy", _records(store, kind, runs, shards))
+    index, records = _filled(store, kind, runs), _records(store, kind, runs, shards)
     held = _described(store, kind, runs, shards)
-    held["files"] = {f".{name}": mapped.stamp(draft / name) for name in ("faiss", "rows.npy")}
-    (draft / "json").write_text(files.sealed(held))
+    with files.writing(draft):
+        # Through a file of ours: FAISS prints what goes wrong with its own, and tells nobody.
+        with (draft / "faiss").open("wb") as file:
+            _FAISS.write_index(index, _FAISS.PyCallbackIOWriter(file.write, _STEP_BYTES))
+        mapped.write_npy(draft / "rows.npy", records)
+        held["files"] = {f".{name}": mapped.stamp(draft / name) for name in ("faiss", "rows.npy")}
+        (draft / "json").write_text(files.sealed(held))
     return held
 
 
@@ -162,10 +173,11 @@ def _settle(parts: Path, draft: Path, name: str) -> None:
     suffixes = ("faiss", "rows.npy", "json")
     for suffix in suffixes:
         files.sync(draft / suffix)
-    # A name that is taken holds the same bytes, unless the disk damaged them: then this mends it.
     for suffix in suffixes:
-        (draft / suffix).replace(parts / f"{name}.{suffix}")
-    draft.rmdir()
+        path = parts / f"{name}.{suffix}"
+        # A name that is taken holds the same bytes, unless the disk damaged them: then this mends it.
+        if mapped.damage(path, mapped.stamp(draft / suffix)):
+            (draft / suffix).replace(path)
     files.sync(parts)
 
 
@@ -197,10 +209,8 @@ def named(name: str, held: Mapping[str, Any]) -> dict[str, Any]:
 def read(folder: Path, name: str) -> dict[str, Any]:
     """A part's own JSON, or SnapshotError; its name is the hash of what it holds."""
     path = folder / f"{name}.json"
-    try:
+    with opening(path):
         held = files.read_sealed(path)
-    except StoreError as error:
-        raise SnapshotError(str(error)) from error
     if files.hash_bytes(canonical(held).encode()) != name:
         raise SnapshotError(f"{path} holds another part than its name says.")
     return named(name, held)

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from core import files
-from core.errors import SnapshotError, StoreError, UsageError
+from core.errors import SnapshotError, UsageError
 from core.query import Filter, Hits
 from core.store import Store
 from core.types import KINDS, Float32Array, Kind, Segment
 from index import part as parts
+from index.folders import names, opening
 from index.live import LivePart
 from index.merge import Row, best_rows
 from index.sources import FILE, SourceInfo, Sources
@@ -45,7 +46,7 @@ class Snapshot:
             number, seal = published(store.root)
         folder = folder_of(store.root, number)
         held = read_manifest(folder)
-        if seal is not None and files.hash_file(folder / MANIFEST) != seal:
+        if seal is not None and manifest_seal(folder) != seal:
             raise SnapshotError(f"{folder / MANIFEST} is not the one that {store.root / CURRENT} names.")
         return cls.of(store, folder, number, held)
 
@@ -156,12 +157,11 @@ class Snapshot:
 
 def current(root: Path) -> str | None:
     """The text of CURRENT, to compare for changes; None where nothing is published."""
-    try:
-        return (root / CURRENT).read_text(errors="replace")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise SnapshotError(f"{root / CURRENT} cannot be read: {error.strerror}.") from error
+    with opening(root / CURRENT):
+        try:
+            return (root / CURRENT).read_text(errors="replace")
+        except FileNotFoundError:
+            return None
 
 
 def published(root: Path) -> tuple[int, str]:
@@ -182,18 +182,24 @@ def folder_of(root: Path, number: int) -> Path:
 
 def numbers(root: Path) -> list[int]:
     """All snapshots that are there, published or not."""
-    return sorted(int(path.name) for path in (root / "snapshots").glob("[0-9]*") if path.name.isdigit())
+    return sorted(int(name) for name in names(root / "snapshots") if re.fullmatch("[0-9]+", name))
+
+
+def manifest_seal(folder: Path) -> str:
+    """What CURRENT must hold beside the number of the snapshot in this folder."""
+    with opening(folder / MANIFEST):
+        return files.hash_file(folder / MANIFEST)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """A snapshot's snapshot.json, or SnapshotError."""
-    if not folder.is_dir():
+    with opening(folder):
+        is_there = folder.is_dir()
+    if not is_there:
         others = ", ".join(map(str, numbers(folder.parent.parent))) or "none"
         raise SnapshotError(f"{folder} is missing; the snapshots that are there: {others}.")
-    try:
+    with opening(folder / MANIFEST):
         held = files.read_sealed(folder / MANIFEST)
-    except StoreError as error:
-        raise SnapshotError(str(error)) from error
     if held.get("format") != FORMAT:
         raise SnapshotError(f"{folder} has format {held.get('format')}; this version reads {FORMAT}.")
     return held

@@ -10,7 +10,11 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from extractor.media.packets import Losses
+
 TICK = Fraction(1, 1_000_000)  # a time base for streams that name none
+_FEW = 2  # pictures at one time, one after another, that a decoder's order explains
+_JUMP = 1  # seconds; times that step back farther are wrong or begin anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +43,59 @@ def time_zero(container: InputContainer, stream: VideoStream, first_pts: int | N
 class Clock:
     """Gives each picture its time; follows FFmpeg's guess where presentation times step back."""
 
-    def __init__(self, stream: VideoStream, zero: Fraction) -> None:
+    def __init__(self, stream: VideoStream, zero: Fraction, losses: Losses | None = None) -> None:
         self._base = stream.time_base or TICK
-        self._zero = zero
+        self._zero = zero  # less what is added after times that began anew
         self._rate = stream.average_rate or stream.guessed_rate
-        self._guess = _Guess()
+        self._losses = losses or Losses()
+        self._guess = _Guess(_JUMP / self._base)
         self._last: Fraction | None = None
+        self._squeezed = 0  # into one time, until now
         self.end = Fraction(0)  # of the pictures so far
 
     def shown(self, frames: Iterable[VideoFrame]) -> Iterator[Shown]:
-        """Each picture with its seconds; times never step back."""
+        """Each picture with its seconds; times never step back. One more is held than was given out."""
+        held: tuple[VideoFrame, Fraction | None] | None = None
         for frame in frames:
-            t = self._time(frame)
-            self._last = t
-            end = t + self._length(frame)
-            self.end = max(self.end, end)
-            yield Shown(t, end, frame)
+            said = self._said(frame)
+            if held is not None:
+                yield self._placed(*held, said)
+            held = frame, said
+        if held is not None:
+            yield self._placed(*held, None)
 
-    def _time(self, frame: VideoFrame) -> Fraction:
+    def _said(self, frame: VideoFrame) -> Fraction | None:
         ticks = self._guess(frame)
-        if ticks is None:  # no time at all: right behind what came before
-            return Fraction(0) if self._last is None else self.end
-        t = ticks * self._base - self._zero
-        return t if self._last is None else max(t, self._last)
+        return None if ticks is None else ticks * self._base
+
+    def _placed(self, frame: VideoFrame, said: Fraction | None, following: Fraction | None) -> Shown:
+        last, t = self._last, self._time(said, following)
+        self._squeezed = self._squeezed + 1 if last is not None and t <= last else 0
+        if self._squeezed > _FEW or (
+            self._squeezed and said is not None and abs(said - self._zero - t) > _JUMP
+        ):
+            self._losses.packets += 1  # no room for it: the next picture takes its place
+        self._last = t
+        end = t + self._length(frame)
+        self.end = max(self.end, end)
+        return Shown(t, end, frame)
+
+    def _time(self, said: Fraction | None, following: Fraction | None) -> Fraction:
+        last = self._last
+        if said is None:  # no time at all: right behind what came before
+            return Fraction(0) if last is None else self.end
+        t = said - self._zero
+        then = None if following is None else following - self._zero
+        if then is not None and then >= (last or 0) and self._is_alone(t, then):
+            return then if last is None else max(last, min(self.end, then))
+        if last is not None and t < last - _JUMP:  # for good, as where recordings were put one behind another
+            self._zero = said - self.end
+            return self.end
+        return t if last is None else max(t, last)
+
+    def _is_alone(self, t: Fraction, then: Fraction) -> bool:
+        """Whether only this picture's time is wrong: the next one is where it would be without this one."""
+        return t > then + _JUMP or (self._last is not None and t < self._last - _JUMP)
 
     def _length(self, frame: VideoFrame) -> Fraction:
         if frame.duration > 0:
@@ -71,9 +105,11 @@ class Clock:
 
 class _Guess:
     """FFmpeg's best-effort timestamp, as its players use it: presentation times, unless those step back more
-    often than decoding times do (AVI has only the latter, so pictures out of order get wrong ones)."""
+    often than decoding times do (AVI has only the latter, so pictures out of order get wrong ones). A jump
+    back is no such step."""
 
-    def __init__(self) -> None:
+    def __init__(self, jump: Fraction) -> None:
+        self._jump = jump  # in ticks
         self._faulty_pts = self._faulty_dts = 0
         self._last_pts: int | None = None
         self._last_dts: int | None = None
@@ -81,11 +117,14 @@ class _Guess:
     def __call__(self, frame: VideoFrame) -> int | None:
         pts, dts = frame.pts, frame.dts
         if dts is not None:
-            self._faulty_dts += self._last_dts is not None and dts <= self._last_dts
+            self._faulty_dts += self._steps_back(dts, self._last_dts)
             self._last_dts = dts
         if pts is not None:
-            self._faulty_pts += self._last_pts is not None and pts <= self._last_pts
+            self._faulty_pts += self._steps_back(pts, self._last_pts)
             self._last_pts = pts
         if pts is not None and (dts is None or self._faulty_pts <= self._faulty_dts):
             return pts
         return dts
+
+    def _steps_back(self, now: int, last: int | None) -> bool:
+        return last is not None and last - self._jump <= now <= last

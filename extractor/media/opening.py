@@ -13,13 +13,27 @@ from av.video.stream import VideoStream
 from core.errors import VideoError
 from extractor.media import sniff
 
-# Formats that hold their pictures themselves. Not here, because they name other files or devices: hls, dash,
-# concat, image2, imf, sdp, rtsp, webm_dash_manifest, vobsub, lavfi and their like.
-FORMATS = (
-    "3gp,aac,ac3,aiff,amr,apng,asf,av1,avi,avs2,avs3,caf,cavsvideo,dirac,dnxhd,dts,dv,eac3,evc,flac,flv,gif,gxf,h261,"
-    "h263,h264,hevc,ivf,kux,live_flv,lxf,m4v,matroska,matroska,webm,mlv,mov,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,"
-    "mpegvideo,mxf,nsv,nut,nuv,obu,ogg,rm,swf,vc1,vc1test,vvc,w64,wav,wtv,wv,xwma,yuv4mpegpipe"
+# Formats that hold their pictures themselves. Not here: what names other files or devices (hls, dash, concat,
+# imf, sdp, rtsp, webm_dash_manifest, vobsub, lavfi, mlv and their like), single pictures (image2, *_pipe),
+# texts that become pictures (tty, bin), and pictures whose size no header says (rawvideo, bitpacked, v210).
+_CONTAINERS = (
+    "3g2 3gp asf asf_o avi dv f4v flv gxf ivf ivr kux live_flv lxf m4v matroska mj2 mov mp4 mpeg "
+    "mpegts mpegtsraw mxf nsv nut nuv ogg pmp pva rm swf ty vivo webm wtv"
 )
+_RAW = (
+    "apv av1 avs2 avs3 cavsvideo dirac dnxhd evc h261 h263 h264 hevc ingenient ipu mjpeg mjpeg_2000 "
+    "mpjpeg mpegvideo obu vc1 vc1test vvc yuv4mpegpipe"
+)
+_CAMERAS = "cine dhav hxvs ifv iv8 lmlm4 luodat lvf msnwctcp mtv mxg nc r3d ser smjpeg"
+_ANIMATIONS = "apng filmstrip flic gif jpegxl_anim pdv vividas yop"
+_GAMES = (
+    "4xm anm argo_brp avs bethsoftvid bfi bink bmv c93 cdg cdxl derf dfa dsicin dxa ea film_cpk gdv "
+    "hnm idcin ipmovie iss jv mgsts mm mods moflex mv mvi paf psxstr rl2 roq rpl sga siff smk smush "
+    "thp tiertexseq tmv usm vmd wc3movie wsvqa xmv"
+)
+# and sound, of which we then say so
+_SOUND = "aac ac3 aiff amr caf dts eac3 flac m4a mp3 w64 wav wv xwma"
+FORMATS = ",".join(" ".join((_CONTAINERS, _RAW, _CAMERAS, _ANIMATIONS, _GAMES, _SOUND)).split())
 _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
 

@@ -50,6 +50,8 @@ def read(container: InputContainer, stream: VideoStream, losses: Losses) -> Iter
         except av.error.InvalidDataError:
             failures += 1
             losses.packets += 1
+        except IndexError:  # PyAV stumbles, at the end, over streams that appeared mid-file; ours is whole
+            continue
 
 
 def look_ahead(packets: Iterator[VideoPacket], *, most_shown: int = 64, most: int = 4096) -> Ahead:

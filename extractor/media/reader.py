@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
@@ -55,9 +56,12 @@ class Reader:
         self._opened: _Opened | None = None
 
     def __enter__(self) -> Reader:
-        self._opened = opened = self._open()
-        self._zero = time_zero(opened.container, opened.stream, opened.ahead.first_pts)
-        self._facts = _facts(opened, self.path, self._zero)
+        with ExitStack() as stack:  # __exit__ is not called where this fails
+            stack.callback(self._close)
+            self._opened = opened = self._open()
+            self._zero = time_zero(opened.container, opened.stream, opened.ahead.first_pts)
+            self._facts = _facts(opened, self.path, self._zero)
+            stack.pop_all()
         self._is_fresh = True
         return self
 
@@ -90,7 +94,7 @@ class Reader:
             raise VideoError(f"{self.name} has no picture that can be decoded ({self._lost()}).")
 
     def _rows(self, opened: _Opened, fps: Fraction) -> Iterator[Shown]:
-        clock = Clock(opened.stream, self._zero)
+        clock = Clock(opened.stream, self._zero, self._losses)
         packets = chain(taken(opened.ahead.packets), opened.rest)
         frames = decode(packets, opened.stream, self._losses)
         yield from rows(clock.shown(frames), fps, lambda: clock.end)
@@ -100,21 +104,23 @@ class Reader:
         head = sniff.refuse(self.path)
         if sniff.is_encrypted(self.path, head):
             raise VideoError(f"{self.name} is encrypted.")
-        container = open_container(self.path, head)
+        with ExitStack() as stack:  # closes the container unless all went well
+            container = stack.enter_context(open_container(self.path, head))
+            opened = self._begun(container)
+            stack.pop_all()
+        return opened
+
+    def _begun(self, container: InputContainer) -> _Opened:
         try:
             stream = choose_stream(container, self.path)
             rest = read(container, stream, self._losses)
             ahead = look_ahead(rest)
-            if ahead.ended and container.format.name in _ANIMATIONS and ahead.shown == 1:
-                raise sniff.Still(f"{self.name} is a picture ({container.format.name}), not a video.")
-            if ahead.ended and not ahead.shown:
-                raise VideoError(f"{self.name} has no pictures in it ({self._lost()}).")
         except av.error.FFmpegError as error:
-            container.close()
             raise VideoError(f"{self.name} cannot be read: {error.strerror}.") from error
-        except VideoError:
-            container.close()
-            raise
+        if ahead.ended and container.format.name in _ANIMATIONS and ahead.shown == 1:
+            raise sniff.Still(f"{self.name} is a picture ({container.format.name}), not a video.")
+        if ahead.ended and not ahead.shown:
+            raise VideoError(f"{self.name} has no pictures in it ({self._lost()}).")
         return _Opened(container, stream, ahead, rest)
 
     def _at_start(self) -> _Opened:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, ClassVar
 
 from core.errors import VideoError
+from extractor.media import jpeg
 
 HEAD_BYTES = 4096
 
@@ -23,8 +24,10 @@ _PLAYLISTS = (
     b"<mpd",
     b"rtsptext",
 )
+_JPEG = b"\xff\xd8\xff"
+_JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
 _PICTURES = {
-    b"\xff\xd8\xff": "JPEG",
+    _JPEG: "JPEG",
     b"BM": "BMP",
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
@@ -38,10 +41,11 @@ _PICTURE_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1"
 _MOV_BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot")
 _CONTAINERS = (b"\x1aE\xdf\xa3", b"RIFF", b"FLV", b"OggS", b"0&\xb2u", b"\0\0\1", b".RMF", b"\x06\x0e+4")
 _SUFFIXES = (
-    ".3g2 .3gp .asf .avi .divx .dv .f4v .flv .m2t .m2ts .m2v .m4v .mj2 .mkv .mov .mp4 .mpeg .mpg .mts .mxf "
-    ".ogm .ogv .qt .rm .rmvb .ts .vob .webm .wmv .wtv .y4m "
+    ".3g2 .3gp .asf .avi .divx .dv .f4v .flv .m2t .m2ts .m2v .m4v .mj2 .mjpeg .mjpg .mkv .mlv .mov .mp4 "
+    ".mpeg .mpg .mts .mxf .ogm .ogv .qt .rm .rmvb .ts .vob .webm .wmv .wtv .y4m "
 )
-_PARENTS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+_TO_ENTRIES = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")  # one in the other
+_MOST_BOXES = 200_000  # of a level: days in fragments of a second; a file full of empty ones is no video
 _ENCRYPTED = (b"encv", b"drmi")
 
 
@@ -89,7 +93,8 @@ def is_encrypted(path: Path, head: bytes) -> bool:
         return False
     try:
         with path.open("rb") as file:
-            return any(tag in _ENCRYPTED for tag in _sample_entries(file, 0, path.stat().st_size))
+            size = path.stat().st_size
+            return any(tag in _ENCRYPTED for tag in _sample_entries(file, 0, size, _TO_ENTRIES))
     except OSError:
         return False
 
@@ -122,6 +127,8 @@ def _picture(path: Path, head: bytes) -> str:
         return "" if _has_movie(path) else head[8:12].decode()
     if head.startswith(_JPEG2000):
         return "" if head[20:24] == b"mjp2" else "JPEG 2000"
+    if head.startswith(_JPEG) and path.suffix.lower() not in _JPEG_SUFFIXES and jpeg.is_film(path):
+        return ""
     return next((kind for mark, kind in _PICTURES.items() if head.startswith(mark)), "")
 
 
@@ -144,7 +151,9 @@ def _has_movie(path: Path) -> bool:
 
 def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Kind, start and end of the content of each box between two offsets; stops at what makes no sense."""
-    while start + 8 <= end:
+    for _ in range(_MOST_BOXES):
+        if start + 8 > end:
+            return
         file.seek(start)
         header = file.read(16)
         size, kind, skip = int.from_bytes(header[:4]), header[4:8], 8
@@ -158,9 +167,10 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, i
         start += size
 
 
-def _sample_entries(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+def _sample_entries(file: BinaryIO, start: int, end: int, way: tuple[bytes, ...]) -> Iterator[bytes]:
+    """The kinds of the boxes at the end of the way."""
     for kind, inner, after in _boxes(file, start, end):
-        if kind in _PARENTS:
-            yield from _sample_entries(file, inner, after)
-        elif kind == b"stsd":
-            yield from (entry for entry, _, _ in _boxes(file, inner + 8, after))
+        if not way:
+            yield kind
+        elif kind == way[0]:
+            yield from _sample_entries(file, inner + 8 * (kind == b"stsd"), after, way[1:])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import shutil
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,58 @@ def test_after_a_compaction_the_rows_of_the_new_shard_are_searched(tmp_path: Pat
     lived.compact()
     build(lived.store)
     assert_answers(lived, Snapshot.open(lived.store))
+
+
+def test_a_publication_that_was_lost_is_built_again_under_a_new_number(tmp_path: Path) -> None:
+    lived = lived_in(tmp_path / "store")
+    build(lived.store)
+    root = lived.store.root
+    shutil.rmtree(root / "snapshots")
+    (root / "snapshots").mkdir()
+    with pytest.raises(SnapshotError, match=r"000001 is missing"):
+        Snapshot.open(lived.store)
+    built = build_snapshot(lived.store)
+    assert (built.number, built.made, built.published) == (2, True, True)
+    assert list(damage(root)) == []
+    assert_answers(lived, Snapshot.open(lived.store))
+
+
+def test_a_build_publishes_again_where_the_seal_is_not_that_of_the_snapshot(tmp_path: Path) -> None:
+    lived = lived_in(tmp_path / "store")
+    number = build(lived.store)
+    (lived.store.root / "CURRENT").write_text(f"{number:06d} {'0' * 32}\n")
+    assert build_snapshot(lived.store) == building.Built(number, made=False, published=True)
+    assert_answers(lived, Snapshot.open(lived.store))
+
+
+def test_who_went_back_stays_there_until_something_is_new(tmp_path: Path) -> None:
+    lived = lived_in(tmp_path / "store")
+    first = build(lived.store)
+    lived.add(3)
+    second = build(lived.store)
+    publish(lived.store, first)
+    before = tree(lived.store.root)
+    assert build_snapshot(lived.store) == building.Built(second, made=False, published=False, stays=first)
+    assert tree(lived.store.root) == before
+    lived.add(1)
+    os.utime(lived.store.root / "CURRENT", (2**32, 2**32))  # a clock that was wrong does not keep it there
+    built = build_snapshot(lived.store)
+    assert (built.number, built.published, built.stays) == (3, True, 0)
+    assert_answers(lived, Snapshot.open(lived.store))
+
+
+def test_a_fresh_build_replaces_no_file_of_a_part_that_is_whole(tmp_path: Path) -> None:
+    lived = lived_in(tmp_path / "store")
+    build(lived.store)
+    before = part_files(lived.store.root)
+    build_snapshot(lived.store, fresh=True)
+    assert part_files(lived.store.root) == before
+    damaged = next((lived.store.root / "parts").glob("*.faiss"))
+    damaged.write_bytes(b"")
+    build_snapshot(lived.store, fresh=True)
+    changed = {name for name, inode in part_files(lived.store.root).items() if before[name] != inode}
+    assert changed == {damaged.name}
+    assert list(damage(lived.store.root)) == []
 
 
 def test_with_nothing_new_nothing_is_written(tmp_path: Path) -> None:
@@ -182,7 +236,9 @@ def test_what_does_not_open_is_not_published(tmp_path: Path) -> None:
     assert Snapshot.open(lived.store).number == first
 
 
-def test_a_full_disk_is_one_sentence_and_what_is_published_still_answers(tmp_path: Path) -> None:
+def test_a_full_disk_is_one_sentence_and_what_is_published_still_answers(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     lived = lived_in(tmp_path / "store")
     build(lived.store)
     published = Snapshot.open(lived.store)
@@ -191,11 +247,12 @@ def test_a_full_disk_is_one_sentence_and_what_is_published_still_answers(tmp_pat
     for limit in (1_000, 4_000, 9_000, 14_000):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
         try:
-            with pytest.raises(StoreError, match=r"cannot be written: .*\."):
+            with pytest.raises(StoreError, match=r"cannot be written: File too large\."):
                 build(lived.store)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert Snapshot.open(lived.store).number == published.number
+    assert capfd.readouterr().err == "", "FAISS prints"
     assert files.sweep(lived.store.root / "parts", 0) == files.sweep(lived.store.root / "snapshots", 0) == 0
     build(lived.store)
     assert_answers(lived, Snapshot.open(lived.store))

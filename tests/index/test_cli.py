@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -70,10 +72,10 @@ def test_list_names_a_damaged_snapshot(lived: World, capsys: Out) -> None:
     call(lived, "build")
     (lived.store.root / "snapshots" / "000001" / "snapshot.json").write_text("{}")
     capsys.readouterr()
-    assert call(lived, "list") == 0
+    assert call(lived, "list") == 1
     shown = capsys.readouterr()
     assert shown.out.splitlines()[1].endswith("damaged")
-    assert "snapshot.json is damaged" in shown.err
+    assert re.fullmatch(r"cinedex index list: .*snapshot\.json is damaged: .*\.\n", shown.err)
 
 
 def test_publish_goes_back_to_an_older_snapshot(lived: World, capsys: Out) -> None:
@@ -82,6 +84,11 @@ def test_publish_goes_back_to_an_older_snapshot(lived: World, capsys: Out) -> No
     call(lived, "build")
     assert call(lived, "publish", "1") == 0
     assert Snapshot.open(lived.store).number == 1
+    capsys.readouterr()
+    assert call(lived, "build") == 0
+    assert capsys.readouterr().out.startswith("toy-rgb: nothing is new since snapshot 2 (")
+    assert call(lived, "build") == 0
+    assert capsys.readouterr().out.endswith("); 1 stays the published one.\n")
     assert call(lived, "publish", "7") == 1
     assert "000007 is missing; the snapshots that are there: 1, 2." in capsys.readouterr().err
     assert call(lived, "publish", "0") == 2
@@ -116,8 +123,14 @@ def test_compact_and_gc_say_what_they_did_and_change_no_answer(lived: World, cap
     call(lived, "build")
     assert_answers(lived, Snapshot.open(lived.store))
     capsys.readouterr()
+    shards = list((lived.store.root / "shards").iterdir())
     assert call(lived, "gc", "--age-s", "0", "--keep", "1") == 0
-    assert "removed 0 snapshots, 0 parts" in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith("toy-rgb: removed 0 snapshots, 0 parts, 0 shards, 0 log files")
+    assert list((lived.store.root / "shards").iterdir()) == shards
+    for path in lived.store.root.rglob("*"):
+        os.utime(path, (0, 0))
+    assert call(lived, "gc", "--keep", "1") == 0
+    assert f"removed 0 snapshots, 0 parts, {len(shards) - 1} shards" in capsys.readouterr().out
     assert len(list((lived.store.root / "shards").iterdir())) == 1
     assert_answers(lived, Snapshot.open(lived.store))
 
@@ -132,7 +145,15 @@ def test_all_stores_are_meant_unless_one_or_a_collection_is_named(lived: World, 
     assert call(lived, "build") == 1
     shown = capsys.readouterr()
     assert [line.partition(":")[0] for line in shown.out.splitlines()] == ["toy-rgb", "other"]
-    assert "empty holds nothing to build from; `extract` fills it." in shown.err
+    assert shown.err.endswith("empty holds nothing to build from; `extract` fills it.\n")
+    assert shown.err.splitlines()[-1].startswith("cinedex index build: ")
+    whole = (data / "toy-rgb" / "store.json").read_text()
+    (data / "toy-rgb" / "store.json").write_text("{}")
+    assert call(lived, "list") == 1
+    (data / "toy-rgb" / "store.json").write_text(whole)
+    shown = capsys.readouterr()
+    assert re.fullmatch(r"cinedex index list: .*store\.json is damaged: .*\.\n", shown.err)
+    assert [line.split()[1] for line in shown.out.splitlines()[1:]] == ["other"]
     assert call(lived, "build", "--collection", "default") == 0
     assert capsys.readouterr().out.startswith("toy-rgb: nothing is new")
     assert call(lived, "build", "--store", str(other.store.root)) == 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import faiss
@@ -16,22 +18,30 @@ from core.types import KINDS, Kind
 from core.writer import compact
 from index.build import build, build_snapshot, publish
 from index.check import damage
-from index.gc import gc
+from index.gc import collect
 from index.snapshot import Snapshot, numbers
 from index.worn import worn
-from tests.durable import every_step
+from tests.durable import Start, every_step
 from tests.index.test_snapshot import told
 from tests.index.worlds import DIM, Answer, World, lived_in
 
 QUERIES = ((np.arange(2 * DIM).reshape(2, DIM) - DIM) / 8).astype(np.float32)
 PICTURES: tuple[Kind, ...] = ("frame", "clip")
 TEXTS: tuple[Kind, ...] = ("text",)
+Action = Callable[[Store], object]
 
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     # Threads of OpenMP do not survive a fork.
     faiss.omp_set_num_threads(1)
+
+
+@pytest.fixture(params=["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+def start(request: pytest.FixtureRequest) -> Start:
+    """How processes are started: one that is spawned has nothing of this one's, as on a user's machine."""
+    found: Start = request.param
+    return found
 
 
 def answers(store: Store, number: int | None = None) -> list[Answer]:
@@ -67,7 +77,7 @@ class Scene:
     def store(self) -> Store:
         return Store.open(self.root)
 
-    def run(self, action: Callable[[Store], object], check: Callable[[Store], object] = build) -> int:
+    def run(self, start: Start, action: Action, check: Action = build) -> int:
         """Kill `action` at each step; what is there then answers as before or after, and so it does again."""
 
         def checked(step: int) -> None:
@@ -78,11 +88,35 @@ class Scene:
             check(self.store)
             assert answers(self.store) == self.after, f"again after step {step}"
             assert list(damage(self.root)) == []
-            gc(self.store, keep=1, age_s=0)
+            sweep_all(self.store)
             assert answers(self.store) == self.after
             assert not list(self.root.rglob(".*"))
 
-        return every_step(lambda: action(self.store), checked, self.prepare)
+        return every_step(Opened(action, self.root), checked, self.prepare, start)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Something to do to a store, in whatever process: hence no closure."""
+
+    action: Action
+    root: Path
+
+    def __call__(self) -> object:
+        return self.action(Store.open(self.root))
+
+
+def sweep_all(store: Store) -> None:
+    collect(store, keep=1, age_s=0, written_age_s=0)
+
+
+def compact_worn(store: Store) -> None:
+    for group in worn(store):
+        compact(store, group)
+
+
+def nothing(store: Store) -> None:
+    pass
 
 
 def changed(world: World) -> None:
@@ -90,13 +124,13 @@ def changed(world: World) -> None:
     world.remove(sorted(set(world.held) - world.hidden)[0])
 
 
-def test_a_build_killed_at_any_step_leaves_the_old_answers_or_the_new(tmp_path: Path) -> None:
+def test_a_build_killed_at_any_step_leaves_the_old_answers_or_the_new(tmp_path: Path, start: Start) -> None:
     scene = Scene(tmp_path, changed)
     assert scene.before != scene.after
-    assert scene.run(build) > 25
+    assert scene.run(start, build) > 25
 
 
-def test_a_first_build_killed_at_any_step_publishes_all_or_nothing(tmp_path: Path) -> None:
+def test_a_first_build_killed_at_any_step_publishes_all_or_nothing(tmp_path: Path, start: Start) -> None:
     scene = Scene(tmp_path, changed)
     for name in ("parts", "snapshots"):
         shutil.rmtree(scene.origin / name)
@@ -110,35 +144,33 @@ def test_a_first_build_killed_at_any_step_publishes_all_or_nothing(tmp_path: Pat
         assert answers(scene.store) == scene.after
         assert list(damage(scene.root)) == []
 
-    assert every_step(lambda: build(scene.store), check, scene.prepare) > 25
+    assert every_step(Opened(build, scene.root), check, scene.prepare, start) > 25
 
 
-def test_a_publish_killed_at_any_step_leaves_the_one_or_the_other(tmp_path: Path) -> None:
+def test_a_publish_killed_at_any_step_leaves_the_one_or_the_other(tmp_path: Path, start: Start) -> None:
     def before(world: World) -> None:
         changed(world)
         build_snapshot(world.store, publish=False)
 
     scene = Scene(tmp_path, before)
     assert scene.before != scene.after
-    assert scene.run(lambda store: publish(store, 2), check=lambda store: None) >= 3
+    assert scene.run(start, partial(publish, number=2), check=nothing) >= 3
 
 
-def test_a_compaction_killed_at_any_step_changes_no_answer(tmp_path: Path) -> None:
+def test_a_compaction_killed_at_any_step_changes_no_answer(tmp_path: Path, start: Start) -> None:
     def before(world: World) -> None:
         changed(world)
         world.replace(sorted(set(world.held) - world.hidden)[0])
         build(world.store)
 
-    def action(store: Store) -> None:
-        for group in worn(store):
-            compact(store, group)
-
     scene = Scene(tmp_path, before)
     assert scene.before == scene.after
-    assert scene.run(action) >= 8
+    assert scene.run(start, compact_worn) >= 8
 
 
-def test_a_gc_killed_at_any_step_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gc_killed_at_any_step_loses_nothing(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(core.log, "CHECKPOINT_ENTRIES", 6)
 
     def before(world: World) -> None:
@@ -148,4 +180,4 @@ def test_a_gc_killed_at_any_step_loses_nothing(tmp_path: Path, monkeypatch: pyte
 
     scene = Scene(tmp_path, before)
     assert scene.before == scene.after
-    assert scene.run(lambda store: gc(store, keep=1, age_s=0)) > 25
+    assert scene.run(start, sweep_all) > 25

@@ -11,11 +11,12 @@ import pytest
 import core.log
 from core import files
 from core.errors import SnapshotError
-from core.log import entry_numbers
+from core.log import Log, entry_numbers
+from core.rules import Entry
 from core.store import Store
 from index.build import build, build_snapshot, publish
 from index.check import damage
-from index.gc import Removed, gc
+from index.gc import LEAST_S, Removed, collect, gc
 from index.snapshot import Snapshot, numbers
 from tests.index.test_snapshot import assert_answers
 from tests.index.worlds import World, lived_in, source_id, world
@@ -99,6 +100,41 @@ def test_shards_go_a_day_after_they_were_replaced_and_not_before(tmp_path: Path)
     assert shards(lived) == lived.store.log.last().shards()
     build(lived.store)
     assert_answers(lived, Snapshot.open(lived.store))
+
+
+def test_a_shard_that_is_about_to_be_named_stays_at_any_age(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lived = lived_in(tmp_path / "store")
+    build(lived.store)
+    real = Log.append
+
+    def late(log: Log, entry: Entry) -> bool:
+        gc(Store.open(lived.store.root), keep=1, age_s=0)
+        return real(log, entry)
+
+    monkeypatch.setattr(Log, "append", late)
+    lived.add(3)
+    assert list(damage(lived.store.root)) == []
+    build(lived.store)
+    assert_answers(lived, Snapshot.open(lived.store))
+
+
+def test_a_short_age_is_two_hours_for_what_writers_make(tmp_path: Path) -> None:
+    lived = world(tmp_path / "store")
+    lived.add(2)
+    lived.compact()
+    left = [
+        lived.store.root / name for name in ("shards/unnamed", f"shards/{files.DRAFT}x", f"{files.TEMP}x")
+    ]
+    for path in left:
+        path.mkdir()
+    age(lived.store.root, LEAST_S - 60)
+    assert gc(lived.store, age_s=0) == Removed()
+    age(lived.store.root, LEAST_S + 60)
+    removed = gc(lived.store, age_s=0)
+    assert (removed.shards, removed.leftovers) == (2, 2)
+    assert not any(path.exists() for path in left)
 
 
 def test_a_replaced_shard_stays_while_a_kept_snapshot_needs_its_rows(tmp_path: Path) -> None:
@@ -200,7 +236,7 @@ def test_however_a_store_is_used_gc_changes_no_answer(tmp_path: Path, seed: int)
         for _ in range(3):
             lived.step()
         build_snapshot(lived.store, part_rows=12)
-        gc(lived.store, keep=1, age_s=0)
+        collect(lived.store, 1, 0, 0)
         assert_answers(lived, Snapshot.open(Store.open(lived.store.root)))
         assert len(numbers(lived.store.root)) == 1
         assert list(damage(lived.store.root)) == []

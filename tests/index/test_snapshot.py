@@ -15,7 +15,7 @@ from core.query import Filter, Hits
 from core.store import Store
 from core.types import KINDS, Facts, Kind, Look, Place, Segment, Source
 from core.writer import Writer
-from index.build import build, build_snapshot, publish
+from index.build import Built, build, build_snapshot, publish
 from index.snapshot import Snapshot, current
 from tests.index.worlds import DIM, Answer, Rows, World, given, lived_in, source_id, world
 
@@ -190,8 +190,11 @@ def test_publishing_an_older_snapshot_is_the_way_back(tmp_path: Path) -> None:
     publish(lived.store, first)
     assert current(lived.store.root) == named
     assert told(Snapshot.open(lived.store).search("frame", query, 50)[0]) == before
-    assert build(lived.store) == second
-    assert Snapshot.open(lived.store).number == second
+    assert build_snapshot(lived.store) == Built(second, made=False, published=False, stays=first)
+    assert current(lived.store.root) == named
+    lived.add(1)
+    assert build_snapshot(lived.store).published
+    assert_answers(lived, Snapshot.open(lived.store))
 
 
 def test_a_question_of_another_shape_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ crashes when threads shared them. So parts use positions as ids, and parameters 
 
 from __future__ import annotations
 
+import ast
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -58,6 +59,18 @@ def test_snapshots_are_swapped_under_threads_that_search(tmp_path: Path) -> None
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(search, range(8)))
+
+
+def test_opening_a_snapshot_parses_nothing_with_ast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPython 3.11 cannot do that in two threads at a time, and a server opens one while others search."""
+    lived = lived_in(tmp_path / "store")
+    build(lived.store)
+
+    def refuse(text: object) -> None:
+        raise SystemError("AST constructor recursion depth mismatch")
+
+    monkeypatch.setattr(ast, "literal_eval", refuse)
+    assert told(Snapshot.open(lived.store).search("frame", lived.vectors(1), 5)[0])
 
 
 def test_no_search_shares_its_parameters_with_another(

@@ -1,0 +1,90 @@
+"""Damages files by a seed and reads them: `python -m tests.extractor.fuzz FOLDER FIRST COUNT LIMIT FILE…`.
+
+Writes a line for each seed before it is read and one after, so that whoever waits knows which one it was.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import resource
+import sys
+from pathlib import Path
+from random import Random
+
+from core.errors import VideoError
+from core.types import Look, Sampling
+from extractor.media.reader import Reader
+
+MOST_BYTES = 300_000  # of a file that is worth damaging: larger ones only take longer
+
+
+def damaged(files: list[Path], seed: int) -> tuple[str, bytes]:
+    """A file's name and its bytes with some flipped, cut off, cut out, repeated or taken from others."""
+    random = Random(seed)
+    path = random.choice(files)
+    data = bytearray(path.read_bytes())
+    for _ in range(random.choice((1, 1, 2, 4))):
+        random.choice((_flip, _flip, _flip_head, _cut, _drop, _repeat, _splice))(random, data, files)
+    return path.name, bytes(data)
+
+
+def _flip(random: Random, data: bytearray, files: list[Path]) -> None:
+    for _ in range(random.choice((1, 8, 64, 512)) if data else 0):
+        data[random.randrange(len(data))] = random.choice((0, 255, random.randrange(256)))
+
+
+def _flip_head(random: Random, data: bytearray, files: list[Path]) -> None:
+    for _ in range(random.choice((1, 4, 16)) if data else 0):
+        data[random.randrange(min(len(data), 2048))] = random.randrange(256)
+
+
+def _cut(random: Random, data: bytearray, _: list[Path]) -> None:
+    del data[random.randrange(len(data) + 1) :]
+
+
+def _drop(random: Random, data: bytearray, _: list[Path]) -> None:
+    start = random.randrange(len(data) + 1)
+    del data[start : start + random.choice((1, 188, 4096))]
+
+
+def _repeat(random: Random, data: bytearray, _: list[Path]) -> None:
+    start = random.randrange(len(data) + 1)
+    data[start:start] = data[start : start + random.choice((1, 188, 4096, len(data)))]
+
+
+def _splice(random: Random, data: bytearray, files: list[Path]) -> None:
+    other = random.choice(files).read_bytes()
+    start = random.randrange(len(data) + 1)
+    data[start:] = other[random.randrange(len(other) + 1) :]
+
+
+def outcome(path: Path) -> str:
+    """What came of reading a file; everything but a VideoError is raised."""
+    try:
+        with Reader(path) as reader:
+            count, last = 0, -1.0
+            for picture in reader.pictures(Sampling(fps=5.0), Look(size=32)):
+                assert last < picture.t <= picture.end, (last, picture.t, picture.end)
+                count, last = count + 1, picture.t
+            return f"{count} pictures, {reader.facts.lost_packets} lost, {reader.facts.seconds:.3f} s"
+    except VideoError as error:
+        return f"{error.why or 'failed'}: {error}"
+
+
+def main(folder: Path, first: int, count: int, limit_s: int, files: list[Path]) -> None:
+    for seed in range(first, first + count):
+        name, data = damaged(files, seed)
+        path = folder / name
+        path.write_bytes(data)
+        sys.stdout.write(f"{seed} {name} ")
+        sys.stdout.flush()
+        faulthandler.dump_traceback_later(limit_s, exit=True)
+        said = outcome(path)
+        faulthandler.cancel_dump_traceback_later()
+        path.unlink()
+        sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB {said}\n")
+
+
+if __name__ == "__main__":
+    first, count, limit_s = map(int, sys.argv[2:5])
+    main(Path(sys.argv[1]), first, count, limit_s, [Path(name) for name in sys.argv[5:]])
