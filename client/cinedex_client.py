@@ -219,14 +219,14 @@ class Client:
         """Whether the server answers at all."""
         try:
             return self._http.get("/healthz").is_success
-        except httpx.TransportError:
+        except httpx.RequestError:
             return False
 
     def _ask(self, method: str, path: str, model: type[M], body: dict[str, Any] | None = None) -> M:
         try:
             answer = self._http.request(method, path, json=body)
-        except httpx.TransportError as error:
-            raise _unreachable(self._http.base_url, error) from error
+        except httpx.RequestError as error:
+            raise _failed(self._http.base_url, error) from error
         return _read(answer, model)
 
     def close(self) -> None:
@@ -266,14 +266,14 @@ class AsyncClient:
         """Whether the server answers at all."""
         try:
             return (await self._http.get("/healthz")).is_success
-        except httpx.TransportError:
+        except httpx.RequestError:
             return False
 
     async def _ask(self, method: str, path: str, model: type[M], body: dict[str, Any] | None = None) -> M:
         try:
             answer = await self._http.request(method, path, json=body)
-        except httpx.TransportError as error:
-            raise _unreachable(self._http.base_url, error) from error
+        except httpx.RequestError as error:
+            raise _failed(self._http.base_url, error) from error
         return _read(answer, model)
 
     async def close(self) -> None:
@@ -328,5 +328,8 @@ def _error_in(answer: httpx.Response) -> ClientError:
     return found
 
 
-def _unreachable(url: httpx.URL, error: httpx.TransportError) -> Unreachable:
-    return Unreachable(f"{url} does not answer: {error or type(error).__name__}.")
+def _failed(url: httpx.URL, error: httpx.RequestError) -> ClientError:
+    why = str(error) or type(error).__name__
+    if isinstance(error, httpx.TransportError):
+        return Unreachable(f"{url} does not answer: {why}.")
+    return ClientError(f"The answer of {url} cannot be read: {why}.")

@@ -238,7 +238,8 @@ def _said(row: dict[str, Any]) -> Said:
 
 def checkpoints(folder: Path) -> list[tuple[int, Path]]:
     """Every checkpoint with the last entry it covers, the newest last."""
-    return sorted((int(path.name.partition("-")[0]), path) for path in folder.glob("*" + SUFFIX))
+    names = [name for name in files.names(folder) if name.endswith(SUFFIX) and name[0].isdigit()]
+    return sorted((int(name.partition("-")[0]), folder / name) for name in names)
 
 
 def newest_checkpoint(folder: Path) -> tuple[int, Path] | None:

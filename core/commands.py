@@ -54,9 +54,18 @@ def main(argv: list[str] | None = None) -> int:
         close = nearest(args[0], list(VERBS))
         sys.stderr.write(f"cinedex: no verb is called {args[0]!r}{close}\n")
         return 2
+    return _called(verb, args[1:])
+
+
+def extract(argv: list[str] | None = None) -> int:
+    """`extract` under its own name."""
+    return _called(VERBS["extract"], sys.argv[1:] if argv is None else argv)
+
+
+def _called(verb: Verb, args: list[str]) -> int:
     module, _, function = verb.target.partition(":")
     try:
-        code: int = getattr(import_module(module), function)(args[1:])
+        code: int = getattr(import_module(module), function)(args)
     except KeyboardInterrupt:  # while it was being imported; later, core.config.run says the same
         return 130
     return code

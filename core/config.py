@@ -6,6 +6,7 @@ flag > CINEDEX_NAME > the TOML file's table of the verb > its shared keys > defa
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import logging
 import os
@@ -85,6 +86,8 @@ S = TypeVar("S", bound=Settings)
 
 def run(settings: type[S], main: Callable[[S], int], argv: list[str] | None = None, *, prog: str) -> int:
     """A whole command: settings, log, work; what a user can meet is one sentence, a bug is a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # file names need not be text
     try:
         chosen = load(settings, sys.argv[1:] if argv is None else argv, prog=prog)
         logs.set_up(chosen.log_format, logging.WARNING if chosen.quiet else logging.INFO)

@@ -128,6 +128,21 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
+def names(folder: Path) -> list[str]:
+    """What has its final name in a folder, sorted; nothing where there is no folder."""
+    with reading(folder):  # not glob, to which an unreadable folder is an empty one
+        try:
+            return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        except FileNotFoundError:
+            return []
+
+
+def exists(path: Path) -> bool:
+    """Whether something is there; a StoreError where that cannot be told."""
+    with reading(path):
+        return path.exists()
+
+
 def sweep(folder: Path, older_than_s: float) -> int:
     """Remove what crashed writers left: drafts, temps and half-removed things of that age."""
     swept = 0

@@ -197,7 +197,7 @@ def read_entry(folder: Path, number: int) -> Entry | None:
         raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
     try:
         return decode_entry(number, data)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"{path} is damaged: {error}.") from error
 
 
@@ -240,7 +240,8 @@ def _word_of(held: dict[str, Any]) -> Word | None:
 
 def entry_numbers(folder: Path) -> list[int]:
     """The numbers a listing shows: for gc and for checks, never to find the newest entry."""
-    return sorted(int(path.stem) for path in folder.glob("[0-9]*.jsonl") if path.stem.isdigit())
+    stems = [name.removesuffix(".jsonl") for name in files.names(folder) if name.endswith(".jsonl")]
+    return sorted(int(stem) for stem in stems if stem.isdigit())
 
 
 def collectable(folder: Path, old_s: float) -> list[Path]:

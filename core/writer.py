@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core import __version__, files
+from core import __version__, files, npy
 from core.log import Task
 from core.rules import Claim, Entry, LastWords, Word, carried, settle
-from core.store import FORMAT, Shard, Store, manifest_hash, npy_header
+from core.shard import Shard, manifest_hash
+from core.store import FORMAT, Store
 from core.types import KINDS, Facts, Float32Array, Float64Array, Kind, Layer, Segment, Source
 
 Float16Array = np.ndarray[Any, np.dtype[np.float16]]
@@ -235,7 +236,7 @@ def _write_kind(folder: Path, kind: Kind, held: Sequence[Held]) -> int:
     if not lines:
         return 0
     blocks = [block for _, block in lines]
-    _write_npy(folder / f"{kind}.npy", [block.vectors for block in blocks])
+    npy.write(folder / f"{kind}.npy", [block.vectors for block in blocks])
     columns: dict[str, Any] = {
         "source": np.repeat([line for line, _ in lines], [len(block) for block in blocks]).astype(np.int32),
         "start": np.concatenate([block.start for block in blocks]),
@@ -246,15 +247,6 @@ def _write_kind(folder: Path, kind: Kind, held: Sequence[Held]) -> int:
         columns["origin"] = ["library"] * len(columns["text"])
     pq.write_table(pa.table(columns), folder / f"{kind}.parquet", compression="zstd")
     return sum(len(block) for block in blocks)
-
-
-def _write_npy(path: Path, pieces: Sequence[Float16Array]) -> None:
-    # Not numpy.save: a full disk must raise an OSError that says so.
-    shape = (sum(len(piece) for piece in pieces), pieces[0].shape[1])
-    with path.open("wb") as file:
-        file.write(npy_header(np.broadcast_to(np.float16(0), shape)))
-        for piece in pieces:
-            file.write(np.ascontiguousarray(piece).data)
 
 
 def _sources_table(held: Sequence[Held]) -> pa.Table:

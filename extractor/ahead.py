@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import queue
@@ -15,9 +16,10 @@ from typing import Literal
 
 from core.errors import Error, VideoError
 from core.types import Facts, Look, Sampling
-from extractor.find import Content, content_of, has_stamp
+from extractor.content import Content, content_of
+from extractor.find import has_stamp
 from extractor.media.reader import Picture, Reader
-from extractor.work import Work
+from extractor.work import Patience, Work
 
 log = logging.getLogger(__name__)
 SLOTS = 64  # messages, nearly all of them pictures, that may wait for the encoder
@@ -25,8 +27,8 @@ _LOOK_S = 0.2  # how soon a waiting thread notices that it is to stop
 _JOIN_S = 2.0
 CHANGED = "it changed while it was read"
 
-# What may be otherwise the next time, whatever the file holds.
-_OUTSIDE = (FileNotFoundError, PermissionError, TimeoutError, ConnectionError)
+# Of the errors a system has for everything, those that FFmpeg gives for what is in a file.
+_OF_DATA = frozenset((errno.EIO, errno.EDOM, errno.ERANGE, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
 
 Claim = Literal["mine", "known", "taken"]
 
@@ -114,51 +116,78 @@ class Claims:
             self._taken.difference_update(sources)
 
 
-class Decoders:
-    """Some threads, each with one video at a time; `run` gives what they send, each video's in order."""
+@dataclass(slots=True)
+class _Hand:
+    """What one thread has in hand, and when that last got on."""
 
-    def __init__(self, feed: Iterator[Work], claims: Claims, sampling: Sampling, look: Look) -> None:
+    work: Work | None = None
+    at: float = 0.0
+
+
+class Decoders:
+    """Some threads, each with one video at a time; `run` gives what they send, each video's in order, and
+    None now and then while nothing comes."""
+
+    def __init__(
+        self, feed: Iterator[Work], claims: Claims, sampling: Sampling, look: Look, stall_s: float
+    ) -> None:
         self.waited_s = 0.0
+        # What lies between two pictures of a sparse grid is decoded without a sign of life.
+        self._stall_s = stall_s / min(1.0, sampling.fps)
+        self._clock = Patience(self._stall_s / 4)
+        self._hands: list[_Hand] = []
+        self._mine = threading.local()
         self._feed, self._claims, self._sampling, self._look = feed, claims, sampling, look
         self._feeding = threading.Lock()
-        self._queue: queue.Queue[Message | Exception | None] = queue.Queue(SLOTS)
+        self._queue: queue.Queue[Message | _Dry | Exception] = queue.Queue(SLOTS)
         self._closed = threading.Event()
 
-    def run(self, count: int, stop: threading.Event) -> Generator[Message, None, None]:
+    def run(self, count: int, stop: threading.Event) -> Generator[Message | None, None, None]:
         """The messages of all threads until the feed is dry and they have ended, or `stop` is set."""
-        threads = [threading.Thread(target=self._thread, daemon=True) for _ in range(count)]
+        self._hands = [_Hand() for _ in range(count)]
+        threads = [threading.Thread(target=self._thread, args=(hand,), daemon=True) for hand in self._hands]
         for thread in threads:
             thread.start()
         try:
             while count and not stop.is_set():
-                for message in self._arrived():
-                    if isinstance(message, Exception):
-                        raise message
-                    if message is None:
-                        count -= 1
-                    else:
-                        yield message
+                message = self._arrived()
+                if isinstance(message, Exception):
+                    raise message
+                if isinstance(message, _Dry):
+                    count -= 1
+                else:
+                    yield message
         finally:
             self._closed.set()
+            until = time.monotonic() + _JOIN_S
             for thread in threads:
-                thread.join(_JOIN_S)
+                thread.join(max(0.0, until - time.monotonic()))
 
-    def _arrived(self) -> Iterator[Message | Exception | None]:
+    @property
+    def has_stalled(self) -> bool:
+        """Whether a thread has read no block, sent no picture and not waited to send one for too long."""
+        now = self._clock.look()
+        return any(hand.work and now - hand.at > self._stall_s for hand in self._hands)
+
+    def _arrived(self) -> Message | _Dry | Exception | None:
         started = time.monotonic()
         try:
-            message = self._queue.get(timeout=_LOOK_S)
+            return self._queue.get(timeout=_LOOK_S)
         except queue.Empty:
-            return
+            return None
         finally:
             self.waited_s += time.monotonic() - started
-        yield message
 
-    def _thread(self) -> None:
+    def _thread(self, hand: _Hand) -> None:
+        self._mine.hand = hand
         with suppress(_ClosedError):
             try:
                 while (work := self._next()) is not None:
+                    self._beat()
+                    hand.work = work
                     self._take(work)
-                self._put(None)
+                    hand.work = None
+                self._put(_Dry())
             except _ClosedError:
                 raise
             except Exception as error:  # the thread's edge: the main thread raises it
@@ -168,8 +197,12 @@ class Decoders:
         with self._feeding:
             return None if self._closed.is_set() else next(self._feed, None)
 
-    def _put(self, message: Message | Exception | None) -> None:
+    def _beat(self) -> None:
+        self._mine.hand.at = self._clock.now
+
+    def _put(self, message: Message | _Dry | Exception) -> None:
         while not self._closed.is_set():
+            self._beat()
             with suppress(queue.Full):
                 return self._queue.put(message, timeout=_LOOK_S)
         raise _ClosedError
@@ -179,7 +212,7 @@ class Decoders:
             source = work.place.stamp
             return self._put(Whole(work, source, self._claims.take(source)))
         try:
-            content = content_of(work.file)
+            content = content_of(work.file, self._beat)
         except OSError as error:
             return self._put(Unread(work, Trouble(f"it cannot be read: {error.strerror}")))
         if not has_stamp(work.file, work.place.stamp):
@@ -198,18 +231,28 @@ class Decoders:
                     self._put(Seen(content.id, picture))
                 facts = replace(reader.facts, size=content.size, samples=content.samples)
         except VideoError as error:
-            is_final = not isinstance(error.__cause__, _OUTSIDE)
-            trouble = Trouble(str(error), getattr(error, "why", ""), is_final)
+            trouble = Trouble(str(error), getattr(error, "why", ""), not _is_outside(error.__cause__))
         except (_ClosedError, Error):
             raise
         except OSError as error:
             trouble = Trouble(f"it cannot be read: {error.strerror or error}")
+        except MemoryError:
+            trouble = Trouble("it cannot be read: there is not enough memory")
         except Exception as error:  # a bug that one video shows must not end the others' work
             log.exception("path=%s", work.place.shown)
             trouble = Trouble(f"reading it met a bug: {type(error).__name__}: {error}")
         if not has_stamp(work.file, work.place.stamp):
             trouble = Trouble(CHANGED)
         return Ended(content.id, facts, trouble)
+
+
+def _is_outside(cause: BaseException | None) -> bool:
+    """Whether it is the machine's trouble and not the file's: the next time it may be otherwise."""
+    return isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno not in _OF_DATA)
+
+
+class _Dry:
+    """A thread has ended: there is no more to take."""
 
 
 class _ClosedError(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -9,66 +10,26 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field, field_validator
-
+from core import files
 from core.collections import Library
-from core.config import Settings, run
-from core.errors import StoreError, UsageError
-from core.store import Store, store_slug
+from core.config import run
+from core.errors import Error, UsageError
 from core.types import Sampling
+from extractor.choose import Chosen, ExtractSettings, choose_store, library_of
 from extractor.find import target_of
 from extractor.job import Run, Wanted
 from extractor.progress import Progress
 from extractor.tally import Tally
 from extractor.texts import texts_target
-from extractor.work import Committed, Job, Report
+from extractor.work import Committed, Job, Lost, Report
 
 log = logging.getLogger(__name__)
-
-
-class ExtractSettings(Settings):
-    """Videos and texts in, vectors into the store. To resume, run it again."""
-
-    videos: str | None = Field(None, description="a folder, one file, or a glob in quotes")
-    texts: Path | None = Field(None, description="library texts: a .txt, .jsonl or .csv file")
-    encoder: str | None = Field(None, description="family:variant; else the store's own")
-    store: Path | None = Field(None, description="a store's folder, instead of one in --data")
-    collection: str = Field("default", description="what clients call the stores of these videos")
-    root: str = Field("", description="a name for the folder; else a known root's, or the folder's own")
-    fps: float | None = Field(None, gt=0, description="pictures a second")
-    clip_seconds: float | None = Field(None, gt=0, description="length of a clip")
-    stride_seconds: float | None = Field(None, gt=0, description="from one clip's start to the next")
-    frames: bool | None = Field(None, description="whether each picture is a row too")
-    workers: int = Field(1, ge=0, description="processes; 0: none but this one")
-    decoders: int = Field(0, ge=0, description="videos that a worker reads at once; 0: by the cores")
-    batch: int = Field(16, ge=1, description="pictures encoded together")
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:1")
-    prune: Literal["no", "yes", "force"] = Field("no", description="say what is gone, if it is not too much")
-    again: bool = Field(False, description="embed again what is done, and restore what was removed")
-    retry_failed: bool = Field(False, description="try again what failed before")
-    allow_failed: bool = Field(False, description="exit 0 although some failed")
-    report: Path | None = Field(None, description="write what was done to this file, as JSON")
-
-    @field_validator("prune", mode="before")
-    @classmethod
-    def _prune_as_switch(cls, value: Any) -> Any:
-        return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The store to fill, and where it belongs."""
-
-    path: Path
-    encoder: str
-    library: Library
-    slug: str = ""  # of a store in the library; another joins no collection
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -84,7 +45,9 @@ def extract(settings: ExtractSettings) -> int:
     if settings.videos is None and settings.texts is None:
         raise UsageError("name what to embed: --videos FOLDER, --texts FILE, or both.")
     sampling = _asked_sampling(settings)
-    library = Library(settings.data)
+    if settings.report:
+        _check_report(settings.report)
+    library = library_of(settings)
     wanted = _wanted(settings, library)
     chosen = choose_store(settings, library, sampling)
     log.info("store=%s encoder=%s", chosen.path, chosen.encoder)
@@ -94,10 +57,12 @@ def extract(settings: ExtractSettings) -> int:
         try:
             _follow(this, chosen, settings)
             _finish(this, chosen, settings)
-        finally:
-            if settings.report:
+        except BaseException:
+            with suppress(Error):  # the first mistake is the one to tell
                 _write_report(settings.report, tally)
+            raise
     log.info("%s%s", "stopped: " if stop.is_set() else "", tally.in_words())
+    _write_report(settings.report, tally)
     if stop.is_set():
         return 130
     return 3 if tally.failed and not settings.allow_failed else 0
@@ -127,75 +92,13 @@ def _asked_sampling(settings: ExtractSettings) -> dict[str, Any]:
     return given
 
 
-def choose_store(settings: ExtractSettings, library: Library, sampling: dict[str, Any]) -> Chosen:
-    """The store that is named, or that holds this encoder, or the collection's first, or a new one."""
-    if settings.store is not None:
-        found = _named_store(settings, library)
-    elif settings.encoder is not None:
-        found = _store_of(settings.encoder, settings.collection, library)
-    else:
-        found = _first_store(settings.collection, library)
-    if (found.path / "store.json").exists():
-        store = Store.open(found.path)
-        store.require(store.spec, replace(store.sampling, **sampling))
-    return found
-
-
-def _named_store(settings: ExtractSettings, library: Library) -> Chosen:
-    path = settings.store
-    assert path is not None
-    is_inside = path.absolute().parent == library.data.absolute()
-    slug = path.name if is_inside else ""
-    if path.exists() and (not path.is_dir() or (path / "store.json").exists()):
-        name = Store.open(path).spec.name
-        if settings.encoder is not None and not _is_called(name, settings.encoder):
-            raise StoreError(f"{path} holds vectors of {name}, not of {settings.encoder}.")
-        return Chosen(path, name, library, slug)
-    if settings.encoder is None:
-        raise UsageError(f"{path} is no store yet; name an encoder for it, as in --encoder toy.")
-    return Chosen(path, _full_name(settings.encoder), library, slug)
-
-
-def _store_of(encoder: str, collection: str, library: Library) -> Chosen:
-    for slug in library.collections().get(collection, ()):
-        path = library.store_path(slug)
-        if (path / "store.json").exists() and _is_called(name := Store.open(path).spec.name, encoder):
-            return Chosen(path, name, library, slug)
-    name = _full_name(encoder)
-    slug = store_slug(name)
-    path = library.store_path(slug)
-    if path.exists() and (not path.is_dir() or (path / "store.json").exists()):
-        held = Store.open(path).spec.name
-        if held != name:
-            raise StoreError(f"{path} holds vectors of {held}, not of {name}.")
-    return Chosen(path, name, library, slug)
-
-
-def _first_store(collection: str, library: Library) -> Chosen:
-    slugs = library.collections().get(collection)
-    if not slugs:
-        raise UsageError(
-            f"{library.data} has no collection {collection!r} yet; name an encoder, as in --encoder toy."
-        )
-    path = library.store_path(slugs[0])
-    return Chosen(path, Store.open(path).spec.name, library, slugs[0])
-
-
-def _is_called(name: str, asked: str) -> bool:
-    return asked in (name, name.partition(":")[0])
-
-
-def _full_name(encoder: str) -> str:
-    """With the variant; a family alone is asked for its own choice, which imports it."""
-    if ":" in encoder:
-        return encoder
-    from extractor.encoders import load
-
-    return load(encoder).spec.name
+def core_count() -> int:
+    """How many cores this process may use; not every system can say which."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) -> Job:
-    cores = max(1, len(os.sched_getaffinity(0)) // max(1, settings.workers))
+    cores = max(1, core_count() // max(1, settings.workers))
     decoders = settings.decoders or min(4, max(1, cores - 1))
     return Job(
         chosen.path,
@@ -208,6 +111,7 @@ def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) ->
         threads=max(1, cores - decoders) if settings.workers else 0,
         again=settings.again,
         retry_failed=settings.retry_failed,
+        stall_s=settings.stall_seconds,
         log_format=settings.log_format,
         log_level=logging.WARNING if settings.quiet else logging.INFO,
     )
@@ -215,8 +119,6 @@ def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) ->
 
 def _claim(chosen: Chosen, wanted: Wanted) -> Callable[[], None]:
     def claim() -> None:
-        if not chosen.slug:
-            return
         known = chosen.library.roots()
         for target in (wanted.videos, wanted.texts):
             if target is not None:
@@ -240,6 +142,9 @@ def _follow(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
             case Report(place, "failed", error=error):
                 progress.clear()
                 log.warning("failed path=%s error=%s", place.shown, error)
+            case Lost(why):
+                progress.clear()
+                log.warning("a worker %s lost=%d", why, event.count)
             case Committed(entry) if entry is not None:
                 _join(chosen, settings.collection)
         progress.show()
@@ -266,22 +171,46 @@ def _finish(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
         raise UsageError(f"--texts {settings.texts} holds no texts.")
 
 
-def _write_report(path: Path, tally: Tally) -> None:
-    try:
-        path.write_text(json.dumps(tally.as_json(), indent=1) + "\n")
-    except OSError as error:
-        raise UsageError(f"--report {path} cannot be written: {error.strerror}.") from error
+def _check_report(path: Path) -> None:
+    """Before the work, not after it."""
+    code = 0
+    if path.is_dir():
+        code = errno.EISDIR
+    elif not path.parent.is_dir():
+        code = errno.ENOENT
+    elif not os.access(path.parent if _is_plain(path) else path, os.W_OK):
+        code = errno.EACCES
+    if code:
+        raise UsageError(f"--report {path} cannot be written: {os.strerror(code)}.")
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() or not path.exists()
+
+
+def _write_report(path: Path | None, tally: Tally) -> None:
+    if path is None:
+        return
+    text = json.dumps(tally.as_json(), indent=1) + "\n"
+    if _is_plain(path):
+        files.replace_text(path, text)
+    else:  # /dev/stdout and its like keep their place
+        with files.writing(path):
+            path.write_text(text)
 
 
 @contextmanager
 def stopping() -> Iterator[threading.Event]:
     """Set by the first SIGTERM or Ctrl-C; the second one ends the process at once."""
     stop = threading.Event()
+    told = "stopping; once more ends at once"
 
     def stopped(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
             os._exit(130)
         stop.set()
+        # From a thread of its own: what the signal has interrupted may itself be writing to stderr.
+        threading.Thread(target=log.warning, args=(told,), daemon=True).start()
 
     held = {number: signal.signal(number, stopped) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

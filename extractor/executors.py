@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from core import logs
 from core.errors import Error
-from extractor.work import Committed, Encoded, Event, Job, Lost, Report, Work
+from extractor.work import Committed, Encoded, Event, Job, Key, Lost, Patience, Report, Stalled, Work, key_of
 
-log = logging.getLogger(__name__)
+_PARENTS = (signal.SIGINT, signal.SIGTERM)  # what ends a run is heard by the parent only
 _LOOK_S = 0.2  # how soon the parent notices that it is to stop
 _END_S = 10.0  # for a worker that was told to end
+_ALIVE_S = 1.0  # how often a worker says that it is there
 
 Executor = Callable[[Job, Sequence[str], Iterator[Work], threading.Event], Iterator[Event]]
 
@@ -35,14 +37,39 @@ class _Stop:
     """Take no more, finish the batch in hand, commit."""
 
 
-_Said = Report | Encoded | Committed | _Wants | Error
+@dataclass(frozen=True, slots=True)
+class _Alive:
+    """The interpreter runs, whatever the encoder is busy with."""
+
+
+_Said = Report | Encoded | Committed | Stalled | _Wants | _Alive | Error
 
 
 def inline(job: Job, devices: Sequence[str], feed: Iterator[Work], stop: threading.Event) -> Iterator[Event]:
     """In this process: nothing is started, and a crash in a codec ends everything."""
     from extractor.pipeline import work
 
-    yield from work(job, devices[0], feed, stop)
+    open: dict[Key, Work] = {}
+    held = _noted(feed, open)
+    stalled: Stalled | None = Stalled(job.stall_s)
+    while stalled:
+        stalled = None
+        for event in work(job, devices[0], held, stop):
+            if isinstance(event, Stalled):
+                stalled = event
+                continue
+            if isinstance(event, Report):
+                open.pop(key_of(event.place), None)
+            yield event
+        if stalled:  # its thread stays behind, and ends with this process
+            yield Lost(stalled.why, open=tuple(open.values()))
+            open.clear()
+
+
+def _noted(feed: Iterator[Work], open: dict[Key, Work]) -> Iterator[Work]:
+    for work in feed:
+        open[work.key] = work
+        yield work
 
 
 def processes(
@@ -66,11 +93,15 @@ class _Worker:
     process: BaseProcess
     line: Connection
     is_ready: bool = False
-    open: dict[tuple[str, bytes], Work] = field(default_factory=dict)
+    open: dict[Key, Work] = field(default_factory=dict)
     reports: list[Report] = field(default_factory=list)  # since its last commit
+    reported: list[Work] = field(default_factory=list)
+    heard: float = 0.0  # when it last said anything
+    why: str = ""  # it had to be given up
 
     def lost(self) -> Lost:
-        return Lost(_how(self.process.exitcode), tuple(self.reports), tuple(self.open.values()))
+        why = self.why or _how(self.process.exitcode)
+        return Lost(why, tuple(self.reports), tuple(self.open.values()), tuple(self.reported))
 
 
 class _Pool:
@@ -79,15 +110,22 @@ class _Pool:
     def __init__(self, job: Job, feed: Iterator[Work], stop: threading.Event) -> None:
         self._job, self._feed, self._stop = job, feed, stop
         self._is_dry = False
+        self._clock = Patience(1.0)
         self._workers: list[_Worker] = []
 
     def start(self, device: str) -> None:
         context = multiprocessing.get_context("spawn")
         line, theirs = context.Pipe()
         process = context.Process(target=_child, args=(self._job, device, theirs))
-        process.start()
+        resource_tracker.ensure_running()  # which would unblock the signals on its way
+        # Until the child ignores them: Ctrl-C reaches all of a terminal's processes, at any time.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _PARENTS)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
-        self._workers.append(_Worker(device, process, line))
+        self._workers.append(_Worker(device, process, line, heard=self._clock.look()))
 
     def run(self) -> Iterator[Event]:
         is_told = False
@@ -97,8 +135,19 @@ class _Pool:
                 for worker in self._workers:
                     _send(worker.line, _Stop())
             ready = set(wait([worker.line for worker in self._workers], _LOOK_S))
+            now = self._clock.look()
             for worker in [worker for worker in self._workers if worker.line in ready]:
+                worker.heard = now
                 yield from self._heard(worker)
+            for worker in self._workers:
+                self._give_up_if_silent(worker, now)
+
+    def _give_up_if_silent(self, worker: _Worker, now: float) -> None:
+        """What holds the interpreter's lock holds its whole process, which cannot say that it stalls."""
+        silent = now - worker.heard
+        if worker.is_ready and not worker.why and silent > 2 * self._job.stall_s:
+            worker.why = f"said nothing for {silent:.0f} s"
+            worker.process.kill()
 
     def _heard(self, worker: _Worker) -> Iterator[Event]:
         # A dead process closes its end of the line, which is then ready for ever: no message is lost.
@@ -112,14 +161,18 @@ class _Pool:
                 worker.is_ready = True
                 self._hand_out(worker)
             case Report():
-                worker.open.pop((said.place.root, said.place.path), None)
+                if work := worker.open.pop(key_of(said.place), None):
+                    worker.reported.append(work)
                 worker.reports.append(said)
                 yield said
             case Encoded():
                 yield said
             case Committed():
                 worker.reports.clear()
+                worker.reported.clear()
                 yield said
+            case Stalled():
+                worker.why = said.why
             case Error():
                 raise said
 
@@ -128,7 +181,7 @@ class _Pool:
         if work is None:
             self._is_dry = True
         else:
-            worker.open[work.place.root, work.place.path] = work
+            worker.open[work.key] = work
         _send(worker.line, work)
 
     def _ended(self, worker: _Worker) -> Iterator[Event]:
@@ -139,8 +192,9 @@ class _Pool:
             return
         lost = worker.lost()
         if not worker.is_ready:
+            if self._stop.is_set():
+                return
             raise Error(f"A worker {lost.why} before it had begun.")
-        log.warning("a worker %s lost=%d", lost.why, len(lost.reports) + len(lost.open))
         yield lost
         if not self._is_dry:
             self.start(worker.device)
@@ -172,6 +226,7 @@ def _child(job: Job, device: str, line: Connection) -> None:
     """The whole life of a worker. The parent decides when it ends, and its end is the worker's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _PARENTS)
     logs.set_up(job.log_format, job.log_level)
     stop = threading.Event()
     inbox: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
@@ -182,6 +237,12 @@ def _child(job: Job, device: str, line: Connection) -> None:
         with sending:
             line.send(said)
 
+    def stay_heard() -> None:
+        while True:
+            time.sleep(_ALIVE_S)
+            with suppress(OSError):  # its end is noticed where we listen
+                send(_Alive())
+
     def feed() -> Iterator[Work]:
         while not stop.is_set():
             send(_Wants())
@@ -190,12 +251,14 @@ def _child(job: Job, device: str, line: Connection) -> None:
                 return
             yield work
 
+    threading.Thread(target=stay_heard, daemon=True).start()
     from extractor.pipeline import work
 
     try:
         for event in work(job, device, feed(), stop):
-            assert not isinstance(event, Lost)
             send(event)
+            if isinstance(event, Stalled):
+                os._exit(1)
     except Error as error:
         send(error)
     except BrokenPipeError:

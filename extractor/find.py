@@ -1,4 +1,4 @@
-"""`--videos` → places, by names and stamps alone; and what a file's content is called."""
+"""`--videos` → places, by names and stamps alone."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import glob
 import os
 import re
 import stat
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +18,6 @@ from core.errors import UsageError
 from core.types import Place
 
 SETTLE_S = 2.0  # a file that changed this recently may still be being written
-SAMPLES, SAMPLE_BYTES = 18, 65_536
-_BLOCK_BYTES = 1 << 20
 _URL = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _MAGIC = re.compile(rb"[*?\[]")
 
@@ -58,15 +56,6 @@ class Target:
         return os.path.join(self.folder, self.below).decode(errors="replace").rstrip("/")
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What a file holds: its name by content, and the short cut to it."""
-
-    id: str
-    size: int
-    samples: str
-
-
 def target_of(
     asked: str, root: str = "", known: Mapping[str, Path] | None = None, without: Iterable[Path] = ()
 ) -> Target:
@@ -93,11 +82,17 @@ def name_root(folder: bytes, root: str = "", known: Mapping[str, Path] | None = 
     """The root's name and folder: as asked, else the longest known root that holds it, else its own name."""
     if root:
         return checked_root(root), folder
-    found = {os.path.abspath(os.fsencode(path)): name for name, path in (known or {}).items()}
-    holding = [path for path in found if folder == path or folder.startswith(path.rstrip(b"/") + b"/")]
-    if holding:
-        longest = max(holding, key=len)
-        return found[longest], longest
+    return known_root(folder, known or {}) or _own_root(folder)
+
+
+def known_root(path: bytes, known: Mapping[str, Path]) -> tuple[str, bytes] | None:
+    """The longest known root that a path is or lies in, and its folder."""
+    found = {os.path.abspath(os.fsencode(folder)): name for name, folder in known.items()}
+    longest = max((folder for folder in found if _is_inside(path, folder)), key=len, default=None)
+    return None if longest is None else (found[longest], longest)
+
+
+def _own_root(folder: bytes) -> tuple[str, bytes]:
     return os.path.basename(folder).decode(errors="replace") or "root", folder
 
 
@@ -135,6 +130,7 @@ class Listing:
     """One look at the names and stamps of a target: go through it once, then ask what was met."""
 
     target: Target
+    stop: threading.Event = field(default_factory=threading.Event)  # set, it ends where it is
     listed: int = 0  # places handed out
     not_video: int = 0  # by their suffix, never opened
     unstable: int = 0  # still being written
@@ -150,7 +146,7 @@ class Listing:
 
     def _folder(self) -> Iterator[list[Place]]:
         stack = [self.target.below]
-        while stack:
+        while stack and not self.stop.is_set():
             inside = stack.pop()
             try:
                 with os.scandir(os.path.join(self.target.folder, inside) or b".") as found:
@@ -191,16 +187,22 @@ class Listing:
             found = entry.stat(follow_symlinks=False)
             if stat.S_ISREG(found.st_mode):
                 return found
-            return self._linked(entry.path) if stat.S_ISLNK(found.st_mode) else None
+            return self._linked(prefix + entry.name) if stat.S_ISLNK(found.st_mode) else None
         except FileNotFoundError:
             return None  # gone between the listing and here
         except OSError as error:
             self.errors[prefix + entry.name] = f"cannot be read: {error.strerror}"
             return None
 
-    def _linked(self, path: bytes) -> os.stat_result | None:
-        real = os.path.realpath(path)
-        found = os.stat(real)
+    def _linked(self, inside: bytes) -> os.stat_result | None:
+        real = os.path.realpath(os.path.join(self.target.folder, inside))
+        try:
+            found = os.stat(real)
+        except FileNotFoundError:
+            return None  # a broken link is no file
+        except OSError as error:
+            self.errors[inside] = f"cannot be read: {error.strerror}"
+            return None
         if stat.S_ISREG(found.st_mode) and _is_inside(real, os.path.realpath(self.target.folder)):
             return found
         self.links_out += 1
@@ -211,13 +213,14 @@ class Listing:
 
     def _glob(self) -> Iterator[list[Place]]:
         pattern = os.path.join(glob.escape(self.target.folder), self.target.below)
-        for path in sorted(set(glob.iglob(pattern, recursive=True))):
+        found = takewhile(lambda _: not self.stop.is_set(), glob.iglob(pattern, recursive=True))
+        for path in sorted(set(found)):
             inside = _below(path, self.target.folder)
             if os.path.isdir(path):
                 continue
             if _is_no_video(inside):
                 self.not_video += 1
-            elif os.path.islink(path) and self._linked(path) is None:
+            elif os.path.islink(path) and self._linked(inside) is None:
                 continue
             else:
                 yield self._named(inside)
@@ -228,6 +231,8 @@ class Listing:
         except OSError as error:
             self.errors[inside] = f"cannot be read: {error.strerror}"
             return []
+        if not stat.S_ISREG(found.st_mode):
+            return []
         place = Place(self.target.root, inside, stamp_of(found))
         if _is_fresh(found):
             self._fresh.append(place)
@@ -237,8 +242,8 @@ class Listing:
     def _settled(self) -> Iterator[list[Place]]:
         """What changed within the last two seconds, if it has not changed for two."""
         if self._fresh:
-            time.sleep(SETTLE_S)
-        for place in self._fresh:
+            self.stop.wait(SETTLE_S)
+        for place in () if self.stop.is_set() else self._fresh:
             if has_stamp(self.target.file(place), place.stamp):
                 yield [place]
             else:
@@ -274,25 +279,6 @@ def has_stamp(file: bytes, stamp: str) -> bool:
         return stamp_of(os.stat(file)) == stamp
     except OSError:
         return False
-
-
-def content_of(file: bytes) -> Content:
-    """The name of a file's content, "v-…", from all its bytes, and the hash of a few of them."""
-    digest = blake2b(digest_size=16)
-    with open(file, "rb", buffering=0) as opened:
-        size = os.fstat(opened.fileno()).st_size
-        samples = _samples(opened.fileno(), size)
-        while block := opened.read(_BLOCK_BYTES):
-            digest.update(block)
-    return Content(f"v-{digest.hexdigest()}", size, samples)
-
-
-def _samples(descriptor: int, size: int) -> str:
-    digest = blake2b(str(size).encode(), digest_size=16)
-    for i in range(SAMPLES):
-        offset = max(0, i * (size - SAMPLE_BYTES) // (SAMPLES - 1))
-        digest.update(os.pread(descriptor, SAMPLE_BYTES, offset))
-    return digest.hexdigest()
 
 
 def is_gone(file: bytes) -> bool:

@@ -7,14 +7,15 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, takewhile
 
-from core.log import Log, Task
+from core.log import LastWords, Log, Task
+from core.rules import Wish, why_not
 from core.store import Store
 from core.types import Place
 from core.writer import Writer
 from extractor.executors import Executor, inline, processes
-from extractor.find import Listing, Target
+from extractor.find import Listing, Target, has_stamp
 from extractor.prune import prune
 from extractor.tally import Tally
 from extractor.texts import Text, TextListing, TextsFile, is_text
@@ -50,43 +51,71 @@ class Run:
 
     def events(self) -> Iterator[Event]:
         """Up to three passes, each over what the last one has left."""
+        log = Log(self.job.store / "log")
+        before = log.last() if self._has_store else LastWords()
+        for number in range(PASSES):
+            skipped: Counter[str] = Counter()
+            self.ahead = Ahead(self._works(log, skipped, is_first=number == 0))
+            try:
+                has_work = self.ahead.look()
+                if number == 0 and (has_work or self._has_listed):
+                    self.begin()
+                if self.stop.is_set() or not has_work:
+                    break
+                yield from self._pass()
+            finally:
+                if number == 0:
+                    self._skipped(before, skipped.copy())
+        if self.tally.lost and not self.stop.is_set():
+            yield from self._settled(log, before.number)
+
+    def _pass(self) -> Iterator[Event]:
         executor: Executor = processes if self.job.workers else inline
         devices = [self.job.device] * max(1, self.job.workers)
-        log = Log(self.job.store / "log")
-        for number in range(PASSES):
-            self.ahead = Ahead(self._works(log, is_first=number == 0))
-            has_work = self.ahead.look()
-            if number == 0 and (has_work or self._has_listed):
-                self.begin()
-            if self.stop.is_set() or not has_work:
-                return
-            job = replace(self.job, careful=bool(self.tally.lost))
-            for event in executor(job, devices, self.ahead, self.stop):
-                self.tally.take(event)
-                yield event
-                if isinstance(event, Lost) and job.careful:
-                    yield from self._blamed(event)
+        job = replace(self.job, careful=bool(self.tally.lost))
+        for event in executor(job, devices, self.ahead, self.stop):
+            self.tally.take(event)
+            yield event
+            if isinstance(event, Lost) and job.careful:
+                yield from self._blamed(event)
 
-    def _works(self, log: Log, *, is_first: bool) -> Iterator[Work]:
-        skipped: Counter[str] = Counter()
-        try:
-            for task in self._todo(log, self._find(), skipped):
-                if is_first or self._is_left(task.place):
-                    yield self._work(task)
-        finally:
-            if is_first:
-                self._skipped(log, skipped)
+    @property
+    def _has_store(self) -> bool:
+        return (self.job.store / "store.json").exists()
 
-    def _todo(self, log: Log, find: Callable[[], Iterable[Place]], skipped: Counter[str]) -> Iterator[Task]:
-        job = self.job
-        if not (job.store / "store.json").exists():
-            return (Task(place, 0) for place in find())
-        return log.todo(find, again=job.again, retry_failed=job.retry_failed, skipped=skipped)
+    def _works(self, log: Log, skipped: Counter[str], *, is_first: bool) -> Iterator[Work]:
+        for task in self._todo(log, skipped):
+            if is_first or self._is_left(task.place):
+                yield self._work(task)
 
-    def _find(self) -> Callable[[], Iterable[Place]]:
-        self._videos = Listing(self.wanted.videos) if self.wanted.videos else None
+    def _todo(self, log: Log, skipped: Counter[str]) -> Iterator[Task]:
+        job, target = self.job, self.wanted.videos
+        self._videos = Listing(target, self.stop) if target else None
         self._texts = TextListing(self.wanted.texts) if self.wanted.texts else None
-        return lambda: chain(self._videos or (), self._texts or ())
+        found = takewhile(lambda _: not self.stop.is_set(), chain(self._videos or (), self._texts or ()))
+        if not self._has_store:
+            yield from (Task(place, 0) for place in found)
+            return
+        known, changed = log.last(), list[Place]()
+
+        def find() -> Iterator[Place]:
+            for place in found:
+                if self._has_new_columns(known, place):
+                    changed.append(place)
+                else:
+                    yield place
+
+        yield from log.todo(find, again=job.again, retry_failed=job.retry_failed, skipped=skipped)
+        yield from (Task(place, known.number) for place in changed)
+
+    def _has_new_columns(self, known: LastWords, place: Place) -> bool:
+        """Whether a text has new columns and is not new itself; `todo` goes by its stamp, which is its id."""
+        held = self._text_of(place)
+        if held is None or held.columns is None or self.job.again:
+            return False
+        word = known.place(place)
+        is_same = word is not None and word.columns == held.columns
+        return not is_same and why_not(known, place, Wish()) == "already"
 
     def _is_left(self, place: Place) -> bool:
         if self.tally.is_settled(place):
@@ -105,14 +134,14 @@ class Run:
         texts = self._texts
         return texts.texts.get(place.path) if texts and is_text(place) else None
 
-    def _skipped(self, log: Log, skipped: Counter[str]) -> None:
+    def _skipped(self, known: LastWords, skipped: Counter[str]) -> None:
         """What was not to do, and what could not be listed."""
         target, listing = self.wanted.videos, self._videos
-        if target and target.kind == "file" and (why := next(iter(skipped), "")) in _UNFIT:
-            place = Place(target.root, target.below)
-            word = log.last().place(place)
-            self.tally.fail(place, _UNFIT[why] or (word.error if word else ""))
-            skipped.clear()
+        if target and target.kind == "file" and (word := known.place(Place(target.root, target.below))):
+            why = why_not(known, word.place, Wish(self.job.again, self.job.retry_failed))
+            if why in _UNFIT and skipped[why] and has_stamp(target.file(word.place), word.stamp):
+                self.tally.fail(word.place, _UNFIT[why] or word.error)
+                skipped[why] -= 1
         self.tally.skipped += skipped
         if listing:
             self.tally.skipped += Counter(not_video=listing.not_video, unstable=listing.unstable)
@@ -124,15 +153,26 @@ class Run:
         return any(listing.listed for listing in (self._videos, self._texts) if listing is not None)
 
     def _blamed(self, lost: Lost) -> Iterator[Event]:
-        """Alone in hand when its worker ended: it is the one."""
+        """Alone in hand when its worker ended, or when its rows were being written: it is the one."""
         writer = Writer(Store.open(self.job.store))
-        for work in lost.open:
-            error = f"its worker {lost.why}"
-            writer.failed(work.task, error)
-            report = Report(work.place, "failed", error=error)
+        known = writer.store.log.last()
+        for work in lost.open or lost.reported:
+            report = _told(known, work.place, work.task.since)
+            if report is None:
+                report = Report(work.place, "failed", error=f"its worker {lost.why}")
+                writer.failed(work.task, report.error)
             self.tally.take(report)
             yield report
         yield Committed(writer.commit())
+
+    def _settled(self, log: Log, since: int) -> Iterator[Event]:
+        """Lost in every pass, or a commit that nobody heard of: the log knows which."""
+        known = log.last() if self._has_store else LastWords()
+        for place in list(self.tally.lost.values()):
+            report = _told(known, place, since)
+            report = report or Report(place, "failed", error="its worker ended each time")
+            self.tally.take(report)
+            yield report
 
     @property
     def links_out(self) -> int:
@@ -149,6 +189,19 @@ class Run:
         """Say `gone` of what the last pass would have met if it were still there."""
         listings = [listing for listing in (self._videos, self._texts) if listing is not None]
         self.tally.gone += prune(Store.open(self.job.store), listings, force=force)
+
+
+def _told(known: LastWords, place: Place, since: int) -> Report | None:
+    """What the log has heard of a place since then: a worker may end between a commit and its report."""
+    word = known.place(place)
+    if word is None or word.stamp != place.stamp or known.entry_of(place.root, place.path) <= since:
+        return None
+    match word.word:
+        case "done":
+            return Report(place, "done", word.source)
+        case "failed" | "skipped":
+            return Report(place, word.word, word.source, error=word.error)
+    return None
 
 
 class Ahead:

@@ -22,14 +22,15 @@ from extractor.encoders import load
 from extractor.encoders.base import Encoder, choose_device
 from extractor.media.reader import Picture
 from extractor.windows import Row, Window, Windows
-from extractor.work import Committed, Encoded, Event, Job, Report, Work
+from extractor.work import Committed, Encoded, Job, Report, Stalled, Work
 
+Told = Report | Encoded | Committed | Stalled
 BEAT_S = 0.5
 PROBES = Path(__file__).with_name("probes.txt")
 
 
-def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> Iterator[Event]:
-    """Everything the feed gives, into the job's store; ends when the feed is dry or `stop` is set."""
+def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> Iterator[Told]:
+    """Everything the feed gives, into the job's store; until it is dry, `stop` is set, or a file stalls."""
     if job.threads:
         torch.set_num_threads(job.threads)
     encoder = load(job.encoder, device=choose_device(device))
@@ -40,7 +41,10 @@ def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> 
         yield from extract(job, feed, encoder, writer, stop)
         return
     for one in feed:
-        yield from extract(replace(job, decoders=1), iter((one,)), encoder, writer, stop)
+        for event in extract(replace(job, decoders=1), iter((one,)), encoder, writer, stop):
+            yield event
+            if isinstance(event, Stalled):
+                return
         if stop.is_set():
             return
 
@@ -58,7 +62,7 @@ def open_store(job: Job, encoder: Encoder) -> Store:
 
 def extract(
     job: Job, feed: Iterator[Work], encoder: Encoder, writer: Writer, stop: threading.Event
-) -> Iterator[Event]:
+) -> Iterator[Told]:
     """Decoders ahead, the encoder here, and a commit whenever one is due and at the end."""
     yield from _Extraction(job, encoder, writer).run(feed, stop)
 
@@ -89,19 +93,26 @@ class _Extraction:
         self._seconds = {"encode": 0.0, "write": 0.0}
         self._pictures, self._beat = 0, time.monotonic()
 
-    def run(self, feed: Iterator[Work], stop: threading.Event) -> Iterator[Event]:
-        decoders = Decoders(feed, self._claims, self._sampling, self._encoder.spec.look)
-        with closing(decoders.run(self._job.decoders, stop)) as messages:
+    def run(self, feed: Iterator[Work], stop: threading.Event) -> Iterator[Told]:
+        job, look = self._job, self._encoder.spec.look
+        decoders = Decoders(feed, self._claims, self._sampling, look, job.stall_s)
+        has_stalled = False
+        with closing(decoders.run(job.decoders, stop)) as messages:
             for message in messages:
-                yield from self._heard(message)
+                if message is not None:
+                    yield from self._heard(message)
                 if time.monotonic() - self._beat >= BEAT_S:
                     yield self._encoded()
                     if self._writer.due:
                         yield self._commit(decoders)
+                    if has_stalled := decoders.has_stalled:
+                        break
         yield from self._encode_pictures()
         yield from self._encode_texts()
         yield self._encoded()
         yield self._commit(decoders)
+        if has_stalled:
+            yield Stalled(job.stall_s)
 
     def _is_known(self, source: str) -> bool:
         if self._job.again:

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.types import KINDS, Kind, Place
-from extractor.work import Committed, Encoded, Event, Lost, Report
+from extractor.work import Committed, Encoded, Event, Key, Lost, Report, key_of
 
 SKIPS = ("already", "failed_before", "removed", "unstable", "still", "not_video")
-Key = tuple[str, bytes]
 
 
 @dataclass
@@ -24,7 +23,7 @@ class Tally:
     skipped: Counter[str] = field(default_factory=Counter)
     failed: dict[Key, tuple[Place, str]] = field(default_factory=dict)
     untold: list[tuple[Place, str]] = field(default_factory=list)  # failed without a report
-    lost: set[Key] = field(default_factory=set)  # handed out, and without a report that is true
+    lost: dict[Key, Place] = field(default_factory=dict)  # handed out, and without a report that is true
     rows: Counter[Kind] = field(default_factory=Counter)
     videos: int = 0
     pictures: int = 0
@@ -49,11 +48,12 @@ class Tally:
             case Lost(_, reports, works):
                 for report in reports:
                     self._count(report, -1)
-                self.lost |= {_key(report.place) for report in reports} | {_key(work.place) for work in works}
+                places = [report.place for report in reports] + [work.place for work in works]
+                self.lost |= {key_of(place): place for place in places}
 
     def _count(self, report: Report, sign: int) -> None:
-        key = _key(report.place)
-        self.lost.discard(key)
+        key = key_of(report.place)
+        self.lost.pop(key, None)
         self.failed.pop(key, None)
         match report.outcome:
             case "done":
@@ -71,12 +71,13 @@ class Tally:
 
     def fail(self, place: Place, error: str) -> None:
         """A place that no worker was asked about."""
-        self.failed[_key(place)] = (place, error)
+        self.lost.pop(key_of(place), None)
+        self.failed[key_of(place)] = (place, error)
         self.untold.append((place, error))
 
     def is_settled(self, place: Place) -> bool:
         """Whether this run has already failed with this very file."""
-        held = self.failed.get(_key(place))
+        held = self.failed.get(key_of(place))
         return held is not None and held[0].stamp == place.stamp
 
     @property
@@ -118,10 +119,6 @@ class Tally:
         waited = f", waited {self.wait_pictures:.1f} s for pictures" if self.pictures else ""
         lost = f", {self.lost_packets} damaged packets" if self.lost_packets else ""
         return f"{self.found} found: {', '.join(parts)}; {rows}{lost}; {self.seconds:.1f} s{waited}."
-
-
-def _key(place: Place) -> Key:
-    return place.root, place.path
 
 
 def _counted(counts: Mapping[str, int]) -> list[str]:

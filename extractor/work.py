@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,12 @@ from core.logs import LogFormat
 from core.types import Kind, Place
 
 Outcome = Literal["done", "copy", "skipped", "failed"]
+Key = tuple[str, bytes]
+
+
+def key_of(place: Place) -> Key:
+    """A place whatever its stamp."""
+    return place.root, place.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,7 @@ class Job:
     again: bool = False
     retry_failed: bool = False
     careful: bool = False  # one source at a time, a commit after each
+    stall_s: float = 120.0  # a file without progress for that long is given up, with its worker
     log_format: LogFormat = "text"
     log_level: int = 20
 
@@ -46,6 +54,10 @@ class Work:
     @property
     def place(self) -> Place:
         return self.task.place
+
+    @property
+    def key(self) -> Key:
+        return key_of(self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +91,42 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class Stalled:
+    """A file makes no progress: its thread cannot be ended, so its worker is, all else being committed."""
+
+    seconds: float
+
+    @property
+    def why(self) -> str:
+        return f"made no progress for {self.seconds:g} s"
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """A worker ended before its time: these reports are not true, and this is what it had in hand."""
 
     why: str
     reports: tuple[Report, ...] = ()
     open: tuple[Work, ...] = ()
+    reported: tuple[Work, ...] = ()  # what the reports are of
+
+    @property
+    def count(self) -> int:
+        return len(self.open) + len(self.reported)
 
 
 Event = Report | Encoded | Committed | Lost
+
+
+class Patience:
+    """A clock that stands still while this process does: Ctrl-Z, a laptop that sleeps, a long batch."""
+
+    def __init__(self, most: float) -> None:
+        self._most, self._at, self.now = most, time.monotonic(), 0.0
+
+    def look(self) -> float:
+        """What it shows; however long ago the last look was, it went on by `most` at most."""
+        at = time.monotonic()
+        self.now += min(at - self._at, self._most)
+        self._at = at
+        return self.now

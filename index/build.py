@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from core import files
+from core import files, npy
 from core.errors import SnapshotError
+from core.files import exists
 from core.store import Store
 from core.types import KINDS, Kind
 from index import mapped, part, recall, sources
-from index.folders import exists
 from index.live import files_of, pack
 from index.part import About, Part, Run
 from index.rows import View
@@ -250,8 +250,8 @@ def _write_live(folder: Path, view: View, kept: Kept) -> None:
     numbered, live = files_of(kept.about.name)
     lines = [view.lines.get(run.source, -1) if alive else -1 for run, alive in _pairs(kept)]
     rows = np.repeat(np.array(kept.live, np.bool_), [run.count for run in kept.runs])
-    mapped.write_npy(folder / numbered, np.array(lines, "<i4"))
-    mapped.write_npy(folder / live, pack(rows))
+    npy.write(folder / numbered, [np.array(lines, "<i4")])
+    npy.write(folder / live, [pack(rows)])
 
 
 def _pairs(kept: Kept) -> Iterator[tuple[Run, bool]]:

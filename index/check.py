@@ -11,10 +11,11 @@ from typing import Any
 from core import files
 from core.checkpoint import checkpoints
 from core.errors import Error, SnapshotError, StoreError
+from core.files import exists, names
 from core.log import Log, entry_numbers, entry_path, read_entry
-from core.store import PROBES, Shard, manifest_hash
+from core.shard import Shard, manifest_hash
+from core.store import PROBES
 from index import mapped, part
-from index.folders import exists, names
 from index.snapshot import CURRENT, current, folder_of, manifest_seal, numbers, published, read_manifest
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from core import files
 from core.checkpoint import Checkpoint, checkpoints
 from core.errors import SnapshotError
+from core.files import exists, names
 from core.log import collectable, entry_numbers, entry_path, read_entry
 from core.rules import Entry, LastWords
 from core.store import FOLDERS, Store
 from core.writer import SHARD_GOOD_SECONDS
 from index.build import locked
-from index.folders import exists, names
 from index.snapshot import current, folder_of, numbers, published, read_manifest
 
 KEEP = 3

@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from core import files
+from core import files, npy
 from core.errors import SnapshotError
-from core.store import npy_header
 from index.folders import opening
 
 # A header or a footer that lies about what is between is what makes a reader crash.
 ENDS_BYTES = 65_536
-_NPY_MAGIC, _NPY_START = 8, 10  # bytes: the format's name, and with the length of the text after it
 
 Array = np.ndarray[Any, Any]
 
@@ -71,28 +69,11 @@ def damage(path: Path, held: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def write_npy(path: Path, array: Array) -> None:
-    """Like numpy.save, but a full disk is an OSError that says so."""
-    with path.open("wb") as file:
-        file.write(npy_header(array))
-        file.write(np.ascontiguousarray(array).data)
-
-
 def open_npy(path: Path, dtype: np.dtype[Any], held: Mapping[str, Any]) -> Array:
     """The list in a file, mapped."""
     require(path, held)
-    with opening(path), path.open("rb") as file:
-        start = file.read(_NPY_START)
-        rest = file.read(int.from_bytes(start[_NPY_MAGIC:], "little"))
-    first = len(start) + len(rest)
-    rows = (held["bytes"] - first) // dtype.itemsize
-    # Compared with the header it must have, and not parsed: numpy.load parses with `ast`, and CPython 3.11
-    # cannot do that in two threads at a time (SystemError: AST constructor recursion depth mismatch).
-    header = npy_header(np.broadcast_to(np.empty((), dtype), (rows,)))
-    found, wanted = (start[:_NPY_MAGIC] + rest.rstrip(), header[:_NPY_MAGIC] + header[_NPY_START:].rstrip())
-    if found != wanted:
-        raise SnapshotError(f"{path} does not hold a list of {dtype}.")
-    if not rows:
-        return np.empty(0, dtype)
-    with opening(path):
-        return np.memmap(path, dtype, "r", first, (rows,))
+    try:
+        with opening(path):
+            return npy.mapped(path, dtype, (npy.content_bytes(path) // dtype.itemsize,))
+    except ValueError as error:
+        raise SnapshotError(f"{path} does not hold a list of {dtype}.") from error

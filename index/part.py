@@ -15,7 +15,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from core import files
+from core import files, npy
 from core.errors import SnapshotError
 from core.store import Store
 from core.types import Float32Array, IntArray, Kind, canonical
@@ -162,7 +162,7 @@ def _write(store: Store, kind: Kind, runs: Sequence[Run], draft: Path) -> dict[s
         # Through a file of ours: FAISS prints what goes wrong with its own, and tells nobody.
         with (draft / "faiss").open("wb") as file:
             _FAISS.write_index(index, _FAISS.PyCallbackIOWriter(file.write, _STEP_BYTES))
-        mapped.write_npy(draft / "rows.npy", records)
+        npy.write(draft / "rows.npy", [records])
         held["files"] = {f".{name}": mapped.stamp(draft / name) for name in ("faiss", "rows.npy")}
         (draft / "json").write_text(files.sealed(held))
     return held

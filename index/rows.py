@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.rules import LastWords, LiveSource
-from core.store import Shard, Store
+from core.shard import Shard
+from core.store import Store
 from core.types import IntArray, Kind
 from index.part import Run
 from index.sources import FACTS, Known

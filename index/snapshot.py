@@ -13,11 +13,12 @@ import numpy as np
 
 from core import files
 from core.errors import SnapshotError, UsageError
+from core.files import names
 from core.query import Filter, Hits
 from core.store import Store
 from core.types import KINDS, Float32Array, Kind, Segment
 from index import part as parts
-from index.folders import names, opening
+from index.folders import opening
 from index.live import LivePart
 from index.merge import Row, best_rows
 from index.sources import FILE, SourceInfo, Sources

@@ -9,11 +9,15 @@ import signal
 import socket
 import sys
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from core.config import run
 from core.errors import Error, UsageError
 from server.limits import cpus
 from server.settings import ServeSettings
+
+if TYPE_CHECKING:
+    import uvicorn
 
 _FINISH_S = 30
 
@@ -39,24 +43,31 @@ def serve(settings: ServeSettings) -> int:
     _refuse_strangers(settings)
     listening = bind(settings.host, settings.port)
     app = create_app(ServedLibrary.of_data(settings.data), settings)
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_FINISH_S,
-        lifespan="on",
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_FINISH_S,
+            lifespan="on",
+        )
     )
-    # uvicorn raises the signal again when it is done; finishing on SIGTERM is a success.
-    signal.signal(signal.SIGTERM, _finished)
+    _finish_on_sigterm(server)
     sys.stdout.write(address(listening, settings.host) + "\n")
     sys.stdout.flush()
-    uvicorn.Server(config).run(sockets=[listening])
+    server.run(sockets=[listening])
     return 0
 
 
-def _finished(signal: int, frame: FrameType | None) -> None:
-    pass
+def _finish_on_sigterm(server: uvicorn.Server) -> None:
+    """Until uvicorn's own handler is there, and after: it raises the signal again when it is done, and to
+    have finished on SIGTERM is a success."""
+
+    def finish(signal: int, frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    signal.signal(signal.SIGTERM, finish)
 
 
 def _share_cpus(settings: ServeSettings) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.query import Part, Query, Search
-from core.types import Float32Array, Kind, Segment
+from core.types import Float32Array, Float64Array, Kind, Segment
 from extractor.encoders.base import Encoder
 from server.errors import ApiError
 
@@ -38,7 +38,7 @@ def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Search)
         next(encoded) if part.text else _stored(part, number, kinds, view)
         for number, part in enumerate(query.parts)
     ]
-    weights = np.array([part.weight for part in query.parts], np.float32)
+    weights = np.array([part.weight for part in query.parts])
     vector = _mean(np.stack(vectors), weights)
     if np.linalg.norm(vector) < _NOTHING:
         raise ApiError(400, "query: its parts cancel each other out.", "query")
@@ -74,7 +74,7 @@ def _stored(part: Part, number: int, kinds: Sequence[Kind], view: Search) -> Flo
             continue
         wanted = [i for i, row in enumerate(rows) if not _is_range(part) or reaches(row, part)]
         if wanted:
-            return _mean(vectors[wanted], np.ones(len(wanted), np.float32))
+            return _mean(vectors[wanted], np.ones(len(wanted)))
         ends = f"{rows[-1].end:g}"
         message = f"query[{number}].start: no row of the video reaches into that range; it ends at {ends}."
         raise ApiError(400, message, f"query[{number}].start")
@@ -82,9 +82,10 @@ def _stored(part: Part, number: int, kinds: Sequence[Kind], view: Search) -> Flo
     raise ApiError(404, message, f"query[{number}].video_id")
 
 
-def _mean(vectors: Float32Array, weights: Float32Array) -> Float32Array:
+def _mean(vectors: Float32Array, weights: Float64Array) -> Float32Array:
     """The weighted mean; of vectors of length 1 again one of length 1."""
-    mean: Float32Array = (weights @ vectors / weights.sum()).astype(np.float32)
+    scaled = weights / np.abs(weights).max()  # first: the smallest ones are no float32
+    mean: Float32Array = (scaled @ vectors / scaled.sum()).astype(np.float32)
     length = float(np.linalg.norm(mean))
     if length > _NOTHING and np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=_UNIT):
         mean /= np.float32(length)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.errors import Error
+from core.errors import Error, UsageError
 
 TYPES = {
     400: "invalid_request",
@@ -27,7 +27,13 @@ class ApiError(Error):
     def __init__(self, status: int, message: str, field: str | None = None) -> None:
         super().__init__(message)
         self.http_status = status
+        self.exit_code = exit_code_of(status)
         self.field = field
+
+
+def exit_code_of(status: int) -> int:
+    """As a command's: 2 for what was asked wrongly, as core.errors.UsageError has it."""
+    return UsageError.exit_code if status in (400, 404) else Error.exit_code
 
 
 def type_of(status: int) -> str:

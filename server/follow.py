@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.errors import Error
 from core.log import LastWords
 from core.store import Store
 from core.types import EncoderSpec
 from index.snapshot import Snapshot, current
+from server.encoders import Encoders, Held, Patience, Wanted
 from server.errors import ApiError
 
 if TYPE_CHECKING:
     from extractor.encoders.base import Encoder
 
 log = logging.getLogger(__name__)
-LONGEST_WAIT_S = 60.0
-Load = Callable[[str], "Encoder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,51 +29,6 @@ class Seen:
     view: Snapshot | None = None
     published: float = 0.0  # when CURRENT was written, in seconds since 1970
     problem: ApiError | None = None
-
-
-class Patience:
-    """What failed is tried again after twice the time, and said once."""
-
-    def __init__(self) -> None:
-        self._wait, self._until, self._said = 1.0, 0.0, ""
-
-    def is_over(self) -> bool:
-        return time.monotonic() >= self._until
-
-    def fail(self, what: str, error: Exception) -> None:
-        if self._said != str(error):
-            self._said = str(error)
-            log.error("%s error=%s", what, error)
-        self._until = time.monotonic() + self._wait
-        self._wait = min(LONGEST_WAIT_S, 2 * self._wait)
-
-    def reset(self) -> None:
-        self._wait, self._until, self._said = 1.0, 0.0, ""
-
-
-class Encoders:
-    """Encoders by name, each loaded once and warm."""
-
-    def __init__(self, load: Load) -> None:
-        self._load = load
-        self._held: dict[str, Encoder] = {}
-        self._patience: dict[str, Patience] = {}
-
-    def get(self, name: str) -> Encoder | None:
-        """None where it does not load; the log says why."""
-        patience = self._patience.setdefault(name, Patience())
-        if name not in self._held and patience.is_over():
-            began = time.perf_counter()
-            try:
-                encoder = self._load(name)
-                with suppress(Error):  # an encoder without texts
-                    encoder.texts(["warm"])
-            except (Error, OSError) as error:
-                patience.fail(f"encoder does not load name={name}", error)
-                return None
-            self._held[name] = encoder
-            log.info("encoder loaded name=%s seconds=%.2f", name, time.perf_counter() - began)
-        return self._held.get(name)
 
 
 class Followed:
@@ -105,13 +55,18 @@ class Followed:
         """What is there now."""
         try:
             store = self._open()
-        except (Error, OSError) as error:
+            held = self._encoders.get(store.spec.name, store.spec.fingerprint)
+            self._refresh(store)
+            problem = self._problem(store.spec, held)
+            return Seen(store.spec, held.encoder, self._view, self._published, problem)
+        except Exception as error:  # this store's edge: the others are followed on
             self._patience.fail(f"store does not open folder={self.root.name}", error)
             return Seen(problem=ApiError(503, f"The store {self.root.name} cannot be opened."))
-        encoder = self._encoders.get(store.spec.name)
-        self._refresh(store)
-        problem = self._problem(store, encoder)
-        return Seen(store.spec, encoder, self._view, self._published, problem)
+
+    @property
+    def wanted(self) -> Wanted | None:
+        """Which encoder answers for this store, as of the last look that could open it."""
+        return (self._store.spec.name, self._store.spec.fingerprint) if self._store else None
 
     def _open(self) -> Store:
         held = (self.root / "store.json").stat()
@@ -122,14 +77,16 @@ class Followed:
             self._patience.reset()
         return self._store
 
-    def _problem(self, store: Store, encoder: Encoder | None) -> ApiError | None:
-        name = store.spec.name
+    def _problem(self, spec: EncoderSpec, held: Held) -> ApiError | None:
+        name, encoder = spec.name, held.encoder
+        if encoder is None and held.is_loading:
+            return ApiError(503, f"The encoder {name} is loading.")
         if encoder is None:
             return ApiError(503, f"The encoder {name} is not loaded; the server's log says why.")
-        if encoder.spec.fingerprint != store.spec.fingerprint:
+        if encoder.spec.fingerprint != spec.fingerprint:
             return ApiError(
                 409,
-                f"The index was made by {name} ({store.spec.fingerprint}), "
+                f"The index was made by {name} ({spec.fingerprint}), "
                 f"and the encoder loaded here is {encoder.spec.name} ({encoder.spec.fingerprint}).",
             )
         if self._view is None and self._is_troubled:
@@ -148,7 +105,7 @@ class Followed:
                 self._swap(store, text)
             self._mask(store)
             self._is_troubled = self._refused is not None
-        except (Error, OSError) as error:
+        except Exception as error:  # the same edge: what is open goes on answering
             self._is_troubled = True
             self._patience.fail(f"store cannot be followed folder={self.root.name}", error)
 

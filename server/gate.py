@@ -115,12 +115,12 @@ class Gate:
         self._count(visit)
 
     async def _let(self, visit: _Visit) -> None:
-        refusal = self._rules.refusal(visit.scope, visit.headers)
-        if refusal is not None:
-            await visit.answer(error_answer(refusal.http_status, str(refusal), visit.id))
-            return
         try:
-            await self._app(visit.scope, visit.receive, visit.send)
+            refusal = self._rules.refusal(visit.scope, visit.headers)
+            if refusal is None:
+                await self._app(visit.scope, visit.receive, visit.send)
+            else:
+                await visit.answer(error_answer(refusal.http_status, str(refusal), visit.id))
         except Exception:  # the process' edge: a bug is answered, logged once, and the server goes on
             bugs.exception("bug id=%s", visit.id)
             if visit.status:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from core.collections import Library
 from core.errors import Error
+from server.encoders import Encoders, Load, Patience
 from server.errors import ApiError
-from server.follow import Encoders, Followed, Load, Patience, Seen
+from server.follow import Followed, Seen
 from server.searcher import Searcher
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 DEFAULT = "default"
+NO_COLLECTION = "There is no collection yet; `extract --videos DIR` makes one."
+UNREADABLE = "The collections cannot be read; the server's log says why."
 Catalog = Callable[[], Mapping[str, Sequence[Path]]]  # collection → stores, the default one first
 
 
@@ -48,11 +51,12 @@ class ServedLibrary:
 
     def __init__(self, catalog: Catalog, load: Load | None = None) -> None:
         self._catalog = catalog
-        self._encoders = Encoders(load or load_encoder)
+        self._encoders = Encoders(load or load_encoder, self.look)
         self._followed: dict[Path, Followed] = {}
         self._patience = Patience()
         self._looking = threading.Lock()
         self._known: Mapping[str, Sequence[Path]] = {}
+        self._is_readable = True
         self._offers: Mapping[str, Sequence[Offer]] | None = None  # None: not looked yet
 
     @classmethod
@@ -75,11 +79,7 @@ class ServedLibrary:
     def look(self) -> None:
         """See what changed: collections, stores, snapshots, removals."""
         with self._looking:
-            try:
-                self._known = self._catalog()
-                self._patience.reset()
-            except (Error, OSError) as error:
-                self._patience.fail("collections cannot be read", error)
+            self._read()
             roots = {root for roots in self._known.values() for root in roots}
             self._followed = {
                 root: self._followed.get(root) or Followed(root, self._encoders) for root in sorted(roots)
@@ -89,6 +89,17 @@ class ServedLibrary:
                 name: [Offer(name, seen[root], root.name) for root in roots]
                 for name, roots in self._known.items()
             }
+            self._encoders.keep({each.wanted for each in self._followed.values() if each.wanted})
+
+    def _read(self) -> None:
+        try:
+            self._known = self._catalog()
+        except (Error, OSError) as error:
+            self._patience.fail("collections cannot be read", error)
+            self._is_readable = False
+        else:
+            self._patience.reset()
+            self._is_readable = True
 
     @property
     def offers(self) -> Mapping[str, Sequence[Offer]]:
@@ -106,7 +117,7 @@ class ServedLibrary:
             raise ApiError(503, "The server is loading.")
         name = collection or self.default
         if name is None:
-            raise ApiError(503, "There is no collection yet; `extract --videos DIR` makes one.")
+            raise ApiError(503, NO_COLLECTION if self._is_readable else UNREADABLE)
         offers = self._offers.get(name)
         if offers is None:
             raise ApiError(404, f"collection: there is no {name!r} here.", "collection")

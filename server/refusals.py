@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,10 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.commands import nearest
-from core.errors import Error
+from core.errors import EncoderError, Error, UsageError
+from server.errors import ApiError
 from server.gate import error_answer
 from server.schemas import PartAsked, SearchAsked
 
+log = logging.getLogger(__name__)
 _SHOWN = 60  # characters of a value that is wrong
 
 
@@ -37,8 +40,12 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Error)
     async def known(request: Request, error: Error) -> Response:
-        field = getattr(error, "field", None)
-        return error_answer(error.http_status, str(error), request.state.request_id, field)
+        id = request.state.request_id
+        if isinstance(error, (ApiError, UsageError)):
+            return error_answer(error.http_status, str(error), id, getattr(error, "field", None))
+        log.error("request failed error=%s id=%s", error, id)  # it may name files, which no answer does
+        what = "encoder cannot answer" if isinstance(error, EncoderError) else "store cannot be read"
+        return error_answer(503, f"The {what}; the log has it by the id.", id)
 
 
 def _says(error: HTTPException, request: Request) -> str:

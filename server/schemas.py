@@ -68,8 +68,10 @@ class _Asked(BaseModel):
         field = cls.model_fields.get(name)
         if field is None or name in NULL_MEANS_NEVER:
             return False
-        is_flag = isinstance(value, bool) == isinstance(field.default, bool)  # since 0 == False
-        return value is None or (is_flag and value == field.default)
+        is_like = isinstance(value, bool) == isinstance(field.default, bool)  # since 0 == False
+        if isinstance(value, float) and isinstance(field.default, int):
+            is_like = False  # 10 == 10.0, but 11.0 is no integer either
+        return value is None or (is_like and value == field.default)
 
 
 Later = BeforeValidator(_only_default)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core.query import Filter, Hits, Query
-from core.types import Float32Array, Kind, Segment
+from core.types import Float32Array, Float64Array, Kind
 from extractor.encoders.base import Encoder
 from index.moments import Moment
 from index.snapshot import Snapshot
@@ -19,6 +19,7 @@ from server.errors import ApiError
 from server.moments import moments_of
 
 LOOK_AT = 256  # rows, at least
+LOOK_AT_MOST = 16_384  # so that no request takes seconds
 _ROWS_A_RESULT = 8
 _MORE = 4
 
@@ -55,7 +56,7 @@ class Answer:
     results: Sequence[Sequence[Found]]
     grouped: bool
     total: int
-    is_all: bool  # every row was looked at
+    is_all: bool  # no more are to be found
     truncated: bool
     took: Took
 
@@ -65,7 +66,7 @@ class Looked:
     """The rows that were looked at, as moments."""
 
     groups: list[list[Moment]]
-    is_all: bool
+    is_all: bool  # no more groups are to be found
     seconds: float  # spent in the index
 
 
@@ -115,27 +116,34 @@ class Searcher:
         return ("frame", "clip", "text") if query.kind == "frame" else ("clip", "frame", "text")
 
     def _look(self, query: Query, kind: Kind, asked: Asked) -> Looked:
-        total = self.view.rows.get(kind, 0)
-        k, spent = max(LOOK_AT, _ROWS_A_RESULT * query.limit), 0.0
+        k, spent, videos = max(LOOK_AT, _ROWS_A_RESULT * query.limit), 0.0, -1
         while True:
             began = time.perf_counter()
-            hits = self._hits(kind, asked, min(k, total))
+            hits, is_all = self._hits(kind, asked, k)
             spent += time.perf_counter() - began
             moments = moments_of(hits, kind, query.merge_gap_s)
             groups = by_video(moments) if query.by_video else [[moment] for moment in moments]
-            if len(groups) >= query.limit or k >= total:
-                return Looked(groups, k >= total, spent)
-            k *= _MORE
+            if len(groups) >= query.limit or is_all:
+                return Looked(groups, is_all, spent)
+            if query.by_video and videos < 0:
+                videos = videos_with(self.view, kind, asked.sources)
+            if len(groups) == videos or len(hits.scores) >= LOOK_AT_MOST:
+                return Looked(groups, len(groups) == videos, spent)
+            # Rows of a range that was asked with are left out: behind a long one, more are to be looked at.
+            k = k * _MORE if asked.ranges else min(k * _MORE, LOOK_AT_MOST)
 
-    def _hits(self, kind: Kind, asked: Asked, k: int) -> Hits:
-        if k == 0:
-            return Hits.none()
+    def _hits(self, kind: Kind, asked: Asked, k: int) -> tuple[Hits, bool]:
+        """The best k rows less those that were asked with, and whether there are no others."""
+        total = self.view.rows.get(kind, 0)
+        if not total:
+            return Hits.none(), True
         hidden = Filter(hidden=asked.sources) if asked.sources else None
-        hits = self.view.search(kind, asked.vector[None], k, filter=hidden)[0]
+        hits = self.view.search(kind, asked.vector[None], min(k, total), filter=hidden)[0]
+        is_all = k >= total or len(hits.scores) < k
         if not asked.ranges:
-            return hits
+            return hits, is_all
         kept = [i for i, row in enumerate(hits.segments) if not asked.is_own(row)]
-        return Hits([hits.segments[i] for i in kept], hits.scores[kept])
+        return Hits([hits.segments[i] for i in kept], hits.scores[kept]), is_all
 
     def _found(self, moment: Moment, seconds: _FrameTimes, pad_s: float) -> Found:
         info = self.view.source(moment.source) or SourceInfo(moment.source)
@@ -147,6 +155,16 @@ class Searcher:
             end = min(end, max(info.facts.seconds, moment.end)) if info.facts.seconds else end
             moment = replace(moment, start=max(min(moment.start, 0.0), moment.start - pad_s), end=end)
         return Found(moment, info, best_t)
+
+
+def videos_with(view: Snapshot, kind: Kind, hidden: Iterable[str]) -> int:
+    """How many videos have rows of that kind, apart from the hidden ones."""
+    has_rows = np.zeros(len(view.sources), np.bool_)
+    for part in view.parts:
+        if part.about.kind == kind:
+            has_rows[part.numbers[part.numbers >= 0]] = True
+    has_rows[[*view.hidden, *view.sources.lines(hidden)]] = False
+    return int(has_rows.sum())
 
 
 def by_video(moments: Sequence[Moment]) -> list[list[Moment]]:
@@ -162,20 +180,21 @@ class _FrameTimes:
 
     def __init__(self, view: Snapshot, vector: Float32Array) -> None:
         self._view, self._vector = view, vector
-        self._frames: dict[str, tuple[Sequence[Segment], Float32Array]] = {}
+        self._frames: dict[str, tuple[Float64Array, Float32Array]] = {}
 
     def best(self, moment: Moment) -> float:
         """Where no picture of the moment is stored: the middle of its best row."""
         if moment.kind == "frame":
             return moment.best_t
-        rows, scores = self._scored(moment.source)
-        within = [i for i, row in enumerate(rows) if moment.start <= row.start < moment.end]
-        if not within:
+        starts, scores = self._scored(moment.source)
+        first, behind = np.searchsorted(starts, [moment.start, moment.end])
+        if first == behind:
             return moment.best_t
-        return rows[within[int(np.argmax(scores[within]))]].start
+        return float(starts[first + int(np.argmax(scores[first:behind]))])
 
-    def _scored(self, source: str) -> tuple[Sequence[Segment], Float32Array]:
+    def _scored(self, source: str) -> tuple[Float64Array, Float32Array]:
+        """When each picture is shown, in order, and how well it fits."""
         if source not in self._frames:
             rows, vectors = self._view.vectors(source, "frame")
-            self._frames[source] = rows, vectors @ self._vector
+            self._frames[source] = np.array([row.start for row in rows]), vectors @ self._vector
         return self._frames[source]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from core.query import Part, Query
 from server.schemas import Best, PartAsked, Result, SearchAnswer, SearchAsked, TookMs, Total, VideoResult
@@ -31,12 +32,22 @@ def _parts(query: str | list[PartAsked]) -> tuple[Part, ...]:
 
 def shown(answer: Answer) -> SearchAnswer:
     """An answer as docs/http-api.md has it."""
+    return _around([*_results(answer)], answer)
+
+
+def as_sent(answer: Answer) -> bytes:
+    """The same as JSON, result by result: what writes a large one at once stops all other threads."""
+    results = ",".join(result.model_dump_json() for result in _results(answer))
+    rest = _around([], answer).model_dump_json(exclude={"results"})
+    return f'{{"results":[{results}],{rest[1:]}'.encode()
+
+
+def _results(answer: Answer) -> Iterator[Result | VideoResult]:
+    return (_video(found) if answer.grouped else _result(found[0]) for found in answer.results)
+
+
+def _around(results: list[Any], answer: Answer) -> SearchAnswer:
     took = answer.took
-    results: list[Result] | list[VideoResult]
-    if answer.grouped:
-        results = [_video(moments) for moments in answer.results]
-    else:
-        results = [_result(moments[0]) for moments in answer.results]
     return SearchAnswer(
         results=results,
         total=Total(value=answer.total, relation="eq" if answer.is_all else "gte"),

@@ -141,6 +141,22 @@ def test_stores_snapshots_and_lost_roots_are_told(tmp_path: Path) -> None:
     assert "is not a store" in found[2].says
 
 
+def test_what_cannot_be_read_is_a_line_each(tmp_path: Path) -> None:
+    library = Library(tmp_path)
+    Store.create(library.store_path("toy-rgb"), EncoderSpec("toy:rgb", 3, Look(8)), Sampling())
+    library.add_store("default", "toy-rgb")
+    library.add_store("default", "x" * 300)  # no file system has such names, so it is refused to look
+    (library.store_path("toy-rgb") / "CURRENT").write_text("garbage")
+    library.claim_root("films", tmp_path / ("y" * 300))
+    found = list(doctor.data_folder(tmp_path))
+    assert [(f.state, f.about) for f in found] == [("ok", "data"), ("wrong", "store"), ("wrong", "store")]
+    assert found[0].says.endswith(": 1 collection, 1 root")
+    assert "CURRENT is damaged" in found[1].says
+    assert found[2].says.endswith("cannot be read: File name too long.")
+    assert states(doctor.data_folder(tmp_path / ("z" * 300))) == [("wrong", "data")]
+    assert states(doctor.file_system(tmp_path / ("z" * 300))) == [("wrong", "disk")]
+
+
 def test_a_folder_that_cannot_hold_a_store_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert states(doctor.file_system(tmp_path / "not" / "yet")) == [("ok", "disk")]
     assert list(tmp_path.iterdir()) == []

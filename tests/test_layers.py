@@ -15,8 +15,8 @@ PACKAGES = ("core", "extractor", "index", "server")
 OURS = {*PACKAGES, "cinedex_client"}
 
 CORE_FILES = {
-    *("__init__", "types", "query", "errors", "files", "store", "log", "rules", "checkpoint", "writer"),
-    *("collections", "config", "commands", "logs"),
+    *("__init__", "types", "query", "errors", "files", "npy", "store", "shard", "log", "rules"),
+    *("checkpoint", "writer", "collections", "config", "commands", "logs"),
 }
 ALLOWED = {
     "core": {"core", "numpy", "pyarrow", "pydantic", "pydantic_settings"},

@@ -26,7 +26,7 @@ from core.collections import Library
 from core.config import Settings, run
 from core.errors import Error
 from core.store import Store
-from index.snapshot import current
+from index.snapshot import current, published
 
 DECODERS = ("h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "mpeg2video", "mjpeg", "prores", "theora", "wmv3")
 LOW_SPACE_BYTES = 1 << 30
@@ -260,37 +260,52 @@ def reachable(endpoint: str) -> Finding:
 
 def data_folder(data: Path) -> Iterator[Finding]:
     """Collections, stores, snapshots, roots."""
-    if not data.exists():
+    if not _is_there(data):
         yield Finding("note", "data", f"{data} does not exist yet; extract makes it.")
         return
     library = Library(data)
     try:
-        collections, roots = library.collections(), library.roots()
+        with files.reading(data):
+            collections, roots = library.collections(), library.roots()
     except Error as error:
         yield Finding("wrong", "data", str(error))
         return
-    yield Finding("ok", "data", f"{data.absolute()}: {len(collections)} collections, {len(roots)} roots")
+    there = f"{_many(len(collections), 'collection')}, {_many(len(roots), 'root')}"
+    yield Finding("ok", "data", f"{data.absolute()}: {there}")
     for name, slugs in collections.items():
         for slug in slugs:
             yield _store(name, library.store_path(slug))
     for name, folder in roots.items():
-        if not folder.exists():
+        if not _is_there(folder):
             yield Finding("note", "roots", f"{name} was last seen at {folder}, which is not there now.")
+
+
+def _is_there(path: Path) -> bool:
+    """Whether it is there or, at least, whether nobody may look."""
+    try:
+        return path.exists()
+    except OSError:
+        return True
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _store(collection: str, path: Path) -> Finding:
     try:
-        store = Store.open(path)
-        text = current(path)
+        with files.reading(path):
+            store = Store.open(path)
+            number = None if current(path) is None else published(path)[0]
     except Error as error:
         return Finding("wrong", "store", str(error))
-    published = f"snapshot {int(text.split()[0])} is published" if text else "no snapshot is published"
-    return Finding("ok", "store", f"{collection}: {path.name} ({store.spec.name}), {published}")
+    which = "no snapshot is published" if number is None else f"snapshot {number} is published"
+    return Finding("ok", "store", f"{collection}: {path.name} ({store.spec.name}), {which}")
 
 
 def file_system(data: Path) -> Iterator[Finding]:
     """What a store needs is tried where it would lie: hard links that fail on a name, and renames."""
-    folder = next(parent for parent in (data.absolute(), *data.absolute().parents) if parent.exists())
+    folder = next(parent for parent in (data.absolute(), *data.absolute().parents) if _is_there(parent))
     try:
         with tempfile.TemporaryDirectory(prefix=files.DRAFT, dir=folder) as draft:
             trouble = _try(Path(draft))

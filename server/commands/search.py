@@ -7,6 +7,7 @@ import logging
 import sys
 from pathlib import Path
 from typing import Any, Literal
+from unicodedata import category
 
 from pydantic import Field, ValidationError
 from pydantic_settings import CliPositionalArg
@@ -15,6 +16,7 @@ from core.collections import Library
 from core.config import Settings, run
 from core.errors import Error, StoreError, UsageError
 from core.store import Store, store_slug
+from server.errors import ApiError
 
 _GAP = "  "
 
@@ -42,11 +44,20 @@ def main(argv: list[str] | None = None) -> int:
 def search(settings: SearchSettings) -> int:
     """Ask, and show the answer."""
     logging.getLogger().setLevel(logging.WARNING)
+    _refuse_idle_flags(settings)
     body = body_of(settings)
     answer = from_server(settings.server, body) if settings.server else from_store(settings, body)
-    shown = json.dumps(answer, indent=1, ensure_ascii=False) + "\n" if settings.json_output else table(answer)
-    sys.stdout.write(shown)
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(as_json(answer, encoding) if settings.json_output else table(answer, encoding))
     return 0
+
+
+def _refuse_idle_flags(settings: SearchSettings) -> None:
+    """--data is for every verb, and may well be set where a server is asked; the others are meant."""
+    if settings.store is not None and settings.server:
+        raise UsageError("--server and --store exclude each other: one of them answers.")
+    if settings.store is not None and settings.collection is not None:
+        raise UsageError("--store and --collection exclude each other: a store is asked by itself.")
 
 
 def body_of(settings: SearchSettings) -> dict[str, Any]:
@@ -67,12 +78,14 @@ def body_of(settings: SearchSettings) -> dict[str, Any]:
 
 def from_server(url: str, body: dict[str, Any]) -> dict[str, Any]:
     """A server's answer."""
-    from cinedex_client import Client, ClientError
+    import cinedex_client
 
     try:
-        with Client(url) as client:
+        with cinedex_client.Client(url) as client:
             return client.search(**body).model_dump()
-    except ClientError as error:
+    except cinedex_client.ApiError as error:
+        raise ApiError(error.status, error.message) from error
+    except cinedex_client.ClientError as error:
         raise Error(str(error)) from error
 
 
@@ -92,6 +105,8 @@ def from_store(settings: SearchSettings, body: dict[str, Any]) -> dict[str, Any]
         raise UsageError(sentence({**found, "loc": ("body", *found["loc"])})[0]) from error
     collection, root = chosen(settings)
     store = Store.open(root)
+    if settings.encoder not in (None, store.spec.name):
+        raise UsageError(f"--store {root} holds vectors of {store.spec.name}, not of {settings.encoder!r}.")
     encoder = load_encoder(store.spec.name)
     store.require(encoder.spec)
     answer = Searcher(collection, encoder, view_of(store)).answer(query_of(asked))
@@ -101,7 +116,7 @@ def from_store(settings: SearchSettings, body: dict[str, Any]) -> dict[str, Any]
 def chosen(settings: SearchSettings) -> tuple[str, Path]:
     """The collection's name and the store's folder."""
     if settings.store is not None:
-        return settings.collection or "default", settings.store
+        return "default", settings.store
     library = Library(settings.data)
     held = library.collections()
     if not held:
@@ -116,7 +131,13 @@ def chosen(settings: SearchSettings) -> tuple[str, Path]:
     return name, library.store_path(slug)
 
 
-def table(answer: dict[str, Any]) -> str:
+def as_json(answer: dict[str, Any], encoding: str) -> str:
+    """The answer; escaped where the terminal has not all characters."""
+    is_ascii = encoding.lower().replace("-", "") != "utf8"
+    return json.dumps(answer, indent=1, ensure_ascii=is_ascii) + "\n"
+
+
+def table(answer: dict[str, Any], encoding: str) -> str:
     """Time range, score, path, and the text of a library text; a line a moment."""
     moments = [moment for result in answer["results"] for moment in result.get("moments", [result])]
     if not moments:
@@ -124,15 +145,25 @@ def table(answer: dict[str, Any]) -> str:
     rows = [["time", "score", "path"], *(_row(moment) for moment in moments)]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     lines = [_GAP.join([row[0].ljust(widths[0]), row[1].rjust(widths[1]), *row[2:]]).rstrip() for row in rows]
-    return "\n".join(lines) + "\n"
+    shown = "".join(line + "\n" for line in lines)
+    try:
+        shown.encode(encoding)
+    except UnicodeEncodeError:
+        return shown.replace("–", "-").encode(encoding, "replace").decode(encoding)
+    return shown
+
+
+def plain(text: str) -> str:
+    """In one line, and without what a terminal would obey: file names may hold anything."""
+    return "".join(c if c.isprintable() or category(c) == "Zs" else repr(c)[1:-1] for c in text)
 
 
 def _row(moment: dict[str, Any]) -> list[str]:
     is_whole = moment["best"] is None
     time = "" if is_whole else f"{clock(moment['start'])} – {clock(moment['end'])}"
     score = "" if moment["score"] is None else f"{moment['score']:.3f}"
-    text = [moment["text"]] if moment["text"] else []
-    return [time, score, moment["path"], *text]
+    text = [plain(moment["text"])] if moment["text"] else []
+    return [time, score, plain(moment["path"]), *text]
 
 
 def clock(seconds: float) -> str:

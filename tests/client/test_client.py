@@ -108,6 +108,26 @@ def test_where_nobody_listens_is_told() -> None:
     assert not asyncio.run(ask())
 
 
+def test_an_answer_that_cannot_be_decoded_is_told() -> None:
+    def garbled(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(
+            200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(b"no such thing")
+        )
+
+    with Client(transport=httpx.MockTransport(garbled)) as client:
+        assert not client.health()
+        with pytest.raises(ClientError, match=r"The answer of .* cannot be read: "):
+            client.search("red")
+
+    async def ask() -> bool:
+        async with AsyncClient(transport=httpx.MockTransport(garbled)) as client:
+            with pytest.raises(ClientError, match="cannot be read"):
+                await client.ready()
+            return await client.health()
+
+    assert not asyncio.run(ask())
+
+
 @pytest.mark.parametrize("url", ["nowhere", "ftp://host", "http://", ""])
 def test_what_is_no_url_is_told(url: str) -> None:
     with pytest.raises(ClientError):

@@ -119,18 +119,26 @@ def vectors(store: Store) -> dict[tuple[str, Kind], Rows]:
 _TRAP = """
 import os, signal, sys, time
 def hook(event, args):
-    if event == "open" and isinstance(args[0], bytes) and args[0].endswith({name!r}):
-        if not os.path.exists({marker!r}):
+    if event == "open" and isinstance(args[0], (str, bytes)) and os.fsencode(args[0]).endswith({name!r}):
+        if {when} and not os.path.exists({marker!r}):
             os.close(os.open({marker!r}, os.O_CREAT)) if {once} else None
             {act}
 sys.addaudithook(hook)
 """
 
 
-def trap(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, act: str, *, once: bool = True) -> None:
-    """Let every process that starts from now on do that when it opens the video of that name."""
+def trap(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    act: str,
+    *,
+    once: bool = True,
+    when: str = "True",
+) -> None:
+    """Let every process that starts from now on do that when it opens the file of that name."""
     marker = str(folder / "sprung")
-    code = _TRAP.format(name=name.encode(), marker=marker, once=once, act=act)
+    code = _TRAP.format(name=name.encode(), marker=marker, once=once, act=act, when=when)
     (folder / "sitecustomize.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(folder))
 

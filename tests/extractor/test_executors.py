@@ -20,7 +20,7 @@ from extractor.executors import processes
 from extractor.find import target_of
 from extractor.job import Run, Wanted
 from extractor.tally import Tally
-from extractor.work import Job, Lost, Report, Work
+from extractor.work import Job, Lost, Patience, Report, Work
 from tests.extractor.shelf import Shelf, outcome, trap, vectors
 
 
@@ -33,7 +33,7 @@ def shelf(tmp_path: Path, videos: Path) -> Shelf:
     return shelf
 
 
-def run_of(shelf: Shelf, **how: int) -> Run:
+def run_of(shelf: Shelf, **how: float) -> Run:
     job = Job(shelf.folder / "data" / "toy-rgb", "toy:rgb", threads=1, **how)  # type: ignore[arg-type]
     return Run(job, Wanted(target_of(str(shelf.films))), Tally(), threading.Event())
 
@@ -75,6 +75,67 @@ def test_a_video_that_kills_its_worker_every_time_is_found_out(
     assert (place.path, error) == (b"deadly.mp4", "its worker was killed by SIGSEGV")
     assert run.tally.done == 6 and run.tally.found == 7
     assert outcome(shelf.extract()) == {"already": 6, "failed_before": 1}
+
+
+def test_a_worker_that_ends_within_each_commit_loses_no_video_in_silence(
+    tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.put(videos / "short.webm")
+    trap(shelf.folder, monkeypatch, "manifest.json", "os.kill(os.getpid(), signal.SIGKILL)", once=False)
+    run = run_of(shelf, workers=1)
+    list(run.events())
+    ((place, error),) = run.tally.failed.values()
+    assert (place.path, error) == (b"short.webm", "its worker was killed by SIGKILL")
+    assert run.tally.found == 1 and not run.tally.lost
+
+
+def test_a_commit_that_nobody_heard_of_counts(
+    tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(tmp_path)
+    for name in ("short.webm", "late.mp4"):
+        shelf.put(videos / name)
+    # The first entry with a word is read back right after it was linked, and before the parent is told.
+    kill, when = "os.kill(os.getpid(), signal.SIGKILL)", "os.path.exists(args[0])"
+    trap(shelf.folder, monkeypatch, "000002.jsonl", kill, when=when)
+    run = run_of(shelf, workers=1)
+    assert [event.count for event in run.events() if isinstance(event, Lost)] == [2]
+    assert (run.tally.done, run.tally.found) == (2, 2) and not run.tally.lost
+    assert len(shelf.live()) == 2
+
+
+def test_what_is_lost_in_every_pass_is_told_and_tried_in_the_next_run(shelf: Shelf) -> None:
+    run = run_of(shelf, workers=1)
+    place = Place("films", b"elsewhere.mp4", "1-1")
+    run.tally.take(Lost("was killed by SIGKILL", open=(Work(Task(place, 0)),)))
+    list(run.events())
+    assert run.tally.failed == {("films", b"elsewhere.mp4"): (place, "its worker ended each time")}
+    assert run.tally.done == 6 and shelf.store.log.last().place(place) is None
+
+
+def test_a_file_on_which_all_of_a_worker_hangs_is_given_up(
+    shelf: Shelf, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.put(videos / "blue.mp4", "endless.mp4")
+    # Called so, a function of C keeps the interpreter's lock.
+    hang = "__import__('ctypes').PyDLL(None).sleep(600)"
+    trap(shelf.folder, monkeypatch, "endless.mp4", hang, once=False)
+    run = run_of(shelf, workers=1, batch=1, stall_s=2.0)
+    list(run.events())
+    ((place, error),) = run.tally.failed.values()
+    assert place.path == b"endless.mp4" and error.startswith("its worker said nothing for "), error
+    assert run.tally.done == 6 and run.tally.found == 7
+
+
+def test_a_clock_stands_still_while_the_process_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("extractor.work.time.monotonic", lambda: now[0])
+    clock = Patience(1.0)
+    now[0] += 0.5
+    assert clock.look() == 0.5
+    now[0] += 3600.0
+    assert clock.look() == 1.5
 
 
 def test_a_workers_mistake_is_told_by_the_parent(tmp_path: Path) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from core.errors import UsageError
 from core.types import Place
-from extractor.find import Listing, content_of, has_stamp, is_gone, target_of
+from extractor.content import content_of
+from extractor.find import Listing, has_stamp, is_gone, target_of
 from tests.extractor.shelf import LONG_AGO_NS, age, as_nobody
 
 
@@ -77,28 +79,36 @@ def test_pipes_and_their_like_are_no_files(tmp_path: Path) -> None:
         target_of(str(tmp_path / "pipe.mp4"))
 
 
-def test_a_fresh_file_is_taken_once_it_has_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Waiting(threading.Event):
+    """A stop that is never set, and what happens while it is waited for."""
+
+    def __init__(self, meanwhile: Callable[[float | None], object]) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._meanwhile(timeout)
+        return False
+
+
+def test_a_fresh_file_is_taken_once_it_has_settled(tmp_path: Path) -> None:
     make(tmp_path, "old.mp4", "new.mp4")
     os.utime(tmp_path / "new.mp4")
-    waits: list[float] = []
-    monkeypatch.setattr("extractor.find.time.sleep", waits.append)
-    assert listed(Listing(target_of(str(tmp_path)))) == [b"old.mp4", b"new.mp4"]
+    waits: list[float | None] = []
+    assert listed(Listing(target_of(str(tmp_path)), Waiting(waits.append))) == [b"old.mp4", b"new.mp4"]
     assert waits == [2.0]
 
 
-def test_a_file_that_is_still_being_written_waits_for_the_next_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_still_being_written_waits_for_the_next_run(tmp_path: Path) -> None:
     make(tmp_path, "old.mp4", "new.mp4", "gone.mp4")
     for name in ("new.mp4", "gone.mp4"):
         os.utime(tmp_path / name)
 
-    def written_meanwhile(seconds: float) -> None:
+    def written_meanwhile(seconds: float | None) -> None:
         (tmp_path / "new.mp4").write_bytes(b"more of it")
         (tmp_path / "gone.mp4").unlink()
 
-    monkeypatch.setattr("extractor.find.time.sleep", written_meanwhile)
-    listing = Listing(target_of(str(tmp_path)))
+    listing = Listing(target_of(str(tmp_path)), Waiting(written_meanwhile))
     assert listed(listing) == [b"old.mp4"]
     assert listing.unstable == 2
 
@@ -145,6 +155,29 @@ def test_a_root_is_called_as_asked_or_as_known_or_as_its_folder(tmp_path: Path) 
 def test_a_known_root_of_a_like_name_is_not_taken_for_it(tmp_path: Path) -> None:
     make(tmp_path, "films2/1.mp4")
     assert target_of(str(tmp_path / "films2"), "", {"films": tmp_path / "films"}).root == "films2"
+
+
+def test_a_glob_passes_over_broken_links_and_pipes(tmp_path: Path) -> None:
+    make(tmp_path, "a.mp4")
+    (tmp_path / "broken.mp4").symlink_to(tmp_path / "nothing")
+    (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    listing = Listing(target_of(f"{tmp_path}/*.mp4"))
+    assert listed(listing) == [b"a.mp4"]
+    assert listing.errors == {b"loop.mp4": "cannot be read: Too many levels of symbolic links"}
+
+
+@pytest.mark.parametrize("what", ["", "/**"])
+def test_a_stop_is_heard_while_folders_are_listed(tmp_path: Path, what: str) -> None:
+    make(tmp_path, "a/1.mp4", "b/2.mp4", "c/3.mp4")
+    stop = threading.Event()
+    listing = Listing(target_of(f"{tmp_path}{what}"), stop)
+    found = []
+    for place in listing:
+        found.append(place.path)
+        stop.set()
+    assert len(found) == (3 if what else 1)  # a glob has looked at all names before it gives the first one
+    assert listed(Listing(target_of(f"{tmp_path}{what}"), stop)) == []
 
 
 def test_a_glob_names_files_and_nothing_else(tmp_path: Path) -> None:

@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from extractor import find
 from extractor.cli import main
+from extractor.content import Content
+from extractor.content import content_of as content_of_file
 from extractor.remove import main as remove
 from tests.extractor.shelf import LONG_AGO_NS, Shelf, age, outcome, vectors
 
@@ -144,9 +147,9 @@ def test_a_file_that_vanishes_between_listing_and_reading_is_tried_in_the_next_r
 ) -> None:
     path = shelf.put(videos / "late.mp4")
 
-    def content_of(file: bytes) -> find.Content:
+    def content_of(file: bytes, beat: Callable[[], None]) -> Content:
         path.unlink(missing_ok=True)
-        return find.content_of(file)
+        return content_of_file(file, beat)
 
     monkeypatch.setattr("extractor.ahead.content_of", content_of)
     report = shelf.extract(code=3)
@@ -248,6 +251,45 @@ def test_a_folders_other_files_are_passed_over_and_named_ones_fail(shelf: Shelf,
     ):
         report = shelf.extract(f"--videos={shelf.films / name}", code=3)
         assert report["failed"] == [{"path": f"films/{name}", "error": why}]
+
+
+def test_a_named_file_and_texts_are_each_counted(shelf: Shelf, broken: Path) -> None:
+    path = shelf.films / "captions.txt"
+    path.write_text("a red thing\na blue thing\n")
+    song = shelf.put(broken / "sound.m4a", "sound.mp4")
+    shelf.extract(f"--videos={shelf.films}", f"--texts={path}")
+    report = shelf.extract(f"--videos={song}", f"--texts={path}", code=3)
+    assert outcome(report) == {"already": 2, "failed": 1} and report["found"] == 3
+    assert report["failed"] == [{"path": "films/sound.mp4", "error": "it is no video"}]
+    (shelf.films / "sound.mp4").unlink()
+    shelf.put(broken / "truncated.mp4", "sound.mp4", LONG_AGO_NS + 1)  # another file: not yet said to be none
+    report = shelf.extract(f"--videos={song}", f"--texts={path}", code=3)
+    assert (
+        outcome(report) == {"already": 2, "failed": 1}
+        and "sound.mp4 cannot be" in report["failed"][0]["error"]
+    )
+
+
+def test_a_texts_new_columns_are_taken_up_without_embedding(shelf: Shelf) -> None:
+    path = shelf.films / "captions.jsonl"
+    texts = f"--texts={path}"
+
+    def put(**columns: object) -> None:
+        path.write_text(json.dumps({"text": "a red thing", "key": "k", **columns}) + "\n")
+
+    def held() -> list[dict[str, object]]:
+        return [dict(live.columns) for live in shelf.store.log.last().live() if live.id.startswith("t-")]
+
+    put(n=1)
+    shelf.extract(texts)
+    put(n=2, place="Rome")
+    report = shelf.extract(texts)
+    assert outcome(report) == {"copies": 1} and report["rows"]["text"] == 0
+    assert held() == [{"n": 2, "place": "Rome"}]
+    assert outcome(shelf.extract(texts)) == {"already": 1}
+    put()  # says nothing about columns, which stay
+    assert outcome(shelf.extract(texts)) == {"already": 1}
+    assert held() == [{"n": 2, "place": "Rome"}]
 
 
 def test_a_root_that_was_seen_elsewhere_is_found_again_under_its_name(shelf: Shelf) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.errors import StoreError
+from core.errors import StoreError, VideoError
 from core.log import Task
 from core.store import Store
 from core.types import Sampling
@@ -158,6 +159,32 @@ def test_a_bug_that_one_video_shows_is_told_and_ends_nothing(
     assert report["failed"][0]["error"] == "reading it met a bug: ZeroDivisionError: by hand"
     monkeypatch.undo()
     assert outcome(shelf.extract()) == {"already": 1, "done": 1}
+
+
+@pytest.mark.parametrize(
+    ("cause", "is_final"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), False),
+        (OSError(errno.ESTALE, "Stale file handle"), False),
+        (PermissionError(errno.EACCES, "Permission denied"), False),
+        (MemoryError("Cannot allocate memory"), False),
+        (OSError(errno.EIO, "Input/output error"), True),  # FFmpeg's word for a file that is cut short
+        (ValueError("Invalid data"), True),
+    ],
+)
+def test_the_machines_trouble_is_no_last_word_about_a_file(
+    tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch, cause: Exception, is_final: bool
+) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.put(videos / "short.webm")
+
+    def opened(path: Path) -> Reader:
+        raise VideoError(f"{path.name} cannot be opened: {cause}.") from cause
+
+    monkeypatch.setattr("extractor.ahead.Reader", opened)
+    assert outcome(shelf.extract(code=3)) == {"failed": 1}
+    monkeypatch.undo()
+    assert outcome(shelf.extract()) == ({"failed_before": 1} if is_final else {"done": 1})
 
 
 def test_a_mistake_of_the_feed_ends_the_run(tmp_path: Path) -> None:

@@ -62,6 +62,17 @@ def test_a_name_that_is_no_utf_8_can_be_removed_as_it_is_shown(shelf: Shelf, vid
     assert len(shelf.paths()) == 4
 
 
+def test_a_name_that_is_no_utf_8_is_removed_and_told(
+    shelf: Shelf, videos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = os.fsdecode(b"caf\xe9.webm")
+    shelf.put(videos / "short.webm", name)
+    shelf.extract()
+    remove(shelf, f"films/{name}")
+    assert capsys.readouterr().out == "films/caf?.webm: 1 source removed.\n"
+    assert len(shelf.paths()) == 4
+
+
 def test_a_root_that_moved_for_good_is_ended(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     remove(shelf, "--root=films")
     assert capsys.readouterr().out == "--root films: 4 places gone.\n"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import core.log
-from core import files
+from core import files, npy
 from core.errors import SnapshotError
 from core.log import Log, entry_numbers, entry_path
 from core.rules import Word
@@ -174,7 +174,7 @@ def test_a_list_that_another_numpy_wrote_is_mapped_and_one_of_other_things_is_re
         np.save(path, held)
         assert mapped.open_npy(path, wanted, mapped.stamp(path)).tolist() == held.tolist()
         written = path.read_bytes()
-        mapped.write_npy(path, held)
+        npy.write(path, [held])
         assert path.read_bytes() == written
     for other in (np.arange(5, dtype="<i8"), np.zeros((2, 2), "<i4"), np.zeros((), "<i4"), None):
         np.save(path, other) if other is not None else path.write_bytes(b"\x93NUM")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +16,7 @@ import pytest
 
 from core.commands import main
 from server.cli import address, bind, is_loopback
-from tests.server.conftest import Running
+from tests.server.conftest import ROOT, Running
 from tests.server.worlds import Shelf, until
 
 BODY = b'{"query": "red"}'
@@ -44,6 +47,40 @@ def test_sigterm_lets_what_was_taken_finish(shelf: Shelf, serve: Callable[..., R
             answer += piece
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["snapshot"] == 1
+    assert server.stop() == 0
+    assert "Traceback" not in server.log.read_text()
+
+
+SIGNALLED = """
+import os, signal, sys
+from server import cli
+
+def address(*asked, said=cli.address):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return said(*asked)
+
+cli.address = address
+sys.exit(cli.main())
+"""
+
+
+def test_sigterm_as_soon_as_the_address_is_said_is_heeded(shelf: Shelf) -> None:
+    flags = ["--data", str(shelf.library.data), "--port", "0"]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SIGNALLED, *flags],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("http://127.0.0.1:")
+    assert "Traceback" not in done.stderr
+
+
+def test_sigterm_while_it_starts_ends_it(shelf: Shelf, serve: Callable[..., Running]) -> None:
+    server = serve(wait=False)
     assert server.stop() == 0
     assert "Traceback" not in server.log.read_text()
 

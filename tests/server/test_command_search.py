@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.commands import main
-from server.commands.search import clock
+from server.commands.search import as_json, clock, plain, table
 from tests.server.conftest import Running
 from tests.server.worlds import Shelf, id_of
 
@@ -78,7 +78,10 @@ def test_a_library_without_texts_finds_none(tmp_path: Path, capsys: pytest.Captu
         ([], 2, "Nothing to look for is named: a text, or --video ID."),
         (["red", "--collection", "none"], 2, "There is no collection 'none' in"),
         (["red", "--encoder", "toy:none"], 2, "The collection default has no encoder 'toy:none'."),
-        (["--video", "v-none"], 1, "query[0].video_id: there is no 'v-none' in this collection."),
+        (["--video", "v-none"], 2, "query[0].video_id: there is no 'v-none' in this collection."),
+        (["red", "--video", id_of("green"), "--encoder", "toy:x", "--store", "x"], 1, "x is not a store"),
+        (["red", "--store", "x", "--server", "http://127.0.0.1:1"], 2, "--server and --store exclude"),
+        (["red", "--store", "x", "--collection", "y"], 2, "--store and --collection exclude"),
         (["x" * 2_001], 2, "query[0].text: string should have at most 2000 characters"),
         (["red", "--top", "0"], 2, "top: Input should be greater than or equal to 1"),
         (["red", "--server", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1 does not answer:"),
@@ -91,6 +94,40 @@ def test_a_mistake_is_one_sentence(
     error = said(capsys, *flags, "--data", str(shelf.library.data), code=code)
     assert error.startswith(f"cinedex search: {says}")
     assert error.count("\n") == 1
+
+
+def test_a_store_is_not_asked_for_another_encoder(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
+    store = ["--store", str(shelf.store.root)]
+    assert "films" in said(capsys, "red", *store, "--encoder", "toy:rgb")
+    error = said(capsys, "red", *store, "--encoder", "nosuch:thing", code=2)
+    assert error.endswith(f"--store {shelf.store.root} holds vectors of toy:rgb, not of 'nosuch:thing'.\n")
+
+
+def test_a_server_s_refusal_exits_as_the_store_s_own(
+    shelf: Shelf, sample_server: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for flags in (
+        ["x" * 2_001],
+        ["--video", "v-none"],
+        ["red", "--collection", "none"],
+        ["red", "--encoder", "toy:none"],
+    ):
+        for where in (["--data", str(shelf.library.data)], ["--server", sample_server.url]):
+            assert said(capsys, *flags, *where, code=2).count("\n") == 1
+
+
+def test_what_a_terminal_has_not_is_shown_otherwise() -> None:
+    best = {"start": 0.0, "end": 1.0, "score": 1.0, "best": {"t": 0.0}, "path": "films/Ä.mp4", "text": None}
+    answer = {"results": [best]}
+    assert table(answer, "utf-8").splitlines()[1] == "00:00.000 – 00:01.000  1.000  films/Ä.mp4"
+    assert table(answer, "ascii").splitlines()[1] == "00:00.000 - 00:01.000  1.000  films/?.mp4"
+    assert as_json(answer, "ascii").isascii() and "Ä" in as_json(answer, "UTF-8")
+    assert json.loads(as_json(answer, "ascii")) == answer
+
+
+def test_a_file_s_name_is_not_obeyed_by_the_terminal() -> None:
+    assert plain("films/\x1b[2Jred\n\r\u202e\x9b.mp4") == r"films/\x1b[2Jred\n\r\u202e\x9b.mp4"
+    assert plain("films/ein Ä, 東\u3000京 🎬.mp4") == "films/ein Ä, 東\u3000京 🎬.mp4"
 
 
 def test_a_folder_without_a_library_is_one_sentence(

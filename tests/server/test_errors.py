@@ -47,6 +47,9 @@ BODIES: list[tuple[Any, str | None]] = [
     ({"query": "red", "limit": 1_001}, "limit"),
     ({"query": "red", "limit": "5"}, "limit"),
     ({"query": "red", "limit": 5.5}, "limit"),
+    ({"query": "red", "limit": 11.0}, "limit"),
+    ({"query": "red", "limit": 10.0}, "limit"),
+    ({"query": "red", "group_size": 3.0}, "group_size"),
     ({"query": "red", "limit": True}, "limit"),
     ({"query": "red", "limit": float("nan")}, "limit"),
     ({"query": "red", "group_size": 101}, "group_size"),
@@ -159,6 +162,11 @@ def test_another_method_is_told_which_ones_there_are(sample_server: Running) -> 
 def test_a_body_that_says_it_is_no_json_is_refused(sample_server: Running, kind: str) -> None:
     headers = {"content-type": kind}
     refusal(sample_server, 415, "unsupported_media_type", content=b'{"query": "red"}', headers=headers)
+
+
+def test_a_whole_number_will_do_where_any_number_will(sample_server: Running) -> None:
+    body = {"query": [{"text": "red", "weight": 1}], "pad_s": 0, "merge_gap_s": 0, "min_gap_s": 0}
+    assert sample_server.http.post("/search", json=body).status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "APPLICATION/ld+JSON"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
+import core.log
 from core import files
+from index.gc import DAY_S, gc
 from index.snapshot import current
 from server.library import ServedLibrary
 from tests.server.conftest import Running, in_thread
@@ -30,6 +34,11 @@ def videos(http: httpx.Client, query: str, **fields: Any) -> list[str]:
 
 def status(http: httpx.Client, **fields: Any) -> int:
     return http.post("/search", json={"query": "red", **fields}).status_code
+
+
+def message(http: httpx.Client, **fields: Any) -> str:
+    """Why it does not answer."""
+    return str(http.post("/search", json={"query": "red", **fields}).json()["error"]["message"])
 
 
 def snapshot(http: httpx.Client) -> int:
@@ -85,6 +94,38 @@ def test_what_is_removed_is_out_of_the_answers_before_a_build_and_back_when_rest
         assert snapshot(http) == 1
         shelf.remove("green", undo=True)
         until(lambda: green in videos(http, "green"))
+
+
+def test_a_store_is_followed_across_a_checkpoint_and_gc(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core.log, "CHECKPOINT_ENTRIES", 2)
+    green, blue = id_of("green"), id_of("blue-then-white")
+    with in_thread(ServedLibrary.of_data(shelf.library.data)) as http:
+        until(lambda: status(http) == 200)
+        shelf.remove("green")
+        for number in range(4):
+            shelf.add({f"more-{number}": [("red", 8)]})
+        newest = shelf.build()
+        until(lambda: snapshot(http) == newest)
+        until(lambda: green not in videos(http, "green"))
+        age(shelf.store.root, 2 * DAY_S)
+        assert gc(shelf.store).log_files > 0
+        assert snapshot(http) == newest
+        assert len(videos(http, "red")) == 6
+        shelf.remove("blue-then-white")
+        until(lambda: blue not in videos(http, "blue"))
+        shelf.remove("green", undo=True)
+        assert shelf.build() == newest + 1
+        until(lambda: snapshot(http) == newest + 1)
+        assert green in videos(http, "green") and blue not in videos(http, "blue")
+
+
+def age(folder: Path, seconds: float) -> None:
+    """As if everything in a folder had been made so long ago."""
+    then = time.time() - seconds
+    for each in [folder, *folder.rglob("*")]:
+        os.utime(each, (then, then))
 
 
 def test_a_build_after_a_removal_keeps_it_out(shelf: Shelf) -> None:
@@ -195,13 +236,25 @@ def test_collections_that_cannot_be_read_leave_the_old_ones_serving(
         assert caplog.text.count("collections cannot be read") == 1
 
 
+def test_collections_that_never_could_be_read_are_said_to_be_damaged(shelf: Shelf) -> None:
+    file = shelf.library.data / "collections.json"
+    good = file.read_text()
+    file.write_text("{")
+    with in_thread(ServedLibrary.of_data(shelf.library.data)) as http:
+        says = "The collections cannot be read; the server's log says why."
+        until(lambda: message(http) == says)
+        assert status(http) == 503
+        files.replace_text(file, good)
+        until(lambda: status(http) == 200)
+
+
 def test_a_store_that_vanishes_is_said_to_be_gone_and_comes_back(shelf: Shelf, tmp_path: Path) -> None:
     root = shelf.store.root
     with in_thread(ServedLibrary.of_data(shelf.library.data)) as http:
         until(lambda: status(http) == 200)
         root.rename(tmp_path / "away")
-        until(lambda: status(http) == 503)
-        assert http.get("/readyz").status_code == 503
+        until(lambda: http.get("/readyz").status_code == 503)
+        assert status(http) == 503
         (tmp_path / "away").rename(root)
         until(lambda: status(http) == 200)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,52 @@ def test_rows_of_equal_score_are_one_moment() -> None:
 
 def test_videos_are_never_mixed() -> None:
     assert told([("a", 0, 8, 1.0), ("b", 8, 16, 1.0)]) == [("a", 0, 8, 1.0), ("b", 8, 16, 1.0)]
+
+
+def told_by_the_rule(rows: list[Row], gap_s: float) -> list[Row]:
+    """docs/http-api.md, word by word: each row is compared with each moment."""
+    weakest, found = min(score for *_, score in rows), []
+    for video in sorted({source for source, *_ in rows}):
+        left = [row for row in rows if row[0] == video]
+        while left:
+            bar = (max(score for *_, score in left) + weakest) / 2
+            moments: list[Row] = []
+            for _, start, end, score in sorted(row for row in left if row[3] >= bar):
+                if moments and start - moments[-1][2] <= gap_s:
+                    _, first, last, best = moments.pop()
+                    moments.append((video, first, max(last, end), max(best, score)))
+                else:
+                    moments.append((video, start, end, score))
+            left = [row for row in left if row[3] < bar and not any(lies_in(row, m) for m in moments)]
+            found += moments
+    ordered = sorted(found, key=lambda m: (-m[3], m[0], m[1]))
+    return [(source, start, end, round(score, 3)) for source, start, end, score in ordered]
+
+
+def lies_in(row: Row, moment: Row) -> bool:
+    return min(row[2], moment[2]) - max(row[1], moment[1]) >= (row[2] - row[1]) / 2
+
+
+@pytest.mark.parametrize("gap_s", [0.0, 2.5])
+def test_many_rows_are_told_as_the_contract_says(gap_s: float) -> None:
+    chance = np.random.default_rng(3)
+    for _ in range(60):
+        starts = chance.integers(-4, 60, 80) / 2
+        lengths = chance.choice([0.0, 0.5, 1.0, 4.0, 7.5], 80)
+        scores = chance.integers(0, 64, 80) / 64  # exact in float32, and some alike
+        rows: list[Row] = [
+            (f"v-{i % 3}", float(start), float(start + length), float(score))
+            for i, (start, length, score) in enumerate(zip(starts, lengths, scores, strict=True))
+        ]
+        assert told(rows, gap_s) == told_by_the_rule(rows, gap_s)
+
+
+def test_the_rows_of_a_long_video_are_told_within_seconds() -> None:
+    scores = np.random.default_rng(5).random(32_000)
+    rows: list[Row] = [("long", float(t), t + 1.0, float(score)) for t, score in enumerate(scores)]
+    began = time.perf_counter()
+    assert told(rows)
+    assert time.perf_counter() - began < 10
 
 
 def test_null_never_merges() -> None:

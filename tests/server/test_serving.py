@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from torch import Tensor
 
 from core.errors import EncoderError
-from core.types import IntArray
+from core.query import Hits, Part, Query
+from core.types import Float32Array, IntArray, Kind
 from extractor.encoders.base import Encoder
+from index.snapshot import Snapshot
+from server import searcher
+from server.app import create_app
+from server.follow import view_of
 from server.library import ServedLibrary
+from server.settings import ServeSettings
+from server.shown import as_sent, shown
 from tests.server.conftest import in_thread
 from tests.server.test_follow import status
 from tests.server.worlds import TOY, Scenes, Shelf, id_of, samples, until
@@ -94,57 +103,81 @@ def test_a_bug_is_answered_without_its_traceback_which_the_log_has(
         assert status(http) == 200
 
 
+def test_an_answer_names_no_file_when_the_store_is_damaged(
+    shelf: Shelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    with in_thread(library(shelf, TOY)) as http:
+        until(lambda: status(http) == 200)
+        for path in shelf.store.root.glob("shards/*/clip.npy"):
+            path.unlink()
+        answer = http.post("/search", json={"query": [{"video_id": id_of("green")}]})
+    held = answer.json()
+    assert (answer.status_code, held["error"]["type"]) == (503, "unavailable")
+    assert held["error"]["message"] == "The store cannot be read; the log has it by the id."
+    assert "clip.npy cannot be read" in caplog.text and f"id={held['request_id']}" in caplog.text
+
+
+def test_an_encoder_that_cannot_answer_is_told_without_its_reason(
+    shelf: Shelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    encoder = Slow()
+    with in_thread(library(shelf, encoder)) as http:
+        until(lambda: status(http) == 200)
+        encoder.bug = EncoderError("/secret/weights are missing.")
+        answer = http.post("/search", json={"query": "red"})
+    message = "The encoder cannot answer; the log has it by the id."
+    assert (answer.status_code, answer.json()["error"]["message"]) == (503, message)
+    assert "/secret/weights are missing." in caplog.text
+
+
+def test_a_bug_of_the_gate_itself_is_answered_in_shape(
+    shelf: Shelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(library(shelf, TOY), ServeSettings())
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            return await http.post("/search", content=b"{}", headers={"content-length": "many"})
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, answer.json()["error"]["type"]) == (500, "internal")
+    assert f"bug id={answer.json()['request_id']}" in caplog.text
+
+
+def test_a_large_answer_is_written_beside_the_event_loop(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, let_go = threading.Event(), threading.Event()
+
+    def slowly(answer: searcher.Answer) -> bytes:
+        writing.set()
+        assert let_go.wait(30)
+        return as_sent(answer)
+
+    with in_thread(library(shelf, TOY)) as http:
+        until(lambda: status(http) == 200)
+        monkeypatch.setattr("server.routes.search.as_sent", slowly)
+        asker = threading.Thread(target=status, args=(http,))
+        asker.start()
+        assert writing.wait(30)
+        assert http.get("/healthz").status_code == 200
+        let_go.set()
+        asker.join()
+
+
+def test_what_is_sent_is_what_is_shown(shelf: Shelf) -> None:
+    view = view_of(shelf.store)
+    for by_video in (False, True):
+        asked = Query((Part(text="red"),), by_video=by_video)
+        answer = searcher.Searcher("default", TOY, view).answer(asked)
+        assert json.loads(as_sent(answer)) == shown(answer).model_dump()
+
+
 def test_a_long_text_is_said_to_be_cut(shelf: Shelf) -> None:
     with in_thread(library(shelf, Slow())) as http:
         until(lambda: status(http) == 200)
         assert http.post("/search", json={"query": "red " * 30}).json()["query_truncated"]
-
-
-def test_an_encoder_that_does_not_fit_is_a_conflict(shelf: Shelf) -> None:
-    encoder = Slow()
-    encoder.spec = replace(TOY.spec, revision=2)
-    with in_thread(library(shelf, encoder)) as http:
-        until(lambda: status(http) == 409)
-        error = http.post("/search", json={"query": "red"}).json()["error"]
-        assert error["type"] == "conflict"
-        assert TOY.spec.fingerprint in error["message"] and encoder.spec.fingerprint in error["message"]
-        ready = http.get("/readyz")
-        assert ready.status_code == 503
-        assert ready.json()["collections"][0]["encoders"][0]["reason"] == error["message"]
-
-
-def test_an_encoder_that_does_not_load_is_tried_again(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
-    tries: list[str] = []
-
-    def load(name: str) -> Encoder:
-        tries.append(name)
-        if len(tries) < 2:
-            raise EncoderError("The weights are missing.")
-        return TOY
-
-    with in_thread(ServedLibrary.of_data(shelf.library.data, load)) as http:
-        until(lambda: http.get("/collections").json()["collections"] != [])
-        answer = http.post("/search", json={"query": "red"})
-        assert answer.status_code in (200, 503)
-        until(lambda: status(http) == 200)
-    assert caplog.text.count("The weights are missing.") == 1
-    assert tries == ["toy:rgb", "toy:rgb"]
-
-
-def test_while_it_loads_it_is_alive_and_not_ready(shelf: Shelf) -> None:
-    loaded = threading.Event()
-
-    def load(name: str) -> Encoder:
-        assert loaded.wait(30)
-        return TOY
-
-    with in_thread(ServedLibrary.of_data(shelf.library.data, load)) as http:
-        assert http.get("/healthz").status_code == 200
-        assert http.get("/readyz").status_code == 503
-        answer = http.post("/search", json={"query": "red"})
-        assert (answer.status_code, answer.json()["error"]["message"]) == (503, "The server is loading.")
-        loaded.set()
-        until(lambda: http.get("/readyz").status_code == 200)
 
 
 def test_a_level_without_rows_is_a_conflict_and_a_library_without_rows_has_no_results(tmp_path: Path) -> None:
@@ -203,9 +236,75 @@ def test_more_rows_are_looked_at_until_there_are_enough_results(tmp_path: Path) 
         assert answer["total"] == {"value": 5, "relation": "eq"}
 
 
+def all_red(data: Path, **seconds: int) -> Shelf:
+    """Videos of so many seconds."""
+    shelf = Shelf.make(data)
+    shelf.add({name: [("red", length)] for name, length in seconds.items()})
+    shelf.build()
+    return shelf
+
+
+def asked_of(
+    shelf: Shelf, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> tuple[searcher.Answer, list[int]]:
+    """The answer, and how many rows were asked for each time."""
+    ks: list[int] = []
+    search = Snapshot.search
+
+    def counted(self: Snapshot, kind: Kind, vectors: Float32Array, k: int, **more: Any) -> list[Hits]:
+        ks.append(k)
+        return search(self, kind, vectors, k, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Snapshot, "search", counted)
+        return searcher.Searcher("default", TOY, view_of(shelf.store)).answer(query), ks
+
+
+def test_no_more_rows_are_read_once_every_video_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = all_red(tmp_path / "data", one=150, other=150, third=600)
+    shelf.remove("third")
+    shelf.add(texts=["red"])
+    shelf.build()
+    shelf.remove("other")
+    asked = Query((Part(text="red"),), kind="frame", by_video=True)
+    answer, ks = asked_of(shelf, asked, monkeypatch)
+    assert (len(answer.results), answer.total, answer.is_all, ks) == (1, 1, True, [150])
+    shelf.remove("other", undo=True)
+    answer, ks = asked_of(shelf, asked, monkeypatch)
+    assert (len(answer.results), answer.total, answer.is_all, ks) == (2, 2, True, [256])
+
+
+def test_no_more_rows_are_read_than_a_request_may_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searcher, "LOOK_AT_MOST", 1_500)
+    shelf = all_red(tmp_path / "data", long=3_000)
+    answer, ks = asked_of(shelf, Query((Part(text="red"),), kind="frame"), monkeypatch)
+    assert (len(answer.results), answer.total, answer.is_all) == (1, 1, False)
+    assert ks == [256, 1_024, 1_500]
+
+
+def test_rows_that_were_asked_with_do_not_hide_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searcher, "LOOK_AT_MOST", 256)
+    shelf = all_red(tmp_path / "data", a=300, b=300, c=300)
+    parts = (Part(source=id_of("a"), start=0.0), Part(source=id_of("b"), start=0.0))
+    answer, ks = asked_of(shelf, Query(parts, kind="frame"), monkeypatch)
+    assert [found.moment.source for (found,) in answer.results] == [id_of("c")]
+    assert ks[-1] == 900
+    parts = (Part(source=id_of("a")), Part(source=id_of("b")))
+    answer, ks = asked_of(shelf, Query(parts, kind="frame"), monkeypatch)
+    assert [found.moment.source for (found,) in answer.results] == [id_of("c")]
+    assert len(ks) == 1
+
+
 def test_one_library_answers_the_same_for_one_store(tmp_path: Path) -> None:
     shelf = samples(tmp_path / "data")
     library = ServedLibrary.of_store(shelf.store.root, lambda name: TOY)
     library.look()
     assert library.default == "default"
+    until(lambda: library.offers["default"][0].seen.problem is None)
     assert library.find("default", "toy:rgb").view.number == 1

@@ -13,7 +13,7 @@ import numpy as np
 from core.collections import Library
 from core.log import Task
 from core.store import Store, store_slug
-from core.types import Facts, Float32Array, Kind, Place, Sampling, Segment, Source
+from core.types import EncoderSpec, Facts, Float32Array, Kind, Place, Sampling, Segment, Source
 from core.writer import KindRows, Writer
 from extractor.encoders import load
 from index.build import build
@@ -59,9 +59,11 @@ class Shelf:
     store: Store
 
     @classmethod
-    def make(cls, data: Path, collection: str = "default", slug: str = "") -> Shelf:
-        library, slug = Library(data), slug or store_slug(TOY.spec.name)
-        store = Store.create(library.store_path(slug), TOY.spec, Sampling())
+    def make(
+        cls, data: Path, collection: str = "default", slug: str = "", spec: EncoderSpec = TOY.spec
+    ) -> Shelf:
+        library, slug = Library(data), slug or store_slug(spec.name)
+        store = Store.create(library.store_path(slug), spec, Sampling())
         library.add_store(collection, slug)
         return cls(library, store)
 

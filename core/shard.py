@@ -1,0 +1,99 @@
+"""What was embedded in one commit: vectors, the seconds each stands for, and what they are of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core import files, npy
+from core.errors import StoreError
+from core.types import Float64Array, IntArray, Kind, canonical
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of one kind in a shard: row i of each array, and of the vectors, belong together."""
+
+    source: IntArray  # line of the shard's sources
+    start: Float64Array
+    end: Float64Array
+    text: pa.ChunkedArray | None = None  # only kind "text"
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What was embedded in one commit, by content. Never changed once it has its name."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """Format, encoder, created, version, rows per kind, files with sizes and hashes."""
+        return files.read_sealed(self.path / "manifest.json")
+
+    @cached_property
+    def sources(self) -> pa.Table:
+        """A line per source and layer: id, layer, facts, rows per kind."""
+        return self._table("sources")
+
+    def count(self, kind: Kind) -> int:
+        """Rows of that kind."""
+        return int(self.manifest["rows"].get(kind, 0))
+
+    def rows(self, kind: Kind) -> Rows:
+        """The segments of one kind, in the order of its vectors."""
+        table = self._table(kind)
+        return Rows(
+            table["source"].to_numpy().astype(np.int64),
+            table["start"].to_numpy(),
+            table["end"].to_numpy(),
+            table["text"] if kind == "text" else None,
+        )
+
+    def vectors(self, kind: Kind) -> np.ndarray[Any, np.dtype[np.float16]]:
+        """float16 [rows, dim], mapped and not read."""
+        path = self.path / f"{kind}.npy"
+        rows, half = self.count(kind), np.dtype(np.float16)
+        try:
+            with files.reading(path):
+                dim = npy.content_bytes(path) // half.itemsize // max(rows, 1)
+                return npy.mapped(path, half, (rows, dim))
+        except ValueError as error:
+            raise StoreError(f"{path} is damaged: {error}.") from error
+
+    def damage(self) -> list[str]:
+        """One sentence for each file whose bytes are not the ones that were written."""
+        try:
+            listed = self.manifest["files"]
+        except StoreError as error:
+            return [str(error)]
+        return [
+            f"{self.path / name} is damaged: its hash is not the one its manifest holds."
+            for name, held in listed.items()
+            if not (self.path / name).exists() or files.hash_file(self.path / name) != held["blake2b"]
+        ]
+
+    def _table(self, name: str) -> pa.Table:
+        path = self.path / f"{name}.parquet"
+        try:
+            return pq.read_table(path, memory_map=True)
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(f"{path} cannot be read: {error}.") from error
+
+
+def manifest_hash(manifest: dict[str, Any]) -> str:
+    """What the log holds of a shard's manifest."""
+    return files.hash_bytes(canonical(manifest).encode())

@@ -1,0 +1,130 @@
+"""What `extract` can be told, and the store that it means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from core.collections import Library
+from core.config import Settings
+from core.errors import StoreError, UsageError
+from core.store import Store, store_slug
+
+
+class ExtractSettings(Settings):
+    """Videos and texts in, vectors into the store. To resume, run it again."""
+
+    videos: str | None = Field(None, description="a folder, one file, or a glob in quotes")
+    texts: Path | None = Field(None, description="library texts: a .txt, .jsonl or .csv file")
+    encoder: str | None = Field(None, description="family:variant; else the store's own")
+    store: Path | None = Field(None, description="a store's folder, instead of one in --data")
+    collection: str = Field("default", description="what clients call the stores of these videos")
+    root: str = Field("", description="a name for the folder; else a known root's, or the folder's own")
+    fps: float | None = Field(None, gt=0, description="pictures a second")
+    clip_seconds: float | None = Field(None, gt=0, description="length of a clip")
+    stride_seconds: float | None = Field(None, gt=0, description="from one clip's start to the next")
+    frames: bool | None = Field(None, description="whether each picture is a row too")
+    workers: int = Field(1, ge=0, description="processes; 0: none but this one")
+    decoders: int = Field(0, ge=0, description="videos that a worker reads at once; 0: by the cores")
+    batch: int = Field(16, ge=1, description="pictures encoded together")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:1")
+    prune: Literal["no", "yes", "force"] = Field("no", description="say what is gone, if it is not too much")
+    again: bool = Field(False, description="embed again what is done, and restore what was removed")
+    retry_failed: bool = Field(False, description="try again what failed before")
+    allow_failed: bool = Field(False, description="exit 0 although some failed")
+    stall_seconds: float = Field(120.0, gt=0, description="a file that makes no progress so long is given up")
+    report: Path | None = Field(None, description="write what was done to this file, as JSON")
+
+    @field_validator("prune", mode="before")
+    @classmethod
+    def _prune_as_switch(cls, value: Any) -> Any:
+        return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The store to fill, and where it belongs."""
+
+    path: Path
+    encoder: str
+    library: Library  # where its roots are known; a store outside the data folder keeps its own
+    slug: str = ""  # of a store in the library; another joins no collection
+
+
+def choose_store(settings: ExtractSettings, library: Library, sampling: dict[str, Any]) -> Chosen:
+    """The store that is named, or that holds this encoder, or the collection's first, or a new one."""
+    if settings.store is not None:
+        found = _named_store(settings, library)
+    elif settings.encoder is not None:
+        found = _store_of(settings.encoder, settings.collection, library)
+    else:
+        found = _first_store(settings.collection, library)
+    if (found.path / "store.json").exists():
+        store = Store.open(found.path)
+        store.require(store.spec, replace(store.sampling, **sampling))
+    return found
+
+
+def _named_store(settings: ExtractSettings, library: Library) -> Chosen:
+    path = settings.store
+    assert path is not None
+    slug = path.name if _is_inside(settings) else ""
+    if path.exists() and (not path.is_dir() or (path / "store.json").exists()):
+        name = Store.open(path).spec.name
+        if settings.encoder is not None and not _is_called(name, settings.encoder):
+            raise StoreError(f"{path} holds vectors of {name}, not of {settings.encoder}.")
+        return Chosen(path, name, library, slug)
+    if settings.encoder is None:
+        raise UsageError(f"{path} is no store yet; name an encoder for it, as in --encoder toy.")
+    return Chosen(path, _full_name(settings.encoder), library, slug)
+
+
+def library_of(settings: ExtractSettings) -> Library:
+    """Where the roots of what is extracted are known: a store outside the data folder knows its own."""
+    return Library(settings.data if _is_inside(settings) else settings.store or settings.data)
+
+
+def _is_inside(settings: ExtractSettings) -> bool:
+    store = settings.store
+    return store is None or store.absolute().parent == settings.data.absolute()
+
+
+def _store_of(encoder: str, collection: str, library: Library) -> Chosen:
+    for slug in library.collections().get(collection, ()):
+        path = library.store_path(slug)
+        if (path / "store.json").exists() and _is_called(name := Store.open(path).spec.name, encoder):
+            return Chosen(path, name, library, slug)
+    name = _full_name(encoder)
+    slug = store_slug(name)
+    path = library.store_path(slug)
+    if path.exists() and (not path.is_dir() or (path / "store.json").exists()):
+        held = Store.open(path).spec.name
+        if held != name:
+            raise StoreError(f"{path} holds vectors of {held}, not of {name}.")
+    return Chosen(path, name, library, slug)
+
+
+def _first_store(collection: str, library: Library) -> Chosen:
+    slugs = library.collections().get(collection)
+    if not slugs:
+        raise UsageError(
+            f"{library.data} has no collection {collection!r} yet; name an encoder, as in --encoder toy."
+        )
+    path = library.store_path(slugs[0])
+    return Chosen(path, Store.open(path).spec.name, library, slugs[0])
+
+
+def _is_called(name: str, asked: str) -> bool:
+    return asked in (name, name.partition(":")[0])
+
+
+def _full_name(encoder: str) -> str:
+    """With the variant; a family alone is asked for its own choice, which imports it."""
+    if ":" in encoder:
+        return encoder
+    from extractor.encoders import load
+
+    return load(encoder).spec.name
