@@ -40,6 +40,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
         version=CONTRACT,
         description="Moments of videos by text, by video and back. docs/http-api.md is the whole contract.",
         lifespan=lifespan,
+        redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
     )

@@ -10,6 +10,7 @@ TYPES = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    408: "too_slow",
     409: "conflict",
     410: "gone",
     413: "too_large",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("server.access")
 bugs = logging.getLogger(__name__)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+BODY_S = 15  # for the next piece of a body
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _METHODS = (*_SAFE, "POST", "PUT", "PATCH", "DELETE")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -152,6 +154,7 @@ class _Visit:
         self.scope = scope
         self._receive, self._send, self._rules = receive, send, rules
         self._received = 0
+        self._is_more = True  # of the body; after it, receiving waits for the client to leave
         scope.setdefault("state", {})["request_id"] = self.id
         if "content-type" not in self.headers:
             scope["headers"] = [*scope["headers"], (b"content-type", b"application/json")]
@@ -162,12 +165,20 @@ class _Visit:
         return str(getattr(self.scope.get("route"), "path", "other"))
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        message = await self._body() if self._is_more else await self._receive()
+        self._is_more = self._is_more and bool(message.get("more_body"))
         self._received += len(message.get("body", b""))
         if self._received > self._rules.max_body:
             # Of the framework's own kind, which it hands on to the error table while it reads a body.
             raise HTTPException(413, str(self._rules.too_large()))
         return message
+
+    async def _body(self) -> Message:
+        try:
+            with anyio.fail_after(BODY_S):
+                return await self._receive()
+        except TimeoutError:
+            raise HTTPException(408, f"No more of the body came within {BODY_S} s.") from None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

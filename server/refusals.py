@@ -77,6 +77,8 @@ def sentence(error: Any) -> tuple[str, str | None]:
         return f"{field} is missing.", field
     if kind == "extra_forbidden":
         return f"{field} is no field of a request{nearest(str(loc[-1]), _names(loc))}", field
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{field} must be an object{_got(error.get('input'))}.", field
     what = str(error["msg"])
     return f"{field}: {what[0].lower()}{what[1:]}{_got(error.get('input'))}.", field
 

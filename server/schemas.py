@@ -51,6 +51,12 @@ def _only_default(value: Any) -> Any:
     raise not_built()
 
 
+def _only_visual(value: Any) -> Any:
+    if value in ("text", "hybrid"):
+        raise not_built()
+    return value  # the default where there are no lines, and today there are none
+
+
 class _Asked(BaseModel):
     """Nothing is guessed: no unknown field, no number from a string, no NaN."""
 
@@ -68,6 +74,8 @@ class _Asked(BaseModel):
         field = cls.model_fields.get(name)
         if field is None or name in NULL_MEANS_NEVER:
             return False
+        if name == "include" and isinstance(value, list):
+            return sorted(map(str, value)) == sorted(field.default)  # a set, in any order
         is_like = isinstance(value, bool) == isinstance(field.default, bool)  # since 0 == False
         if isinstance(value, float) and isinstance(field.default, int):
             is_like = False  # 10 == 10.0, but 11.0 is no integer either
@@ -160,7 +168,9 @@ class SearchAsked(_Asked):
     level: Literal["frame", "clip", "video"] | None = Field(
         None, description="null: clip if there are clip rows, else frame; video: clip, grouped by video"
     )
-    mode: Annotated[Literal["visual", "text", "hybrid"] | None, Later] = _later(None, "vectors, words, both")
+    mode: Annotated[Literal["visual", "text", "hybrid"] | None, BeforeValidator(_only_visual)] = Field(
+        None, description="vectors, words, both. Today only visual"
+    )
     group_by: Literal["none", "video"] | None = Field(None, description="null: none, of level video: video")
     group_size: int = Field(3, ge=1, le=100, description="moments a video, when grouped")
     filter: Annotated[dict[str, Any] | None, Later] = _later(None, "must, should, must_not over columns")

@@ -192,3 +192,15 @@ def test_a_request_keeps_the_id_it_brought(sample_server: Running, sent: str) ->
 def test_an_id_that_is_none_is_replaced(sample_server: Running, sent: bytes) -> None:
     answer = sample_server.http.get("/healthz", headers={b"X-Request-Id": sent})
     assert len(answer.headers["x-request-id"]) == 16
+
+
+def test_mode_and_include_may_be_sent_as_what_they_are_without(sample_server: Running) -> None:
+    plain = ask(sample_server, "red")
+    said = ask(sample_server, "red", mode="visual", include=["thumbnail", "metadata"])
+    assert said["results"] == plain["results"]
+
+
+def test_very_small_weights_are_weights(sample_server: Running) -> None:
+    plain = ask(sample_server, "red")
+    small = ask(sample_server, [{"text": "red", "weight": 1e-300}])
+    assert small["results"] == plain["results"]
