@@ -31,6 +31,8 @@ class Library:
 
     def add_store(self, collection: str, slug: str) -> None:
         """Make a store part of a collection, behind those it has."""
+        if not is_name(collection):
+            raise UsageError(f"--collection {collection!r} must be one word of a path, without '/'.")
         self._make(self.data)
         with files.locked(self.data / "collections.lock"):
             held = self._read()
@@ -83,6 +85,11 @@ class Library:
     def _make(self, folder: Path) -> None:
         with files.writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
+
+
+def is_name(name: str) -> bool:
+    """Whether a collection or a root can be called so: it stands before '/' in what people read."""
+    return name.isprintable() and "/" not in name and name.strip() not in ("", ".", "..")
 
 
 def _are_collections(held: object) -> bool:

@@ -269,6 +269,8 @@ def _from_file(settings: type[Settings], file: str | None, prog: str) -> dict[st
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise UsageError(f"{path} is not TOML: {error}.") from error
+    except RecursionError as error:
+        raise UsageError(f"{path} is no settings file: it is nested too deeply.") from error
     return _pick(settings, held, path, _table(prog).split("."))
 
 

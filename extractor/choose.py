@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from core.collections import Library
+from core.collections import Library, is_name
 from core.config import Settings
 from core.errors import StoreError, UsageError
 from core.store import Store, store_slug
@@ -27,9 +27,9 @@ class ExtractSettings(Settings):
     clip_seconds: float | None = Field(None, gt=0, description="length of a clip")
     stride_seconds: float | None = Field(None, gt=0, description="from one clip's start to the next")
     frames: bool | None = Field(None, description="whether each picture is a row too")
-    workers: int = Field(1, ge=0, description="processes; 0: none but this one")
-    decoders: int = Field(0, ge=0, description="videos that a worker reads at once; 0: by the cores")
-    batch: int = Field(16, ge=1, description="pictures encoded together")
+    workers: int = Field(1, ge=0, le=256, description="processes; 0: none but this one")
+    decoders: int = Field(0, ge=0, le=256, description="videos that a worker reads at once; 0: by the cores")
+    batch: int = Field(16, ge=1, le=4096, description="pictures encoded together")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:1")
     prune: Literal["no", "yes", "force"] = Field("no", description="say what is gone, if it is not too much")
     again: bool = Field(False, description="embed again what is done, and restore what was removed")
@@ -37,6 +37,21 @@ class ExtractSettings(Settings):
     allow_failed: bool = Field(False, description="exit 0 although some failed")
     stall_seconds: float = Field(120.0, gt=0, description="a file that makes no progress so long is given up")
     report: Path | None = Field(None, description="write what was done to this file, as JSON")
+
+    @field_validator("videos")
+    @classmethod
+    def _no_empty_videos(cls, value: str | None) -> str | None:
+        """As for paths, though a glob is none."""
+        if value == "":
+            raise ValueError("a path must not be empty")
+        return value
+
+    @field_validator("collection")
+    @classmethod
+    def _is_collection(cls, value: str) -> str:
+        if not is_name(value):
+            raise ValueError("it must be one word of a path, without '/'")
+        return value
 
     @field_validator("prune", mode="before")
     @classmethod
@@ -118,12 +133,12 @@ def _first_store(collection: str, library: Library) -> Chosen:
 
 
 def _is_called(name: str, asked: str) -> bool:
-    return asked in (name, name.partition(":")[0])
+    return asked.removesuffix(":") in (name, name.partition(":")[0])
 
 
 def _full_name(encoder: str) -> str:
     """With the variant; a family alone is asked for its own choice, which imports it."""
-    if ":" in encoder:
+    if encoder.partition(":")[2]:
         return encoder
     from extractor.encoders import load
 

@@ -163,6 +163,7 @@ def _finish(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
         return
     if settings.prune != "no" and is_there:
         this.prune(force=settings.prune == "force")
+    if settings.prune == "force" and is_there:
         return
     has_none = this.tally.found == this.tally.skipped["not_video"]
     if settings.videos is not None and (has_none or not this.has_listed_videos):

@@ -22,6 +22,7 @@ from extractor.work import Committed, Encoded, Event, Job, Key, Lost, Patience, 
 _PARENTS = (signal.SIGINT, signal.SIGTERM)  # what ends a run is heard by the parent only
 _LOOK_S = 0.2  # how soon the parent notices that it is to stop
 _END_S = 10.0  # for a worker that was told to end
+_STARTS = 3  # workers in a row that may end before they have begun
 _ALIVE_S = 1.0  # how often a worker says that it is there
 
 Executor = Callable[[Job, Sequence[str], Iterator[Work], threading.Event], Iterator[Event]]
@@ -110,6 +111,7 @@ class _Pool:
     def __init__(self, job: Job, feed: Iterator[Work], stop: threading.Event) -> None:
         self._job, self._feed, self._stop = job, feed, stop
         self._is_dry = False
+        self._unbegun = 0  # ends before a beginning, in a row
         self._clock = Patience(1.0)
         self._workers: list[_Worker] = []
 
@@ -158,7 +160,8 @@ class _Pool:
             return
         match said:
             case _Wants():
-                worker.is_ready = True
+                if not worker.is_ready:
+                    worker.is_ready, self._unbegun = True, 0
                 self._hand_out(worker)
             case Report():
                 if work := worker.open.pop(key_of(said.place), None):
@@ -194,8 +197,11 @@ class _Pool:
         if not worker.is_ready:
             if self._stop.is_set():
                 return
-            raise Error(f"A worker {lost.why} before it had begun.")
-        yield lost
+            self._unbegun += 1
+            if self._unbegun == _STARTS:
+                raise Error(f"A worker {lost.why} before it had begun.")
+        else:
+            yield lost
         if not self._is_dry:
             self.start(worker.device)
 

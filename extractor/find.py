@@ -14,6 +14,7 @@ from itertools import chain, takewhile
 from pathlib import Path
 from typing import Literal
 
+from core.collections import is_name
 from core.errors import UsageError
 from core.types import Place
 
@@ -97,8 +98,8 @@ def _own_root(folder: bytes) -> tuple[str, bytes]:
 
 
 def checked_root(root: str) -> str:
-    """A root's name stands before '/' in what people read, so it holds none."""
-    if "/" in root or not root.isprintable():
+    """The name itself, if a root can be called so."""
+    if not is_name(root):
         raise UsageError(f"--root {root!r} must be one word of a path, without '/'.")
     return root
 

@@ -45,7 +45,8 @@ def remove(settings: RemoveSettings) -> int:
     counts = [_in_store(Store.open(library.store_path(slug)), settings, library) for slug in slugs]
     what = settings.what or f"--root {settings.root}"
     if not any(counts):
-        raise UsageError(f"{what} is nothing that {'was removed' if settings.undo else 'can be found'}.")
+        quoted = repr(settings.what) if settings.what else f"--root {settings.root!r}"
+        raise UsageError(f"{quoted} is nothing that {'was removed' if settings.undo else 'can be found'}.")
     verb = "restored" if settings.undo else "gone" if settings.root else "removed"
     noun = "place" if settings.root else "source"
     plural = "" if max(counts) == 1 else "s"
@@ -73,15 +74,16 @@ def _in_store(store: Store, settings: RemoveSettings, library: Library) -> int:
 
 
 def _paths(what: str, library: Library) -> set[tuple[str, bytes]]:
-    """The places that a path can mean: as answers show it, or a file or folder below a root."""
-    raw = os.fsencode(what).rstrip(b"/")
-    root, _, rest = raw.partition(b"/")
-    found = {(os.fsdecode(root), rest)} if rest else set()
-    path = os.path.abspath(raw)
-    for name, folder in library.roots().items():
+    """The places that a path can mean: as answers show it, or a root's folder, or what is below it."""
+    roots = library.roots()
+    root, _, rest = os.fsencode(what).rstrip(b"/").partition(b"/")
+    shown = os.fsdecode(root), rest
+    found = {shown} if rest or shown[0] in roots else set()
+    path = os.path.abspath(os.fsencode(what)).rstrip(b"/") + b"/"
+    for name, folder in roots.items():
         base = os.path.abspath(os.fsencode(folder)).rstrip(b"/") + b"/"
         if path.startswith(base):
-            found.add((name, path[len(base) :]))
+            found.add((name, path[len(base) :].rstrip(b"/")))
     return found
 
 
@@ -95,5 +97,5 @@ def _named(known: LastWords, what: str, paths: Iterable[tuple[str, bytes]]) -> s
 def _is_meant(word: Word, what: str, places: set[tuple[str, bytes]]) -> bool:
     if (word.root, word.path) in places or word.place.shown == what:
         return True
-    folders = (path + b"/" for root, path in places if root == word.root)
+    folders = (path and path + b"/" for root, path in places if root == word.root)
     return any(word.path.startswith(folder) for folder in folders)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from extractor.find import name_root
 
 TEXT_FIELDS, KEY_FIELDS = ("text", "caption"), ("key", "id")
 _CSV_FIELD_BYTES = 1 << 24
+_DEEPEST = 64  # lists and objects within each other in one line
+_TOO_DEEP = f"it is nested deeper than {_DEEPEST} levels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +119,32 @@ def _read_jsonl(file: Path) -> Iterator[tuple[int, str, Text]]:
 
 def _json_line(file: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        held = json.loads(line)
+        held = json.loads(line, parse_constant=_finite, parse_float=_finite)
     except ValueError as error:
         raise _wrong(file, number, f"it is not JSON: {error}") from error
+    except RecursionError as error:
+        raise _wrong(file, number, _TOO_DEEP) from error
+    if _is_deep(held, _DEEPEST):
+        raise _wrong(file, number, _TOO_DEEP)
     if isinstance(held, str):
         return {"text": held}
     if not isinstance(held, dict):
         raise _wrong(file, number, f"it must be an object (got {line.strip()[:60]!r})")
     return held
+
+
+def _finite(number: str) -> float:
+    found = float(number)
+    if not isfinite(found):
+        raise ValueError(f"{number} is no finite number")
+    return found
+
+
+def _is_deep(held: object, most: int) -> bool:
+    if not isinstance(held, dict | list):
+        return False
+    inner = held.values() if isinstance(held, dict) else held
+    return most == 0 or any(_is_deep(each, most - 1) for each in inner)
 
 
 def _read_csv(file: Path) -> Iterator[tuple[int, str, Text]]:
@@ -154,7 +175,7 @@ def _picked(
     if not isinstance(text, str):
         raise _wrong(file, line, f"its {name} must be a string (got {text!r})")
     key = next((held.pop(name) for name in KEY_FIELDS if name in held), "")
-    if not isinstance(key, str | int):
+    if not isinstance(key, str | int) or isinstance(key, bool):
         raise _wrong(file, line, f"its key must be a string or a whole number (got {key!r})")
     if _is_broken(f"{key}{text}"):
         raise _wrong(file, line, "it holds half a surrogate pair, which is no character")

@@ -35,6 +35,7 @@ _GAMES = (
 _SOUND = "aac ac3 aiff amr caf dts eac3 flac m4a mp3 w64 wav wv xwma"
 FORMATS = ",".join(" ".join((_CONTAINERS, _RAW, _CAMERAS, _ANIMATIONS, _GAMES, _SOUND)).split())
 _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+_DAMAGE = av.error.InvalidDataError | av.error.ArgumentError | av.error.EOFError
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
@@ -68,7 +69,7 @@ def _cannot_open(path: Path, head: bytes, error: av.error.FFmpegError) -> VideoE
     name = sniff.shown_name(path)
     if sniff.is_encrypted(path, head):
         return VideoError(f"{name} is encrypted.")
-    if not isinstance(error, av.error.InvalidDataError | av.error.ArgumentError):
+    if not isinstance(error, _DAMAGE):
         return VideoError(f"{name} cannot be opened: {error.strerror}.")
     if sniff.is_known_video(path, head):
         return VideoError(f"{name} cannot be opened: it is damaged, cut short or of an unknown kind.")

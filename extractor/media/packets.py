@@ -47,7 +47,9 @@ def read(container: InputContainer, stream: VideoStream, losses: Losses) -> Iter
                 if packet.size:  # an empty one marks the end, or in AVI a picture that stays
                     yield packet
             return
-        except av.error.InvalidDataError:
+        except (av.error.MemoryError, OSError):  # not the file's fault
+            raise
+        except av.error.FFmpegError:
             failures += 1
             losses.packets += 1
         except IndexError:  # PyAV stumbles, at the end, over streams that appeared mid-file; ours is whole

@@ -30,6 +30,13 @@ def test_the_first_store_of_a_collection_stays_the_default(library: Library) -> 
     assert library.store_path("toy-rgb") == library.data / "toy-rgb"
 
 
+@pytest.mark.parametrize("name", ["", " ", ".", "..", "a/../b", "a\nb", "\udc80"])
+def test_a_collection_is_called_by_one_printable_word(library: Library, name: str) -> None:
+    with pytest.raises(UsageError, match=r"--collection .* must be one word of a path, without '/'\."):
+        library.add_store(name, "toy-rgb")
+    assert library.collections() == {}
+
+
 def test_what_a_later_version_wrote_beside_is_kept(library: Library) -> None:
     library.data.mkdir()
     held = {"format": 1, "collections": {"a": ["x"]}, "later": 1}

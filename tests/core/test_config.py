@@ -188,6 +188,7 @@ def test_a_mistake_elsewhere_says_where(monkeypatch: pytest.MonkeyPatch) -> None
         ("extract = 1", "cinedex.toml: no setting is called 'extract'."),
         ("[index]\nbuild = 1", "cinedex.toml: a verb's settings are a table (got 1)"),
         ("a = ", "cinedex.toml is not TOML: "),
+        ("a = " + "[" * 100_000, "cinedex.toml is no settings file: it is nested too deeply."),
     ],
 )
 def test_what_nobody_would_read_in_the_file_is_refused_by_name(text: str, sentence: str) -> None:

@@ -170,6 +170,13 @@ def test_a_named_file_that_is_no_video_fails_with_one_sentence(
         (["--report=nowhere/x.json"], "--report nowhere/x.json cannot be written: No such file or dir"),
         (["--device=cuda:77"], "device 'cuda:77' is not on this machine; "),
         (["--root=a/b"], "--root 'a/b' must be one word of a path, without '/'."),
+        (["--root=.."], "--root '..' must be one word of a path, without '/'."),
+        (["--collection="], "collection: it must be one word of a path, without '/' (got '')"),
+        (["--collection=a/../b"], "collection: it must be one word of a path, without '/' (got 'a/../b')"),
+        (["--videos="], "videos: a path must not be empty (got '')"),
+        (["--decoders=100000"], "decoders: Input should be less than or equal to 256 (got '100000')"),
+        (["--workers=257"], "workers: Input should be less than or equal to 256 (got '257')"),
+        (["--batch=5000"], "batch: Input should be less than or equal to 4096 (got '5000')"),
         (["--texts=a.pdf"], "--texts a.pdf must be one of *.txt, *.jsonl, *.csv."),
     ],
 )
@@ -212,6 +219,16 @@ def test_nothing_named_and_nothing_found_are_told(shelf: Shelf, capsys: pytest.C
     assert said(shelf, capsys, f"--videos={empty}/*.mp4").endswith("/empty/*.mp4 holds no videos.")
     assert said(shelf, capsys, f"--texts={empty / 'a.txt'}").endswith("/a.txt holds no texts.")
     assert not (shelf.folder / "data").exists()
+    shelf.extract()
+    told = said(shelf, capsys, f"--videos={empty}", "--prune")
+    assert told.endswith("/empty holds no videos.")
+    assert main(shelf.flags(f"--videos={empty}", "--prune=force")) == 0
+
+
+def test_an_encoder_whose_variant_is_left_empty_is_its_familys_own(shelf: Shelf) -> None:
+    shelf.extract("--encoder=toy:")
+    assert Library(shelf.folder / "data").collections() == {"default": ["toy-rgb"]}
+    assert outcome(shelf.extract("--encoder=toy:")) == {"already": 2}
 
 
 def test_a_folder_of_which_nothing_is_a_video_is_told(

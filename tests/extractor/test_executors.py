@@ -147,10 +147,35 @@ def test_a_workers_mistake_is_told_by_the_parent(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_cannot_begin_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "sitecustomize.py").write_text("import os; os._exit(7)")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    begun = dies_while_starting(tmp_path, monkeypatch, times=9)
     with pytest.raises(Error, match=r"A worker ended with exit code 7 before it had begun\."):
         list(processes(Job(tmp_path / "store", "toy:rgb"), ["cpu"], iter(()), threading.Event()))
+    assert len(begun.read_text()) == 3
+
+
+def test_a_worker_that_is_killed_while_it_starts_is_started_again(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = dies_while_starting(shelf.folder, monkeypatch, times=2)
+    run = run_of(shelf, workers=1)
+    assert not [event for event in run.events() if isinstance(event, Lost)]
+    assert run.tally.done == 6 and len(begun.read_text()) == 3
+
+
+def dies_while_starting(folder: Path, monkeypatch: pytest.MonkeyPatch, times: int) -> Path:
+    """The first so many workers end at once; the file that gets a mark from each worker."""
+    begun = folder / "begun"
+    code = f"""
+import os, sys
+if "spawn_main" in " ".join(sys.orig_argv):
+    with open({str(begun)!r}, "a") as marks:
+        marks.write(".")
+        if marks.tell() <= {times}:
+            os._exit(7)
+"""
+    (folder / "sitecustomize.py").write_text(code.replace("os._exit", "marks.close(); os._exit"))
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    return begun
 
 
 def test_workers_end_with_their_parent(shelf: Shelf) -> None:

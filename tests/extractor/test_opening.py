@@ -82,6 +82,30 @@ def test_pictures_in_rare_containers_are_read(tmp_path: Path, format_: str, code
     assert [number_of(each.pixels) for each in pictures] == list(range(30))
 
 
+def test_what_was_decoded_before_the_container_goes_wrong_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "film.apng"
+    first, *others = (Image.fromarray(pixels) for pixels in numbered(12))
+    first.save(path, "png", save_all=True, append_images=others, duration=40)
+    data = bytearray(path.read_bytes())
+    parts = data.split(b"fcTL")
+    tag = len(b"fcTL".join(parts[:6]))  # the sixth picture's; no tag at all is "not yet implemented"
+    data[tag : tag + 4] = bytes(4)
+    path.write_bytes(data)
+    with Reader(path) as opened:
+        found = list(opened.pictures(Sampling(fps=25, clip_seconds=1 / 25), Look(size=32)))
+        assert opened.facts.lost_packets
+    assert [number_of(each.pixels) for each in found][:4] == list(range(4))
+
+
+@pytest.mark.parametrize(("suffix", "codec", "end"), [(".mkv", "h264", 40), (".flv", "flv", 208)])
+def test_a_header_that_is_cut_off_is_damage(tmp_path: Path, suffix: str, codec: str, end: int) -> None:
+    path = tmp_path / f"cut{suffix}"
+    write_video(path, numbered(12), Encoding(codec, time_base=F(1, 25)), [F(n, 25) for n in range(12)])
+    path.write_bytes(path.read_bytes()[:end])
+    with pytest.raises(VideoError, match=r"cannot be opened: it is damaged, cut short"), Reader(path):
+        pass
+
+
 def test_no_format_that_names_other_files_is_let_through() -> None:
     allowed = opening.FORMATS.split(",")
     assert len(set(allowed)) == len(allowed)

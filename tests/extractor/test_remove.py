@@ -55,6 +55,19 @@ def test_a_folder_removes_what_is_below_it(shelf: Shelf, capsys: pytest.CaptureF
     assert shelf.paths() == []
 
 
+@pytest.mark.parametrize(
+    ("what", "where"), [("films", "."), ("films/", "."), ("./films", "."), (".", "films")]
+)
+def test_a_roots_folder_removes_all_of_it(
+    shelf: Shelf, what: str, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shelf.folder / where)
+    remove(shelf, what)
+    assert shelf.paths() == []
+    remove(shelf, what, "--undo")
+    assert len(shelf.paths()) == 4
+
+
 def test_a_name_that_is_no_utf_8_can_be_removed_as_it_is_shown(shelf: Shelf, videos: Path) -> None:
     shelf.put(videos / "short.webm", os.fsdecode(b"caf\xe9.webm"))
     shelf.extract()
@@ -96,9 +109,11 @@ def test_it_is_said_in_every_store_of_the_collection(shelf: Shelf, videos: Path)
 @pytest.mark.parametrize(
     ("what", "says"),
     [
-        (["films/none.mp4"], "films/none.mp4 is nothing that can be found."),
-        (["films/red.mp4", "--undo"], "films/red.mp4 is nothing that was removed."),
-        (["--root=none"], "--root none is nothing that can be found."),
+        (["films/none.mp4"], "'films/none.mp4' is nothing that can be found."),
+        (["films/red.mp4", "--undo"], "'films/red.mp4' is nothing that was removed."),
+        (["--root=none"], "--root 'none' is nothing that can be found."),
+        (["nothing"], "'nothing' is nothing that can be found."),
+        (["/"], "'/' is nothing that can be found."),
         ([], "name what to remove: a path, an id, or --root NAME."),
         (["films/red.mp4", "--root=films"], "name what to remove: a path, an id, or --root NAME."),
         (["--root=films", "--undo"], "--root with --undo cannot be; "),

@@ -68,6 +68,11 @@ def test_a_places_path_is_the_files_with_the_key_behind_it(tmp_path: Path) -> No
         ("a.jsonl", '{"txt": "a"}\n', "line 1: it has no field 'text' or 'caption'."),
         ("a.jsonl", '{"text": 5}\n', r"line 1: its text must be a string \(got 5\)."),
         ("a.jsonl", '{"text": "a", "key": [1]}\n', "line 1: its key must be a string or a whole number"),
+        ("a.jsonl", '{"text": "a", "key": true}\n', "line 1: its key must be a string or a whole number"),
+        ("a.jsonl", f'{{"text": {"[" * 100_000}\n', "line 1: it is nested deeper than 64 levels."),
+        ("a.jsonl", f'{{"text": {"[" * 64}{"]" * 64}}}\n', "line 1: it is nested deeper than 64 levels."),
+        ("a.jsonl", '{"text": "a", "x": NaN}\n', "line 1: it is not JSON: NaN is no finite number."),
+        ("a.jsonl", '{"text": "a", "x": [-1e999]}\n', "line 1: it is not JSON: -1e999 is no finite"),
         ("a.jsonl", '{"text": "a\\ud800"}\n', "line 1: it holds half a surrogate pair"),
         (
             "a.jsonl",
