@@ -379,7 +379,12 @@ def test_ctrl_c_at_the_start_is_an_exit_code_and_no_traceback(
     monkeypatch.setenv("PYTHONPATH", str(shelf.folder))
     script = Path(sys.executable).with_name("extract")
     process = subprocess.Popen(
-        [script, *shelf.flags("--workers=1")], stderr=subprocess.PIPE, text=True, start_new_session=True
+        [script, *shelf.flags("--workers=1")],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell that started the tests in its background has them, and this, ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     _, told = process.communicate()
     assert process.returncode == 130 and "Traceback" not in told and "extract:" not in told, told

@@ -252,7 +252,7 @@ def test_a_full_disk_is_one_sentence_and_what_is_published_still_answers(
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert Snapshot.open(lived.store).number == published.number
-    assert capfd.readouterr().err == "", "FAISS prints"
+    assert "faiss" not in capfd.readouterr().err, "FAISS prints"
     assert files.sweep(lived.store.root / "parts", 0) == files.sweep(lived.store.root / "snapshots", 0) == 0
     build(lived.store)
     assert_answers(lived, Snapshot.open(lived.store))
