@@ -1,24 +1,21 @@
-"""Decoding that runs ahead of the encoder: threads fill a bounded queue with pictures of several videos."""
+"""Decoding that runs ahead of the encoder: threads, each minding a decoder, fill a bounded queue."""
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Collection, Generator, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
-from core.errors import Error, VideoError
 from core.types import Facts, Look, Sampling
-from extractor.content import Content, content_of
+from extractor.content import Content
 from extractor.find import has_stamp
-from extractor.media.reader import Picture, Reader
+from extractor.media.reader import Picture
+from extractor.media.reading import Beat, Decoder, GoneError, LeftError, Order, Read, Trouble
 from extractor.work import Patience, Work
 
 log = logging.getLogger(__name__)
@@ -27,15 +24,14 @@ _LOOK_S = 0.2  # how soon a waiting thread notices that it is to stop
 _JOIN_S = 2.0
 CHANGED = "it changed while it was read"
 
-# Of the errors a system has for everything, those that FFmpeg gives for what is in a file.
-_OF_DATA = frozenset((errno.EIO, errno.EDOM, errno.ERANGE, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
+_TRIES = 2  # of a file whose decoder went away, the second time with a fresh one
 
 Claim = Literal["mine", "known", "taken"]
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A video's pictures follow."""
+    """A video's pictures follow, from the first one on; said again, those before are void."""
 
     work: Work
     source: str
@@ -47,15 +43,6 @@ class Seen:
 
     source: str
     picture: Picture
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why a place has no rows; `is_final`: it would be the same the next time."""
-
-    error: str
-    why: str = ""  # "not_video" or "still"
-    is_final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +72,8 @@ class Unread:
 
 
 Message = Begun | Seen | Ended | Whole | Unread
+# By its sign of life, and by what tells it that nobody wants more.
+MakeDecoder = Callable[[Beat, Callable[[], bool]], Decoder]
 
 
 class Claims:
@@ -129,11 +118,16 @@ class Decoders:
     None now and then while nothing comes."""
 
     def __init__(
-        self, feed: Iterator[Work], claims: Claims, sampling: Sampling, look: Look, stall_s: float
+        self,
+        feed: Iterator[Work],
+        claims: Claims,
+        sampling: Sampling,
+        look: Look,
+        stall_s: float,
+        make: MakeDecoder,
     ) -> None:
         self.waited_s = 0.0
-        # What lies between two pictures of a sparse grid is decoded without a sign of life.
-        self._stall_s = stall_s / min(1.0, sampling.fps)
+        self._stall_s, self._make = stall_s, make
         self._clock = Patience(self._stall_s / 4)
         self._hands: list[_Hand] = []
         self._mine = threading.local()
@@ -180,15 +174,16 @@ class Decoders:
 
     def _thread(self, hand: _Hand) -> None:
         self._mine.hand = hand
-        with suppress(_ClosedError):
+        with suppress(LeftError):
             try:
-                while (work := self._next()) is not None:
-                    self._beat()
-                    hand.work = work
-                    self._take(work)
-                    hand.work = None
+                with closing(self._make(self._beat, self._closed.is_set)) as decoder:
+                    while (work := self._next()) is not None:
+                        self._beat()
+                        hand.work = work
+                        self._take(work, decoder)
+                        hand.work = None
                 self._put(_Dry())
-            except _ClosedError:
+            except LeftError:
                 raise
             except Exception as error:  # the thread's edge: the main thread raises it
                 self._put(error)
@@ -205,55 +200,56 @@ class Decoders:
             self._beat()
             with suppress(queue.Full):
                 return self._queue.put(message, timeout=_LOOK_S)
-        raise _ClosedError
+        raise LeftError
 
-    def _take(self, work: Work) -> None:
+    def _take(self, work: Work, decoder: Decoder) -> None:
         if work.text is not None:
             source = work.place.stamp
             return self._put(Whole(work, source, self._claims.take(source)))
-        try:
-            content = content_of(work.file, self._beat)
-        except OSError as error:
-            return self._put(Unread(work, Trouble(f"it cannot be read: {error.strerror}")))
+        content = _content(work, decoder)
+        if isinstance(content, Trouble):
+            return self._put(Unread(work, content))
         if not has_stamp(work.file, work.place.stamp):
             return self._put(Unread(work, Trouble(CHANGED)))
         claim = self._claims.take(content.id)
         if claim != "mine":
             return self._put(Whole(work, content.id, claim))
-        self._put(Begun(work, content.id))
-        self._put(self._read(work, content))
+        read = self._read(work, content, decoder)
+        trouble = read.trouble if has_stamp(work.file, work.place.stamp) else Trouble(CHANGED)
+        facts = replace(read.facts, size=content.size, samples=content.samples)
+        self._put(Ended(content.id, facts, trouble))
 
-    def _read(self, work: Work, content: Content) -> Ended:
-        trouble, facts = None, Facts()
+    def _read(self, work: Work, content: Content, decoder: Decoder) -> Read:
+        order = Order(work.file, self._sampling, self._look)
+        lost = Read()
+        for _ in range(_TRIES):
+            self._put(Begun(work, content.id))
+            try:
+                for found in decoder.read(order):
+                    if isinstance(found, Read):
+                        return found
+                    self._put(Seen(content.id, found))
+            except GoneError as error:
+                log.warning("a decoder %s path=%s", error, work.place.shown)
+                lost = Read(trouble=Trouble(f"its decoder {error}", is_final=True))
+                if not error.is_chance:
+                    break
+        return lost
+
+
+def _content(work: Work, decoder: Decoder) -> Content | Trouble:
+    lost = ""
+    for _ in range(_TRIES):
         try:
-            with Reader(Path(os.fsdecode(work.file))) as reader:
-                for picture in reader.pictures(self._sampling, self._look):
-                    self._put(Seen(content.id, picture))
-                facts = replace(reader.facts, size=content.size, samples=content.samples)
-        except VideoError as error:
-            trouble = Trouble(str(error), getattr(error, "why", ""), not _is_outside(error.__cause__))
-        except (_ClosedError, Error):
-            raise
+            return decoder.content(work.file)
         except OSError as error:
-            trouble = Trouble(f"it cannot be read: {error.strerror or error}")
-        except MemoryError:
-            trouble = Trouble("it cannot be read: there is not enough memory")
-        except Exception as error:  # a bug that one video shows must not end the others' work
-            log.exception("path=%s", work.place.shown)
-            trouble = Trouble(f"reading it met a bug: {type(error).__name__}: {error}")
-        if not has_stamp(work.file, work.place.stamp):
-            trouble = Trouble(CHANGED)
-        return Ended(content.id, facts, trouble)
-
-
-def _is_outside(cause: BaseException | None) -> bool:
-    """Whether it is the machine's trouble and not the file's: the next time it may be otherwise."""
-    return isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno not in _OF_DATA)
+            return Trouble(f"it cannot be read: {error.strerror}")
+        except GoneError as error:
+            lost = f"its decoder {error}"
+            if not error.is_chance:
+                break
+    return Trouble(lost, is_final=True)
 
 
 class _Dry:
     """A thread has ended: there is no more to take."""
-
-
-class _ClosedError(Exception):
-    """Nobody listens any more."""

@@ -29,6 +29,7 @@ class ExtractSettings(Settings):
     frames: bool | None = Field(None, description="whether each picture is a row too")
     workers: int = Field(1, ge=0, le=256, description="processes; 0: none but this one")
     decoders: int = Field(0, ge=0, le=256, description="videos that a worker reads at once; 0: by the cores")
+    decoder_gb: float = Field(2.0, ge=0.1, description="memory that decoding one file may take, in GiB")
     batch: int = Field(16, ge=1, le=4096, description="pictures encoded together")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:1")
     prune: Literal["no", "yes", "force"] = Field("no", description="say what is gone, if it is not too much")

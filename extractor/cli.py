@@ -99,7 +99,7 @@ def core_count() -> int:
 
 def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) -> Job:
     cores = max(1, core_count() // max(1, settings.workers))
-    decoders = settings.decoders or min(4, max(1, cores - 1))
+    decoders = settings.decoders or max(1, cores - 1)
     return Job(
         chosen.path,
         chosen.encoder,
@@ -112,6 +112,7 @@ def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) ->
         again=settings.again,
         retry_failed=settings.retry_failed,
         stall_s=settings.stall_seconds,
+        memory_bytes=int(settings.decoder_gb * 2**30),
         log_format=settings.log_format,
         log_level=logging.WARNING if settings.quiet else logging.INFO,
     )

@@ -17,7 +17,20 @@ from multiprocessing.process import BaseProcess
 
 from core import logs
 from core.errors import Error
-from extractor.work import Committed, Encoded, Event, Job, Key, Lost, Patience, Report, Stalled, Work, key_of
+from extractor.work import (
+    Committed,
+    Encoded,
+    Event,
+    Job,
+    Key,
+    Lost,
+    Patience,
+    Report,
+    Stalled,
+    Work,
+    how_ended,
+    key_of,
+)
 
 _PARENTS = (signal.SIGINT, signal.SIGTERM)  # what ends a run is heard by the parent only
 _LOOK_S = 0.2  # how soon the parent notices that it is to stop
@@ -101,7 +114,7 @@ class _Worker:
     why: str = ""  # it had to be given up
 
     def lost(self) -> Lost:
-        why = self.why or _how(self.process.exitcode)
+        why = self.why or how_ended(self.process.exitcode)
         return Lost(why, tuple(self.reports), tuple(self.open.values()), tuple(self.reported))
 
 
@@ -214,13 +227,6 @@ class _Pool:
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()
-
-
-def _how(code: int | None) -> str:
-    if code is not None and code < 0:
-        with suppress(ValueError):
-            return f"was killed by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"
 
 
 def _send(line: Connection, message: Work | _Stop | None) -> None:

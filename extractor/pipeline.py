@@ -15,12 +15,14 @@ from torch import Tensor
 
 from core.errors import EncoderError
 from core.store import Store
-from core.types import Facts, Float32Array, Kind, Segment, Source
+from core.types import Facts, Float32Array, Kind, Look, Segment, Source
 from core.writer import KindRows, Writer
-from extractor.ahead import Begun, Claims, Decoders, Ended, Message, Seen, Trouble, Unread, Whole
+from extractor.ahead import Begun, Claims, Decoders, Ended, MakeDecoder, Message, Seen, Unread, Whole
 from extractor.encoders import load
 from extractor.encoders.base import Encoder, choose_device
+from extractor.media import children
 from extractor.media.reader import Picture
+from extractor.media.reading import Here, Trouble
 from extractor.windows import Row, Window, Windows
 from extractor.work import Committed, Encoded, Job, Report, Stalled, Work
 
@@ -33,6 +35,8 @@ def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> 
     """Everything the feed gives, into the job's store; until it is dry, `stop` is set, or a file stalls."""
     if job.threads:
         torch.set_num_threads(job.threads)
+    if job.workers:
+        children.prepare()
     encoder = load(job.encoder, device=choose_device(device))
     if encoder.spec.pictures_per_feature != 1:
         raise EncoderError(f"{encoder.spec.name} wants runs of pictures, which this version cannot feed.")
@@ -58,6 +62,16 @@ def open_store(job: Job, encoder: Encoder) -> Store:
     sentences = PROBES.read_text(encoding="utf-8").splitlines()
     probes = _on_host(encoder.texts(sentences))
     return Store.create(job.store, encoder.spec, replace(encoder.spec.sampling, **job.sampling), probes)
+
+
+def make_decoder(job: Job, look: Look) -> MakeDecoder:
+    """Children of a worker; without workers, nothing is started."""
+    if not job.workers:
+        return lambda beat, is_left: Here(beat)
+    limits = children.Limits(
+        job.stall_s, job.memory_bytes, log_format=job.log_format, log_level=job.log_level
+    )
+    return lambda beat, is_left: children.Child(limits, look.size, beat, is_left)
 
 
 def extract(
@@ -95,7 +109,8 @@ class _Extraction:
 
     def run(self, feed: Iterator[Work], stop: threading.Event) -> Iterator[Told]:
         job, look = self._job, self._encoder.spec.look
-        decoders = Decoders(feed, self._claims, self._sampling, look, job.stall_s)
+        make = make_decoder(job, look)
+        decoders = Decoders(feed, self._claims, self._sampling, look, job.stall_s, make)
         has_stalled = False
         with closing(decoders.run(job.decoders, stop)) as messages:
             for message in messages:
@@ -123,6 +138,8 @@ class _Extraction:
     def _heard(self, message: Message) -> Iterator[Report]:
         match message:
             case Begun(work, source):
+                if source in self._videos:
+                    self._batch = [(of, picture) for of, picture in self._batch if of != source]
                 self._videos[source] = _Video(work, Windows(self._sampling))
             case Seen(source, picture):
                 self._videos[source].waiting += 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -29,14 +31,15 @@ class Job:
     encoder: str
     sampling: Mapping[str, Any] = field(default_factory=dict)  # what was asked; the rest is the store's
     batch: int = 16  # pictures, or texts, encoded together
-    decoders: int = 1  # videos read at once by one worker
-    workers: int = 1  # processes; 0: none but this one
+    decoders: int = 1  # videos read at once by one worker, each by a process of its own
+    workers: int = 1  # processes; 0: none but this one, and threads that decode
     device: str = "auto"
     threads: int = 0  # of the encoder; 0: what torch thinks best
     again: bool = False
     retry_failed: bool = False
     careful: bool = False  # one source at a time, a commit after each
-    stall_s: float = 120.0  # a file without progress for that long is given up, with its worker
+    stall_s: float = 120.0  # a file without progress for that long is given up
+    memory_bytes: int = 2 << 30  # what decoding one file may take
     log_format: LogFormat = "text"
     log_level: int = 20
 
@@ -130,3 +133,11 @@ class Patience:
         self.now += min(at - self._at, self._most)
         self._at = at
         return self.now
+
+
+def how_ended(code: int | None) -> str:
+    """Why a process is no more, in words."""
+    if code is not None and code < 0:
+        with suppress(ValueError):
+            return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"

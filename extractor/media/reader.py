@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -49,8 +49,10 @@ class _Opened:
 class Reader:
     """Opens a plain local file or raises a VideoError; its `why` tells a picture or a song from a failure."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, beat: Callable[[], None] = lambda: None) -> None:
+        """`beat` is called for each packet, as a sign of life."""
         self.path = Path(path)
+        self._beat = beat
         self.name = sniff.shown_name(self.path)
         self._losses = Losses()
         self._opened: _Opened | None = None
@@ -95,10 +97,15 @@ class Reader:
 
     def _rows(self, opened: _Opened, fps: Fraction) -> Iterator[Shown]:
         clock = Clock(opened.stream, self._zero, self._losses)
-        packets = chain(taken(opened.ahead.packets), opened.rest)
+        packets = self._beaten(chain(taken(opened.ahead.packets), opened.rest))
         frames = decode(packets, opened.stream, self._losses)
         yield from rows(clock.shown(frames), fps, lambda: clock.end)
         self._facts = replace(self._facts, seconds=float(clock.end))
+
+    def _beaten(self, packets: Iterable[VideoPacket]) -> Iterator[VideoPacket]:
+        for packet in packets:
+            self._beat()
+            yield packet
 
     def _open(self) -> _Opened:
         head = sniff.refuse(self.path)

@@ -115,9 +115,14 @@ def vectors(store: Store) -> dict[tuple[str, Kind], Rows]:
     return found
 
 
+FIRST = (
+    "int(os.environ['FIRST'])"  # within a trap: the process that was started first, whose end ends the rest
+)
+
 # What a process loads before anything else: it acts when this file is opened, every time or once.
 _TRAP = """
 import os, signal, sys, time
+os.environ.setdefault("FIRST", str(os.getpid()))
 def hook(event, args):
     if event == "open" and isinstance(args[0], (str, bytes)) and os.fsencode(args[0]).endswith({name!r}):
         if {when} and not os.path.exists({marker!r}):

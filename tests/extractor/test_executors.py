@@ -21,7 +21,7 @@ from extractor.find import target_of
 from extractor.job import Run, Wanted
 from extractor.tally import Tally
 from extractor.work import Job, Lost, Patience, Report, Work
-from tests.extractor.shelf import Shelf, outcome, trap, vectors
+from tests.extractor.shelf import FIRST, Shelf, outcome, trap, vectors
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_two_workers_make_what_one_does(shelf: Shelf, tmp_path: Path) -> None:
 def test_a_killed_worker_costs_only_what_it_had_not_committed(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trap(shelf.folder, monkeypatch, "short.webm", "os.kill(os.getpid(), signal.SIGKILL)")
+    trap(shelf.folder, monkeypatch, "short.webm", f"os.kill({FIRST}, signal.SIGKILL)")
     run = run_of(shelf, workers=1, batch=1)
     lost = [event for event in run.events() if isinstance(event, Lost)]
     assert [event.why for event in lost] == ["was killed by SIGKILL"]
@@ -68,7 +68,7 @@ def test_a_video_that_kills_its_worker_every_time_is_found_out(
     shelf: Shelf, videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelf.put(videos / "blue.mp4", "deadly.mp4")
-    trap(shelf.folder, monkeypatch, "deadly.mp4", "os.kill(os.getpid(), signal.SIGSEGV)", once=False)
+    trap(shelf.folder, monkeypatch, "deadly.mp4", f"os.kill({FIRST}, signal.SIGSEGV)", once=False)
     run = run_of(shelf, workers=1)
     list(run.events())
     ((place, error),) = run.tally.failed.values()
@@ -118,9 +118,7 @@ def test_a_file_on_which_all_of_a_worker_hangs_is_given_up(
     shelf: Shelf, videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelf.put(videos / "blue.mp4", "endless.mp4")
-    # Called so, a function of C keeps the interpreter's lock.
-    hang = "__import__('ctypes').PyDLL(None).sleep(600)"
-    trap(shelf.folder, monkeypatch, "endless.mp4", hang, once=False)
+    trap(shelf.folder, monkeypatch, "endless.mp4", f"os.kill({FIRST}, signal.SIGSTOP)", once=False)
     run = run_of(shelf, workers=1, batch=1, stall_s=2.0)
     list(run.events())
     ((place, error),) = run.tally.failed.values()

@@ -151,7 +151,7 @@ def test_a_file_that_vanishes_between_listing_and_reading_is_tried_in_the_next_r
         path.unlink(missing_ok=True)
         return content_of_file(file, beat)
 
-    monkeypatch.setattr("extractor.ahead.content_of", content_of)
+    monkeypatch.setattr("extractor.media.reading.content_of", content_of)
     report = shelf.extract(code=3)
     assert report["failed"] == [
         {"path": "films/late.mp4", "error": "it cannot be read: No such file or directory"}

@@ -19,6 +19,7 @@ from core.writer import Writer
 from extractor.encoders import load
 from extractor.find import Listing, target_of
 from extractor.media.reader import Reader
+from extractor.media.reading import Beat
 from extractor.media.write import Encoding, write_video
 from extractor.pipeline import extract, work
 from extractor.work import Committed, Encoded, Job, Report, Work
@@ -148,12 +149,12 @@ def test_a_bug_that_one_video_shows_is_told_and_ends_nothing(
     for name in ("red.mp4", "short.webm"):
         shelf.put(videos / name)
 
-    def opened(path: Path) -> Reader:
+    def opened(path: Path, beat: Beat) -> Reader:
         if path.name == "red.mp4":
             raise ZeroDivisionError("by hand")
-        return Reader(path)
+        return Reader(path, beat=beat)
 
-    monkeypatch.setattr("extractor.ahead.Reader", opened)
+    monkeypatch.setattr("extractor.media.reading.Reader", opened)
     report = shelf.extract(code=3)
     assert outcome(report) == {"done": 1, "failed": 1}
     assert report["failed"][0]["error"] == "reading it met a bug: ZeroDivisionError: by hand"
@@ -178,10 +179,10 @@ def test_the_machines_trouble_is_no_last_word_about_a_file(
     shelf = Shelf(tmp_path)
     shelf.put(videos / "short.webm")
 
-    def opened(path: Path) -> Reader:
+    def opened(path: Path, beat: Beat) -> Reader:
         raise VideoError(f"{path.name} cannot be opened: {cause}.") from cause
 
-    monkeypatch.setattr("extractor.ahead.Reader", opened)
+    monkeypatch.setattr("extractor.media.reading.Reader", opened)
     assert outcome(shelf.extract(code=3)) == {"failed": 1}
     monkeypatch.undo()
     assert outcome(shelf.extract()) == ({"failed_before": 1} if is_final else {"done": 1})

@@ -1,0 +1,344 @@
+"""Decoders in processes of their own: what crashes one, hangs it or eats its memory costs one file.
+
+They are forks of a server that has PyAV and torch loaded, so a new one is there in milliseconds. Pictures go
+through a block of memory that both sides map; all else are small messages over one line.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import multiprocessing
+import os
+import resource
+import signal
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import ceil
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import DupFd
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from core import logs
+from core.errors import Error
+from core.types import Facts
+from extractor.content import Content, content_of
+from extractor.media.picture import Pixels
+from extractor.media.reader import Picture
+from extractor.media.reading import Beat, GoneError, LeftError, Order, Read, read
+from extractor.work import Patience, how_ended
+
+SLOTS = 16  # pictures on their way
+_FILES = 500  # that one child reads before a fresh one takes its place
+_LOOK_S = 0.2  # how soon it is noticed that nobody wants more, or that a child is silent
+_BEAT_S = 0.5
+_END_S = 2.0  # for one that was killed; who waits for a dead disk cannot even be killed
+_CPU_MORE = 20.0  # times what decoding a file is expected to take
+_CPU_S_PER_PIXEL = 3e-9
+_CPU_S_PER_BYTE = 1e-7  # of hashing, by far
+_MOST_CPU_S = 30 * 86_400.0  # whatever a header says
+_NOTHING = np.empty((0, 0, 3), np.uint8)
+_PARENTS = (signal.SIGINT, signal.SIGTERM)  # what ends a run is heard by the parent only
+_starting = threading.Lock()  # multiprocessing's lists of processes are not made for several threads
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one file may cost."""
+
+    stall_s: float = 120.0  # without a block read, a packet or a picture
+    memory_bytes: int = 2 << 30  # of address space, above what a child has before it opens the file
+    cpu_s: float = 600.0  # besides what its length and size explain
+    log_format: logs.LogFormat = "text"
+    log_level: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Alive:
+    """A sign of life."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """A picture whose pixels lie in that slot."""
+
+    number: int
+    picture: Picture
+
+
+_Said = _Alive | _Slot | Content | Read | OSError | Error
+
+
+def prepare() -> None:
+    """Let the server that children are forked from load what they need, beside whatever this process does."""
+    forkserver.set_forkserver_preload([__name__, "extractor.media.picture"])
+    with _signals_held():
+        forkserver.ensure_running()
+
+
+class Child:
+    """A `Decoder` whose files are read elsewhere. Used by one thread; `beat` is called while it waits."""
+
+    def __init__(self, limits: Limits, size: int, beat: Beat, is_left: Callable[[], bool]) -> None:
+        self._limits, self._size, self._beat, self._is_left = limits, size, beat, is_left
+        self._running: _Running | None = None
+        self._files = 0
+
+    def content(self, file: bytes) -> Content:
+        """What the file holds; an OSError, or a GoneError."""
+        self._files += 1
+        if self._files > _FILES:
+            self.close()
+            self._files = 1
+        for said in self._answers(file):
+            if isinstance(said, Content):
+                return said
+        raise AssertionError("a child answers, or is gone")
+
+    def read(self, order: Order) -> Iterator[Picture | Read]:
+        """Its pictures and a `Read`; a GoneError at any time."""
+        for said in self._answers(order):
+            if isinstance(said, _Slot):
+                yield self._taken(said)
+            elif isinstance(said, Read):
+                yield said
+                return
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        if self._running is not None:
+            self._running.kill()
+            self._running = None
+
+    def _answers(self, asked: bytes | Order) -> Iterator[_Said]:
+        if self._running is None:
+            self._running = _Running.start(self._limits, self._size)
+        self._say(asked)
+        while True:
+            said = self._heard()
+            if isinstance(said, OSError | Error):
+                raise said
+            yield said
+
+    def _say(self, what: bytes | Order | int) -> None:
+        assert self._running is not None
+        with suppress(OSError):  # its end is noticed where we listen
+            self._running.line.send(what)
+
+    def _heard(self) -> _Said:
+        assert self._running is not None
+        line, clock = self._running.line, Patience(1.0)
+        try:
+            while not line.poll(_LOOK_S):
+                self._beat()
+                if self._is_left():
+                    raise LeftError
+                if clock.look() > self._limits.stall_s:
+                    raise self._given_up(f"made no progress for {self._limits.stall_s:g} s")
+            said: _Said = line.recv()
+        except (EOFError, OSError):
+            raise self._given_up("") from None
+        return said
+
+    def _given_up(self, why: str) -> GoneError:
+        running = self._running
+        assert running is not None
+        self._running = None
+        code = running.kill() if why else running.ended()
+        if not why and code == -signal.SIGXCPU:
+            why = "took far more CPU time than its length explains"
+        return GoneError(why or how_ended(code), is_chance=not why)
+
+    def _taken(self, slot: _Slot) -> Picture:
+        """A copy, so that the slot is free at once and a dead child takes nothing with it."""
+        assert self._running is not None
+        pixels = self._running.pixels[slot.number].copy()
+        self._say(slot.number)
+        return replace(slot.picture, pixels=pixels)
+
+
+@dataclass(frozen=True)
+class _Running:
+    """One process, seen from here."""
+
+    process: BaseProcess
+    line: Connection
+    pixels: Pixels  # [slots, size, size, 3]
+
+    @classmethod
+    def start(cls, limits: Limits, size: int) -> _Running:
+        try:
+            return cls._started(limits, size)
+        except OSError as error:  # no file's fault
+            raise Error(f"A decoder cannot be started: {error.strerror or error}.") from error
+
+    @classmethod
+    def _started(cls, limits: Limits, size: int) -> _Running:
+        context = multiprocessing.get_context("forkserver")
+        block = _memory(SLOTS * size * size * 3)
+        line, theirs = context.Pipe()
+        try:
+            args = (theirs, _Handed(block), size, limits)
+            with _signals_held(), _starting:
+                process = context.Process(target=_live, args=args, daemon=True)
+                process.start()
+            return cls(process, line, _slots(block, size))
+        finally:
+            theirs.close()
+            os.close(block)
+
+    def kill(self) -> int | None:
+        """End it now; its exit code, None where even SIGKILL does not reach it."""
+        self.process.kill()
+        return self.ended()
+
+    def ended(self) -> int | None:
+        """The exit code of one that is ending by itself; it has a moment for that."""
+        self.line.close()
+        if not wait([self.process.sentinel], _END_S):
+            self.process.kill()
+            wait([self.process.sentinel], _END_S)
+        with _starting:
+            return self.process.exitcode
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Ctrl-C reaches all of a terminal's processes, at any time: none that is started now hears it."""
+    resource_tracker.ensure_running()  # which would unblock the signals on its way
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _PARENTS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Handed:
+    """A descriptor on its way to a child."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __reduce__(self) -> tuple[Callable[[Any], int], tuple[Any]]:
+        return _detached, (DupFd(self._descriptor),)
+
+
+def _detached(handed: Any) -> int:
+    descriptor: int = handed.detach()
+    return descriptor
+
+
+def _memory(size_bytes: int) -> int:
+    """A descriptor of memory without a name: nothing to sweep, whoever dies."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("pictures", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, size_bytes)
+    return descriptor
+
+
+def _slots(descriptor: int, size: int) -> Pixels:
+    return np.frombuffer(mmap.mmap(descriptor, 0), np.uint8).reshape(SLOTS, size, size, 3)
+
+
+# --- the child's side ------------------------------------------------------------------------------------
+
+
+def _live(line: Connection, block: int, size: int, limits: Limits) -> None:
+    """The whole life of a child: one order after another, until the parent is gone."""
+    _die_with_parent()
+    logs.set_up(limits.log_format, limits.log_level)
+    torch.set_num_threads(1)
+    slots = _slots(block, size)
+    _limit_memory(limits.memory_bytes)
+    sender = _Sender(line, slots)
+    with suppress(EOFError, ConnectionError):
+        while True:
+            asked: int | bytes | Order = line.recv()
+            if isinstance(asked, int):
+                sender.free.append(asked)
+                continue
+            try:
+                if isinstance(asked, bytes):
+                    _limit_cpu(limits.cpu_s + os.stat(asked).st_size * _CPU_S_PER_BYTE)
+                    line.send(content_of(asked, sender.beat))
+                else:
+                    sender.send_all(asked, limits)
+            except ConnectionError:
+                raise
+            except (OSError, Error) as error:
+                line.send(error)
+
+
+class _Sender:
+    """What a child says, and which slots are free."""
+
+    def __init__(self, line: Connection, slots: Pixels) -> None:
+        self._line, self._slots = line, slots
+        self.free = deque(range(SLOTS))
+        self._beaten = time.monotonic()
+
+    def beat(self) -> None:
+        """A sign of life, if the last one is a while ago."""
+        if time.monotonic() - self._beaten > _BEAT_S:
+            self._beaten = time.monotonic()
+            self._line.send(_Alive())
+
+    def send_all(self, order: Order, limits: Limits) -> None:
+        """A file's pictures, each when there is a slot for it."""
+        for found in read(order, self.beat, limits.memory_bytes, lambda facts: _limit_reading(facts, limits)):
+            if isinstance(found, Read):
+                self._line.send(found)
+                continue
+            while not self.free:
+                self.free.append(self._line.recv())
+            number = self.free.popleft()
+            self._slots[number] = found.pixels
+            self._line.send(_Slot(number, replace(found, pixels=_NOTHING)))
+
+
+def _die_with_parent() -> None:
+    """The parent alone holds the other end of this pipe. When it goes, the system ends this process, even one
+    that hangs in a codec with the interpreter's lock."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
+    flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
+    fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
+
+
+def _limit_memory(more_bytes: int) -> None:
+    """Allocations beyond it fail in this process, which says so, instead of taking the machine's memory."""
+    with suppress(FileNotFoundError):  # not every system tells
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + more_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def _limit_reading(facts: Facts, limits: Limits) -> None:
+    """By what decoding all of the file is expected to take."""
+    pictures = facts.seconds * (Fraction(facts.frame_rate) if facts.frame_rate else 60)
+    expected_s = pictures * facts.width * facts.height * _CPU_S_PER_PIXEL
+    _limit_cpu(min(limits.cpu_s + _CPU_MORE * expected_s, _MOST_CPU_S))
+
+
+def _limit_cpu(more_s: float) -> None:
+    """The system ends this process (SIGXCPU) once it has used so much more, whatever it hangs in."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    limit = ceil(used.ru_utime + used.ru_stime + more_s)
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))

@@ -1,0 +1,134 @@
+"""One file from its bytes to its pictures: what a decoder is asked, and what it answers."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from core.errors import Error, VideoError
+from core.types import Facts, Look, Sampling
+from extractor.content import Content, content_of
+from extractor.media.reader import Picture, Reader
+
+log = logging.getLogger(__name__)
+
+# Of the errors a system has for everything, those that FFmpeg gives for what is in a file.
+_OF_DATA = frozenset((errno.EIO, errno.EDOM, errno.ERANGE, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
+
+Beat = Callable[[], None]  # called at every sign of life
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One file, and what is wanted of it."""
+
+    file: bytes
+    sampling: Sampling
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a place has no rows; `is_final`: it would be the same the next time."""
+
+    error: str
+    why: str = ""  # "not_video" or "still"
+    is_final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What is known of a file once its pictures have been given."""
+
+    facts: Facts = field(default_factory=Facts)
+    trouble: Trouble | None = None
+
+
+class GoneError(Exception):
+    """A decoder is no more, and why: "was killed by SIGSEGV". `is_chance`: another try may end otherwise."""
+
+    def __init__(self, why: str, *, is_chance: bool) -> None:
+        super().__init__(why)
+        self.is_chance = is_chance
+
+
+class LeftError(Exception):
+    """Nobody wants the rest."""
+
+
+class Decoder(Protocol):
+    """Reads one file at a time; `media.children.Child` is one, `Here` another."""
+
+    def content(self, file: bytes) -> Content:
+        """What the file holds, or an OSError; a GoneError if this decoder was lost over it."""
+        ...
+
+    def read(self, order: Order) -> Iterator[Picture | Read]:
+        """Its pictures, and at the end one `Read`; or a GoneError."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A decoder in this very process: nothing is started, and a crash in a codec ends everything."""
+
+    beat: Beat
+
+    def content(self, file: bytes) -> Content:
+        return content_of(file, self.beat)
+
+    def read(self, order: Order) -> Iterator[Picture | Read]:
+        return read(order, self.beat)
+
+    def close(self) -> None:
+        pass
+
+
+def read(
+    order: Order, beat: Beat, limit_bytes: int = 0, opened: Callable[[Facts], None] = lambda facts: None
+) -> Iterator[Picture | Read]:
+    """All of one file. `limit_bytes`: the memory that this process is held to, if it is; `opened` hears what
+    the container says, before the first picture."""
+    facts, trouble = Facts(), None
+    try:
+        with Reader(Path(os.fsdecode(order.file)), beat=beat) as reader:
+            opened(reader.facts)
+            yield from reader.pictures(order.sampling, order.look)
+            facts = reader.facts
+    except VideoError as error:
+        trouble = _of_video(error, limit_bytes)
+    except Error:  # what was asked cannot be, of no file
+        raise
+    except MemoryError:
+        trouble = _of_memory(limit_bytes)
+    except OSError as error:
+        trouble = Trouble(f"it cannot be read: {error.strerror or error}")
+    except Exception as error:  # a bug that one video shows must not end the others' work
+        log.exception("path=%s", os.fsdecode(order.file).encode(errors="replace").decode())
+        trouble = Trouble(f"reading it met a bug: {type(error).__name__}: {error}")
+    yield Read(facts, trouble)
+
+
+def _of_video(error: VideoError, limit_bytes: int) -> Trouble:
+    cause = error.__cause__
+    if isinstance(cause, MemoryError):
+        return _of_memory(limit_bytes)
+    # It may be the machine's trouble and not the file's: the next time it may be otherwise.
+    is_outside = isinstance(cause, OSError) and cause.errno not in _OF_DATA
+    return Trouble(str(error), error.why, not is_outside)
+
+
+def _of_memory(limit_bytes: int) -> Trouble:
+    """A limit of its own is the file's fault; a machine that has no more is not."""
+    if limit_bytes:
+        return Trouble(f"it takes more than {limit_bytes / 2**30:g} GiB of memory to decode", is_final=True)
+    return Trouble("it cannot be read: there is not enough memory")

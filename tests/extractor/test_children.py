@@ -1,0 +1,266 @@
+"""Decoders in processes of their own: the same pictures, and whatever happens to one costs one file."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import UsageError
+from core.types import Facts, Look, Sampling
+from extractor.content import content_of
+from extractor.media.children import Child, Limits
+from extractor.media.reader import Picture, Reader
+from extractor.media.reading import Order, Read
+from extractor.work import Lost
+from tests.extractor.shelf import Shelf, outcome, trap, vectors
+from tests.extractor.test_executors import is_running, run_of
+
+SAMPLING, LOOK = Sampling(fps=5.0), Look(size=48)
+EACH = ("red.mp4", "late.mp4", "short.webm", "vfr.mkv", "with-sound.mkv", "rotated.mp4")
+# Called so, a function of C keeps the interpreter's lock.
+HANG = "__import__('ctypes').PyDLL(None).sleep(600)"
+
+
+def child_of(limits: Limits | None = None, size: int = 48) -> Child:
+    return Child(limits or Limits(), size, lambda: None, lambda: False)
+
+
+@pytest.fixture
+def child() -> Iterator[Child]:
+    with closing(child_of()) as child:
+        yield child
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, videos: Path) -> Shelf:
+    """Six videos, not extracted."""
+    shelf = Shelf(tmp_path)
+    for name in EACH:
+        shelf.put(videos / name)
+    return shelf
+
+
+def read(child: Child, path: Path, sampling: Sampling = SAMPLING) -> tuple[list[Picture], Read]:
+    *pictures, last = child.read(Order(os.fsencode(path), sampling, LOOK))
+    assert isinstance(last, Read)
+    return [picture for picture in pictures if isinstance(picture, Picture)], last
+
+
+def assert_as_here(child: Child, path: Path) -> None:
+    with Reader(path) as reader:
+        here = list(reader.pictures(SAMPLING, LOOK))
+        facts = reader.facts
+    there, last = read(child, path)
+    assert (last.facts, last.trouble) == (facts, None)
+    assert [(p.t, p.end) for p in there] == [(p.t, p.end) for p in here]
+    assert all(np.array_equal(one.pixels, other.pixels) for one, other in zip(there, here, strict=True))
+
+
+def test_a_child_gives_the_very_pictures_that_are_read_here(child: Child, videos: Path) -> None:
+    for path in sorted(videos.iterdir()):
+        assert child.content(os.fsencode(path)) == content_of(os.fsencode(path))
+        assert_as_here(child, path)  # more pictures than there are slots
+
+
+def test_a_child_tells_what_is_wrong_with_a_file_and_reads_the_next(
+    child: Child, videos: Path, broken: Path
+) -> None:
+    for path in sorted(broken.iterdir()):
+        pictures, last = read(child, path)
+        assert not pictures and last.facts == Facts()
+        assert last.trouble and last.trouble.is_final and path.name in last.trouble.error
+    with pytest.raises(FileNotFoundError):
+        child.content(b"/nowhere.mp4")
+    assert_as_here(child, videos / "red.mp4")
+
+
+def test_a_mistake_of_the_asker_is_raised_where_it_was_made(child: Child, videos: Path) -> None:
+    order = Order(os.fsencode(videos / "red.mp4"), SAMPLING, Look(size=48, hdr="tonemap"))
+    with pytest.raises(UsageError, match="hdr 'tonemap' does not work yet"):
+        list(child.read(order))
+    assert_as_here(child, videos / "red.mp4")
+
+
+def test_a_child_waits_for_whoever_is_slow(child: Child, videos: Path) -> None:
+    pictures = child.read(Order(os.fsencode(videos / "red.mp4"), Sampling(fps=10.0), LOOK))
+    first = list(islice(pictures, 3))
+    rest = list(pictures)
+    assert len(first) + len(rest) == 101
+    assert [p.t for p in (*first, *rest[:-1]) if isinstance(p, Picture)] == [n / 10 for n in range(100)]
+
+
+def test_a_fresh_child_takes_over_after_some_hundreds_of_files(
+    child: Child, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("extractor.media.children._FILES", 2)
+    pids = set()
+    for _ in range(5):
+        child.content(os.fsencode(videos / "short.webm"))
+        assert child._running is not None
+        pids.add(child._running.process.pid)
+    assert len(pids) == 3
+
+
+def test_a_decoder_that_crashes_once_is_replaced_and_the_file_read_again(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trap(shelf.folder, monkeypatch, "late.mp4", "os.kill(os.getpid(), signal.SIGSEGV)")
+    run = run_of(shelf, workers=1, batch=1)
+    assert not [event for event in run.events() if isinstance(event, Lost)]
+    assert run.tally.done == 6 and not run.tally.failed
+    whole = Shelf(tmp_path / "whole")
+    for path in shelf.films.iterdir():
+        whole.put(path)
+    whole.extract()
+    assert vectors(shelf.store) == vectors(whole.store)
+
+
+@pytest.mark.parametrize(
+    ("act", "error"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "its decoder was killed by SIGSEGV"),
+        ("os._exit(3)", "its decoder ended with exit code 3"),
+        (HANG, "its decoder made no progress for 2 s"),
+        ("time.sleep(600)", "its decoder made no progress for 2 s"),
+        (
+            "[bytearray(1 << 26) for _ in range(1 << 20)]",
+            "it takes more than 0.5 GiB of memory to decode",
+        ),
+    ],
+    ids=["crashes", "exits", "hangs with the lock", "hangs", "eats memory"],
+)
+def test_a_file_that_ends_its_decoder_each_time_fails_and_all_others_are_done(
+    shelf: Shelf, videos: Path, monkeypatch: pytest.MonkeyPatch, act: str, error: str
+) -> None:
+    shelf.put(videos / "blue.mp4", "deadly.mp4")
+    when = "isinstance(args[0], str)"  # it is opened to be decoded; to be hashed it is called by bytes
+    trap(shelf.folder, monkeypatch, "deadly.mp4", act, once=False, when=when)
+    run = run_of(shelf, workers=1, stall_s=2.0, memory_bytes=1 << 29)
+    assert not [event for event in run.events() if isinstance(event, Lost)]
+    ((place, told),) = run.tally.failed.values()
+    assert (place.path, told) == (b"deadly.mp4", error)
+    assert run.tally.done == 6 and run.tally.found == 7
+    monkeypatch.undo()
+    assert outcome(shelf.extract()) == {"already": 6, "failed_before": 1}
+    assert outcome(shelf.extract("--retry-failed")) == {"already": 6, "done": 1}
+
+
+def test_a_file_that_hangs_before_it_is_hashed_fails_too(
+    shelf: Shelf, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.put(videos / "blue.mp4", "deadly.mp4")
+    trap(shelf.folder, monkeypatch, "deadly.mp4", HANG, once=False)
+    run = run_of(shelf, workers=1, stall_s=2.0)
+    list(run.events())
+    assert [error for _, error in run.tally.failed.values()] == ["its decoder made no progress for 2 s"]
+    assert run.tally.done == 6
+
+
+# A process of its own: a trap must be there before the server that children are forked from.
+SCRIPT = """
+import sys
+from extractor.media.children import Child, Limits
+from extractor.media.reading import GoneError, Order
+from core.types import Look, Sampling
+if __name__ == "__main__":
+    child = Child(Limits(cpu_s=1.0), 48, lambda: None, lambda: False)
+    try:
+        print(child.content(sys.argv[1].encode()))
+    except GoneError as error:
+        print(error, error.is_chance)
+    child.close()
+"""
+
+
+def run_script(shelf: Shelf, path: Path) -> subprocess.Popen[str]:
+    (shelf.folder / "script.py").write_text(SCRIPT)
+    line = [sys.executable, str(shelf.folder / "script.py"), str(path)]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+
+
+def test_a_file_that_takes_cpu_time_without_end_is_given_up(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trap(shelf.folder, monkeypatch, "red.mp4", "\n            while True: pass", once=False)
+    told, _ = run_script(shelf, shelf.films / "red.mp4").communicate()
+    assert told == "took far more CPU time than its length explains False\n"
+
+
+def test_a_decoder_that_hangs_with_the_interpreters_lock_ends_with_its_parent(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = shelf.folder / "pid"
+    act = f"os.write(os.open({str(mark)!r}, os.O_CREAT | os.O_WRONLY), str(os.getpid()).encode()); {HANG}"
+    trap(shelf.folder, monkeypatch, "red.mp4", act)
+    parent = run_script(shelf, shelf.films / "red.mp4")
+    wait_for(mark.exists)
+    wait_for(lambda: bool(mark.read_text()))
+    pid = int(mark.read_text())
+    assert is_running(pid)
+    parent.kill()
+    parent.communicate()
+    wait_for(lambda: not is_running(pid))
+
+
+def wait_for(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_decoders_killed_at_any_moment_lose_nothing_and_double_nothing(shelf: Shelf, tmp_path: Path) -> None:
+    whole = Shelf(tmp_path / "whole")
+    for path in shelf.films.iterdir():
+        whole.put(path)
+    whole.extract()
+    run = run_of(shelf, workers=1, decoders=2, batch=2)
+    over = threading.Event()
+    killer = threading.Thread(target=kill_decoders, args=(over,))
+    killer.start()
+    try:
+        list(run.events())
+    finally:
+        over.set()
+        killer.join()
+    assert run.tally.found == 6 and run.tally.done + len(run.tally.failed) == 6
+    assert {error for _, error in run.tally.failed.values()} <= {"its decoder was killed by SIGKILL"}
+    shelf.extract("--retry-failed")
+    assert shelf.live() == whole.live()
+    assert vectors(shelf.store) == vectors(whole.store)
+
+
+def kill_decoders(over: threading.Event) -> None:
+    """Forks of a fork server below this process, one after another."""
+    order = random.Random(7)
+    while not over.wait(order.uniform(0.02, 0.2)):
+        if found := decoders_below(os.getpid()):
+            os.kill(order.choice(found), signal.SIGKILL)
+
+
+def decoders_below(pid: int) -> list[int]:
+    """Grandchildren whose command is a fork server's, as is their parent's."""
+    parents, servers = {}, set()
+    for folder in Path("/proc").iterdir():
+        try:
+            if folder.name.isdigit():
+                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                if b"forkserver" in (folder / "cmdline").read_bytes():
+                    servers.add(int(folder.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    workers = {child for child, parent in parents.items() if parent == pid}
+    roots = {server for server in servers if parents.get(server) in workers}
+    return [child for child in servers if parents.get(child) in roots]
