@@ -206,15 +206,3 @@ def test_a_new_store_holds_the_probes_and_the_encoders_sampling(tmp_path: Path) 
     assert store.sampling.fps == 2.0
     assert store.spec.fingerprint == load("toy:rgb").spec.fingerprint
     assert not list(store.log.last().words())
-
-
-def test_real_videos_all_end_with_a_word(media: Path, tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    small = sorted((media / "videos").iterdir(), key=lambda path: (path.stat().st_size, path.name))
-    for path in small[:60]:
-        shelf.put(path)
-    report = shelf.extract("--allow-failed", "--decoders=2")
-    assert report["found"] == 60
-    assert report["done"] > 5 and report["failed"]
-    again = shelf.extract()
-    assert again["done"] == again["copies"] == 0 and not again["failed"]
