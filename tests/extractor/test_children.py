@@ -24,7 +24,8 @@ from extractor.media.children import Child, Limits
 from extractor.media.reader import Picture, Reader
 from extractor.media.reading import Order, Read
 from extractor.work import Lost
-from tests.extractor.shelf import Shelf, outcome, trap, vectors
+from tests.extractor.shelf import FIRST, Shelf, outcome, trap, vectors
+from tests.extractor.test_cli import run_command
 from tests.extractor.test_executors import is_running, run_of
 
 SAMPLING, LOOK = Sampling(fps=5.0), Look(size=48)
@@ -219,6 +220,28 @@ def wait_for(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
     while not is_so():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_a_command_killed_while_it_decodes_goes_on_where_it_was_and_leaves_no_process(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole = Shelf(tmp_path / "whole")
+    for path in shelf.films.iterdir():
+        whole.put(path)
+    whole.extract()
+    mark = shelf.folder / "pid"
+    note = f"os.write(os.open({str(mark)!r}, os.O_CREAT | os.O_WRONLY), str(os.getpid()).encode())"
+    for name in ("short.webm", "vfr.mkv"):
+        for left in (mark, shelf.folder / "sprung"):
+            left.unlink(missing_ok=True)
+        trap(shelf.folder, monkeypatch, name, f"{note}; os.kill({FIRST}, signal.SIGKILL)")
+        killed = run_command(shelf, "--workers=1", "--batch=1")
+        killed.communicate()
+        assert killed.returncode == -signal.SIGKILL
+        wait_for(lambda: not is_running(int(mark.read_text())))
+    shelf.extract()
+    assert shelf.live() == whole.live()
+    assert vectors(shelf.store) == vectors(whole.store)
 
 
 def test_decoders_killed_at_any_moment_lose_nothing_and_double_nothing(shelf: Shelf, tmp_path: Path) -> None:
