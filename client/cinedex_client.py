@@ -87,6 +87,7 @@ class Result(_Told):
     confidence_level: str | None = None
     best: Best | None = None
     matched_on: list[str] = []
+    approximate: bool = False
     text: str | None = None
     metadata: dict[str, Any] = {}
 

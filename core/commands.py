@@ -23,6 +23,8 @@ VERBS = {
     "extract": Verb("extractor.cli:main", "videos and texts in, vectors into the store"),
     "sample-videos": Verb("extractor.world:main", "render a few small videos to try things on"),
     "remove": Verb("extractor.remove:main", "take videos or texts out of every answer, or back in"),
+    "import": Verb("extractor.exchange.incoming:main", "vectors of other tools into a store"),
+    "export": Verb("extractor.exchange.outgoing:main", "a store's vectors out to other tools"),
     "index": Verb(
         "index.cli:main",
         "build, publish, list, check, gc, compact: what is searched",

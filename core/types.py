@@ -22,6 +22,7 @@ Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 MAX_CLIP_POINTS = 256
+UNKNOWN = "unknown"  # the weights of vectors that were imported: only their name is known, and only said
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Facts:
     created: str = ""
     rotation: int = 0
     lost_packets: int = 0
+    approximate: bool = False  # its rows' times were reckoned from a stated rate, not read from a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class EncoderSpec:
     name: str  # "open_clip:ViT-B-32/laion2b_s34b_b79k"
     dim: int
     look: Look
-    weights: str = ""  # hash over the tensors; "" for toy
+    weights: str = ""  # hash over the tensors; "" for toy; "unknown" where the vectors were imported
     revision: int = 1  # raised when our code changes a vector's value
     options: tuple[tuple[str, str], ...] = ()
     pictures_per_feature: int = 1
@@ -134,7 +136,8 @@ class EncoderSpec:
     def fingerprint(self) -> str:
         """16 hex digits of what differs from the defaults, so that a later field changes nothing."""
         facts = {k: v for k, v in changed(self).items() if k != "sampling"}
-        facts["name"] = self.name.partition("/")[0]
+        if self.weights != UNKNOWN:  # else the name is all there is
+            facts["name"] = self.name.partition("/")[0]
         return blake2b(canonical(facts).encode(), digest_size=8).hexdigest()
 
 

@@ -12,6 +12,7 @@ from core.collections import Library, is_name
 from core.config import Settings
 from core.errors import StoreError, UsageError
 from core.store import Store, store_slug
+from core.types import UNKNOWN
 
 
 class ExtractSettings(Settings):
@@ -80,6 +81,11 @@ def choose_store(settings: ExtractSettings, library: Library, sampling: dict[str
         found = _first_store(settings.collection, library)
     if (found.path / "store.json").exists():
         store = Store.open(found.path)
+        if store.spec.weights == UNKNOWN:
+            raise StoreError(
+                f"{found.path} holds imported vectors of {store.spec.name}, whose weights are unknown, so no "
+                "others can be added; name another --collection."
+            )
         store.require(store.spec, replace(store.sampling, **sampling))
     return found
 

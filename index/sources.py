@@ -19,7 +19,7 @@ from index import mapped
 
 FILE = "sources.arrow"
 FACTS = tuple(f.name for f in fields(Facts))
-_ARROW = {"int": pa.int64(), "float": pa.float64(), "str": pa.string()}
+_ARROW = {"int": pa.int64(), "float": pa.float64(), "str": pa.string(), "bool": pa.bool_()}
 _PLACE = pa.struct([("root", pa.binary()), ("path", pa.binary()), ("stamp", pa.string())])
 SCHEMA = pa.schema(
     [

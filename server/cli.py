@@ -42,7 +42,7 @@ def serve(settings: ServeSettings) -> int:
         return 0
     _refuse_strangers(settings)
     listening = bind(settings.host, settings.port)
-    app = create_app(ServedLibrary.of_data(settings.data), settings)
+    app = create_app(ServedLibrary.of_data(settings.data, trusted=settings.trust_import), settings)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

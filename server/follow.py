@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from core.types import EncoderSpec
 from index.snapshot import Snapshot, current
 from server.encoders import Encoders, Held, Patience, Wanted
 from server.errors import ApiError
+from server.trust import distrusted, misfit
 
 if TYPE_CHECKING:
     from extractor.encoders.base import Encoder
@@ -34,9 +36,10 @@ class Seen:
 class Followed:
     """One store's folder, looked at again and again by one thread at a time."""
 
-    def __init__(self, root: Path, encoders: Encoders) -> None:
+    def __init__(self, root: Path, encoders: Encoders, trusted: Collection[str] = ()) -> None:
         self.root = root
         self._encoders = encoders
+        self._trusted = trusted  # encoders whose imported vectors are taken for theirs
         self._patience = Patience()
         self._forget()
 
@@ -55,8 +58,10 @@ class Followed:
         """What is there now."""
         try:
             store = self._open()
-            held = self._encoders.get(store.spec.name, store.spec.fingerprint)
             self._refresh(store)
+            if doubt := distrusted(store.spec, self._trusted):
+                return Seen(store.spec, None, self._view, self._published, ApiError(409, doubt))
+            held = self._encoders.get(store.spec.name, store.spec.fingerprint)
             problem = self._problem(store.spec, held)
             return Seen(store.spec, held.encoder, self._view, self._published, problem)
         except Exception as error:  # this store's edge: the others are followed on
@@ -83,12 +88,8 @@ class Followed:
             return ApiError(503, f"The encoder {name} is loading.")
         if encoder is None:
             return ApiError(503, f"The encoder {name} is not loaded; the server's log says why.")
-        if encoder.spec.fingerprint != spec.fingerprint:
-            return ApiError(
-                409,
-                f"The index was made by {name} ({spec.fingerprint}), "
-                f"and the encoder loaded here is {encoder.spec.name} ({encoder.spec.fingerprint}).",
-            )
+        if why := misfit(spec, encoder.spec):
+            return ApiError(409, why)
         if self._view is None and self._is_troubled:
             return ApiError(503, f"The snapshot of {name} does not open; the server's log says why.")
         if self._view is None:

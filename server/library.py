@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,8 +49,8 @@ class Offer:
 class ServedLibrary:
     """Collections as they change. `look` is called again and again; requests take what it last saw."""
 
-    def __init__(self, catalog: Catalog, load: Load | None = None) -> None:
-        self._catalog = catalog
+    def __init__(self, catalog: Catalog, load: Load | None = None, trusted: Collection[str] = ()) -> None:
+        self._catalog, self._trusted = catalog, trusted
         self._encoders = Encoders(load or load_encoder, self.look)
         self._followed: dict[Path, Followed] = {}
         self._patience = Patience()
@@ -60,7 +60,7 @@ class ServedLibrary:
         self._offers: Mapping[str, Sequence[Offer]] | None = None  # None: not looked yet
 
     @classmethod
-    def of_data(cls, data: Path, load: Load | None = None) -> ServedLibrary:
+    def of_data(cls, data: Path, load: Load | None = None, trusted: Collection[str] = ()) -> ServedLibrary:
         """All collections of a `--data` folder."""
         library = Library(data)
         return cls(
@@ -69,6 +69,7 @@ class ServedLibrary:
                 for name, slugs in library.collections().items()
             },
             load,
+            trusted,
         )
 
     @classmethod
@@ -82,7 +83,8 @@ class ServedLibrary:
             self._read()
             roots = {root for roots in self._known.values() for root in roots}
             self._followed = {
-                root: self._followed.get(root) or Followed(root, self._encoders) for root in sorted(roots)
+                root: self._followed.get(root) or Followed(root, self._encoders, self._trusted)
+                for root in sorted(roots)
             }
             seen = {root: followed.look() for root, followed in self._followed.items()}
             self._offers = {

@@ -235,6 +235,7 @@ class Result(BaseModel):
     confidence_level: Literal["high", "medium", "low", "none"] | None = None
     best: Best | None
     matched_on: list[str]
+    approximate: bool = Field(False, description="its times were reckoned from a stated rate")
     text: str | None
     metadata: dict[str, Any]
 

@@ -18,4 +18,5 @@ class ServeSettings(Settings):
     max_concurrent: int = Field(0, ge=0, description="requests answered at once; 0: one a CPU")
     max_waiting: int = Field(64, ge=0, description="requests that may wait; more are told to come again")
     max_body_mb: float = Field(16.0, gt=0, le=1024, description="largest body of a request")
+    trust_import: list[str] = Field([], description="encoders whose imported vectors are taken for theirs")
     openapi: bool = Field(False, description="print the OpenAPI document and exit")

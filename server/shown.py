@@ -78,6 +78,7 @@ def _result(found: Found) -> Result:
         score=round(moment.score, 6) + 0.0,  # no -0.0
         best=None if found.best_t is None else Best(t=found.best_t),
         matched_on=["text" if is_text else "visual"],
+        approximate=found.info.facts.approximate,
         text=(moment.text or found.info.text) if is_text else None,
         metadata=dict(found.info.columns),
     )

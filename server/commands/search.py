@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from unicodedata import category
 
 from pydantic import Field, ValidationError
@@ -15,8 +16,12 @@ from pydantic_settings import CliPositionalArg
 from core.collections import Library
 from core.config import Settings, run
 from core.errors import Error, StoreError, UsageError
-from core.store import Store, store_slug
+from core.store import Store
 from server.errors import ApiError
+from server.trust import distrusted, misfit
+
+if TYPE_CHECKING:
+    from extractor.encoders.base import Encoder
 
 _GAP = "  "
 
@@ -32,6 +37,7 @@ class SearchSettings(Settings):
     collection: str | None = Field(None, description="which one; else `default` or the first")
     encoder: str | None = Field(None, description="which of the collection's; else the first")
     store: Path | None = Field(None, description="a store's folder, instead of a library")
+    trust_import: list[str] = Field([], description="encoders whose imported vectors are taken for theirs")
     server: str = Field("", description="ask a running server, http://HOST:PORT")
     json_output: bool = Field(False, alias="json", description="the whole answer, as the server gives it")
 
@@ -92,7 +98,6 @@ def from_server(url: str, body: dict[str, Any]) -> dict[str, Any]:
 def from_store(settings: SearchSettings, body: dict[str, Any]) -> dict[str, Any]:
     """The same answer, straight from the store."""
     from server.follow import view_of
-    from server.library import load_encoder
     from server.refusals import first, sentence
     from server.schemas import SearchAsked
     from server.searcher import Searcher
@@ -107,10 +112,21 @@ def from_store(settings: SearchSettings, body: dict[str, Any]) -> dict[str, Any]
     store = Store.open(root)
     if settings.encoder not in (None, store.spec.name):
         raise UsageError(f"--store {root} holds vectors of {store.spec.name}, not of {settings.encoder!r}.")
-    encoder = load_encoder(store.spec.name)
-    store.require(encoder.spec)
+    encoder = _trusted(store, settings.trust_import)
     answer = Searcher(collection, encoder, view_of(store)).answer(query_of(asked))
     return shown(answer).model_dump()
+
+
+def _trusted(store: Store, trusted: Sequence[str]) -> Encoder:
+    """The encoder that answers for a store, or a StoreError."""
+    from server.library import load_encoder
+
+    if why := distrusted(store.spec, trusted):
+        raise StoreError(why)
+    encoder = load_encoder(store.spec.name)
+    if why := misfit(store.spec, encoder.spec):
+        raise StoreError(why)
+    return encoder
 
 
 def chosen(settings: SearchSettings) -> tuple[str, Path]:
@@ -124,11 +140,13 @@ def chosen(settings: SearchSettings) -> tuple[str, Path]:
     name = settings.collection or ("default" if "default" in held else next(iter(held)))
     if name not in held:
         raise UsageError(f"There is no collection {name!r} in {settings.data}; there are {', '.join(held)}.")
-    slugs = held[name]
-    slug = store_slug(settings.encoder) if settings.encoder else slugs[0]
-    if slug not in slugs:
-        raise UsageError(f"The collection {name} has no encoder {settings.encoder!r}.")
-    return name, library.store_path(slug)
+    paths = [library.store_path(slug) for slug in held[name]]
+    if settings.encoder is None:
+        return name, paths[0]
+    for path in paths:
+        if Store.open(path).spec.name == settings.encoder:
+            return name, path
+    raise UsageError(f"The collection {name} has no encoder {settings.encoder!r}.")
 
 
 def as_json(answer: dict[str, Any], encoding: str) -> str:
@@ -160,7 +178,8 @@ def plain(text: str) -> str:
 
 def _row(moment: dict[str, Any]) -> list[str]:
     is_whole = moment["best"] is None
-    time = "" if is_whole else f"{clock(moment['start'])} – {clock(moment['end'])}"
+    about = "~" if moment.get("approximate") else ""
+    time = "" if is_whole else f"{about}{clock(moment['start'])} – {clock(moment['end'])}"
     score = "" if moment["score"] is None else f"{moment['score']:.3f}"
     text = [plain(moment["text"])] if moment["text"] else []
     return [time, score, plain(moment["path"]), *text]
