@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -91,6 +92,7 @@ class Writer:
         self._max_rows, self._max_seconds = max_rows, max_seconds
         self._claims: list[Claim] = []
         self._held: dict[Pair, Held] = {}
+        self._rows: Counter[Kind] = Counter()
         self._since = time.monotonic()
 
     def add(
@@ -108,6 +110,7 @@ class Writer:
         blocks = {kind: _block(source.id, *given, self.store.spec.dim) for kind, given in rows.items()}
         held = Held(source.id, layer, blocks, asdict(facts), again)
         self._held[held.pair] = held
+        self._rows.update({kind: len(block) for kind, block in blocks.items()})
         self._say(task, "done", source=source.id, columns=columns)
 
     def seen(self, task: Task, source: str, *, columns: str | None = None) -> None:
@@ -152,14 +155,14 @@ class Writer:
     @property
     def due(self) -> bool:
         """Whether the caller should commit now, between two sources."""
-        counts = [sum(len(h.blocks[kind]) for h in self._held.values() if kind in h.blocks) for kind in KINDS]
-        waited = time.monotonic() - self._since
-        return bool(self._claims) and (max(counts) >= self._max_rows or waited >= self._max_seconds)
+        most, waited = max(self._rows.values(), default=0), time.monotonic() - self._since
+        return bool(self._claims) and (most >= self._max_rows or waited >= self._max_seconds)
 
     def commit(self) -> int | None:
         """Make all of it true by one link; the entry's number, or None where nothing was left to say."""
         number = link(self.store, self._plan) if self._claims else None
         self._claims, self._held, self._since = [], {}, time.monotonic()
+        self._rows.clear()
         return number
 
     def _plan(self, known: LastWords) -> Plan | None:

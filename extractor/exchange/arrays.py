@@ -68,6 +68,7 @@ def _require_npy(start: bytes, where: str) -> None:
 
 
 def _wrong(where: str, error: Exception) -> UsageError:
-    if "Object arrays" in str(error):
+    why = " ".join(str(error).split()).rstrip(".")
+    if "object" in why.lower():
         return UsageError(f"{where} holds Python objects, which are never unpickled.")
-    return UsageError(f"{where} is damaged or cut off: {' '.join(str(error).split())}.")
+    return UsageError(f"{where} is damaged or cut off: {why}.")

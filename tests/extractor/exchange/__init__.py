@@ -1,0 +1,1 @@
+"""Vectors out to other tools, and theirs in."""
