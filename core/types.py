@@ -43,7 +43,7 @@ class Place:
 class Source:
     """Something embedded once, by content, however many places hold it."""
 
-    id: str  # "v-…" of a video's bytes, "t-…" of a library text
+    id: str  # "v-…" of a video's bytes, "t-…" of a library text, "x-…" of an imported place
     places: tuple[Place, ...] = ()
     text: str = ""
 

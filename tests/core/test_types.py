@@ -42,6 +42,12 @@ def test_the_fingerprint_changes_with_what_changes_vectors_and_with_nothing_else
     assert len({spec.fingerprint for spec in [SPEC, *other]}) == len(other) + 1
 
 
+def test_of_unknown_weights_the_whole_name_counts() -> None:
+    one, other = (EncoderSpec(f"clip:B/{tag}", 3, Look(0), weights="unknown") for tag in ("one", "other"))
+    assert one.fingerprint != other.fingerprint != replace(other, weights="").fingerprint
+    assert replace(one, weights="").fingerprint == replace(other, weights="").fingerprint
+
+
 def test_the_fingerprint_of_a_known_spec_never_changes() -> None:
     assert EncoderSpec("toy:rgb", 3, Look(32)).fingerprint == "8948eae3533dd81b"
 

@@ -37,6 +37,7 @@ def test_a_text_finds_the_seconds_of_a_video(sample_server: Running) -> None:
         "confidence_level": None,
         "best": {"t": 0.0, "thumbnail": None},
         "matched_on": ["visual"],
+        "approximate": False,
         "text": None,
         "metadata": {"tag": "sample"},
     }

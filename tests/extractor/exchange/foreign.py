@@ -27,7 +27,8 @@ Array = np.ndarray[Any, Any]
 def units(count: int, seed: int = 0, dim: int = DIM) -> Array:
     """Vectors of length 1, as float16 has them."""
     drawn = np.random.default_rng(seed).standard_normal((count, dim)).astype(np.float32)
-    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float16)
+    found: Array = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float16)
+    return found
 
 
 def npy(array: Array, *, pickled: bool = False) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
     captions = ["cat", "cat", "cat", "dog 10", "dog 2", None, "cat"]
     for number in (0, 1):
         mine = slice(number, None, 2)
-        metadata = {
+        metadata: dict[str, Sequence[Any]] = {
             "image_path": paths[mine],
             "caption": captions[mine],
             "width": [640] * len(paths[mine]),
