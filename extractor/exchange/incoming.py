@@ -111,7 +111,7 @@ def format_of(folder: Path) -> Format:
     if (folder / METADATA).is_dir() and any((folder / name).is_dir() for name in (IMAGES, TEXTS)):
         return "clip-retrieval"
     arrays = files_in(folder, ".npy")
-    if is_ours(folder) or any(path.with_suffix(".parquet").is_file() for path in arrays):
+    if is_ours(folder) or any(path.with_suffix(".parquet").is_file() for path in folder.glob("*.npy")):
         return "npy"
     if arrays or files_in(folder, ".tar", ".tar.gz", ".npz"):
         return "clip-video-encode"

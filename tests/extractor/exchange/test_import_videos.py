@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import logging
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from extractor.content import content_of
+from tests.durable import every_step
 from tests.extractor.exchange.foreign import Importer, Video, npy, units, write_files, write_shard, write_tar
 from tests.extractor.shelf import Shelf, vectors
 
@@ -186,6 +188,25 @@ def test_no_second_import_of_an_encoder_joins_a_collection_that_has_it(
     assert "The collection default has vectors of toy:rgb" in said
     importer.run(folder, "--fps", "1", "--collection", "theirs")
     assert importer.store.spec.weights == "unknown"
+
+
+def test_an_import_killed_at_any_step_leaves_nothing_half_and_is_finished_by_the_next(
+    importer: Importer, folder: Path
+) -> None:
+    whole = Importer(importer.data.parent / "whole", importer.capsys)
+    whole.run(folder, "--fps", "1")
+    expected, paths = vectors(whole.store), sorted(whole.sources())
+
+    def check(step: int) -> None:
+        if (importer.data / "toy-rgb-imported" / "store.json").exists():
+            assert vectors(importer.store) in ({}, expected), f"half an import after step {step}"
+        importer.run(folder, "--fps", "1")
+        assert (vectors(importer.store), sorted(importer.sources())) == (expected, paths)
+
+    def clear() -> None:
+        shutil.rmtree(importer.data, ignore_errors=True)
+
+    assert every_step(lambda: importer.run(folder, "--fps", "1"), check, clear) > 20
 
 
 # --- what is refused ---------------------------------------------------------------------------------
