@@ -21,6 +21,7 @@ class Verb:
 
 VERBS = {
     "extract": Verb("extractor.cli:main", "videos and texts in, vectors into the store"),
+    "verify": Verb("extractor.verify:main", "decode some stored rows again, compare vectors and times"),
     "sample-videos": Verb("extractor.world:main", "render a few small videos to try things on"),
     "remove": Verb("extractor.remove:main", "take videos or texts out of every answer, or back in"),
     "import": Verb("extractor.exchange.incoming:main", "vectors of other tools into a store"),

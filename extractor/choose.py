@@ -96,7 +96,7 @@ def _named_store(settings: ExtractSettings, library: Library) -> Chosen:
     slug = path.name if _is_inside(settings) else ""
     if path.exists() and (not path.is_dir() or (path / "store.json").exists()):
         name = Store.open(path).spec.name
-        if settings.encoder is not None and not _is_called(name, settings.encoder):
+        if settings.encoder is not None and not is_called(name, settings.encoder):
             raise StoreError(f"{path} holds vectors of {name}, not of {settings.encoder}.")
         return Chosen(path, name, library, slug)
     if settings.encoder is None:
@@ -117,7 +117,7 @@ def _is_inside(settings: ExtractSettings) -> bool:
 def _store_of(encoder: str, collection: str, library: Library) -> Chosen:
     for slug in library.collections().get(collection, ()):
         path = library.store_path(slug)
-        if (path / "store.json").exists() and _is_called(name := Store.open(path).spec.name, encoder):
+        if (path / "store.json").exists() and is_called(name := Store.open(path).spec.name, encoder):
             return Chosen(path, name, library, slug)
     name = _full_name(encoder)
     slug = store_slug(name)
@@ -139,7 +139,8 @@ def _first_store(collection: str, library: Library) -> Chosen:
     return Chosen(path, Store.open(path).spec.name, library, slugs[0])
 
 
-def _is_called(name: str, asked: str) -> bool:
+def is_called(name: str, asked: str) -> bool:
+    """Whether an encoder of that name is meant, by its whole name or its family alone."""
     return asked.removesuffix(":") in (name, name.partition(":")[0])
 
 

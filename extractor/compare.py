@@ -1,0 +1,121 @@
+"""Stored rows beside the same rows made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.errors import VideoError
+from core.store import Store
+from core.types import Float32Array, Kind
+from extractor.encoders import load
+from extractor.encoders.base import Encoder, choose_device
+from extractor.media.afresh import pictures_afresh
+from extractor.stored import StoredRow
+from extractor.windows import Row, Window, Windows
+
+BATCH = 16
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One stored row, and how far what its file gives now is from it."""
+
+    row: StoredRow
+    cosine: float
+    error_s: float = 0.0  # the worse one of its start and its end
+
+
+class Anew:
+    """What a store's encoder and sampling make of a file; the encoder is loaded when the first one comes."""
+
+    def __init__(self, store: Store, device: str) -> None:
+        self._store, self._device = store, device
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        encoder = load(self._store.spec.name, device=choose_device(self._device))
+        self._store.require(encoder.spec)
+        return encoder
+
+    def video(self, file: Path, stored: Sequence[StoredRow]) -> Iterator[Compared]:
+        """Each of these rows of one video, decoded in one pass; a row that is not met is compared with the
+        nearest one. No more pictures are held than one window has."""
+        waiting: dict[Kind, list[StoredRow]] = {}
+        for row in sorted(stored, key=lambda row: row.start):
+            waiting.setdefault(row.kind, []).append(row)
+        last: dict[Kind, Window[Pixels]] = {}
+        for window in self._windows(file):
+            for kind, rows in waiting.items():
+                made = _of(window, kind)
+                while rows and made and rows[0].start <= made[-1].start:
+                    yield self._compared(rows.pop(0), window)
+                if made:
+                    last[kind] = window
+            if not any(waiting.values()):
+                return
+        for kind, rows in waiting.items():
+            for row in rows:
+                if kind not in last:
+                    raise VideoError(f"{file.name} gives no {kind} rows any more.")
+                yield self._compared(row, last[kind])
+
+    def texts(self, stored: Sequence[StoredRow]) -> Iterator[Compared]:
+        """Each of these texts, encoded again."""
+        for first in range(0, len(stored), BATCH):
+            rows = stored[first : first + BATCH]
+            with torch.inference_mode():
+                vectors = _on_host(self._encoder.texts([row.text for row in rows]))
+            for row, vector in zip(rows, vectors, strict=True):
+                yield Compared(row, _cosine(row.vector, vector))
+
+    def _windows(self, file: Path) -> Iterator[Window[Pixels]]:
+        """The video's windows, of pictures where extraction has features."""
+        sampling = self._store.sampling
+        windows = Windows[Pixels](sampling)
+        for picture in pictures_afresh(file, sampling, self._encoder.spec.look):
+            if window := windows.push(picture.t, picture.end, picture.pixels):
+                yield window
+        if window := windows.finish():
+            yield window
+
+    def _compared(self, stored: StoredRow, window: Window[Pixels]) -> Compared:
+        def distance(row: Row) -> float:
+            return max(abs(row.start - stored.start), abs(row.end - stored.end))
+
+        nearest = min(_of(window, stored.kind), key=distance)
+        vector = self._embedded([window.features[i] for i in nearest.index.tolist()])
+        return Compared(stored, _cosine(stored.vector, vector), distance(nearest))
+
+    @torch.inference_mode()
+    def _embedded(self, pictures: Sequence[Pixels]) -> Float32Array:
+        features = [
+            self._encoder.features(torch.from_numpy(np.stack(pictures[first : first + BATCH])))
+            for first in range(0, len(pictures), BATCH)
+        ]
+        whole = [np.arange(len(pictures), dtype=np.int64)]
+        vector: Float32Array = _on_host(self._encoder.clips(torch.cat(features), whole))[0]
+        return vector
+
+
+def _of(window: Window[Pixels], kind: Kind) -> Sequence[Row]:
+    return window.clips if kind == "clip" else window.frames
+
+
+def _on_host(vectors: torch.Tensor) -> Float32Array:
+    found: Float32Array = vectors.to("cpu", torch.float32).numpy()
+    return found
+
+
+def _cosine(one: Float32Array, other: Float32Array) -> float:
+    """Of two vectors of nothing 1, of nothing and something 0."""
+    a, b = one.astype(np.float64), other.astype(np.float64)
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / lengths if lengths else float(not a.any() and not b.any())
