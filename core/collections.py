@@ -47,20 +47,25 @@ class Library:
         paths = sorted(folder.iterdir()) if folder.is_dir() else []
         return dict(_read_root(path) for path in paths if not path.name.startswith("."))
 
-    def claim_root(self, name: str, folder: Path) -> None:
-        """Say where a root lies; UsageError if another folder of that name still exists."""
+    def require_root(self, name: str, folder: Path) -> Path | None:
+        """Where a root lies; UsageError if it is another folder that still exists."""
         if not name:
             raise UsageError(f"The root of {folder} needs a name: give one with --root.")
+        known = self.roots().get(name)
+        if known is not None and known != folder and known.exists() and not _same(known, folder):
+            raise UsageError(
+                f"The root {name} is {known}, which still exists; name {folder} otherwise with --root."
+            )
+        return known
+
+    def claim_root(self, name: str, folder: Path) -> None:
+        """Say where a root lies; UsageError if another folder of that name still exists."""
         found = folder.absolute()
+        self.require_root(name, found)
         self._make(self.data / "roots")
         with files.locked(self.data / "collections.lock"):
-            known = self.roots().get(name)
-            if known == found:
+            if self.require_root(name, found) == found:
                 return
-            if known is not None and known.exists() and not _same(known, found):
-                raise UsageError(
-                    f"The root {name} is {known}, which still exists; name {found} otherwise with --root."
-                )
             text = json.dumps({"root": name, "folder": str(found)}) + "\n"
             files.replace_text(self.data / "roots" / _file_name(name), text)
 

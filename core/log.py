@@ -201,6 +201,17 @@ def read_entry(folder: Path, number: int) -> Entry | None:
         raise StoreError(f"{path} is damaged: {error}.") from error
 
 
+def said_at(folder: Path, number: int) -> str:
+    """When an entry was made, in ISO 8601; "" where only a checkpoint has what it said."""
+    try:
+        with entry_path(folder, number).open("rb") as lines:
+            return str(json.loads(lines.readline())["created"])
+    except FileNotFoundError:
+        return ""
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{entry_path(folder, number)} is damaged: {error}.") from error
+
+
 def decode_entry(number: int, data: bytes) -> Entry:
     """The entry in these bytes; a ValueError where a byte of them is another than was written."""
     head, _, rest = data.partition(b"\n")

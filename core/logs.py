@@ -12,6 +12,7 @@ import re
 import sys
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
+from unicodedata import category
 
 LogFormat = Literal["text", "json"]
 
@@ -73,3 +74,8 @@ def facts(record: logging.LogRecord) -> dict[str, Any]:
         for name, value in zip(names, record.args, strict=False)
         if name
     }
+
+
+def plain(text: str) -> str:
+    """In one line, and without what a terminal would obey: file names may hold anything."""
+    return "".join(c if c.isprintable() or category(c) == "Zs" else repr(c)[1:-1] for c in text)

@@ -13,6 +13,7 @@ from core.config import Settings
 from core.errors import StoreError, UsageError
 from core.store import Store, store_slug
 from core.types import UNKNOWN
+from extractor.hours import Hours
 
 
 class ExtractSettings(Settings):
@@ -39,6 +40,12 @@ class ExtractSettings(Settings):
     allow_failed: bool = Field(False, description="exit 0 although some failed")
     stall_seconds: float = Field(120.0, gt=0, description="a file that makes no progress so long is given up")
     report: Path | None = Field(None, description="write what was done to this file, as JSON")
+    dry_run: bool = Field(False, description="do nothing: say what there is to do and how long it would take")
+    probe_seconds: float = Field(20.0, gt=0, le=3600, description="how long --dry-run tries it out")
+    failed: bool = Field(False, description="do nothing: list what failed, and why")
+    json_output: bool = Field(False, alias="json", description="with --failed or --dry-run: one JSON object")
+    nice: int = Field(0, ge=0, le=19, description="leave the processor to others: the higher, the more")
+    between: str = Field("", description="work in these hours only, as in 22:00-06:00, and pause in between")
 
     @field_validator("videos")
     @classmethod
@@ -46,6 +53,13 @@ class ExtractSettings(Settings):
         """As for paths, though a glob is none."""
         if value == "":
             raise ValueError("a path must not be empty")
+        return value
+
+    @field_validator("between")
+    @classmethod
+    def _are_hours(cls, value: str) -> str:
+        if value:
+            Hours.of(value)
         return value
 
     @field_validator("collection")

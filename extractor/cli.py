@@ -23,10 +23,14 @@ from core.errors import Error, UsageError
 from core.types import Sampling
 from extractor.choose import Chosen, ExtractSettings, choose_store, library_of
 from extractor.find import target_of
+from extractor.hours import Hours, Pause
 from extractor.job import Run, Wanted
+from extractor.ledger import list_failed
 from extractor.progress import Progress
 from extractor.tally import Tally
 from extractor.texts import texts_target
+from extractor.together import check_together
+from extractor.usage import be_nice
 from extractor.work import Committed, Job, Lost, Report
 
 log = logging.getLogger(__name__)
@@ -42,30 +46,46 @@ def main(argv: list[str] | None = None) -> int:
 
 def extract(settings: ExtractSettings) -> int:
     """One run: 0 all done, 3 some failed, 130 stopped."""
-    if settings.videos is None and settings.texts is None:
-        raise UsageError("name what to embed: --videos FOLDER, --texts FILE, or both.")
+    check_together(settings)
+    if settings.failed:
+        return list_failed(settings)
     sampling = _asked_sampling(settings)
     if settings.report:
         _check_report(settings.report)
+    be_nice(settings.nice)
     library = library_of(settings)
     wanted = _wanted(settings, library)
     chosen = choose_store(settings, library, sampling)
     log.info("store=%s encoder=%s", chosen.path, chosen.encoder)
     tally = Tally()
     with stopping() as stop:
-        this = Run(_job(settings, chosen, sampling), wanted, tally, stop, begin=_claim(chosen, wanted))
+        begin, pause = _claim(chosen, wanted), Pause(Hours.of(settings.between) if settings.between else None)
+        this = Run(_job(settings, chosen, sampling), wanted, tally, stop, begin, pause)
+        if settings.dry_run:
+            return _estimated(this, settings)
         try:
             _follow(this, chosen, settings)
             _finish(this, chosen, settings)
         except BaseException:
             with suppress(Error):  # the first mistake is the one to tell
-                _write_report(settings.report, tally)
+                _write_report(settings.report, tally.as_json())
             raise
     log.info("%s%s", "stopped: " if stop.is_set() else "", tally.in_words())
-    _write_report(settings.report, tally)
+    _write_report(settings.report, tally.as_json())
     if stop.is_set():
         return 130
     return 3 if tally.failed and not settings.allow_failed else 0
+
+
+def _estimated(this: Run, settings: ExtractSettings) -> int:
+    from extractor.estimate import estimate, in_words
+
+    held = estimate(this, settings.probe_seconds)
+    if this.stop.is_set():
+        return 130
+    sys.stdout.write(json.dumps(held, indent=1) + "\n" if settings.json_output else in_words(held))
+    _write_report(settings.report, held)
+    return 0
 
 
 def _wanted(settings: ExtractSettings, library: Library) -> Wanted:
@@ -119,6 +139,11 @@ def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) ->
 
 
 def _claim(chosen: Chosen, wanted: Wanted) -> Callable[[], None]:
+    """What says where the roots lie; whether that can be said is told now."""
+    for target in (wanted.videos, wanted.texts):
+        if target is not None:
+            chosen.library.require_root(target.root, Path(os.fsdecode(target.folder)))
+
     def claim() -> None:
         known = chosen.library.roots()
         for target in (wanted.videos, wanted.texts):
@@ -148,7 +173,7 @@ def _follow(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
                 log.warning("a worker %s lost=%d", why, event.count)
             case Committed(entry) if entry is not None:
                 _join(chosen, settings.collection)
-        progress.show()
+        progress.show(event)
     progress.clear()
     for place, error in this.tally.untold:
         log.warning("failed path=%s error=%s", place.shown, error)
@@ -190,10 +215,10 @@ def _is_plain(path: Path) -> bool:
     return path.is_file() or not path.exists()
 
 
-def _write_report(path: Path | None, tally: Tally) -> None:
+def _write_report(path: Path | None, held: dict[str, Any]) -> None:
     if path is None:
         return
-    text = json.dumps(tally.as_json(), indent=1) + "\n"
+    text = json.dumps(held, indent=1) + "\n"
     if _is_plain(path):
         files.replace_text(path, text)
     else:  # /dev/stdout and its like keep their place

@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from core import logs
 from core.errors import Error
+from extractor.usage import cpu_s
 from extractor.work import (
     Committed,
     Encoded,
@@ -266,8 +267,12 @@ def _child(job: Job, device: str, line: Connection) -> None:
     threading.Thread(target=stay_heard, daemon=True).start()
     from extractor.pipeline import work
 
+    used = 0.0
     try:
         for event in work(job, device, feed(), stop):
+            if isinstance(event, Committed):
+                used, before = cpu_s(), used
+                event = replace(event, cpu=used - before)
             send(event)
             if isinstance(event, Stalled):
                 os._exit(1)

@@ -16,10 +16,11 @@ from core.types import Place
 from core.writer import Writer
 from extractor.executors import Executor, inline, processes
 from extractor.find import Listing, Target, has_stamp
+from extractor.hours import Pause
 from extractor.prune import prune
 from extractor.tally import Tally
 from extractor.texts import Text, TextListing, TextsFile, is_text
-from extractor.work import Committed, Event, Job, Lost, Report, Work
+from extractor.work import Committed, Event, Job, Left, Lost, Report, Work, size_of
 
 PASSES = 3
 _AHEAD = 100_000  # places that may be known to be to do before they are done
@@ -44,10 +45,18 @@ class Run:
     wanted: Wanted
     tally: Tally
     stop: threading.Event
-    begin: Callable[[], None] = lambda: None  # called once some place was listed
-    ahead: Ahead = field(default_factory=lambda: Ahead(()))
+    begin: Callable[[], None] = lambda: None  # called once there is a store, and some place was listed
+    pause: Pause = field(default_factory=Pause)
+    ahead: Ahead = field(default_factory=lambda: Ahead((), Tally()))
     _videos: Listing | None = None
     _texts: TextListing | None = None
+
+    def works(self) -> Iterator[Work]:
+        """What the first pass would do; nothing is done, and what would be skipped is counted."""
+        log, skipped = Log(self.job.store / "log"), Counter[str]()
+        before = log.last() if self._has_store else LastWords()
+        yield from self._works(log, skipped, is_first=True)
+        self._skipped(before, skipped)
 
     def events(self) -> Iterator[Event]:
         """Up to three passes, each over what the last one has left."""
@@ -55,11 +64,11 @@ class Run:
         before = log.last() if self._has_store else LastWords()
         for number in range(PASSES):
             skipped: Counter[str] = Counter()
-            self.ahead = Ahead(self._works(log, skipped, is_first=number == 0))
+            self.ahead = Ahead(self._works(log, skipped, is_first=number == 0), self.tally)
             try:
                 has_work = self.ahead.look()
-                if number == 0 and (has_work or self._has_listed):
-                    self.begin()
+                if number == 0 and not has_work and self._has_listed:
+                    self._begin()
                 if self.stop.is_set() or not has_work:
                     break
                 yield from self._pass()
@@ -69,15 +78,28 @@ class Run:
         if self.tally.lost and not self.stop.is_set():
             yield from self._settled(log, before.number)
 
+    def _begin(self) -> None:
+        begin, self.begin = self.begin, lambda: None
+        begin()
+
     def _pass(self) -> Iterator[Event]:
         executor: Executor = processes if self.job.workers else inline
         devices = [self.job.device] * max(1, self.job.workers)
         job = replace(self.job, careful=bool(self.tally.lost))
-        for event in executor(job, devices, self.ahead, self.stop):
-            self.tally.take(event)
-            yield event
-            if isinstance(event, Lost) and job.careful:
-                yield from self._blamed(event)
+        # After a pause all is started anew: while it lasts nothing is held, no model and no GPU.
+        while self.ahead.look() and not self.stop.is_set():
+            yield from self._paused()
+            for event in executor(job, devices, self.pause.within(self.ahead, again=job.again), self.stop):
+                self._begin()
+                self.tally.take(event)
+                yield event
+                if isinstance(event, Lost) and job.careful:
+                    yield from self._blamed(event)
+
+    def _paused(self) -> Iterator[Event]:
+        started = time.monotonic()
+        yield from self.pause.wait(self.stop)
+        self.tally.paused += time.monotonic() - started
 
     @property
     def _has_store(self) -> bool:
@@ -207,10 +229,11 @@ def _told(known: LastWords, place: Place, since: int) -> Report | None:
 class Ahead:
     """What is to do, counted a while before it is handed out."""
 
-    def __init__(self, works: Iterable[Work]) -> None:
-        self._works = iter(works)
+    def __init__(self, works: Iterable[Work], tally: Tally) -> None:
+        self._works, self._tally = iter(works), tally
         self._held: deque[Work] = deque()
         self._is_dry = False
+        self._bytes = tally.bytes  # of all that was finished before, and of all that was met here
 
     def look(self) -> bool:
         """Look a moment ahead; whether there is anything to do."""
@@ -219,9 +242,9 @@ class Ahead:
             pass
         return bool(self._held)
 
-    def left(self) -> tuple[int, bool]:
-        """How many places are known to be to do, and whether these are all."""
-        return len(self._held), self._is_dry
+    def left(self) -> Left:
+        """What is known to be to do; of bytes also what is in hand."""
+        return Left(len(self._held), max(0, self._bytes - self._tally.bytes), self._is_dry)
 
     def __iter__(self) -> Iterator[Work]:
         return self
@@ -243,4 +266,5 @@ class Ahead:
             self._is_dry = True
             return False
         self._held.append(work)
+        self._bytes += size_of(work.place)
         return True

@@ -9,22 +9,29 @@ import time
 from collections.abc import Callable
 
 from extractor.tally import Tally
+from extractor.work import Event, Left, Waiting
 
 log = logging.getLogger(__name__)
 DRAW_S, LOG_S = 0.2, 60.0
 
 
 class Progress:
-    """`left`: how many places are known to be to do, and whether these are all."""
+    """What a run has done, how fast, and what is left of it."""
 
-    def __init__(self, tally: Tally, left: Callable[[], tuple[int, bool]], *, may_draw: bool) -> None:
+    def __init__(self, tally: Tally, left: Callable[[], Left], *, may_draw: bool) -> None:
         self._tally, self._left = tally, left
         self._draws = may_draw and sys.stderr.isatty()
         self._next = time.monotonic() + (0.0 if self._draws else LOG_S)
+        self._waits = ""
 
-    def show(self) -> None:
-        """Draw or log if it is time to."""
-        if time.monotonic() < self._next:
+    def show(self, event: Event) -> None:
+        """Draw or log if it is time to; a wait is logged once, when it begins."""
+        waits = f"{event.until:%H:%M}" if isinstance(event, Waiting) else ""
+        if waits and not self._waits:
+            self.clear()
+            log.info("paused until=%s left=%d", waits, self._left().count)
+        self._waits = waits
+        if time.monotonic() < self._next or (waits and not self._draws):
             return
         self._next = time.monotonic() + (DRAW_S if self._draws else LOG_S)
         if self._draws:
@@ -42,33 +49,42 @@ class Progress:
             self._next = 0.0
 
     def line(self) -> str:
-        """Videos, rows a second, pictures a second, failed, left, time to go."""
-        tally, (left, is_all) = self._tally, self._left()
-        seconds = max(tally.seconds, 1e-3)
+        """Finished, failed, left, time to go; rows and pictures a second."""
+        tally, left = self._tally, self._left()
+        seconds = max(tally.seconds - tally.paused, 1e-3)
         finished = tally.done + tally.copies + len(tally.failed)
-        eta = f", {_clock(left * seconds / finished)} to go" if finished and left and is_all else ""
-        return (
-            f"{finished} done, {tally.rows.total() / seconds:.0f} rows/s, "
-            f"{tally.pictures / seconds:.0f} pictures/s, {len(tally.failed)} failed, "
-            f"{left}{'' if is_all else '+'} left{eta}"
-        )
+        failed = f", {len(tally.failed)} failed" if tally.failed else ""
+        rates = f"{tally.rows.total() / seconds:.0f} rows/s, {tally.pictures / seconds:.0f} pictures/s"
+        to_go = self._to_go(left)
+        now = f"{to_go} to go, {rates}" if to_go else rates
+        now = f"paused until {self._waits}" if self._waits else now
+        return f"{finished} done{failed}, {left.count}{'' if left.is_all else '+'} left, {now}"
+
+    def _to_go(self, left: Left) -> str:
+        """By bytes, which tell a film from a clip, at the speed so far; "" where that is not known."""
+        if not (left.is_all and left.bytes and self._tally.bytes):
+            return ""
+        return clock(left.bytes * (self._tally.seconds - self._tally.paused) / self._tally.bytes)
 
     def _log(self) -> None:
-        tally, (left, is_all) = self._tally, self._left()
+        tally, left = self._tally, self._left()
         log.info(
-            "running done=%d rows=%d pictures=%d failed=%d left=%d is_all=%s wait_pictures=%.1f seconds=%.0f",
+            "running done=%d rows=%d pictures=%d failed=%d left=%d is_all=%s to_go=%s wait_pictures=%.1f "
+            "seconds=%.0f",
             tally.done + tally.copies,
             tally.rows.total(),
             tally.pictures,
             len(tally.failed),
-            left,
-            is_all,
+            left.count,
+            left.is_all,
+            self._to_go(left) or "unknown",
             tally.wait_pictures,
             tally.seconds,
         )
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Minutes and seconds, or hours before them."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.types import KINDS, Kind, Place
-from extractor.work import Committed, Encoded, Event, Key, Lost, Report, key_of
+from extractor.work import Committed, Encoded, Event, Key, Lost, Report, key_of, size_of
 
 SKIPS = ("already", "failed_before", "removed", "unstable", "still", "not_video")
 
@@ -32,6 +32,10 @@ class Tally:
     wait_pictures: float = 0.0
     encode: float = 0.0
     write: float = 0.0
+    paused: float = 0.0
+    worker_cpu: float = 0.0
+    bytes: int = 0  # of files that are finished
+    own_cpu_before: float = field(default_factory=time.process_time)
     started: float = field(default_factory=time.monotonic)
 
     def take(self, event: Event) -> None:
@@ -41,10 +45,11 @@ class Tally:
                 self._count(event, 1)
             case Encoded(pictures):
                 self.pictures += pictures
-            case Committed(_, wait, encode, write):
+            case Committed(_, wait, encode, write, cpu):
                 self.wait_pictures += wait
                 self.encode += encode
                 self.write += write
+                self.worker_cpu += cpu
             case Lost(_, reports, works):
                 for report in reports:
                     self._count(report, -1)
@@ -65,6 +70,7 @@ class Tally:
                 self.skipped[report.error] += sign
             case "failed" if sign > 0:
                 self.failed[key] = (report.place, report.error)
+        self.bytes += sign * size_of(report.place)
         self.lost_packets += sign * report.lost_packets
         for kind, count in report.rows.items():
             self.rows[kind] += sign * count
@@ -89,6 +95,11 @@ class Tally:
     def seconds(self) -> float:
         return time.monotonic() - self.started
 
+    @property
+    def cpu(self) -> float:
+        """CPU seconds of this process and of its workers with all that they started."""
+        return time.process_time() - self.own_cpu_before + self.worker_cpu
+
     def as_json(self) -> dict[str, Any]:
         """The object of `--report`. Later versions add keys and rename none."""
         return {
@@ -104,6 +115,8 @@ class Tally:
                 "wait_pictures": round(self.wait_pictures, 3),
                 "encode": round(self.encode, 3),
                 "write": round(self.write, 3),
+                "paused": round(self.paused, 3),
+                "cpu": round(self.cpu, 3),
             },
             "lost_packets": self.lost_packets,
             "decoded": {"planned": 0, "retried": 0, "full": self.videos},

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from core.config import Settings, run
 from core.errors import StoreError, VideoError
+from core.logs import plain
 from core.types import KINDS
 from extractor.compare import Anew, Compared
 from extractor.held import held_store
@@ -137,9 +138,9 @@ def in_words(held: Mapping[str, Any]) -> str:
                 f"{found[key]:.7f}" if name == "cosine" else f"{found[key]:.6f} s" for key in _BOTH
             )
             at = "" if found["kind"] == "text" else f" at {found['at']:.3f} s"
-            lines.append(f"worst {name} {worst}, mean {mean}: {found['path']}{at} ({found['kind']})")
+            lines.append(f"worst {name} {worst}, mean {mean}: {plain(found['path'])}{at} ({found['kind']})")
     lines += [f"{count} rows not compared: {why}" for why, count in held["unchecked"].items()]
-    lines += [f"{each['path']}: {each['error']}" for each in held["unread"]]
+    lines += [plain(f"{each['path']}: {each['error']}") for each in held["unread"]]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,12 @@ Key = tuple[str, bytes]
 def key_of(place: Place) -> Key:
     """A place whatever its stamp."""
     return place.root, place.path
+
+
+def size_of(place: Place) -> int:
+    """The bytes of its file as its stamp says; 0 for what is no file."""
+    size = place.stamp.partition("-")[0]
+    return int(size) if size.isdecimal() else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,7 @@ class Committed:
     wait_pictures: float = 0.0
     encode: float = 0.0
     write: float = 0.0
+    cpu: float = 0.0  # of a worker and what it started; in the parent's own process it is the parent's
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,23 @@ class Lost:
         return len(self.open) + len(self.reported)
 
 
-Event = Report | Encoded | Committed | Lost
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing is done before then: it is not one of the hours to work in."""
+
+    until: datetime
+
+
+Event = Report | Encoded | Committed | Lost | Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is to do still."""
+
+    count: int
+    bytes: int
+    is_all: bool  # or only what has been found so far
 
 
 class Patience:

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from unicodedata import category
 
 from pydantic import Field, ValidationError
 from pydantic_settings import CliPositionalArg
@@ -16,6 +15,7 @@ from pydantic_settings import CliPositionalArg
 from core.collections import Library
 from core.config import Settings, run
 from core.errors import Error, StoreError, UsageError
+from core.logs import plain
 from core.store import Store
 from server.errors import ApiError
 from server.trust import distrusted, misfit
@@ -169,11 +169,6 @@ def table(answer: dict[str, Any], encoding: str) -> str:
     except UnicodeEncodeError:
         return shown.replace("–", "-").encode(encoding, "replace").decode(encoding)
     return shown
-
-
-def plain(text: str) -> str:
-    """In one line, and without what a terminal would obey: file names may hold anything."""
-    return "".join(c if c.isprintable() or category(c) == "Zs" else repr(c)[1:-1] for c in text)
 
 
 def _row(moment: dict[str, Any]) -> list[str]:

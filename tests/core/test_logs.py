@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from core import logs
+from core.logs import plain
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +53,8 @@ def test_set_up_again_replaces_and_level_hides(capsys: pytest.CaptureFixture[str
     logging.getLogger("a").warning("seen")
     shown = capsys.readouterr().err
     assert shown.count("\n") == 1 and "unseen" not in shown
+
+
+def test_a_file_s_name_is_not_obeyed_by_the_terminal() -> None:
+    assert plain("films/\x1b[2Jred\n\r\u202e\x9b.mp4") == r"films/\x1b[2Jred\n\r\u202e\x9b.mp4"
+    assert plain("films/ein Ä, 東\u3000京 🎬.mp4") == "films/ein Ä, 東\u3000京 🎬.mp4"

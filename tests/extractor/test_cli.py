@@ -22,7 +22,7 @@ from core.types import Place
 from extractor.cli import core_count, main
 from extractor.progress import Progress
 from extractor.tally import Tally
-from extractor.work import Committed, Lost, Report
+from extractor.work import Committed, Encoded, Left, Lost, Report
 from tests.extractor.shelf import FIRST, Shelf, age, as_nobody, outcome, trap
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def test_the_first_line_names_the_store_and_the_last_says_what_was_done(
 
 def test_the_report_has_the_contracts_keys(shelf: Shelf) -> None:
     report = shelf.extract()
-    assert report["seconds"].keys() == {"wall", "wait_pictures", "encode", "write"}
+    assert report["seconds"].keys() == {"wall", "wait_pictures", "encode", "write", "paused", "cpu"}
     assert report["skipped"].keys() == {
         *("already", "failed_before", "removed", "unstable", "still", "not_video")
     }
@@ -165,7 +165,7 @@ def test_a_named_file_that_is_no_video_fails_with_one_sentence(
         (["--workers=-1"], "workers: Input should be greater than or equal to 0 (got '-1')"),
         (["--fps=100", "--clip-seconds=8"], "fps 100.0 and clip-seconds 8.0 make clips of 800 pictures; "),
         (["--store=report.json"], "report.json is a file, not the folder of a store."),
-        (["--nonsense"], "no flag is called '--nonsense'."),
+        (["--xyzzy"], "no flag is called '--xyzzy'."),
         (["--prune=some"], "prune: Input should be 'no', 'yes' or 'force' (got 'some')"),
         (["--report=nowhere/x.json"], "--report nowhere/x.json cannot be written: No such file or dir"),
         (["--device=cuda:77"], "device 'cuda:77' is not on this machine; "),
@@ -446,19 +446,19 @@ def test_a_lost_report_is_taken_back() -> None:
 def test_progress_is_a_line_on_a_terminal_and_an_event_elsewhere(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tally = Tally(done=3, pictures=40)
+    tally = Tally(done=3, pictures=40, bytes=300)
     tally.started -= 10
     with caplog.at_level(logging.INFO):
-        progress = Progress(tally, lambda: (6, True), may_draw=True)
-        progress.show()
+        progress = Progress(tally, lambda: Left(6, 600, True), may_draw=True)
+        progress.show(Encoded(0))
         assert not caplog.records
         progress._next = 0.0
-        progress.show()
-    assert "done=3 rows=0 pictures=40 failed=0 left=6" in caplog.text
+        progress.show(Encoded(0))
+    assert "done=3 rows=0 pictures=40 failed=0 left=6 is_all=True to_go=0:20" in caplog.text
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    progress = Progress(tally, lambda: (6, True), may_draw=True)
-    progress.show()
+    progress = Progress(tally, lambda: Left(6, 600, True), may_draw=True)
+    progress.show(Encoded(0))
     progress.clear()
     drawn = capsys.readouterr().err
-    assert "3 done, 0 rows/s, 4 pictures/s, 0 failed, 6 left, 0:20 to go" in drawn
+    assert "3 done, 6 left, 0:20 to go, 0 rows/s, 4 pictures/s" in drawn
     assert drawn.endswith("\r\x1b[K")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.commands import main
-from server.commands.search import as_json, clock, plain, table
+from server.commands.search import as_json, clock, table
 from tests.server.conftest import Running
 from tests.server.worlds import Shelf, id_of
 
@@ -123,11 +123,6 @@ def test_what_a_terminal_has_not_is_shown_otherwise() -> None:
     assert table(answer, "ascii").splitlines()[1] == "00:00.000 - 00:01.000  1.000  films/?.mp4"
     assert as_json(answer, "ascii").isascii() and "Ä" in as_json(answer, "UTF-8")
     assert json.loads(as_json(answer, "ascii")) == answer
-
-
-def test_a_file_s_name_is_not_obeyed_by_the_terminal() -> None:
-    assert plain("films/\x1b[2Jred\n\r\u202e\x9b.mp4") == r"films/\x1b[2Jred\n\r\u202e\x9b.mp4"
-    assert plain("films/ein Ä, 東\u3000京 🎬.mp4") == "films/ein Ä, 東\u3000京 🎬.mp4"
 
 
 def test_a_folder_without_a_library_is_one_sentence(

@@ -1,0 +1,197 @@
+"""`--dry-run`: what there is to do, what it would give and what it would take. Nothing is done or written."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from core.store import Store
+from core.types import KINDS, Kind
+from extractor.job import Run
+from extractor.lengths import MOST_FILES, Lengths, known_contents, look_at
+from extractor.probe import Probed, Spent, probe
+from extractor.progress import clock
+from extractor.tally import Tally
+from extractor.work import Work, size_of
+
+_ROW_BYTES, _SOURCE_BYTES = 12, 300  # beside the vectors: times, facts, words
+_NUMBER_BYTES = 2  # float16
+
+
+@dataclass
+class Sampled:
+    """Some of many by chance, all alike, without holding the many."""
+
+    most: int
+    count: int = 0
+    bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self.works: list[Work] = []
+        self._chance = random.Random(0)
+
+    def add(self, work: Work) -> None:
+        self.count += 1
+        self.bytes += size_of(work.place)
+        if len(self.works) < self.most:
+            self.works.append(work)
+        elif (at := self._chance.randrange(self.count)) < self.most:
+            self.works[at] = work
+
+    def shuffled(self) -> list[Work]:
+        return self._chance.sample(self.works, len(self.works))
+
+
+def estimate(run: Run, probe_seconds: float) -> dict[str, Any]:
+    """What `--report` and `--json` hold; null where nothing could be found out."""
+    videos, texts = Sampled(MOST_FILES), Sampled(MOST_FILES)
+    for work in run.works():
+        (videos if work.text is None else texts).add(work)
+    store = Store.open(run.job.store) if (run.job.store / "store.json").exists() else None
+    lengths = look_at(videos.shuffled(), known_contents(store) if store else ())
+    job = replace(run.job, sampling=asdict(store.sampling)) if store else run.job
+    of_videos = probe(job, lengths.works, probe_seconds, _pictures, run.stop) if lengths.works else None
+    of_texts = probe(job, texts.shuffled(), probe_seconds / 4, _texts, run.stop) if texts.count else None
+    probed = [each for each in (of_videos, of_texts) if each]
+    if store and probed:
+        store.require(probed[0].store.spec)
+    scale = videos.bytes / lengths.bytes if lengths.bytes else 1.0
+    pictures, rows = _expected(lengths, of_videos, scale)
+    if rows is not None:
+        rows["text"] = texts.count
+    counts = run.tally.as_json()
+    to_do = videos.count + texts.count
+    return {
+        "store": str(run.job.store),
+        "encoder": run.job.encoder,
+        "found": run.tally.found + to_do,
+        "to_do": to_do,
+        "skipped": counts["skipped"],
+        "failed": counts["failed"],
+        "videos": _of_videos(videos, lengths, scale),
+        "texts": texts.count,
+        "rows": None if rows is None else {kind: rows[kind] for kind in KINDS},
+        "disk_bytes": _disk_bytes(rows, to_do, probed),
+        "seconds": _seconds(of_videos, pictures, of_texts, texts.count),
+        "probe": {
+            "pictures": of_videos.tally.pictures if of_videos else 0,
+            "videos": of_videos.tally.videos if of_videos else 0,
+            "seconds": round(of_videos.total.wall, 3) if of_videos else 0.0,
+        },
+    }
+
+
+def _pictures(tally: Tally) -> int:
+    return tally.pictures
+
+
+def _texts(tally: Tally) -> int:
+    return tally.done
+
+
+def _of_videos(videos: Sampled, lengths: Lengths, scale: float) -> dict[str, Any]:
+    per_file = videos.count / lengths.looked if lengths.looked else 1.0
+    return {
+        "count": videos.count,
+        "bytes": videos.bytes,
+        "seconds": round(lengths.seconds * scale, 3),
+        "looked": lengths.looked,
+        "copies": round(lengths.copies * per_file),
+        "unreadable": round(lengths.unreadable * per_file),
+    }
+
+
+def _expected(
+    lengths: Lengths, probed: Probed | None, scale: float
+) -> tuple[int | None, Counter[Kind] | None]:
+    """Pictures and rows: of a grid by the lengths, else as the videos that were finished had them."""
+    if probed is None:
+        return 0, Counter()
+    sampling = probed.store.sampling
+    if sampling.points == "fps" and not sampling.skip_still:
+        rows = lengths.rows(sampling)
+        pictures = lengths.pictures(sampling)
+    else:
+        had, have = (
+            (float(probed.tally.videos), float(len(lengths.works)))
+            if sampling.points == "uniform"
+            else (probed.video_s, lengths.seconds)
+        )
+        if not had:
+            return None, None
+        rows = Counter({kind: round(count * have / had) for kind, count in probed.tally.rows.items()})
+        exact = probed.is_whole or not sampling.keep_frames
+        pictures = round((probed.tally.pictures if exact else probed.tally.rows["frame"]) * have / had)
+    return round(pictures * scale), Counter({kind: round(count * scale) for kind, count in rows.items()})
+
+
+def _disk_bytes(rows: Counter[Kind] | None, sources: int, probed: Sequence[Probed]) -> int | None:
+    if rows is None:
+        return None
+    dim = max((each.store.spec.dim for each in probed), default=0)
+    return rows.total() * (_NUMBER_BYTES * dim + _ROW_BYTES) + sources * _SOURCE_BYTES
+
+
+def _seconds(
+    videos: Probed | None, pictures: int | None, texts: Probed | None, count: int
+) -> dict[str, float | None]:
+    if pictures is None or (videos and not videos.total.units):
+        return {"wall": None, "cpu": None}
+    parts = [videos.expected(pictures)] if videos else []
+    parts += [texts.expected(count)] if texts else []
+    once = texts.once if videos and texts else Spent()  # what begins, begins once
+    return {
+        "wall": round(sum(each.wall for each in parts) - once.wall, 3),
+        "cpu": round(sum(each.cpu for each in parts) - once.cpu, 3),
+    }
+
+
+def in_words(held: Mapping[str, Any]) -> str:
+    """The same for people."""
+    lines = [_found(held), *_media(held["videos"]), _rows(held), *([_time(held)] if held["to_do"] else [])]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _found(held: Mapping[str, Any]) -> str:
+    skips = [f"{count} {why.replace('_', ' ')}" for why, count in held["skipped"].items() if count]
+    parts = [f"{held['to_do']} to do"]
+    parts += [f"{sum(held['skipped'].values())} skipped ({', '.join(skips)})"] if skips else []
+    parts += [f"{len(held['failed'])} that cannot be listed"] if held["failed"] else []
+    return f"{held['found']} found: {', '.join(parts)}."
+
+
+def _media(videos: Mapping[str, Any]) -> list[str]:
+    if not videos["count"]:
+        return []
+    is_all = videos["looked"] == videos["count"]
+    parts = [f"{videos['count']} videos of {clock(videos['seconds'])} in {_size(videos['bytes'])}"]
+    parts += [] if is_all else [f"by the headers of {videos['looked']} of them"]
+    parts += [f"{videos['copies']} copies"] if videos["copies"] else []
+    parts += [f"{videos['unreadable']} that cannot be opened"] if videos["unreadable"] else []
+    return [f"{', '.join(parts)}."]
+
+
+def _rows(held: Mapping[str, Any]) -> str:
+    if held["rows"] is None:
+        return "Its rows are not known, since no video was finished: give --probe-seconds more."
+    counts = " and ".join(f"{count} {kind} rows" for kind, count in held["rows"].items() if count)
+    return f"{counts or 'no new rows'}; {_size(held['disk_bytes'])} in {held['store']}."
+
+
+def _time(held: Mapping[str, Any]) -> str:
+    seconds, tried = held["seconds"], held["probe"]
+    if seconds["wall"] is None:
+        return "Its time is not known, since no picture was done: give --probe-seconds more."
+    by = f"; by {tried['pictures']} pictures in {tried['seconds']:.1f} s" if tried["pictures"] else ""
+    return f"{clock(seconds['wall'])} from now, {clock(seconds['cpu'])} of processors{by}."
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

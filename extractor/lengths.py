@@ -1,0 +1,129 @@
+"""How long the videos to do are, by the headers of some of them, and which of them need no decoding."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+from math import ceil
+from pathlib import Path
+
+from core.errors import VideoError
+from core.store import Store
+from core.types import KINDS, Facts, Kind, Sampling
+from extractor.content import samples_of
+from extractor.media.reader import Reader
+from extractor.windows import Windows
+from extractor.work import Work, size_of
+
+MOST_FILES, MOST_S = 2_000, 30.0
+_MOST_POINTS = 1_024  # of a video are counted one by one; beyond, rows grow evenly
+Known = Collection[tuple[int, str]]
+
+
+@dataclass
+class Lengths:
+    """What some files are; `works` are those of them that would be decoded, and `facts` theirs."""
+
+    works: list[Work] = field(default_factory=list)
+    facts: list[Facts] = field(default_factory=list)
+    looked: int = 0
+    bytes: int = 0  # of all that were looked at
+    unreadable: int = 0
+    copies: int = 0  # of a content that the store has, or of another of these
+
+    @property
+    def seconds(self) -> float:
+        return sum(each.seconds for each in self.facts)
+
+    def rows(self, sampling: Sampling) -> Counter[Kind]:
+        """The rows on a grid, at a picture a point."""
+        found: Counter[Kind] = Counter()
+        for facts in self.facts:
+            found.update(rows_of(sampling, points_of(facts, sampling)))
+        return found
+
+    def pictures(self, sampling: Sampling) -> int:
+        """The points on a grid."""
+        return sum(points_of(facts, sampling) for facts in self.facts)
+
+
+def look_at(works: Sequence[Work], known: Known) -> Lengths:
+    """Open these, as many as there is time for, and decode nothing."""
+    found, until = Lengths(), time.monotonic() + MOST_S
+    copies = _copies(works, known)
+    for work in works:
+        if time.monotonic() > until:
+            break
+        found.looked += 1
+        found.bytes += size_of(work.place)
+        if work.key in copies:
+            found.copies += 1
+            continue
+        try:
+            with Reader(Path(os.fsdecode(work.file))) as reader:
+                found.facts.append(reader.facts)
+            found.works.append(work)
+        except (VideoError, OSError):
+            found.unreadable += 1
+    return found
+
+
+def known_contents(store: Store) -> set[tuple[int, str]]:
+    """Size and samples of every content that has rows."""
+    names = sorted(store.log.last().shards())
+    tables = (store.shard(name).sources.select(["size", "samples"]).to_pydict() for name in names)
+    return {pair for table in tables for pair in zip(table["size"], table["samples"], strict=True)}
+
+
+def _copies(works: Iterable[Work], known: Known) -> set[tuple[str, bytes]]:
+    """Only files of a size that was met before are read, and of those a few bytes."""
+    sizes = {size for size, _ in known}
+    by_size: dict[int, list[Work]] = {}
+    for work in works:
+        by_size.setdefault(size_of(work.place), []).append(work)
+    copies = set()
+    for size, alike in by_size.items():
+        if len(alike) > 1 or size in sizes:
+            seen = {samples for held, samples in known if held == size}
+            for work, samples in _sampled(alike):
+                if samples in seen:
+                    copies.add(work.key)
+                seen.add(samples)
+    return copies
+
+
+def _sampled(works: Iterable[Work]) -> Iterator[tuple[Work, str]]:
+    for work in works:
+        with suppress(OSError):
+            yield work, samples_of(work.file)
+
+
+def points_of(facts: Facts, sampling: Sampling) -> int:
+    """Points of the grid before the end, but no more than there are pictures."""
+    points = max(1, ceil(facts.seconds * sampling.fps - 1e-6))
+    rate = Fraction(facts.frame_rate) if facts.frame_rate else Fraction(0)
+    return min(points, max(1, round(facts.seconds * rate))) if rate else points
+
+
+def rows_of(sampling: Sampling, points: int) -> dict[Kind, int]:
+    """The rows of a video with so many points of a grid."""
+    counted = min(points, _MOST_POINTS)
+    rows = _counted(sampling, counted)
+    return {kind: round(rows.get(kind, 0) * points / counted) for kind in KINDS}
+
+
+@lru_cache(maxsize=2 * _MOST_POINTS)
+def _counted(sampling: Sampling, points: int) -> dict[Kind, int]:
+    windows = Windows[None](sampling)
+    made = [windows.push(n / sampling.fps, (n + 1) / sampling.fps, None) for n in range(points)]
+    found = [window for window in (*made, windows.finish()) if window]
+    return {
+        "frame": sum(len(window.frames) for window in found),
+        "clip": sum(len(window.clips) for window in found),
+    }
