@@ -83,6 +83,7 @@ def _estimated(this: Run, settings: ExtractSettings) -> int:
     held = estimate(this, settings.probe_seconds)
     if this.stop.is_set():
         return 130
+    _refuse_nothing(this, settings, held["to_do"])
     sys.stdout.write(json.dumps(held, indent=1) + "\n" if settings.json_output else in_words(held))
     _write_report(settings.report, held)
     return 0
@@ -191,7 +192,11 @@ def _finish(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
         this.prune(force=settings.prune == "force")
     if settings.prune == "force" and is_there:
         return
-    has_none = this.tally.found == this.tally.skipped["not_video"]
+    _refuse_nothing(this, settings)
+
+
+def _refuse_nothing(this: Run, settings: ExtractSettings, to_do: int = 0) -> None:
+    has_none = this.tally.found + to_do == this.tally.skipped["not_video"]
     if settings.videos is not None and (has_none or not this.has_listed_videos):
         raise UsageError(f"--videos {settings.videos} holds no videos.")
     if has_none:

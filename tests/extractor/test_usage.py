@@ -1,0 +1,80 @@
+"""The processor: whose time is counted, and who steps back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from extractor.usage import cpu_s
+from tests.extractor.shelf import Shelf, trap
+
+BURN = "import time\nwhile time.process_time() < 0.6: pass\n"
+
+
+def test_it_counts_this_process_and_what_it_started_dead_or_alive() -> None:
+    before = cpu_s()
+    until = time.process_time() + 0.3
+    while time.process_time() < until:
+        pass
+    own = cpu_s() - before
+    assert 0.3 <= own < 0.6
+    subprocess.run([sys.executable, "-c", BURN], check=True)
+    ended = cpu_s() - before - own
+    assert 0.6 <= ended < 1.2
+    code = f"import subprocess, sys\n{BURN}print('burnt', flush=True)\nsys.stdin.read()"
+    nest = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {code!r}])"
+    with subprocess.Popen(
+        [sys.executable, "-c", nest], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None and child.stdin is not None
+        assert child.stdout.readline() == "burnt\n"
+        running = cpu_s() - before - own - ended
+        assert 0.5 < running < 1.5, "a child's child that still runs"
+        child.stdin.close()
+
+
+def niceness(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_all_threads_of_a_process_step_back_and_what_it_starts() -> None:
+    code = """
+import os, subprocess, sys, threading
+from extractor.usage import be_nice
+started, goes_on = threading.Event(), threading.Event()
+found = []
+def wait():
+    started.set(); goes_on.wait(); found.append(os.getpriority(os.PRIO_PROCESS, 0))
+thread = threading.Thread(target=wait); thread.start(); started.wait()
+be_nice(7); goes_on.set(); thread.join()
+child = "import os; print(os.getpriority(os.PRIO_PROCESS, 0), end='')"
+print(*found, os.getpriority(os.PRIO_PROCESS, 0), flush=True, end=" ")
+subprocess.run([sys.executable, "-c", child])
+"""
+    held = os.getpriority(os.PRIO_PROCESS, 0)
+    expected = max(7, held)
+    assert niceness(code) == f"{expected} {expected} {expected}"
+
+
+def test_who_is_nicer_already_stays_so() -> None:
+    code = (
+        "import os; from extractor.usage import be_nice; os.nice(19); be_nice(3); print(os.nice(0), end='')"
+    )
+    assert niceness(code) == "19"
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_whoever_decodes_is_as_nice_as_was_asked(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    noted = shelf.folder / "noted"
+    act = f"open({str(noted)!r}, 'a').write(str(os.getpriority(os.PRIO_PROCESS, 0)) + ' ')"
+    trap(shelf.folder, monkeypatch, "late.mp4", act)
+    code = "import sys; from extractor.cli import main\nif __name__ == '__main__': sys.exit(main())"
+    line = [sys.executable, "-c", code, *shelf.flags("--nice=19", f"--workers={workers}")]
+    subprocess.run(line, check=True)
+    assert noted.read_text().split() == ["19"]
