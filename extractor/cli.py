@@ -20,7 +20,8 @@ from core import files
 from core.collections import Library
 from core.config import run
 from core.errors import Error, UsageError
-from core.types import Sampling
+from core.logs import plain
+from core.types import Place, Sampling
 from extractor.choose import Chosen, ExtractSettings, choose_store, library_of
 from extractor.find import target_of
 from extractor.hours import Hours, Pause
@@ -168,7 +169,7 @@ def _follow(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
         match event:
             case Report(place, "failed", error=error):
                 progress.clear()
-                log.warning("failed path=%s error=%s", place.shown, error)
+                _warn_failed(place, error)
             case Lost(why):
                 progress.clear()
                 log.warning("a worker %s lost=%d", why, event.count)
@@ -177,7 +178,11 @@ def _follow(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
         progress.show(event)
     progress.clear()
     for place, error in this.tally.untold:
-        log.warning("failed path=%s error=%s", place.shown, error)
+        _warn_failed(place, error)
+
+
+def _warn_failed(place: Place, error: str) -> None:
+    log.warning("failed path=%s error=%s", plain(place.shown), plain(error))
 
 
 def _finish(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:

@@ -89,6 +89,8 @@ class Run:
         # After a pause all is started anew: while it lasts nothing is held, no model and no GPU.
         while self.ahead.look() and not self.stop.is_set():
             yield from self._paused()
+            if self.stop.is_set():
+                return
             for event in executor(job, devices, self.pause.within(self.ahead, again=job.again), self.stop):
                 self._begin()
                 self.tally.take(event)

@@ -15,6 +15,7 @@ from extractor.tally import Tally
 from extractor.usage import cpu_s
 from extractor.work import Event, Job, Report, Work
 
+_MOST_BEGINNING_S = 60.0  # until the first picture is done; only then the time counts
 Units = Callable[[Tally], int]
 
 
@@ -90,7 +91,7 @@ class _Trial:
         return Probed(self._tally, store, self._video_s, total, total - (self._first or Spent()), is_whole)
 
     def _feed(self, works: Iterator[Work]) -> Iterator[Work]:
-        self._until = time.monotonic() + self._seconds
+        self._until = time.monotonic() + max(self._seconds, _MOST_BEGINNING_S)
         for work in works:
             if time.monotonic() > self._until:
                 return
@@ -103,6 +104,7 @@ class _Trial:
             self._video_s += event.seconds
         if self._first is None and self._units(self._tally):
             self._first = self._spent()
+            self._until = time.monotonic() + self._seconds
 
     def _spent(self) -> Spent:
         return Spent(self._tally.seconds, cpu_s() - self._cpu_before, self._units(self._tally))

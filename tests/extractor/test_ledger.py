@@ -83,12 +83,13 @@ def test_a_retry_takes_out_of_it_what_works_now_and_leaves_the_rest(
     shelf: Shelf, videos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert outcome(shelf.extract()) == {"already": 1, "failed_before": 3}
-    retried = shelf.extract("--retry-failed", code=3)
-    assert outcome(retried) == {"already": 1, "failed": 3}
+    assert outcome(shelf.extract("--retry-failed", code=3)) == {"already": 1, "failed": 3}
+    assert r"path=films/old/a\nb.mp4 error=a\nb.mp4 is encrypted." in capsys.readouterr().err
     assert [each["entry"] for each in ledger(shelf, capsys)] == [3, 3, 3]
     shelf.put(videos / "red.mp4", "truncated.mp4", ns=2)  # mended
     (shelf.films / "old" / "c.mp4").unlink()
     assert outcome(shelf.extract("--retry-failed", code=3)) == {"already": 1, "done": 1, "failed": 1}
+    capsys.readouterr()
     assert [each["file"] for each in ledger(shelf, capsys)] == ["old/a\nb.mp4", "old/c.mp4"]
     shelf.extract("--prune")
     assert [each["file"] for each in ledger(shelf, capsys)] == ["old/a\nb.mp4"]

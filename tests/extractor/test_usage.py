@@ -6,11 +6,21 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from extractor.usage import cpu_s
 from tests.extractor.shelf import Shelf, trap
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, videos: Path) -> Shelf:
+    """One video, not extracted."""
+    shelf = Shelf(tmp_path)
+    shelf.put(videos / "late.mp4")
+    return shelf
+
 
 BURN = "import time\nwhile time.process_time() < 0.6: pass\n"
 
