@@ -25,13 +25,17 @@ class ExtractSettings(Settings):
     store: Path | None = Field(None, description="a store's folder, instead of one in --data")
     collection: str = Field("default", description="what clients call the stores of these videos")
     root: str = Field("", description="a name for the folder; else a known root's, or the folder's own")
-    fps: float | None = Field(None, gt=0, description="pictures a second")
-    clip_seconds: float | None = Field(None, gt=0, description="length of a clip")
-    stride_seconds: float | None = Field(None, gt=0, description="from one clip's start to the next")
+    fps: float | None = Field(None, gt=0, le=1000, description="pictures a second")
+    clip_seconds: float | None = Field(None, gt=0, le=86_400, description="length of a clip")
+    stride_seconds: float | None = Field(
+        None, gt=0, le=86_400, description="from one clip's start to the next"
+    )
     frames: bool | None = Field(None, description="whether each picture is a row too")
     workers: int = Field(1, ge=0, le=256, description="processes; 0: none but this one")
     decoders: int = Field(0, ge=0, le=256, description="videos that a worker reads at once; 0: by the cores")
-    decoder_gb: float = Field(2.0, ge=0.1, description="memory that decoding one file may take, in GiB")
+    decoder_gb: float = Field(
+        2.0, ge=0.1, le=1024, description="memory that decoding one file may take, in GiB"
+    )
     batch: int = Field(16, ge=1, le=4096, description="pictures encoded together")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:1")
     prune: Literal["no", "yes", "force"] = Field("no", description="say what is gone, if it is not too much")

@@ -49,16 +49,16 @@ class Progress:
             self._next = 0.0
 
     def line(self) -> str:
-        """Finished, failed, left, time to go; rows and pictures a second."""
+        """Done, failed, left, time to go; rows and pictures a second."""
         tally, left = self._tally, self._left()
         seconds = max(tally.seconds - tally.paused, 1e-3)
-        finished = tally.done + tally.copies + len(tally.failed)
+        done = tally.done + tally.copies
         failed = f", {len(tally.failed)} failed" if tally.failed else ""
         rates = f"{tally.rows.total() / seconds:.0f} rows/s, {tally.pictures / seconds:.0f} pictures/s"
         to_go = self._to_go(left)
         now = f"{to_go} to go, {rates}" if to_go else rates
         now = f"paused until {self._waits}" if self._waits else now
-        return f"{finished} done{failed}, {left.count}{'' if left.is_all else '+'} left, {now}"
+        return f"{done} done{failed}, {left.count}{'' if left.is_all else '+'} left, {now}"
 
     def _to_go(self, left: Left) -> str:
         """By bytes, which tell a film from a clip, at the speed so far; "" where that is not known."""
