@@ -13,7 +13,7 @@ from core.store import Store
 from extractor.executors import Executor, inline, processes
 from extractor.tally import Tally
 from extractor.usage import cpu_s
-from extractor.work import Event, Job, Report, Work
+from extractor.work import Encoded, Event, Job, Report, Work
 
 _MOST_BEGINNING_S = 60.0  # until the first picture is done; only then the time counts
 Units = Callable[[Tally], int]
@@ -82,7 +82,8 @@ class _Trial:
         last: Spent | None = None
         for event in executor(self._job, devices, self._feed(works), self._enough):
             self._take(event)
-            if stop.is_set() or time.monotonic() > self._until:
+            is_late = isinstance(event, Encoded) and time.monotonic() > self._until  # all pictures are told
+            if stop.is_set() or is_late:
                 last = last or self._spent()
                 self._enough.set()
         # What has ended can be asked no more; workers have told what they took.

@@ -1,4 +1,4 @@
-"""A video decoded once more, for `cinedex verify`: from the first packet to the last, by its own stamps."""
+"""A video decoded once more, for `cinedex verify`: every packet of it, each picture at its own time stamp."""
 
 from __future__ import annotations
 
@@ -7,64 +7,48 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import cast
 
-import av
+from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from core.errors import UsageError, VideoError
 from core.types import Look, Sampling
-from extractor.media import sniff
 from extractor.media.clock import TICK, Clock, Shown, time_zero
-from extractor.media.grid import exact, rows
-from extractor.media.opening import choose_stream, open_container
-from extractor.media.packets import Losses, decode, read
-from extractor.media.picture import Lens
-from extractor.media.reader import Picture
+from extractor.media.packets import Losses
+from extractor.media.reader import Picture, Reader
 
 
 def pictures_afresh(path: Path, sampling: Sampling, look: Look) -> Iterator[Picture]:
-    """What `Reader.pictures` should give: without its plan of what to decode, and without its clock where the
-    file's own time stamps are in order."""
-    name = sniff.shown_name(path)
-    try:
-        with open_container(path, sniff.refuse(path)) as container:
-            stream = choose_stream(container, path)
-            frames = decode(read(container, stream, Losses()), stream, Losses())
-            first = next(frames, None)
-            if first is None:
-                raise VideoError(f"{name} has no picture that can be decoded.")
-            times = OwnTimes(stream, time_zero(container, stream, first.pts))
-            lens = Lens(look, stream.sample_aspect_ratio)
-            for point in _points(times, chain((first,), frames), sampling):
-                yield Picture(float(point.t), float(point.end), lens(point.frame))
-    except av.error.FFmpegError as error:
-        raise VideoError(f"{name} cannot be read: {error.strerror}.") from error
-
-
-def _points(times: OwnTimes, frames: Iterable[VideoFrame], sampling: Sampling) -> Iterator[Shown]:
-    """The choice of points is extraction's own: it says what is wanted, not how that is read."""
-    if sampling.points != "fps":
-        raise UsageError(f"points {sampling.points!r} do not work yet; only 'fps' does.")
-    yield from rows(times.shown(frames), exact(sampling.fps), lambda: times.end)
+    """What extraction should have got. Which points are wanted is its choice; when a picture is shown, and
+    where time zero lies, is found out again."""
+    with Reader(path, times=OwnTimes) as reader:
+        yield from reader.pictures(sampling, look)
 
 
 class OwnTimes:
     """Each picture at its own presentation time, until one has none or they step back; from there on at the
-    time that extraction's clock gives it, for then only a rule can say what is right."""
+    time that extraction's clock gives it, for then only a rule can say what is right. Zero is that of the
+    first picture that comes, and not of packets."""
 
-    def __init__(self, stream: VideoStream, zero: Fraction) -> None:
-        self._base, self._zero = stream.time_base or TICK, zero
+    def __init__(self, stream: VideoStream, zero: Fraction, losses: Losses) -> None:
+        self._stream, self._base, self._zero = stream, stream.time_base or TICK, zero
         self._rate = stream.average_rate or stream.guessed_rate
-        self._clock = Clock(stream, zero)
+        self._clock = Clock(stream, zero, losses)
         self.end = Fraction(0)  # of the pictures so far
 
     def shown(self, frames: Iterable[VideoFrame]) -> Iterator[Shown]:
         """Every picture with its seconds, in order."""
+        frames = iter(frames)
+        first = next(frames, None)
+        if first is None:
+            return
+        container = cast(InputContainer, self._stream.container)
+        self._zero = time_zero(container, self._stream, first.pts)
         held: Shown | None = None
         last = Fraction(0)
         is_orderly = True
-        for guessed in self._clock.shown(frames):
+        for guessed in self._clock.shown(chain((first,), frames)):
             if held is not None:
                 own, following = self._own(held.frame), self._own(guessed.frame)
                 is_orderly = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
 from av.container import InputContainer
 from av.video.frame import VideoFrame
@@ -24,6 +25,16 @@ class Shown:
     t: Fraction
     end: Fraction
     frame: VideoFrame
+
+
+class Times(Protocol):
+    """Gives each picture its seconds."""
+
+    end: Fraction  # of the pictures so far
+
+    def shown(self, frames: Iterable[VideoFrame]) -> Iterator[Shown]:
+        """Each picture with its seconds, in order."""
+        ...
 
 
 def time_zero(container: InputContainer, stream: VideoStream, first_pts: int | None) -> Fraction:

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from core.errors import UsageError, VideoError
 from core.types import Facts, Look, Sampling
 from extractor.media import sniff
-from extractor.media.clock import TICK, Clock, Shown, time_zero
+from extractor.media.clock import TICK, Clock, Shown, Times, time_zero
 from extractor.media.grid import exact, rows
 from extractor.media.opening import choose_stream, open_container
 from extractor.media.packets import Ahead, Losses, VideoPacket, decode, look_ahead, read, taken
@@ -46,13 +46,18 @@ class _Opened:
     rest: Iterator[VideoPacket]
 
 
+MakeTimes = Callable[[VideoStream, Fraction, Losses], Times]
+
+
 class Reader:
     """Opens a plain local file or raises a VideoError; its `why` tells a picture or a song from a failure."""
 
-    def __init__(self, path: Path | str, *, beat: Callable[[], None] = lambda: None) -> None:
-        """`beat` is called for each packet, as a sign of life."""
+    def __init__(
+        self, path: Path | str, *, beat: Callable[[], None] = lambda: None, times: MakeTimes = Clock
+    ) -> None:
+        """`beat` is called for each packet, as a sign of life; `times` says when each picture is shown."""
         self.path = Path(path)
-        self._beat = beat
+        self._beat, self._times = beat, times
         self.name = sniff.shown_name(self.path)
         self._losses = Losses()
         self._opened: _Opened | None = None
@@ -96,7 +101,7 @@ class Reader:
             raise VideoError(f"{self.name} has no picture that can be decoded ({self._lost()}).")
 
     def _rows(self, opened: _Opened, fps: Fraction) -> Iterator[Shown]:
-        clock = Clock(opened.stream, self._zero, self._losses)
+        clock = self._times(opened.stream, self._zero, self._losses)
         packets = self._beaten(chain(taken(opened.ahead.packets), opened.rest))
         frames = decode(packets, opened.stream, self._losses)
         yield from rows(clock.shown(frames), fps, lambda: clock.end)

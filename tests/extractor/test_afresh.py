@@ -13,6 +13,7 @@ import pytest
 from core.errors import UsageError, VideoError
 from core.types import Look, Sampling
 from extractor.media.afresh import OwnTimes, pictures_afresh
+from extractor.media.packets import Losses
 from extractor.media.reader import Picture, Reader
 from extractor.media.write import Encoding, write_video
 from tests.extractor.drawn import number_of, numbered
@@ -73,9 +74,11 @@ def test_points_it_cannot_choose_are_refused_by_name(videos: Path) -> None:
 
 def own_times(*stamps: int | None) -> list[tuple[Fraction, Fraction]]:
     """What becomes of pictures with these time stamps, a second each."""
-    stream: Any = SimpleNamespace(time_base=F(1), average_rate=F(1), guessed_rate=None)
+    streams = SimpleNamespace(audio=[], video=[SimpleNamespace(start_time=3, time_base=F(1))])
+    container = SimpleNamespace(format=SimpleNamespace(name="matroska,webm"), streams=streams)
+    stream: Any = SimpleNamespace(time_base=F(1), average_rate=F(1), guessed_rate=None, container=container)
     frames: Any = [SimpleNamespace(pts=stamp, dts=None, duration=1) for stamp in stamps]
-    return [(shown.t, shown.end) for shown in OwnTimes(stream, F(3)).shown(frames)]
+    return [(shown.t, shown.end) for shown in OwnTimes(stream, F(3), Losses()).shown(frames)]
 
 
 def test_stamps_in_order_are_taken_as_they_are() -> None:
