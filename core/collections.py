@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,25 +44,38 @@ class Library:
 
     def roots(self) -> dict[str, Path]:
         """Root name → the folder it was last seen at."""
+        return {name: Path(where) for name, where in self._where() if "://" not in where}
+
+    def bases(self) -> dict[str, str]:
+        """Root name → what its addresses begin with, for what lies behind URLs."""
+        return {name: where for name, where in self._where() if "://" in where}
+
+    def _where(self) -> Iterator[tuple[str, str]]:
         folder = self.data / "roots"
         paths = sorted(folder.iterdir()) if folder.is_dir() else []
-        return dict(_read_root(path) for path in paths if not path.name.startswith("."))
+        return (_read_root(path) for path in paths if not path.name.startswith("."))
 
     def claim_root(self, name: str, folder: Path) -> None:
         """Say where a root lies; UsageError if another folder of that name still exists."""
         if not name:
             raise UsageError(f"The root of {folder} needs a name: give one with --root.")
         found = folder.absolute()
+        self._claim(name, str(found), lambda held: "://" not in held and _is_free(Path(held), found))
+
+    def claim_base(self, name: str, base: str) -> None:
+        """Say what a root's addresses begin with; UsageError if something else has that name."""
+        self._claim(name, base, lambda held: "://" not in held and not Path(held).exists())
+
+    def _claim(self, name: str, where: str, may_replace: Callable[[str], bool]) -> None:
         self._make(self.data / "roots")
         with files.locked(self.data / "collections.lock"):
-            known = self.roots().get(name)
-            if known == found:
+            known = dict(self._where()).get(name)
+            if known == where:
                 return
-            if known is not None and known.exists() and not _same(known, found):
-                raise UsageError(
-                    f"The root {name} is {known}, which still exists; name {found} otherwise with --root."
-                )
-            text = json.dumps({"root": name, "folder": str(found)}) + "\n"
+            if known is not None and not may_replace(known):
+                stays = "" if "://" in known else ", which still exists"
+                raise UsageError(f"The root {name} is {known}{stays}; name {where} otherwise with --root.")
+            text = json.dumps({"root": name, "folder": where}) + "\n"
             files.replace_text(self.data / "roots" / _file_name(name), text)
 
     @property
@@ -111,16 +125,17 @@ def _read_json(path: Path) -> dict[str, Any]:
     return held
 
 
-def _read_root(path: Path) -> tuple[str, Path]:
+def _read_root(path: Path) -> tuple[str, str]:
     held = _read_json(path)
     name, folder = held.get("root"), held.get("folder")
     if not isinstance(name, str) or not isinstance(folder, str):
         raise StoreError(f'{path} is damaged: "root" and "folder" must be texts.')
-    return name, Path(folder)
+    return name, folder
 
 
-def _same(one: Path, other: Path) -> bool:
-    return other.exists() and one.samefile(other)
+def _is_free(known: Path, found: Path) -> bool:
+    """Whether a root may be said to lie elsewhere: its old folder is gone, or is the same."""
+    return not known.exists() or (found.exists() and known.samefile(found))
 
 
 def _file_name(root: str) -> str:

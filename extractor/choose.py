@@ -18,7 +18,10 @@ from core.types import UNKNOWN
 class ExtractSettings(Settings):
     """Videos and texts in, vectors into the store. To resume, run it again."""
 
-    videos: str | None = Field(None, description="a folder, one file, or a glob in quotes")
+    videos: str | None = Field(
+        None,
+        description="a folder, one file, a glob in quotes, a list (.txt .csv .jsonl .parquet) or a URL",
+    )
     texts: Path | None = Field(None, description="library texts: a .txt, .jsonl or .csv file")
     encoder: str | None = Field(None, description="family:variant; else the store's own")
     store: Path | None = Field(None, description="a store's folder, instead of one in --data")
@@ -38,6 +41,7 @@ class ExtractSettings(Settings):
     retry_failed: bool = Field(False, description="try again what failed before")
     allow_failed: bool = Field(False, description="exit 0 although some failed")
     stall_seconds: float = Field(120.0, gt=0, description="a file that makes no progress so long is given up")
+    spool_gb: float = Field(20.0, gt=0, description="GB at most of what URLs name, kept in the data folder")
     report: Path | None = Field(None, description="write what was done to this file, as JSON")
 
     @field_validator("videos")

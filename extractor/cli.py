@@ -22,12 +22,12 @@ from core.config import run
 from core.errors import Error, UsageError
 from core.types import Sampling
 from extractor.choose import Chosen, ExtractSettings, choose_store, library_of
-from extractor.find import target_of
 from extractor.job import Run, Wanted
 from extractor.progress import Progress
 from extractor.tally import Tally
 from extractor.texts import texts_target
-from extractor.work import Committed, Job, Lost, Report
+from extractor.videos import Known, videos_of
+from extractor.work import Committed, Job, Lost, Report, Spool
 
 log = logging.getLogger(__name__)
 
@@ -69,14 +69,16 @@ def extract(settings: ExtractSettings) -> int:
 
 
 def _wanted(settings: ExtractSettings, library: Library) -> Wanted:
-    known = library.roots()
+    known, bases = library.roots(), library.bases()
     ours = (settings.data, *([settings.store] if settings.store else []))
-    videos = target_of(settings.videos, settings.root, known, ours) if settings.videos is not None else None
+    spool = Spool(library.data.absolute() / "spool", int(settings.spool_gb * 1e9))
+    asked = Known(spool, settings.root, known, bases, ours)
+    videos = videos_of(settings.videos, asked) if settings.videos is not None else None
     if settings.prune != "no" and videos and videos.kind != "folder":
-        raise UsageError(f"--prune needs a whole folder; --videos {settings.videos} is a {videos.kind}.")
+        raise UsageError(f"--prune needs a whole folder; --videos {videos.shown} is a {videos.kind}.")
     root = "" if videos else settings.root
     if videos:
-        known = known | {videos.root: Path(os.fsdecode(videos.folder))}
+        known = known | {name: Path(where) for name, where in videos.claims().items() if "://" not in where}
     return Wanted(videos, texts_target(settings.texts, root, known) if settings.texts is not None else None)
 
 
@@ -120,12 +122,15 @@ def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) ->
 
 def _claim(chosen: Chosen, wanted: Wanted) -> Callable[[], None]:
     def claim() -> None:
-        known = chosen.library.roots()
-        for target in (wanted.videos, wanted.texts):
-            if target is not None:
-                folder = Path(os.fsdecode(target.folder))
-                if known.get(target.root) != folder:
-                    chosen.library.claim_root(target.root, folder)
+        library, claims = chosen.library, wanted.videos.claims() if wanted.videos else {}
+        if wanted.texts:
+            claims |= {wanted.texts.root: os.fsdecode(wanted.texts.folder)}
+        known = {name: str(folder) for name, folder in library.roots().items()} | library.bases()
+        for name, where in claims.items():
+            if "://" in where:
+                library.claim_base(name, where)
+            elif known.get(name) != where:
+                library.claim_root(name, Path(where))
 
     return claim
 
@@ -166,9 +171,10 @@ def _finish(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
         this.prune(force=settings.prune == "force")
     if settings.prune == "force" and is_there:
         return
+    shown = this.wanted.videos.shown if this.wanted.videos else ""
     has_none = this.tally.found == this.tally.skipped["not_video"]
     if settings.videos is not None and (has_none or not this.has_listed_videos):
-        raise UsageError(f"--videos {settings.videos} holds no videos.")
+        raise UsageError(f"--videos {shown} holds no videos.")
     if has_none:
         raise UsageError(f"--texts {settings.texts} holds no texts.")
 
