@@ -16,6 +16,7 @@ from extractor.url import Url
 
 CONNECT_S, READ_S = 10.0, 30.0  # how long nothing may be heard
 BLOCK_BYTES = 1 << 22
+RANGE_BYTES = 1 << 20  # where it broke off before: what has come by then stays
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "http", "https": "http"}
 # What tells two versions of an object apart, the best first. Each protocol has its own words for it.
 _VERSIONS = (
@@ -76,8 +77,12 @@ def _told(error: Exception, url: Url) -> OSError:
     match error:
         case FileNotFoundError():
             return OSError(errno.ENOENT, "there is no such object")
+        case _ if "(NoSuchBucket)" in str(error):
+            return OSError(errno.ENOENT, "there is no such bucket")
         case PermissionError():
             return OSError(errno.EACCES, "permission denied")
+        case ValueError() if "range" in str(error):
+            return OSError(errno.ESPIPE, "its server gives it whole or not at all")
         case TimeoutError():
             return OSError(errno.ETIMEDOUT, f"{url.host or url.protocol} did not answer in time")
     message = url.scrub(str(error)).partition("\n")[0]
@@ -109,8 +114,9 @@ def stamp_of(info: Mapping[str, Any]) -> str:
     if size is None:
         raise OSError(errno.EIO, "its server does not say how large it is")
     version = next((info[name] for name in (*_VERSIONS, *_TIMES) if info.get(name)), "")
-    text = version.isoformat() if isinstance(version, datetime) else str(version).replace('"', "")
-    return f"{size}-{text}"
+    # A listing and a look at one object may tell the same time as a number and as a date.
+    text = str(version.timestamp() if isinstance(version, datetime) else version)
+    return f"{size}-{text.replace(chr(34), '')}"
 
 
 def size_of(stamp: str) -> int:
@@ -130,11 +136,11 @@ def listed_at(files: Any, url: Url) -> list[tuple[str, Mapping[str, Any]]]:
 def copy(files: Any, url: Url, size: int, into: BinaryIO, beat: Callable[[], None]) -> None:
     """An object's bytes from where `into` stands on. An OSError in the middle leaves what came."""
     at = into.tell()
-    key = key_of(files, url)
+    key, is_broken = key_of(files, url), at > 0
     with talking(url), files.open(key, "rb", **_reading(url, at, size)) as source:
         if at:
             source.seek(at)
-        while block := source.read(min(BLOCK_BYTES, size - at)):
+        while block := source.read(min(RANGE_BYTES if is_broken else BLOCK_BYTES, size - at)):
             into.write(block)
             at += len(block)
             beat()
@@ -144,5 +150,5 @@ def _reading(url: Url, at: int, size: int) -> dict[str, Any]:
     if url.protocol in ("http", "https"):
         if at == 0:  # one answer from the beginning to the end, as every server can give it
             return {"block_size": 0, "headers": {"Accept-Encoding": "identity"}}
-        return {"block_size": BLOCK_BYTES, "cache_type": "none", "size": size}
+        return {"block_size": RANGE_BYTES, "cache_type": "none", "size": size}
     return {"block_size": BLOCK_BYTES, "cache_type": "none"}

@@ -89,6 +89,7 @@ class _Spool:
         draft, file = self._reserved()
         try:
             self._fetch(file)
+            file.flush()
             os.fsync(file.fileno())
             with files.locked(self._folder / "lock"):
                 self._path.parent.mkdir(exist_ok=True)
@@ -107,7 +108,6 @@ class _Spool:
         source = remote.files_of(self._url)
         failed, furthest = 0, 0
         while True:
-            began = file.tell()
             try:
                 self._require_same(source)
                 remote.copy(source, self._url, self._size, file, self._beat)
@@ -118,10 +118,10 @@ class _Spool:
                 failed = 1 if file.tell() > furthest else failed + 1
                 if failed == TRIES or error.errno in _FINAL:
                     raise
-            furthest = max(furthest, file.tell())
-            if file.tell() == began:  # its server may not go on in the middle
-                file.seek(0)
-                file.truncate()
+                furthest = max(furthest, file.tell())
+                if error.errno == errno.ESPIPE:
+                    file.seek(0)
+                    file.truncate()
             self._wait(WAIT_S * 2 ** (failed - 1))
 
     def _require_same(self, source: object) -> None:
