@@ -195,6 +195,11 @@ class Decoders:
     def _beat(self) -> None:
         self._mine.hand.at = self._clock.now
 
+    def _beat_or_leave(self) -> None:
+        if self._closed.is_set():
+            raise LeftError
+        self._beat()
+
     def _put(self, message: Message | _Dry | Exception) -> None:
         while not self._closed.is_set():
             self._beat()
@@ -207,7 +212,7 @@ class Decoders:
             source = work.place.stamp
             return self._put(Whole(work, source, self._claims.take(source)))
         try:
-            with spooled(work, self._beat) as file:
+            with spooled(work, self._beat_or_leave) as file:
                 self._take_file(work, file, decoder)
         except ChangedError:
             self._put(Unread(work, Trouble(CHANGED)))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, BinaryIO
+from typing import Any
 
 import fsspec
 
@@ -133,17 +133,15 @@ def listed_at(files: Any, url: Url) -> list[tuple[str, Mapping[str, Any]]]:
     return sorted((path, info) for path, info in paths if path != url.path.strip("/"))
 
 
-def copy(files: Any, url: Url, size: int, into: BinaryIO, beat: Callable[[], None]) -> None:
-    """An object's bytes from where `into` stands on. An OSError in the middle leaves what came."""
-    at = into.tell()
-    key, is_broken = key_of(files, url), at > 0
+def blocks(files: Any, url: Url, at: int, size: int) -> Iterator[bytes]:
+    """An object's bytes from `at` on, until an OSError says that it broke off."""
+    key, block_bytes = key_of(files, url), RANGE_BYTES if at else BLOCK_BYTES
     with talking(url), files.open(key, "rb", **_reading(url, at, size)) as source:
         if at:
             source.seek(at)
-        while block := source.read(min(RANGE_BYTES if is_broken else BLOCK_BYTES, size - at)):
-            into.write(block)
+        while block := source.read(min(block_bytes, size - at)):
             at += len(block)
-            beat()
+            yield block
 
 
 def _reading(url: Url, at: int, size: int) -> dict[str, Any]:

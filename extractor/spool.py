@@ -110,7 +110,9 @@ class _Spool:
         while True:
             try:
                 self._require_same(source)
-                remote.copy(source, self._url, self._size, file, self._beat)
+                for block in remote.blocks(source, self._url, file.tell(), self._size):
+                    self._beat()
+                    file.write(block)
                 if file.tell() == self._size:
                     return self._require_same(source)
                 raise OSError(errno.EIO, f"it ended after {file.tell()} of {self._size} bytes")
