@@ -41,6 +41,8 @@ class ExtractSettings(Settings):
     retry_failed: bool = Field(False, description="try again what failed before")
     allow_failed: bool = Field(False, description="exit 0 although some failed")
     stall_seconds: float = Field(120.0, gt=0, description="a file that makes no progress so long is given up")
+    watch: bool = Field(False, description="go on with what arrives, until Ctrl-C or SIGTERM")
+    watch_seconds: float = Field(10.0, gt=0, description="between two looks; what changed since then is left")
     spool_gb: float = Field(20.0, gt=0, description="GB at most of what URLs name, kept in the data folder")
     report: Path | None = Field(None, description="write what was done to this file, as JSON")
 

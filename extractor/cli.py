@@ -27,6 +27,7 @@ from extractor.progress import Progress
 from extractor.tally import Tally
 from extractor.texts import texts_target
 from extractor.videos import Known, videos_of
+from extractor.watch import watch, watched
 from extractor.work import Committed, Job, Lost, Report, Spool
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ def extract(settings: ExtractSettings) -> int:
     """One run: 0 all done, 3 some failed, 130 stopped."""
     if settings.videos is None and settings.texts is None:
         raise UsageError("name what to embed: --videos FOLDER, --texts FILE, or both.")
+    if settings.watch and settings.prune != "no":
+        raise UsageError("--watch with --prune cannot be; prune with an `extract` of its own.")
     sampling = _asked_sampling(settings)
     if settings.report:
         _check_report(settings.report)
@@ -55,7 +58,10 @@ def extract(settings: ExtractSettings) -> int:
     with stopping() as stop:
         this = Run(_job(settings, chosen, sampling), wanted, tally, stop, begin=_claim(chosen, wanted))
         try:
-            _follow(this, chosen, settings)
+            if settings.watch:
+                _watch(this, chosen, settings)
+            else:
+                _follow(this, chosen, settings)
             _finish(this, chosen, settings)
         except BaseException:
             with suppress(Error):  # the first mistake is the one to tell
@@ -140,6 +146,15 @@ def _join(chosen: Chosen, collection: str) -> None:
         chosen.library.add_store(collection, chosen.slug)
 
 
+def _watch(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
+    def look() -> tuple[Wanted, Callable[[], None]]:
+        wanted = _wanted(settings, chosen.library)
+        return wanted, _claim(chosen, wanted)
+
+    seconds = settings.watch_seconds
+    watch(watched(this, seconds), look, lambda run: _follow(run, chosen, settings), seconds)
+
+
 def _follow(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
     may_draw = not settings.quiet and settings.log_format == "text"
     progress = Progress(this.tally, lambda: this.ahead.left(), may_draw=may_draw)
@@ -157,6 +172,7 @@ def _follow(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
     progress.clear()
     for place, error in this.tally.untold:
         log.warning("failed path=%s error=%s", place.shown, error)
+    this.tally.untold.clear()
 
 
 def _finish(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:

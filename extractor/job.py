@@ -50,6 +50,7 @@ class Run:
     ahead: Ahead = field(default_factory=lambda: Ahead(()))
     settle_s: float = SETTLE_S  # what changed within so many seconds may still be written
     looks_again: bool = False  # and is left for then
+    is_later: bool = False  # another round of one run: what it finds as it was has been counted
     _has_begun: bool = False
     _videos: Looked | None = None
     _texts: TextListing | None = None
@@ -136,9 +137,12 @@ class Run:
             if why in _UNFIT and skipped[why]:
                 self.tally.fail(listing.named, _UNFIT[why] or word.error)
                 skipped[why] -= 1
-        self.tally.skipped += skipped
+        if not self.is_later:
+            self.tally.skipped += skipped
         if listing:
-            self.tally.skipped += Counter(not_video=listing.not_video, unstable=listing.unstable)
+            if not self.is_later:
+                self.tally.skipped += Counter(not_video=listing.not_video)
+            self.tally.skipped["unstable"] = listing.unstable
             for place, error in listing.failed:
                 self.tally.fail(place, error)
 
