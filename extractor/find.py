@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
@@ -21,6 +22,7 @@ from extractor.roots import below, is_inside, name_root
 from extractor.work import Work
 
 SETTLE_S = 2.0  # a file that changed this recently may still be being written
+_OF_ONE_FOLDER = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR)
 _MAGIC = re.compile(rb"[*?\[]")
 
 # Never opened. Pictures that may move (gif, webp, apng, avif, heic) and sound containers that may
@@ -146,6 +148,7 @@ class Listing:
     links_out: int = 0  # links that lead out of the root, or to folders, and are not followed
     named: Place | None = None  # the one file that was asked for, once it was met
     errors: dict[bytes, str] = field(default_factory=dict)  # what could not be listed, and why
+    _has_broken: bool = False  # the disk has failed half-way: what it showed before may be wrong too
 
     def __post_init__(self) -> None:
         self._settling = self.settling or Settling(self.stop)
@@ -179,6 +182,7 @@ class Listing:
                     entries = sorted(found, key=_name)
             except OSError as error:
                 self.errors[inside] = f"cannot be listed: {error.strerror}"
+                self._has_broken |= error.errno not in _OF_ONE_FOLDER
                 continue
             prefix = inside + b"/" if inside else b""
             folders: list[bytes] = []
@@ -269,7 +273,7 @@ class Listing:
 
     def whole(self, path: bytes) -> bool:
         """Whether the folder of a path was listed whole, so that what was not met is not there."""
-        if self.target.kind != "folder" or not is_inside(path, self.target.below):
+        if self.target.kind != "folder" or self._has_broken or not is_inside(path, self.target.below):
             return False
         return not any(is_inside(path, broken) for broken in self.errors)
 

@@ -27,6 +27,7 @@ class Held:
     status: int = 200
     cuts: list[int] = field(default_factory=list)  # after so many bytes the next answers break off
     then: Held | None = None  # what it has become once somebody has begun to read it
+    half: threading.Event | None = None  # set when half is sent; no more comes then
 
 
 class HttpServer:
@@ -104,6 +105,12 @@ def _handler(server: HttpServer) -> type[BaseHTTPRequestHandler]:
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
+            if has_body and found.half:
+                self.wfile.write(data[: len(data) // 2])
+                self.close_connection = True
+                found.half.set()
+                self.rfile.read()  # until nobody listens any more
+                return
             if has_body and found.cuts:
                 data = data[: found.cuts.pop(0)]
                 self.close_connection = True

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -247,6 +248,22 @@ def test_what_a_killed_process_left_is_taken_for_nothing(
     put(folder / f".draft-{len(data)}-abc", data[:100])
     flags = (f"--videos={http.url('red.mp4')}", f"--spool-gb={(len(data) + 1) / 1e9:.9f}")
     assert outcome(shelf.extract(*flags)) == {"done": 1}
+    assert kept(shelf) == {"red.mp4": len(data)}
+
+
+def test_a_download_that_is_killed_half_way_is_made_again(
+    shelf: Shelf, http: HttpServer, videos: Path
+) -> None:
+    data, half = larger(videos / "red.mp4"), threading.Event()
+    http.held["red.mp4"] = Held(data, half=half)
+    flags = shelf.flags(f"--videos={http.url('red.mp4')}")
+    code = f"from extractor.cli import main; main({flags!r})"
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        assert half.wait(60)
+        process.kill()
+    assert [path.name[:7] for path in (shelf.folder / "data" / "spool").glob(".*")] == [".draft-"]
+    http.held["red.mp4"] = Held(data)
+    assert outcome(shelf.extract(*flags[-1:], f"--videos={http.url('red.mp4')}")) == {"done": 1}
     assert kept(shelf) == {"red.mp4": len(data)}
 
 
