@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,30 +44,42 @@ class Library:
 
     def roots(self) -> dict[str, Path]:
         """Root name → the folder it was last seen at."""
+        return {name: Path(where) for name, where in self._where() if "://" not in where}
+
+    def bases(self) -> dict[str, str]:
+        """Root name → what its addresses begin with, for what lies behind URLs."""
+        return {name: where for name, where in self._where() if "://" in where}
+
+    def _where(self) -> Iterator[tuple[str, str]]:
         folder = self.data / "roots"
         paths = sorted(folder.iterdir()) if folder.is_dir() else []
-        return dict(_read_root(path) for path in paths if not path.name.startswith("."))
+        return (_read_root(path) for path in paths if not path.name.startswith("."))
 
-    def require_root(self, name: str, folder: Path) -> Path | None:
-        """Where a root lies; UsageError if it is another folder that still exists."""
+    def require_root(self, name: str, where: str) -> str | None:
+        """Where a root lies; UsageError if something else that is still there has its name."""
         if not name:
-            raise UsageError(f"The root of {folder} needs a name: give one with --root.")
-        known = self.roots().get(name)
-        if known is not None and known != folder and known.exists() and not _same(known, folder):
-            raise UsageError(
-                f"The root {name} is {known}, which still exists; name {folder} otherwise with --root."
-            )
+            raise UsageError(f"The root of {where} needs a name: give one with --root.")
+        known = dict(self._where()).get(name)
+        if known is not None and known != where and not _may_replace(known, where):
+            stays = "" if "://" in known else ", which still exists"
+            raise UsageError(f"The root {name} is {known}{stays}; name {where} otherwise with --root.")
         return known
 
     def claim_root(self, name: str, folder: Path) -> None:
         """Say where a root lies; UsageError if another folder of that name still exists."""
-        found = folder.absolute()
-        self.require_root(name, found)
+        self._claim(name, str(folder.absolute()))
+
+    def claim_base(self, name: str, base: str) -> None:
+        """Say what a root's addresses begin with; UsageError if something else has that name."""
+        self._claim(name, base)
+
+    def _claim(self, name: str, where: str) -> None:
+        self.require_root(name, where)
         self._make(self.data / "roots")
         with files.locked(self.data / "collections.lock"):
-            if self.require_root(name, found) == found:
+            if self.require_root(name, where) == where:
                 return
-            text = json.dumps({"root": name, "folder": str(found)}) + "\n"
+            text = json.dumps({"root": name, "folder": where}) + "\n"
             files.replace_text(self.data / "roots" / _file_name(name), text)
 
     @property
@@ -116,16 +129,20 @@ def _read_json(path: Path) -> dict[str, Any]:
     return held
 
 
-def _read_root(path: Path) -> tuple[str, Path]:
+def _read_root(path: Path) -> tuple[str, str]:
     held = _read_json(path)
     name, folder = held.get("root"), held.get("folder")
     if not isinstance(name, str) or not isinstance(folder, str):
         raise StoreError(f'{path} is damaged: "root" and "folder" must be texts.')
-    return name, Path(folder)
+    return name, folder
 
 
-def _same(one: Path, other: Path) -> bool:
-    return other.exists() and one.samefile(other)
+def _may_replace(known: str, where: str) -> bool:
+    """Whether a root may be said to lie elsewhere: its old folder is gone, or is the same."""
+    if "://" in known:
+        return False
+    old, new = Path(known), Path(where)
+    return not old.exists() or ("://" not in where and new.exists() and old.samefile(new))
 
 
 def _file_name(root: str) -> str:

@@ -47,6 +47,7 @@ class Task:
 
     place: Place
     since: int
+    source: str = ""  # what the place is known to hold: only its columns are new, and nothing is to read
 
 
 class Log:
@@ -116,8 +117,13 @@ class Log:
         places = iter(find())
         counts: Counter[str] = Counter() if skipped is None else skipped
         while batch := list(islice(places, _TODO_BATCH)):
-            for place, why in zip(batch, _reasons(known, base, batch, wish), strict=True):
-                if why:
+            reasons = _reasons(known, base, batch, wish)
+            held = [place for place, why in zip(batch, reasons, strict=True) if why == "already"]
+            retagged = _retagged(known, base, held)
+            for place, why in zip(batch, reasons, strict=True):
+                if why == "already" and (source := retagged.get(place_key(place.root, place.path))):
+                    yield Task(place, known.number, source)
+                elif why:
                     counts[why] += 1
                 else:
                     yield Task(place, known.number)
@@ -143,6 +149,18 @@ def _reasons(known: LastWords, base: Checkpoint | None, places: list[Place], wis
             why = WHYS[held["why"][i]]
             reasons.append(fits(verb, why, has_rows, source in known.removed_keys, wish))
     return reasons
+
+
+def _retagged(known: LastWords, base: Checkpoint | None, places: Iterable[Place]) -> dict[int, str]:
+    """By key: the sources of those of these places that have other columns than the log knows."""
+    tagged = {place_key(p.root, p.path): p.columns for p in places if p.columns is not None}
+    old = [key for key in tagged if key not in known.fresh]
+    if base and old:
+        keys = np.array([key_of(tagged[key] or "") for key in old], np.uint64)
+        same = base.columns_keys[base.lines(np.array(old, np.uint64))] == keys
+        old = [key for key, is_same in zip(old, same, strict=True) if not is_same]
+    said = known.said_of_places([*(key for key in tagged if key in known.fresh), *old])
+    return {key: s.word.source for key, s in said.items() if s.word.columns != tagged[key]}
 
 
 def begin(folder: Path) -> None:

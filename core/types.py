@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -31,7 +31,9 @@ class Place:
 
     root: str  # a short name (`--root`)
     path: bytes  # relative to the root (os.fsencode), "/" between parts
-    stamp: str = ""  # size and mtime in ns: unchanged, nothing is read again
+    stamp: str = ""  # size and mtime in ns (a URL: size and ETag): unchanged, nothing is read again
+    # What a list says of it, one canonical JSON object, or None: for the next word, no part of what it is.
+    columns: str | None = field(default=None, compare=False)
 
     @property
     def shown(self) -> str:
@@ -149,10 +151,10 @@ def canonical(value: object) -> str:
 def changed(value: Any) -> dict[str, Any]:
     """A dataclass' fields that differ from their defaults, nested ones likewise."""
     found: dict[str, Any] = {}
-    for field in fields(value):
-        held = getattr(value, field.name)
-        if held != field.default:
-            found[field.name] = changed(held) if is_dataclass(held) else held
+    for each in fields(value):
+        held = getattr(value, each.name)
+        if held != each.default:
+            found[each.name] = changed(held) if is_dataclass(held) else held
     return found
 
 

@@ -13,9 +13,9 @@ from typing import Literal
 
 from core.types import Facts, Look, Sampling
 from extractor.content import Content
-from extractor.find import has_stamp
 from extractor.media.reader import Picture
 from extractor.media.reading import Beat, Decoder, GoneError, LeftError, Order, Read, Trouble
+from extractor.spool import ChangedError, is_unchanged, spooled
 from extractor.work import Patience, Work
 
 log = logging.getLogger(__name__)
@@ -195,6 +195,11 @@ class Decoders:
     def _beat(self) -> None:
         self._mine.hand.at = self._clock.now
 
+    def _beat_or_leave(self) -> None:
+        if self._closed.is_set():
+            raise LeftError
+        self._beat()
+
     def _put(self, message: Message | _Dry | Exception) -> None:
         while not self._closed.is_set():
             self._beat()
@@ -206,21 +211,30 @@ class Decoders:
         if work.text is not None:
             source = work.place.stamp
             return self._put(Whole(work, source, self._claims.take(source)))
-        content = _content(work, decoder)
+        try:
+            with spooled(work, self._beat_or_leave) as file:
+                self._take_file(work, file, decoder)
+        except ChangedError:
+            self._put(Unread(work, Trouble(CHANGED)))
+        except OSError as error:
+            self._put(Unread(work, Trouble(f"it cannot be read: {error.strerror or error}")))
+
+    def _take_file(self, work: Work, file: bytes, decoder: Decoder) -> None:
+        content = _content(file, decoder)
         if isinstance(content, Trouble):
             return self._put(Unread(work, content))
-        if not has_stamp(work.file, work.place.stamp):
-            return self._put(Unread(work, Trouble(CHANGED)))
+        if not is_unchanged(work):
+            raise ChangedError
         claim = self._claims.take(content.id)
         if claim != "mine":
             return self._put(Whole(work, content.id, claim))
-        read = self._read(work, content, decoder)
-        trouble = read.trouble if has_stamp(work.file, work.place.stamp) else Trouble(CHANGED)
+        read = self._read(work, file, content, decoder)
+        trouble = read.trouble if is_unchanged(work) else Trouble(CHANGED)
         facts = replace(read.facts, size=content.size, samples=content.samples)
         self._put(Ended(content.id, facts, trouble))
 
-    def _read(self, work: Work, content: Content, decoder: Decoder) -> Read:
-        order = Order(work.file, self._sampling, self._look)
+    def _read(self, work: Work, file: bytes, content: Content, decoder: Decoder) -> Read:
+        order = Order(file, self._sampling, self._look)
         lost = Read()
         for _ in range(_TRIES):
             self._put(Begun(work, content.id))
@@ -237,11 +251,11 @@ class Decoders:
         return lost
 
 
-def _content(work: Work, decoder: Decoder) -> Content | Trouble:
+def _content(file: bytes, decoder: Decoder) -> Content | Trouble:
     lost = ""
     for _ in range(_TRIES):
         try:
-            return decoder.content(work.file)
+            return decoder.content(file)
         except OSError as error:
             return Trouble(f"it cannot be read: {error.strerror}")
         except GoneError as error:

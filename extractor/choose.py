@@ -14,12 +14,17 @@ from core.errors import StoreError, UsageError
 from core.store import Store, store_slug
 from core.types import UNKNOWN
 from extractor.hours import Hours
+from extractor.videos import Known, VideosTarget, videos_of
+from extractor.work import Spool
 
 
 class ExtractSettings(Settings):
     """Videos and texts in, vectors into the store. To resume, run it again."""
 
-    videos: str | None = Field(None, description="a folder, one file, or a glob in quotes")
+    videos: str | None = Field(
+        None,
+        description="a folder, one file, a glob in quotes, a list (.txt .csv .jsonl .parquet) or a URL",
+    )
     texts: Path | None = Field(None, description="library texts: a .txt, .jsonl or .csv file")
     encoder: str | None = Field(None, description="family:variant; else the store's own")
     store: Path | None = Field(None, description="a store's folder, instead of one in --data")
@@ -43,6 +48,9 @@ class ExtractSettings(Settings):
     retry_failed: bool = Field(False, description="try again what failed before")
     allow_failed: bool = Field(False, description="exit 0 although some failed")
     stall_seconds: float = Field(120.0, gt=0, description="a file that makes no progress so long is given up")
+    watch: bool = Field(False, description="go on with what arrives, until Ctrl-C or SIGTERM")
+    watch_seconds: float = Field(10.0, gt=0, description="between two looks; what changed since then is left")
+    spool_gb: float = Field(20.0, gt=0, description="GB at most of what URLs name, kept in the data folder")
     report: Path | None = Field(None, description="write what was done to this file, as JSON")
     dry_run: bool = Field(False, description="do nothing: say what there is to do and how long it would take")
     probe_seconds: float = Field(20.0, gt=0, le=3600, description="how long --dry-run tries it out")
@@ -125,6 +133,15 @@ def _named_store(settings: ExtractSettings, library: Library) -> Chosen:
 def library_of(settings: ExtractSettings) -> Library:
     """Where the roots of what is extracted are known: a store outside the data folder knows its own."""
     return Library(settings.data if _is_inside(settings) else settings.store or settings.data)
+
+
+def asked_videos(settings: ExtractSettings, library: Library) -> VideosTarget | None:
+    """What --videos names, by the roots that are known."""
+    if settings.videos is None:
+        return None
+    ours = (settings.data, *([settings.store] if settings.store else []))
+    spool = Spool(library.data.absolute() / "spool", int(settings.spool_gb * 1e9))
+    return videos_of(settings.videos, Known(spool, settings.root, library.roots(), library.bases(), ours))
 
 
 def _is_inside(settings: ExtractSettings) -> bool:

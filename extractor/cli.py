@@ -22,8 +22,7 @@ from core.config import run
 from core.errors import Error, UsageError
 from core.logs import plain
 from core.types import Place, Sampling
-from extractor.choose import Chosen, ExtractSettings, choose_store, library_of
-from extractor.find import target_of
+from extractor.choose import Chosen, ExtractSettings, asked_videos, choose_store, library_of
 from extractor.hours import Hours, Pause
 from extractor.job import Run, Wanted
 from extractor.ledger import list_failed
@@ -32,6 +31,7 @@ from extractor.tally import Tally
 from extractor.texts import texts_target
 from extractor.together import check_together
 from extractor.usage import be_nice
+from extractor.watch import watch, watched
 from extractor.work import Committed, Job, Lost, Report
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,10 @@ def extract(settings: ExtractSettings) -> int:
         if settings.dry_run:
             return _estimated(this, settings)
         try:
-            _follow(this, chosen, settings)
+            if settings.watch:
+                _watch(this, chosen, settings)
+            else:
+                _follow(this, chosen, settings)
             _finish(this, chosen, settings)
         except BaseException:
             with suppress(Error):  # the first mistake is the one to tell
@@ -91,14 +94,12 @@ def _estimated(this: Run, settings: ExtractSettings) -> int:
 
 
 def _wanted(settings: ExtractSettings, library: Library) -> Wanted:
-    known = library.roots()
-    ours = (settings.data, *([settings.store] if settings.store else []))
-    videos = target_of(settings.videos, settings.root, known, ours) if settings.videos is not None else None
+    videos = asked_videos(settings, library)
     if settings.prune != "no" and videos and videos.kind != "folder":
-        raise UsageError(f"--prune needs a whole folder; --videos {settings.videos} is a {videos.kind}.")
-    root = "" if videos else settings.root
+        raise UsageError(f"--prune needs a whole folder; --videos {videos.shown} is a {videos.kind}.")
+    root, known = "" if videos else settings.root, library.roots()
     if videos:
-        known = known | {videos.root: Path(os.fsdecode(videos.folder))}
+        known = known | {name: Path(where) for name, where in videos.claims().items() if "://" not in where}
     return Wanted(videos, texts_target(settings.texts, root, known) if settings.texts is not None else None)
 
 
@@ -142,17 +143,19 @@ def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) ->
 
 def _claim(chosen: Chosen, wanted: Wanted) -> Callable[[], None]:
     """What says where the roots lie; whether that can be said is told now."""
-    for target in (wanted.videos, wanted.texts):
-        if target is not None:
-            chosen.library.require_root(target.root, Path(os.fsdecode(target.folder)))
+    library, claims = chosen.library, wanted.videos.claims() if wanted.videos else {}
+    if wanted.texts:
+        claims |= {wanted.texts.root: os.fsdecode(wanted.texts.folder)}
+    for name, where in claims.items():
+        library.require_root(name, where)
 
     def claim() -> None:
-        known = chosen.library.roots()
-        for target in (wanted.videos, wanted.texts):
-            if target is not None:
-                folder = Path(os.fsdecode(target.folder))
-                if known.get(target.root) != folder:
-                    chosen.library.claim_root(target.root, folder)
+        known = {name: str(folder) for name, folder in library.roots().items()} | library.bases()
+        for name, where in claims.items():
+            if "://" in where:
+                library.claim_base(name, where)
+            elif known.get(name) != where:
+                library.claim_root(name, Path(where))
 
     return claim
 
@@ -160,6 +163,15 @@ def _claim(chosen: Chosen, wanted: Wanted) -> Callable[[], None]:
 def _join(chosen: Chosen, collection: str) -> None:
     if chosen.slug and chosen.slug not in chosen.library.collections().get(collection, ()):
         chosen.library.add_store(collection, chosen.slug)
+
+
+def _watch(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
+    def look() -> tuple[Wanted, Callable[[], None]]:
+        wanted = _wanted(settings, chosen.library)
+        return wanted, _claim(chosen, wanted)
+
+    seconds = settings.watch_seconds
+    watch(watched(this, seconds), look, lambda run: _follow(run, chosen, settings), seconds)
 
 
 def _follow(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
@@ -179,6 +191,7 @@ def _follow(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
     progress.clear()
     for place, error in this.tally.untold:
         _warn_failed(place, error)
+    this.tally.untold.clear()
 
 
 def _warn_failed(place: Place, error: str) -> None:
@@ -201,9 +214,10 @@ def _finish(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
 
 
 def _refuse_nothing(this: Run, settings: ExtractSettings, to_do: int = 0) -> None:
+    shown = this.wanted.videos.shown if this.wanted.videos else ""
     has_none = this.tally.found + to_do == this.tally.skipped["not_video"]
     if settings.videos is not None and (has_none or not this.has_listed_videos):
-        raise UsageError(f"--videos {settings.videos} holds no videos.")
+        raise UsageError(f"--videos {shown} holds no videos.")
     if has_none:
         raise UsageError(f"--texts {settings.texts} holds no texts.")
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from core.store import Store
@@ -47,9 +49,14 @@ class Sampled:
 
 def estimate(run: Run, probe_seconds: float) -> dict[str, Any]:
     """What `--report` and `--json` hold; null where nothing could be found out."""
+    with tempfile.TemporaryDirectory(prefix="cinedex-spool-") as folder:
+        return _estimated(run, probe_seconds, Path(folder))
+
+
+def _estimated(run: Run, probe_seconds: float, spool: Path) -> dict[str, Any]:
     videos, texts = Sampled(MOST_FILES), Sampled(MOST_FILES)
     for work in run.works():
-        (videos if work.text is None else texts).add(work)
+        (videos if work.text is None else texts).add(_fetched_to(spool, work))
     store = Store.open(run.job.store) if (run.job.store / "store.json").exists() else None
     lengths = look_at(videos.shuffled(), known_contents(store) if store else ())
     job = replace(run.job, sampling=asdict(store.sampling)) if store else run.job
@@ -82,6 +89,14 @@ def estimate(run: Run, probe_seconds: float) -> dict[str, Any]:
             "seconds": round(of_videos.total.wall, 3) if of_videos else 0.0,
         },
     }
+
+
+def _fetched_to(folder: Path, work: Work) -> Work:
+    """What lies far away leaves nothing behind either."""
+    if work.remote is None:
+        return work
+    kept = replace(work.remote.spool, folder=folder)
+    return replace(work, remote=replace(work.remote, spool=kept))
 
 
 def _pictures(tally: Tally) -> int:

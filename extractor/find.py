@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
@@ -14,12 +15,14 @@ from itertools import chain, takewhile
 from pathlib import Path
 from typing import Literal
 
-from core.collections import is_name
 from core.errors import UsageError
+from core.log import Task
 from core.types import Place
+from extractor.roots import below, is_inside, name_root
+from extractor.work import Work
 
 SETTLE_S = 2.0  # a file that changed this recently may still be being written
-_URL = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_OF_ONE_FOLDER = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR)
 _MAGIC = re.compile(rb"[*?\[]")
 
 # Never opened. Pictures that may move (gif, webp, apng, avif, heic) and sound containers that may
@@ -56,56 +59,29 @@ class Target:
     def shown(self) -> str:
         return os.path.join(self.folder, self.below).decode(errors="replace").rstrip("/")
 
+    def claims(self) -> dict[str, str]:
+        """The roots that its places are of, and where they lie."""
+        return {self.root: os.fsdecode(self.folder)}
+
 
 def target_of(
     asked: str, root: str = "", known: Mapping[str, Path] | None = None, without: Iterable[Path] = ()
 ) -> Target:
     """What `--videos` means: a folder, one file, or a glob, whichever is there."""
-    if _URL.match(asked):
-        raise UsageError(f"--videos {asked} is a URL; give a folder, a file or a glob.")
     path = os.path.abspath(os.fsencode(asked))
     ours = frozenset(os.path.abspath(os.fsencode(folder)) for folder in without)
     if os.path.isdir(path):
         name, folder = name_root(path, root, known)
-        return Target(name, folder, "folder", _below(path, folder), ours)
+        return Target(name, folder, "folder", below(path, folder), ours)
     if os.path.lexists(path):
         if not stat.S_ISREG(_stat_named(path).st_mode):
             raise UsageError(f"--videos {asked} is neither a folder nor a file.")
         name, folder = name_root(os.path.dirname(path), root, known)
-        return Target(name, folder, "file", _below(path, folder), ours)
+        return Target(name, folder, "file", below(path, folder), ours)
     if not _MAGIC.search(path):
         raise UsageError(f"--videos {asked} does not exist.")
     name, folder = name_root(_fixed_part(path), root, known)
-    return Target(name, folder, "glob", _below(path, folder), ours)
-
-
-def name_root(folder: bytes, root: str = "", known: Mapping[str, Path] | None = None) -> tuple[str, bytes]:
-    """The root's name and folder: as asked, else the longest known root that holds it, else its own name."""
-    if root:
-        return checked_root(root), folder
-    return known_root(folder, known or {}) or _own_root(folder)
-
-
-def known_root(path: bytes, known: Mapping[str, Path]) -> tuple[str, bytes] | None:
-    """The longest known root that a path is or lies in, and its folder."""
-    found = {os.path.abspath(os.fsencode(folder)): name for name, folder in known.items()}
-    longest = max((folder for folder in found if _is_inside(path, folder)), key=len, default=None)
-    return None if longest is None else (found[longest], longest)
-
-
-def _own_root(folder: bytes) -> tuple[str, bytes]:
-    return os.path.basename(folder).decode(errors="replace") or "root", folder
-
-
-def checked_root(root: str) -> str:
-    """The name itself, if a root can be called so."""
-    if not is_name(root):
-        raise UsageError(f"--root {root!r} must be one word of a path, without '/'.")
-    return root
-
-
-def _below(path: bytes, folder: bytes) -> bytes:
-    return path[len(folder) :].lstrip(b"/")
+    return Target(name, folder, "glob", below(path, folder), ours)
 
 
 def _fixed_part(pattern: bytes) -> bytes:
@@ -127,23 +103,75 @@ def stamp_of(found: os.stat_result) -> str:
 
 
 @dataclass
+class Settling:
+    """Files that changed a moment ago: each is waited for once, or left to who looks again anyway."""
+
+    stop: threading.Event
+    seconds: float = SETTLE_S
+    waits: bool = True
+    unstable: int = 0  # still being written
+    _fresh: list[tuple[Place, bytes]] = field(default_factory=list)
+
+    @property
+    def horizon_ns(self) -> int:
+        """What changed later than that may still be written."""
+        return time.time_ns() - int(self.seconds * 1e9)
+
+    def is_fresh(self, found: os.stat_result) -> bool:
+        """Whether it changed a moment ago, by either clock."""
+        return abs(time.time_ns() - found.st_mtime_ns) < self.seconds * 1e9
+
+    def put(self, place: Place, file: bytes) -> None:
+        """Leave a fresh file for later."""
+        self._fresh.append((place, file))
+
+    def settled(self) -> Iterator[Place]:
+        """What has not changed any more."""
+        if self._fresh and self.waits:
+            self.stop.wait(self.seconds)
+        for place, file in () if self.stop.is_set() else self._fresh:
+            if self.waits and has_stamp(file, place.stamp):
+                yield place
+            else:
+                self.unstable += 1
+
+
+@dataclass
 class Listing:
     """One look at the names and stamps of a target: go through it once, then ask what was met."""
 
     target: Target
     stop: threading.Event = field(default_factory=threading.Event)  # set, it ends where it is
+    settling: Settling | None = None
     listed: int = 0  # places handed out
     not_video: int = 0  # by their suffix, never opened
-    unstable: int = 0  # still being written
     links_out: int = 0  # links that lead out of the root, or to folders, and are not followed
+    named: Place | None = None  # the one file that was asked for, once it was met
     errors: dict[bytes, str] = field(default_factory=dict)  # what could not be listed, and why
-    _fresh: list[Place] = field(default_factory=list)
+    _has_broken: bool = False  # the disk has failed half-way: what it showed before may be wrong too
+
+    def __post_init__(self) -> None:
+        self._settling = self.settling or Settling(self.stop)
 
     def __iter__(self) -> Iterator[Place]:
         walk = {"folder": self._folder, "file": self._file, "glob": self._glob}[self.target.kind]
-        for places in chain(walk(), self._settled()):
+        for places in chain(walk(), ([place] for place in self._settling.settled())):
             self.listed += len(places)
             yield from places
+
+    @property
+    def unstable(self) -> int:
+        """Files that are still being written."""
+        return self._settling.unstable
+
+    @property
+    def failed(self) -> Iterator[tuple[Place, str]]:
+        """What could not be listed, and why."""
+        return ((Place(self.target.root, path), error) for path, error in self.errors.items())
+
+    def work(self, task: Task) -> Work:
+        """What is to do at a place that it listed."""
+        return Work(task, self.target.file(task.place), named=self.target.kind == "file")
 
     def _folder(self) -> Iterator[list[Place]]:
         stack = [self.target.below]
@@ -154,6 +182,7 @@ class Listing:
                     entries = sorted(found, key=_name)
             except OSError as error:
                 self.errors[inside] = f"cannot be listed: {error.strerror}"
+                self._has_broken |= error.errno not in _OF_ONE_FOLDER
                 continue
             prefix = inside + b"/" if inside else b""
             folders: list[bytes] = []
@@ -164,7 +193,7 @@ class Listing:
         self, entries: Iterable[os.DirEntry[bytes]], prefix: bytes, folders: list[bytes]
     ) -> list[Place]:
         places: list[Place] = []
-        root, horizon = self.target.root, time.time_ns() - int(SETTLE_S * 1e9)
+        root, horizon = self.target.root, self._settling.horizon_ns
         for entry in entries:
             name = entry.name
             if name[:1] == b".":
@@ -172,13 +201,13 @@ class Listing:
             if entry.is_dir(follow_symlinks=False):
                 if entry.path not in self.target.without:
                     folders.append(prefix + name)
-            elif name.rpartition(b".")[2].lower() in NO_VIDEO and _is_no_video(name):
+            elif name.rpartition(b".")[2].lower() in NO_VIDEO and is_no_video(name):
                 self.not_video += 1
             elif found := self._stat(entry, prefix):
                 changed = found.st_mtime_ns
                 place = Place(root, prefix + name, f"{found.st_size}-{changed}")
-                if changed > horizon and _is_fresh(found):
-                    self._fresh.append(place)
+                if changed > horizon and self._settling.is_fresh(found):
+                    self._settling.put(place, self.target.file(place))
                 else:
                     places.append(place)
         return places
@@ -204,22 +233,24 @@ class Listing:
         except OSError as error:
             self.errors[inside] = f"cannot be read: {error.strerror}"
             return None
-        if stat.S_ISREG(found.st_mode) and _is_inside(real, os.path.realpath(self.target.folder)):
+        if stat.S_ISREG(found.st_mode) and is_inside(real, os.path.realpath(self.target.folder)):
             return found
         self.links_out += 1
         return None
 
     def _file(self) -> Iterator[list[Place]]:
-        yield self._named(self.target.below)
+        found = self._named(self.target.below)
+        self.named = found[0] if found else None
+        yield found
 
     def _glob(self) -> Iterator[list[Place]]:
         pattern = os.path.join(glob.escape(self.target.folder), self.target.below)
         found = takewhile(lambda _: not self.stop.is_set(), glob.iglob(pattern, recursive=True))
         for path in sorted(set(found)):
-            inside = _below(path, self.target.folder)
+            inside = below(path, self.target.folder)
             if os.path.isdir(path):
                 continue
-            if _is_no_video(inside):
+            if is_no_video(inside):
                 self.not_video += 1
             elif os.path.islink(path) and self._linked(inside) is None:
                 continue
@@ -235,43 +266,26 @@ class Listing:
         if not stat.S_ISREG(found.st_mode):
             return []
         place = Place(self.target.root, inside, stamp_of(found))
-        if _is_fresh(found):
-            self._fresh.append(place)
+        if self._settling.is_fresh(found):
+            self._settling.put(place, self.target.file(place))
             return []
         return [place]
 
-    def _settled(self) -> Iterator[list[Place]]:
-        """What changed within the last two seconds, if it has not changed for two."""
-        if self._fresh:
-            self.stop.wait(SETTLE_S)
-        for place in () if self.stop.is_set() else self._fresh:
-            if has_stamp(self.target.file(place), place.stamp):
-                yield [place]
-            else:
-                self.unstable += 1
-
     def whole(self, path: bytes) -> bool:
         """Whether the folder of a path was listed whole, so that what was not met is not there."""
-        if self.target.kind != "folder" or not _is_inside(path, self.target.below):
+        if self.target.kind != "folder" or self._has_broken or not is_inside(path, self.target.below):
             return False
-        return not any(_is_inside(path, broken) for broken in self.errors)
+        return not any(is_inside(path, broken) for broken in self.errors)
 
 
 def _name(entry: os.DirEntry[bytes]) -> bytes:
     return entry.name
 
 
-def _is_no_video(name: bytes) -> bool:
+def is_no_video(name: bytes) -> bool:
+    """Whether its suffix says that it is something else."""
     _, dot, suffix = name.rpartition(b".")
     return suffix.lower() in NO_VIDEO and dot == b"."
-
-
-def _is_fresh(found: os.stat_result) -> bool:
-    return abs(time.time_ns() - found.st_mtime_ns) < SETTLE_S * 1e9
-
-
-def _is_inside(path: bytes, folder: bytes) -> bool:
-    return not folder or path == folder or path.startswith(folder.rstrip(b"/") + b"/")
 
 
 def has_stamp(file: bytes, stamp: str) -> bool:

@@ -15,11 +15,13 @@ from core.store import Store
 from core.types import Place
 from core.writer import Writer
 from extractor.executors import Executor, inline, processes
-from extractor.find import Listing, Target, has_stamp
+from extractor.find import SETTLE_S, Settling
 from extractor.hours import Pause
 from extractor.prune import prune
+from extractor.retag import Retags
 from extractor.tally import Tally
-from extractor.texts import Text, TextListing, TextsFile, is_text
+from extractor.texts import TextListing, TextsFile, is_text
+from extractor.videos import Looked, VideosTarget, look_at
 from extractor.work import Committed, Event, Job, Left, Lost, Report, Work, size_of
 
 PASSES = 3
@@ -33,7 +35,7 @@ _UNFIT = {"not_video": "it is no video", "still": "it is a still picture", "fail
 class Wanted:
     """What `--videos` and `--texts` named."""
 
-    videos: Target | None = None
+    videos: VideosTarget | None = None
     texts: TextsFile | None = None
 
 
@@ -48,14 +50,24 @@ class Run:
     begin: Callable[[], None] = lambda: None  # called once there is a store, and some place was listed
     pause: Pause = field(default_factory=Pause)
     ahead: Ahead = field(default_factory=lambda: Ahead((), Tally()))
-    _videos: Listing | None = None
+    settle_s: float = SETTLE_S  # what changed within so many seconds may still be written
+    looks_again: bool = False  # and is left for then
+    is_later: bool = False  # another round of one run: what it finds as it was has been counted
+    _videos: Looked | None = None
     _texts: TextListing | None = None
+
+    def __post_init__(self) -> None:
+        self._retags = Retags(self.job.store, self.tally, self._begin)
 
     def works(self) -> Iterator[Work]:
         """What the first pass would do; nothing is done, and what would be skipped is counted."""
         log, skipped = Log(self.job.store / "log"), Counter[str]()
         before = log.last() if self._has_store else LastWords()
-        yield from self._works(log, skipped, is_first=True)
+        for task in self._todo(log, skipped):
+            if task.source:  # only its columns are new
+                skipped["already"] += 1
+            else:
+                yield self._work(task)
         self._skipped(before, skipped)
 
     def events(self) -> Iterator[Event]:
@@ -73,6 +85,7 @@ class Run:
                     break
                 yield from self._pass()
             finally:
+                self._retags.commit()
                 if number == 0:
                     self._skipped(before, skipped.copy())
         if self.tally.lost and not self.stop.is_set():
@@ -109,37 +122,23 @@ class Run:
 
     def _works(self, log: Log, skipped: Counter[str], *, is_first: bool) -> Iterator[Work]:
         for task in self._todo(log, skipped):
-            if is_first or self._is_left(task.place):
+            if task.source:
+                self._retags.take(task)
+            elif is_first or self._is_left(task.place):
                 yield self._work(task)
 
     def _todo(self, log: Log, skipped: Counter[str]) -> Iterator[Task]:
-        job, target = self.job, self.wanted.videos
-        self._videos = Listing(target, self.stop) if target else None
-        self._texts = TextListing(self.wanted.texts) if self.wanted.texts else None
+        job, wanted = self.job, self.wanted
+        settling = Settling(self.stop, self.settle_s, waits=not self.looks_again)
+        self._videos = look_at(wanted.videos, self.stop, settling) if wanted.videos else None
+        self._texts = TextListing(wanted.texts) if wanted.texts else None
         found = takewhile(lambda _: not self.stop.is_set(), chain(self._videos or (), self._texts or ()))
-        if not self._has_store:
+        if self._has_store:
+            yield from log.todo(
+                lambda: found, again=job.again, retry_failed=job.retry_failed, skipped=skipped
+            )
+        else:
             yield from (Task(place, 0) for place in found)
-            return
-        known, changed = log.last(), list[Place]()
-
-        def find() -> Iterator[Place]:
-            for place in found:
-                if self._has_new_columns(known, place):
-                    changed.append(place)
-                else:
-                    yield place
-
-        yield from log.todo(find, again=job.again, retry_failed=job.retry_failed, skipped=skipped)
-        yield from (Task(place, known.number) for place in changed)
-
-    def _has_new_columns(self, known: LastWords, place: Place) -> bool:
-        """Whether a text has new columns and is not new itself; `todo` goes by its stamp, which is its id."""
-        held = self._text_of(place)
-        if held is None or held.columns is None or self.job.again:
-            return False
-        word = known.place(place)
-        is_same = word is not None and word.columns == held.columns
-        return not is_same and why_not(known, place, Wish()) == "already"
 
     def _is_left(self, place: Place) -> bool:
         if self.tally.is_settled(place):
@@ -147,30 +146,27 @@ class Run:
         return not self.job.again or (place.root, place.path) in self.tally.lost
 
     def _work(self, task: Task) -> Work:
-        held = self._text_of(task.place)
-        if held is not None:
-            return Work(task, text=held.text, columns=held.columns)
-        target = self.wanted.videos
-        assert target is not None
-        return Work(task, file=target.file(task.place), named=target.kind == "file")
-
-    def _text_of(self, place: Place) -> Text | None:
-        texts = self._texts
-        return texts.texts.get(place.path) if texts and is_text(place) else None
+        if self._texts and is_text(task.place):
+            return Work(task, text=self._texts.texts[task.place.path].text, columns=task.place.columns)
+        assert self._videos is not None
+        return self._videos.work(task)
 
     def _skipped(self, known: LastWords, skipped: Counter[str]) -> None:
         """What was not to do, and what could not be listed."""
-        target, listing = self.wanted.videos, self._videos
-        if target and target.kind == "file" and (word := known.place(Place(target.root, target.below))):
-            why = why_not(known, word.place, Wish(self.job.again, self.job.retry_failed))
-            if why in _UNFIT and skipped[why] and has_stamp(target.file(word.place), word.stamp):
-                self.tally.fail(word.place, _UNFIT[why] or word.error)
+        listing = self._videos
+        if listing and listing.named and (word := known.place(listing.named)):
+            why = why_not(known, listing.named, Wish(self.job.again, self.job.retry_failed))
+            if why in _UNFIT and skipped[why]:
+                self.tally.fail(listing.named, _UNFIT[why] or word.error)
                 skipped[why] -= 1
-        self.tally.skipped += skipped
+        if not self.is_later:
+            self.tally.skipped += skipped
         if listing:
-            self.tally.skipped += Counter(not_video=listing.not_video, unstable=listing.unstable)
-            for path, error in listing.errors.items():
-                self.tally.fail(Place(listing.target.root, path), error)
+            if not self.is_later:
+                self.tally.skipped += Counter(not_video=listing.not_video)
+            self.tally.skipped["unstable"] = listing.unstable
+            for place, error in listing.failed:
+                self.tally.fail(place, error)
 
     @property
     def _has_listed(self) -> bool:
@@ -207,7 +203,7 @@ class Run:
     def has_listed_videos(self) -> bool:
         """Whether the last pass met any file that might be a video, or could not look."""
         held = self._videos
-        return held is None or bool(held.listed or held.errors or held.unstable)
+        return held is None or bool(held.listed or held.unstable or list(held.failed))
 
     def prune(self, *, force: bool) -> None:
         """Say `gone` of what the last pass would have met if it were still there."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,9 +16,11 @@ from core.log import said_at
 from core.logs import plain
 from core.rules import Word
 from core.store import Store
-from extractor.choose import ExtractSettings
-from extractor.find import Listing, Target, target_of
+from extractor.choose import ExtractSettings, asked_videos
+from extractor.find import Settling, Target
 from extractor.held import held_store
+from extractor.videos import VideosTarget, look_at
+from extractor.work import key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +56,18 @@ def failures(store: Store, is_wanted: Callable[[Word], bool]) -> Iterator[Failed
 
 
 def _wanted(settings: ExtractSettings, library: Library) -> Callable[[Word], bool]:
-    if settings.videos is None:
-        return lambda word: settings.root in ("", word.root)
-    target = target_of(settings.videos, settings.root, library.roots())
-    return _within(target)
+    target = asked_videos(settings, library)
+    return _within(target) if target else lambda word: settings.root in ("", word.root)
 
 
-def _within(target: Target) -> Callable[[Word], bool]:
+def _within(target: VideosTarget) -> Callable[[Word], bool]:
     """Whether a place is one of what --videos names: below the folder, though it may be there no more."""
-    if target.kind == "folder":
+    if isinstance(target, Target) and target.kind == "folder":
         below = target.below + b"/" if target.below else b""
         return lambda word: word.root == target.root and word.path.startswith(below)
-    paths = {place.path for place in Listing(target)}
-    return lambda word: word.root == target.root and word.path in paths
+    stop = threading.Event()
+    named = {key_of(place) for place in look_at(target, stop, Settling(stop, 0.0, waits=False))}
+    return lambda word: key_of(word.place) in named
 
 
 def _as_json(failed: Failed) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from core.store import Store
 from core.types import KINDS, Facts, Kind, Sampling
 from extractor.content import samples_of
 from extractor.media.reader import Reader
+from extractor.spool import ChangedError, spooled
 from extractor.windows import Windows
 from extractor.work import Work, size_of
 
@@ -66,10 +67,10 @@ def look_at(works: Sequence[Work], known: Known) -> Lengths:
             found.copies += 1
             continue
         try:
-            with Reader(Path(os.fsdecode(work.file))) as reader:
+            with spooled(work) as file, Reader(Path(os.fsdecode(file))) as reader:
                 found.facts.append(reader.facts)
             found.works.append(work)
-        except (VideoError, OSError):
+        except (VideoError, OSError, ChangedError):
             found.unreadable += 1
     return found
 
@@ -86,7 +87,8 @@ def _copies(works: Iterable[Work], known: Known) -> set[tuple[str, bytes]]:
     sizes = {size for size, _ in known}
     by_size: dict[int, list[Work]] = {}
     for work in works:
-        by_size.setdefault(size_of(work.place), []).append(work)
+        if work.file:
+            by_size.setdefault(size_of(work.place), []).append(work)
     copies = set()
     for size, alike in by_size.items():
         if len(alike) > 1 or size in sizes:

@@ -28,6 +28,7 @@ from extractor.work import Committed, Encoded, Job, Report, Stalled, Work
 
 Told = Report | Encoded | Committed | Stalled
 BEAT_S = 0.5
+MINDING_S = 60.0  # until a child is there, or gone
 PROBES = Path(__file__).with_name("probes.txt")
 
 
@@ -109,8 +110,10 @@ class _Extraction:
 
     def run(self, feed: Iterator[Work], stop: threading.Event) -> Iterator[Told]:
         job, look = self._job, self._encoder.spec.look
+        # A thread that minds a child ends it in time by itself, if it is not stuck.
+        stall_s = 2 * job.stall_s + MINDING_S if job.workers else job.stall_s
         make = make_decoder(job, look)
-        decoders = Decoders(feed, self._claims, self._sampling, look, job.stall_s, make)
+        decoders = Decoders(feed, self._claims, self._sampling, look, stall_s, make)
         has_stalled = False
         with closing(decoders.run(job.decoders, stop)) as messages:
             for message in messages:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from core.errors import UsageError
@@ -10,10 +9,11 @@ from core.log import Task
 from core.rules import Word
 from core.store import Store
 from core.writer import Writer
-from extractor.find import Listing, is_gone
+from extractor.find import Target, is_gone
 from extractor.texts import TextListing, is_text
+from extractor.videos import Looked
 
-Listed = Listing | TextListing
+Listed = Looked | TextListing
 
 
 def prune(store: Store, listings: Sequence[Listed], *, force: bool) -> int:
@@ -45,4 +45,5 @@ def _covers(listing: Listed, word: Word) -> bool:
 def _is_gone(listing: Listed, word: Word) -> bool:
     if isinstance(listing, TextListing):
         return word.path not in listing.texts
-    return is_gone(os.path.join(listing.target.folder, word.path))
+    target = listing.target
+    return isinstance(target, Target) and is_gone(target.file(word.place))

@@ -77,6 +77,8 @@ class Tally:
 
     def fail(self, place: Place, error: str) -> None:
         """A place that no worker was asked about."""
+        if self.failed.get(key_of(place)) == (place, error):
+            return
         self.lost.pop(key_of(place), None)
         self.failed[key_of(place)] = (place, error)
         self.untold.append((place, error))

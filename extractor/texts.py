@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from math import isfinite
 from pathlib import Path
-from typing import Any
 
 from core.errors import UsageError
-from core.types import Place, canonical
-from extractor.find import name_root
+from core.types import Place
+from extractor.lines import TEXT_SUFFIXES, Line, columns_of, read_lines
+from extractor.roots import name_root
 
 TEXT_FIELDS, KEY_FIELDS = ("text", "caption"), ("key", "id")
-_CSV_FIELD_BYTES = 1 << 24
-_DEEPEST = 64  # lists and objects within each other in one line
-_TOO_DEEP = f"it is nested deeper than {_DEEPEST} levels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +53,11 @@ class TextListing:
             path = self.target.path + b"#" + name
             if (held := self.texts.get(path)) is not None:
                 if key and held != text:
-                    raise _wrong(self.target.file, line, f"the key {key!r} is that of line {lines[path]} too")
+                    raise line.wrong(f"the key {key!r} is that of line {lines[path]} too")
                 continue
-            self.texts[path], lines[path] = text, line
+            self.texts[path], lines[path] = text, line.number
             self.listed += 1
-            yield Place(self.target.root, path, source)
+            yield Place(self.target.root, path, source, text.columns)
 
     def whole(self, path: bytes) -> bool:
         """Whether a path is one of this file's, which is always read whole."""
@@ -72,8 +66,8 @@ class TextListing:
 
 def texts_target(path: Path, root: str = "", known: Mapping[str, Path] | None = None) -> TextsFile:
     """What `--texts` means, or a sentence that says what would be right."""
-    if path.suffix.lower() not in _READERS:
-        raise UsageError(f"--texts {path} must be one of {', '.join(f'*{name}' for name in _READERS)}.")
+    if path.suffix.lower() not in TEXT_SUFFIXES:
+        raise UsageError(f"--texts {path} must be one of {', '.join(f'*{name}' for name in TEXT_SUFFIXES)}.")
     if not path.is_file():
         raise UsageError(f"--texts {path} {'is no file' if path.exists() else 'does not exist'}.")
     file = os.path.abspath(os.fsencode(path))
@@ -91,106 +85,31 @@ def is_text(place: Place) -> bool:
     return place.stamp.startswith("t-")
 
 
-def read_texts(file: Path) -> Iterator[tuple[int, str, Text]]:
-    """Line number, key ("" where it has none) and text of each; empty ones are passed over."""
-    try:
-        yield from _READERS[file.suffix.lower()](file)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not UTF-8: {error.reason} at byte {error.start}.") from error
+def read_texts(file: Path) -> Iterator[tuple[Line, str, Text]]:
+    """The line, key ("" where it has none) and text of each; empty ones are passed over."""
+    for line in read_lines(file, TEXT_FIELDS[0]):
+        if found := _picked(line):
+            yield line, *found
 
 
-def _read_txt(file: Path) -> Iterator[tuple[int, str, Text]]:
-    with file.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, 1):
-            if text := line.strip():
-                yield number, "", Text(text)
-
-
-def _read_jsonl(file: Path) -> Iterator[tuple[int, str, Text]]:
-    with file.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                found = _picked(file, number, _json_line(file, number, line))
-                if found:
-                    yield number, *found
-
-
-def _json_line(file: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        held = json.loads(line, parse_constant=_finite, parse_float=_finite)
-    except ValueError as error:
-        raise _wrong(file, number, f"it is not JSON: {error}") from error
-    except RecursionError as error:
-        raise _wrong(file, number, _TOO_DEEP) from error
-    if _is_deep(held, _DEEPEST):
-        raise _wrong(file, number, _TOO_DEEP)
-    if isinstance(held, str):
-        return {"text": held}
-    if not isinstance(held, dict):
-        raise _wrong(file, number, f"it must be an object (got {line.strip()[:60]!r})")
-    return held
-
-
-def _finite(number: str) -> float:
-    found = float(number)
-    if not isfinite(found):
-        raise ValueError(f"{number} is no finite number")
-    return found
-
-
-def _is_deep(held: object, most: int) -> bool:
-    if not isinstance(held, dict | list):
-        return False
-    inner = held.values() if isinstance(held, dict) else held
-    return most == 0 or any(_is_deep(each, most - 1) for each in inner)
-
-
-def _read_csv(file: Path) -> Iterator[tuple[int, str, Text]]:
-    csv.field_size_limit(_CSV_FIELD_BYTES)
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines, strict=True)
-        try:
-            names = list(reader.fieldnames or ())
-            alone = names[0] if len(names) == 1 else ""
-            for row in reader:
-                if None in row:
-                    raise _wrong(file, reader.line_num, f"it has more than the {len(names)} fields of line 1")
-                held = {name: value for name, value in row.items() if value}
-                if held and (found := _picked(file, reader.line_num, held, alone, names)):
-                    yield reader.line_num, *found
-        except csv.Error as error:
-            raise _wrong(file, reader.line_num, str(error)) from error
-
-
-def _picked(
-    file: Path, line: int, held: dict[str, Any], alone: str = "", names: list[str] | None = None
-) -> tuple[str, Text] | None:
+def _picked(line: Line) -> tuple[str, Text] | None:
     """The key and the text of one line; the rest are columns."""
-    name = next((name for name in TEXT_FIELDS if name in (names or held)), alone)
+    held = dict(line.fields)
+    name = line.name_of(*TEXT_FIELDS)
     if not name:
-        raise _wrong(file, line, f"it has no field {' or '.join(map(repr, TEXT_FIELDS))}")
+        raise line.wrong(f"it has no field {' or '.join(map(repr, TEXT_FIELDS))}")
     text = held.pop(name, "")
     if not isinstance(text, str):
-        raise _wrong(file, line, f"its {name} must be a string (got {text!r})")
+        raise line.wrong(f"its {name} must be a string (got {text!r})")
     key = next((held.pop(name) for name in KEY_FIELDS if name in held), "")
     if not isinstance(key, str | int) or isinstance(key, bool):
-        raise _wrong(file, line, f"its key must be a string or a whole number (got {key!r})")
+        raise line.wrong(f"its key must be a string or a whole number (got {key!r})")
     if _is_broken(f"{key}{text}"):
-        raise _wrong(file, line, "it holds half a surrogate pair, which is no character")
-    columns = {name: value for name, value in held.items() if value is not None}
+        raise line.wrong("it holds half a surrogate pair, which is no character")
     if not text.strip():
         return None
-    return str(key), Text(text.strip(), canonical(columns) if columns else None)
+    return str(key), Text(text.strip(), columns_of(held))
 
 
 def _is_broken(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _wrong(file: Path, line: int, what: str) -> UsageError:
-    return UsageError(f"{file} line {line}: {what}.")
-
-
-_READERS = {".txt": _read_txt, ".jsonl": _read_jsonl, ".csv": _read_csv}

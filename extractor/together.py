@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.errors import UsageError
 from extractor.choose import ExtractSettings
 
-_DOES = ("again", "retry_failed", "prune", "between")  # what says how to work, where no work is done
+_DOES = ("again", "retry_failed", "prune", "between", "watch")  # what says how to work, where no work is done
 
 
 def check_together(settings: ExtractSettings) -> None:
@@ -20,7 +20,9 @@ def check_together(settings: ExtractSettings) -> None:
     elif settings.videos is None and settings.texts is None:
         raise UsageError("name what to embed: --videos FOLDER, --texts FILE, or both.")
     if settings.dry_run:
-        _refuse_idle(settings, "--dry-run does nothing", ("prune", "between"))
+        _refuse_idle(settings, "--dry-run does nothing", ("prune", "between", "watch"))
+    if settings.watch and settings.prune != "no":
+        raise UsageError("--watch with --prune cannot be; prune with an `extract` of its own.")
 
 
 def _refuse_idle(settings: ExtractSettings, why: str, names: tuple[str, ...]) -> None:

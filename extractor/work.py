@@ -14,6 +14,7 @@ from typing import Any, Literal
 from core.log import Task
 from core.logs import LogFormat
 from core.types import Kind, Place
+from extractor.url import Url
 
 Outcome = Literal["done", "copy", "skipped", "failed"]
 Key = tuple[str, bytes]
@@ -52,11 +53,28 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Spool:
+    """The folder where what addresses name is kept for a while, and how much of it."""
+
+    folder: Path
+    most_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """Where the bytes of a place far away are, and where they are kept meanwhile."""
+
+    url: Url
+    spool: Spool
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """One place to embed, and where its bytes are."""
 
     task: Task
     file: bytes = b""
+    remote: Remote | None = None  # instead of a file
     text: str | None = None  # a library text instead of a file
     columns: str | None = None
     named: bool = False  # by the user: what it lacks is a failure, not a reason to pass it over

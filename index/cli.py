@@ -22,6 +22,7 @@ from core.files import reading
 from core.store import Store
 from index.build import LEAST_RECALL_AT_10, Built, build_snapshot, publish
 from index.check import damage
+from index.follow import Follower, stopping
 from index.gc import DAY_S, KEEP, gc
 from index.listing import Listed, listed, table, to_json
 from index.recall import SAMPLE, measure, worst
@@ -41,6 +42,8 @@ class BuildSettings(StoreSettings):
 
     publish: bool = Field(True, description="with --no-publish the answers stay as they are")
     fresh: bool = Field(False, description="take over no part of the last snapshot: mends damaged ones")
+    follow: bool = Field(False, description="and again whenever `extract` has added something, until stopped")
+    follow_seconds: float = Field(5.0, gt=0, description="between two looks at the log")
 
 
 class PublishSettings(StoreSettings):
@@ -127,13 +130,33 @@ def _each(verb: str, settings: StoreSettings, work: Callable[[Path], int]) -> in
 
 
 def _build(settings: BuildSettings) -> int:
+    if settings.follow:
+        return _build_on(settings)
+
     def work(root: Path) -> int:
-        store = Store.open(root)
-        built = build_snapshot(store, publish=settings.publish, fresh=settings.fresh)
-        _say(f"{root.name}: {_told(built, Snapshot.open(store, built.number))}")
+        _build_one(Store.open(root), settings)
         return 0
 
     return _each("build", settings, work)
+
+
+def _build_one(store: Store, settings: BuildSettings) -> int:
+    """The last entry that is covered then."""
+    built = build_snapshot(store, publish=settings.publish, fresh=settings.fresh)
+    snapshot = Snapshot.open(store, built.number)
+    _say(f"{store.root.name}: {_told(built, snapshot)}")
+    return snapshot.entry
+
+
+def _build_on(settings: BuildSettings) -> int:
+    if settings.fresh:
+        raise UsageError("--follow with --fresh cannot be; build afresh once, and then follow.")
+    follower = Follower(
+        partial(stores, settings), partial(_build_one, settings=settings), partial(_complain, "build")
+    )
+    with stopping() as stop:
+        follower.follow(stop, settings.follow_seconds)
+        return stop.exit_code
 
 
 def _told(built: Built, snapshot: Snapshot) -> str:
@@ -231,6 +254,7 @@ def _compact(settings: CompactSettings) -> int:
 
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
+    sys.stdout.flush()  # who follows is read while it works
 
 
 def _complain(verb: str, error: str) -> None:

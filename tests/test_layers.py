@@ -33,6 +33,7 @@ ALLOWED = {
     "client": {"httpx", "pydantic"},
 }
 ONLY_IN = {  # what the table does not allow, by the place that may all the same
+    "aiohttp": ("extractor/remote.py",),
     "av": ("extractor/media/",),
     "safetensors": ("extractor/encoders/",),
     "open_clip": ("extractor/encoders/",),

@@ -24,7 +24,8 @@ from extractor.exchange.pictures import IMAGES, METADATA, TEXTS, EncodedPictures
 from extractor.exchange.survey import Survey, survey
 from extractor.exchange.tables import Tables
 from extractor.exchange.videos import EncodedVideos, files_in
-from extractor.find import Target, name_root
+from extractor.find import Target
+from extractor.roots import name_root
 
 log = logging.getLogger(__name__)
 

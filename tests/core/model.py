@@ -47,6 +47,9 @@ class MemoryBase:
     def said(self, key: int) -> Said | None:
         return self._said.get(key)
 
+    def said_of_places(self, keys: Collection[int]) -> Mapping[int, Said]:
+        return {key: self._said[key] for key in keys if key in self._said}
+
     def all_said(self) -> Iterator[tuple[int, Said]]:
         return iter(self._said.items())
 

@@ -134,7 +134,6 @@ def test_some_failed_is_exit_3_and_allowed_is_0(shelf: Shelf, broken: Path) -> N
         ("zeros.mp4", "cannot be opened|no known kind"),
         ("sound.m4a", "only sound"),
         ("playlist.m3u8", "is a playlist"),
-        ("concat.txt", "is a playlist"),
         ("playlist.mp4", "is a playlist"),
         ("encrypted.mp4", "is encrypted"),
         ("picture.png", "is a picture"),

@@ -188,17 +188,9 @@ def test_a_glob_names_files_and_nothing_else(tmp_path: Path) -> None:
     assert not Listing(target_of(f"{tmp_path}/*/*.mp4")).whole(b"a/1.mp4")
 
 
-@pytest.mark.parametrize(
-    ("asked", "says"),
-    [
-        ("nowhere", "nowhere does not exist."),
-        ("https://example.org/a.mp4", "is a URL; give a folder, a file or a glob."),
-        ("s3://bucket/films", "is a URL"),
-    ],
-)
-def test_what_cannot_be_listed_is_refused_by_name(asked: str, says: str) -> None:
-    with pytest.raises(UsageError, match=says):
-        target_of(asked)
+def test_what_cannot_be_listed_is_refused_by_name() -> None:
+    with pytest.raises(UsageError, match=r"nowhere does not exist\."):
+        target_of("nowhere")
 
 
 @pytest.mark.parametrize("root", ["a/b", "new\nline"])

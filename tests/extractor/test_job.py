@@ -135,7 +135,7 @@ def test_a_file_that_changes_while_it_is_read_gets_no_word(
             age(path, LONG_AGO_NS + len(changed))
         return find.has_stamp(file, stamp)
 
-    monkeypatch.setattr("extractor.ahead.has_stamp", has_stamp)
+    monkeypatch.setattr("extractor.spool.has_stamp", has_stamp)
     report = shelf.extract(code=3)
     assert report["failed"] == [{"path": "films/late.mp4", "error": "it changed while it was read"}]
     assert "late.mp4" not in shelf.paths()
