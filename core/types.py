@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass, replace
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,10 @@ IntArray = NDArray[np.int64]
 
 MAX_CLIP_POINTS = 256
 UNKNOWN = "unknown"  # the weights of vectors that were imported: only their name is known, and only said
+
+Points = Literal["fps", "uniform", "keyframes", "shots"]
+POINTS: tuple[Points, ...] = get_args(Points)
+PRESETS = ("clip2video-msrvtt", "clip2video-msvd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,32 +82,88 @@ class Facts:
     rotation: int = 0
     lost_packets: int = 0
     approximate: bool = False  # its rows' times were reckoned from a stated rate, not read from a file
+    still_points: int = 0  # left out by skip-still
+    shots: tuple[float, ...] = ()  # when each shot begins, where that was asked for
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """Which points in time become pictures, and which runs of points become clips."""
 
-    points: Literal["fps", "uniform", "keyframes", "shots"] = "fps"
+    points: Points = "fps"
     fps: float = 1.0  # the grid 0, 1/fps, 2/fps, …; the picture *shown* at each point
-    count: int = 0  # for points="uniform"
-    clip_seconds: float = 8.0  # a clip row: the points in that many seconds
+    count: int = 0  # for points="uniform": so many, at the middles of equal parts
+    clip_seconds: float = 8.0  # a clip row: the points in that many seconds; with shots a clip is a shot
     stride_seconds: float = 4.0  # between clip starts; the last clip ends with the last point
     keep_frames: bool = True  # also a row for each point
     whole: bool = False  # one clip a video over all its points
-    skip_still: float = 0.0
-    preset: str = ""
+    skip_still: float = 0.0  # points whose picture differs less from the last kept one are left out
+    preset: str = ""  # an author's choice of pictures, by name
 
     def __post_init__(self) -> None:
         for name in ("fps", "clip_seconds", "stride_seconds"):
             value = getattr(self, name)
             if not 0 < value < float("inf"):
-                raise UsageError(f"{name.replace('_', '-')} {value} must be greater than 0.")
-        if self.points == "fps" and self.fps * self.clip_seconds > MAX_CLIP_POINTS:
+                raise UsageError(f"{_flag(name)} {value} must be greater than 0.")
+        if not 0 <= self.skip_still < 1:
+            raise UsageError(f"skip-still {self.skip_still} must be at least 0 and less than 1.")
+        self._check_preset() if self.preset else self._check_points()
+
+    def _check_points(self) -> None:
+        if self.points not in POINTS:
+            raise UsageError(f"points {self.points!r} must be one of {', '.join(POINTS)}.")
+        if self.points == "uniform" and self.count < 1:
+            raise UsageError("points 'uniform' need count, as in --points uniform --count 12.")
+        if self.points != "uniform" and self.count:
+            raise UsageError(f"count {self.count} goes with points 'uniform', not with {self.points!r}.")
+        if self.points in ("uniform", "keyframes") and self.fps != 1.0:
+            raise UsageError(f"fps {self.fps} means nothing with points {self.points!r}; leave it out.")
+        if self.points == "shots" and (self.clip_seconds, self.stride_seconds) != (8.0, 4.0):
+            raise UsageError(
+                "With points 'shots' each shot is a clip; leave clip-seconds and stride-seconds out."
+            )
+        if self.whole and self.count > MAX_CLIP_POINTS:
+            raise UsageError(
+                f"count {self.count} is more than the {MAX_CLIP_POINTS} that a whole clip holds."
+            )
+        if self.points == "fps" and not self.whole and self.fps * self.clip_seconds > MAX_CLIP_POINTS:
             raise UsageError(
                 f"fps {self.fps} and clip-seconds {self.clip_seconds} make clips of "
                 f"{self.fps * self.clip_seconds:.0f} pictures; at most {MAX_CLIP_POINTS} fit."
             )
+
+    def _check_preset(self) -> None:
+        if self.preset == "videoclip":
+            raise UsageError(
+                "preset 'videoclip' feeds 30 pictures a second to S3D and comes with that encoder."
+            )
+        if self.preset not in PRESETS:
+            raise UsageError(f"preset {self.preset!r} is not known; {' and '.join(PRESETS)} are.")
+        free = ("preset", "keep_frames")
+        own = [_flag(field.name) for field in fields(self) if field.name not in free and self._differs(field)]
+        if own:
+            raise UsageError(
+                f"preset {self.preset!r} is a choice of points and clips itself; leave out {', '.join(own)}."
+            )
+
+    def _differs(self, field: Field[Any]) -> bool:
+        return bool(getattr(self, field.name) != field.default)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a video has one clip over all its points."""
+        return self.whole or bool(self.preset)
+
+    def but(self, asked: Mapping[str, Any]) -> Sampling:
+        """With what was asked; other points or another preset start from the defaults."""
+        for name in ("points", "preset"):
+            if asked.get(name, getattr(self, name)) != getattr(self, name):
+                return Sampling(**({"keep_frames": self.keep_frames} | asked))
+        return replace(self, **asked)
+
+
+def _flag(name: str) -> str:
+    return {"keep_frames": "frames"}.get(name, name.replace("_", "-"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,7 +112,7 @@ def choose_store(settings: ExtractSettings, library: Library, sampling: dict[str
                 f"{found.path} holds imported vectors of {store.spec.name}, whose weights are unknown, so no "
                 "others can be added; name another --collection."
             )
-        store.require(store.spec, replace(store.sampling, **sampling))
+        store.require(store.spec, store.sampling.but(sampling))
     return found
 
 

@@ -58,11 +58,11 @@ def open_store(job: Job, encoder: Encoder) -> Store:
     """The job's store, made if there is none; StoreError if it is another encoder's or sampling's."""
     if (job.store / "store.json").exists():
         store = Store.open(job.store)
-        store.require(encoder.spec, replace(store.sampling, **job.sampling))
+        store.require(encoder.spec, store.sampling.but(job.sampling))
         return store
     sentences = PROBES.read_text(encoding="utf-8").splitlines()
     probes = _on_host(encoder.texts(sentences))
-    return Store.create(job.store, encoder.spec, replace(encoder.spec.sampling, **job.sampling), probes)
+    return Store.create(job.store, encoder.spec, encoder.spec.sampling.but(job.sampling), probes)
 
 
 def make_decoder(job: Job, look: Look) -> MakeDecoder:
@@ -180,19 +180,18 @@ class _Extraction:
         for (source, picture), feature in zip(batch, features, strict=True):
             video = self._videos[source]
             video.waiting -= 1
-            self._rows(video, video.windows.push(picture.t, picture.end, feature))
+            self._rows(video, video.windows.push(picture.t, picture.end, feature, picture.shot))
         self._seconds["encode"] += time.monotonic() - started
 
     @torch.inference_mode()
-    def _rows(self, video: _Video, window: Window[Tensor] | None) -> None:
-        if window is None:
-            return
-        kinds: dict[Kind, Sequence[Row]] = {"frame": window.frames, "clip": window.clips}
-        features = torch.stack(window.features)
-        for kind, rows in kinds.items():
-            if rows and (kind == "clip" or self._sampling.keep_frames):
-                video.rows[kind] += rows
-                video.vectors[kind].append(self._encoder.clips(features, [row.index for row in rows]))
+    def _rows(self, video: _Video, windows: Sequence[Window[Tensor]]) -> None:
+        for window in windows:
+            kinds: dict[Kind, Sequence[Row]] = {"frame": window.frames, "clip": window.clips}
+            features = torch.stack(window.features)
+            for kind, rows in kinds.items():
+                if rows:
+                    video.rows[kind] += rows
+                    video.vectors[kind].append(self._encoder.clips(features, [row.index for row in rows]))
 
     def _encode_texts(self) -> Iterator[Report]:
         batch, self._texts = self._texts, []

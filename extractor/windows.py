@@ -1,28 +1,22 @@
 """A video as a run of bounded windows of features, each clip whole in one of them.
 
 Points come in order, one by one; what is held is never more than `limit` of them, whatever the length of the
-video. Clips start every `stride_seconds` from the first point on and last `clip_seconds`; the last one ends
-with the last point. Points are counted by the grid of the sampling, so that a clip of 8 s at 1 fps has 8
-points although pictures begin a little before their grid points.
+video. Which of them make a clip is told by clips.py.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
-from math import ceil, floor
+from itertools import chain
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from core.errors import UsageError, VideoError
 from core.types import MAX_CLIP_POINTS, IntArray, Sampling
+from extractor.clips import Clip, Former, Point, former
 
 F = TypeVar("F")
-
-_SLACK = 1e-6  # of a grid step: times are float64 here
-_FINEST = 100_000  # parts of a grid step that clips can tell apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,124 +37,61 @@ class Window(Generic[F]):
     clips: tuple[Row, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Point(Generic[F]):
-    slot: int  # the grid point from which on it is seen
-    t: float
-    end: float
-    feature: F
-
-
-def _slots(seconds: float, fps: float) -> Fraction:
-    """How many grid points that is; a third of a second thrice is one, whatever its digits."""
-    exact = Fraction(repr(seconds)) * Fraction(repr(fps))
-    return max(exact.limit_denominator(_FINEST), Fraction(1, _FINEST))
-
-
 class Windows(Generic[F]):
-    """The windows of one video: `push` each point, then `finish`; either gives a window when one is ready."""
+    """The windows of one video: `push` each point, then `finish`; either gives what is ready."""
 
     def __init__(self, sampling: Sampling, limit: int = MAX_CLIP_POINTS) -> None:
-        if sampling.points != "fps":
-            raise UsageError(f"points {sampling.points!r} do not work yet; only 'fps' does.")
-        self._sampling = sampling
-        self._limit = limit
-        self._length = _slots(sampling.clip_seconds, sampling.fps)
-        self._stride = _slots(sampling.stride_seconds, sampling.fps)
-        if ceil(self._length) > limit and not sampling.whole:
-            raise UsageError(f"Clips of {ceil(self._length)} points do not fit a window of {limit}.")
-        self._origin = 0  # the first point's slot
-        self._next = 0  # number of the clip that is not complete yet
-        self._held: list[_Point[F]] = []
-        self._gone = 0  # points before the held ones; below, points are numbered from the video's first
-        self._framed = 0  # points that have their frame row
-        self._clips: list[range] = []  # the points of each that no window has had yet
-        self._clipped = 0  # points up to the end of the latest clip
+        self._keeps_frames, self._limit = sampling.keep_frames, limit
+        self._former: Former[F] = former(sampling, limit)
+        self._frames: list[Point[F]] = []  # that have no row yet
+        self._clips: list[Clip[F]] = []  # that no window has had yet
+        self._live: set[int] = set()  # numbers of all points in these, and of some that were let go
+        self._count = 0
 
-    def push(self, t: float, end: float, feature: F) -> Window[F] | None:
+    def push(self, t: float, end: float, feature: F, shot: float = 0.0) -> list[Window[F]]:
         """Take the next point. Times must rise."""
-        slot = self._slot(t)
-        window = None
-        if not self._sampling.whole:
-            self._complete(slot)
-        if len(self._held) == self._limit:
-            if self._sampling.whole:
-                raise VideoError(f"One clip of the whole video would have more than {self._limit} points.")
-            window = self._window()
-            self._forget(slot - self._length)
-        self._held.append(_Point(slot, t, end, feature))
-        return window
+        point = Point(self._count, t, end, feature, shot)
+        self._count += 1
+        self._clips += self._former.complete(point)
+        is_in_clips = self._former.admits(point)
+        windows: list[Window[F]] = []
+        if len(self._live) >= self._limit:
+            self._former.forget()
+            windows = self._ready()
+        if is_in_clips:
+            self._former.add(point)
+            self._live.add(point.number)
+        if self._keeps_frames:
+            self._frames.append(point)
+            self._live.add(point.number)
+        return windows + self._ready() if len(self._live) > self._limit else windows
 
-    def finish(self) -> Window[F] | None:
+    def finish(self) -> list[Window[F]]:
         """After the last point."""
-        if not self._held:
-            return None
-        last = self._held[-1].slot
-        if self._sampling.whole:
-            self._add_clip(self._gone, self._count)
-        else:
-            self._complete(last + 1)
-            if self._clipped < self._count:
-                self._add_clip(self._first_after(last - self._length), self._count)
-        return self._window()
+        self._clips += self._former.finish()
+        return self._ready()
 
-    @property
-    def _count(self) -> int:
-        return self._gone + len(self._held)
-
-    def _slot(self, t: float) -> int:
-        """A picture is seen from the next grid point on; the first one already before it begins."""
-        steps = t * self._sampling.fps
-        if not self._count:
-            self._origin = floor(steps + _SLACK)
-            return 0
-        return max(ceil(steps - _SLACK) - self._origin, self._held[-1].slot + 1)
-
-    def _first_from(self, slot: Fraction) -> int:
-        return self._gone + bisect_left(self._held, ceil(slot), key=lambda point: point.slot)
-
-    def _first_after(self, slot: Fraction) -> int:
-        return self._first_from(Fraction(floor(slot) + 1))
-
-    def _complete(self, known: int) -> None:
-        """Find the clips that end before the slot `known`; no new point will lie in them."""
-        while (start := self._next * self._stride) + self._length <= known:
-            first, last = self._first_from(start), self._first_from(start + self._length)
-            if first < last:
-                self._add_clip(first, last)
-            following = self._held[last - self._gone].slot if last < self._count else known
-            step = floor((following - self._length) / self._stride) + 1  # where a point comes in
-            if first < last:  # or goes out; in between, clips hold the same points or none
-                step = min(step, floor(self._held[first - self._gone].slot / self._stride) + 1)
-            self._next = step
-
-    def _add_clip(self, first: int, last: int) -> None:
-        self._clips.append(range(first, last))
-        self._clipped = last
-
-    def _forget(self, slot: Fraction) -> None:
-        """Drop the points up to this slot: no clip to come can hold them."""
-        first = self._first_after(slot)
-        del self._held[: first - self._gone]
-        self._gone = first
-
-    def _window(self) -> Window[F] | None:
-        """All rows that are ready, and just the features that they need."""
+    def _ready(self) -> list[Window[F]]:
+        """A window of all rows that are ready and just the features that they need, unless there are none."""
         clips, self._clips = self._clips, []
-        framed, self._framed = self._framed, self._count
-        frames = [range(i, i + 1) for i in range(framed, self._count)] if self._sampling.keep_frames else []
+        frames, self._frames = self._frames, []
+        self._live = {held.number for held in self._former.held}
         if not clips and not frames:
-            return None
-        first = min(points.start for points in (*clips, *frames[:1]))
-        last = max(points.stop for points in (*clips, *frames[-1:]))
-        features = tuple(point.feature for point in self._held[first - self._gone : last - self._gone])
-        return Window(
-            features,
-            tuple(self._row(points, first) for points in frames),
-            tuple(self._row(points, first) for points in clips),
-        )
+            return []
+        held = _union((frames, *(clip.points for clip in clips)))
+        places = {number: place for place, number in enumerate(held)}
+        frame_rows = tuple(_row(Clip(point.t, point.end, (point,)), places) for point in frames)
+        clip_rows = tuple(_row(clip, places) for clip in clips)
+        return [Window(tuple(point.feature for point in held.values()), frame_rows, clip_rows)]
 
-    def _row(self, points: range, first: int) -> Row:
-        """From its first picture's beginning to its last one's end."""
-        start, end = self._held[points.start - self._gone], self._held[points.stop - 1 - self._gone]
-        return Row(start.t, end.end, np.arange(points.start - first, points.stop - first, dtype=np.int64))
+
+def _union(parts: Iterable[Iterable[Point[F]]]) -> dict[int, Point[F]]:
+    """Each point once, in order."""
+    held = {point.number: point for point in chain.from_iterable(parts)}
+    return dict(sorted(held.items()))
+
+
+def _row(clip: Clip[F], places: dict[int, int]) -> Row:
+    return Row(
+        clip.start, clip.end, np.array([places[point.number] for point in clip.points], dtype=np.int64)
+    )
