@@ -54,8 +54,8 @@ class Former(Protocol[F]):
     def admits(self, point: Point[F]) -> bool:
         """Whether clips take this point; may let go of others, so that it fits."""
 
-    def forget(self) -> None:
-        """Let go of what no clip to come can hold, this last point being the next."""
+    def forget(self, is_in_clips: bool) -> None:
+        """Let go of what no clip to come can hold."""
 
     def add(self, point: Point[F]) -> None:
         """Take the point."""
@@ -100,7 +100,7 @@ class Runs(Generic[F]):
             self._stride *= 2
         return number % self._stride == 0
 
-    def forget(self) -> None:
+    def forget(self, is_in_clips: bool) -> None:
         """All of a run is needed to its end."""
 
     def add(self, point: Point[F]) -> None:
@@ -149,9 +149,10 @@ class Timed(Generic[F]):
         """Whether it comes late enough after the last one."""
         return not self._slots or self._slot - self._slots[-1] >= self._least
 
-    def forget(self) -> None:
-        """Drop what lies a clip's length before the point at hand."""
-        count = self._after(self._slot - self._length)
+    def forget(self, is_in_clips: bool) -> None:
+        """Drop what lies a clip's length before the latest point that clips take."""
+        latest = self._slot if is_in_clips else self._slots[-1]
+        count = self._after(latest - self._length)
         del self.held[:count], self._slots[:count]
 
     def add(self, point: Point[F]) -> None:

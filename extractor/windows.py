@@ -56,7 +56,7 @@ class Windows(Generic[F]):
         is_in_clips = self._former.admits(point)
         windows: list[Window[F]] = []
         if len(self._live) >= self._limit:
-            self._former.forget()
+            self._former.forget(is_in_clips)
             windows = self._ready()
         if is_in_clips:
             self._former.add(point)
