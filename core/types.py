@@ -158,7 +158,7 @@ class Sampling:
         """With what was asked; other points or another preset start from the defaults."""
         for name in ("points", "preset"):
             if asked.get(name, getattr(self, name)) != getattr(self, name):
-                return Sampling(**({"keep_frames": self.keep_frames} | asked))
+                return Sampling(**{"keep_frames": self.keep_frames, **asked})
         return replace(self, **asked)
 
 

@@ -108,7 +108,7 @@ class Writer:
         """A source's rows, and that this place is done with it."""
         layer = "text" if "text" in rows else "visual"
         blocks = {kind: _block(source.id, *given, self.store.spec.dim) for kind, given in rows.items()}
-        held = Held(source.id, layer, blocks, asdict(facts), again)
+        held = Held(source.id, layer, blocks, _stored(facts), again)
         self._held[held.pair] = held
         self._rows.update({kind: len(block) for kind, block in blocks.items()})
         self._say(task, "done", source=source.id, columns=columns)
@@ -197,6 +197,16 @@ def needed(known: LastWords, words: Iterable[Word], held: Iterable[Held]) -> lis
     """The rows that a word asks for and that no shard has: two workers may have done the same."""
     named = {word.source for word in words if word.word == "done"}
     return [h for h in held if h.source in named and (h.again or not known.shard_of(h.source, h.layer))]
+
+
+def _stored(facts: Facts) -> dict[str, Any]:
+    """As columns; shots only where they were asked for."""
+    held = asdict(facts)
+    return (
+        held | {"shots": list(facts.shots)}
+        if facts.shots
+        else {k: v for k, v in held.items() if k != "shots"}
+    )
 
 
 def _block(source: str, segments: Sequence[Segment], vectors: Float32Array, dim: int) -> Block:
@@ -300,4 +310,7 @@ def _read_kind(shard: Shard, kind: Kind, blocks: dict[int, dict[Kind, Block]]) -
 
 
 def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in ("id", "layer", *KINDS)}
+    held = {name: value for name, value in row.items() if name not in ("id", "layer", *KINDS)}
+    if held.get("shots") is None:
+        held.pop("shots", None)
+    return held

@@ -125,6 +125,8 @@ class Decoders:
         look: Look,
         stall_s: float,
         make: MakeDecoder,
+        *,
+        shots: bool = False,
     ) -> None:
         self.waited_s = 0.0
         self._stall_s, self._make = stall_s, make
@@ -132,6 +134,7 @@ class Decoders:
         self._hands: list[_Hand] = []
         self._mine = threading.local()
         self._feed, self._claims, self._sampling, self._look = feed, claims, sampling, look
+        self._shots = shots
         self._feeding = threading.Lock()
         self._queue: queue.Queue[Message | _Dry | Exception] = queue.Queue(SLOTS)
         self._closed = threading.Event()
@@ -234,7 +237,7 @@ class Decoders:
         self._put(Ended(content.id, facts, trouble))
 
     def _read(self, work: Work, file: bytes, content: Content, decoder: Decoder) -> Read:
-        order = Order(file, self._sampling, self._look)
+        order = Order(file, self._sampling, self._look, self._shots)
         lost = Read()
         for _ in range(_TRIES):
             self._put(Begun(work, content.id))

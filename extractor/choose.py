@@ -12,7 +12,7 @@ from core.collections import Library, is_name
 from core.config import Settings
 from core.errors import StoreError, UsageError
 from core.store import Store, store_slug
-from core.types import UNKNOWN
+from core.types import UNKNOWN, Points
 from extractor.hours import Hours
 from extractor.videos import Known, VideosTarget, videos_of
 from extractor.work import Spool
@@ -31,6 +31,12 @@ class ExtractSettings(Settings):
     collection: str = Field("default", description="what clients call the stores of these videos")
     root: str = Field("", description="a name for the folder; else a known root's, or the folder's own")
     fps: float | None = Field(None, gt=0, le=1000, description="pictures a second")
+    points: Points | None = Field(None, description="which pictures: see docs/operations.md")
+    count: int | None = Field(None, ge=1, description="so many a video, with --points uniform")
+    preset: str | None = Field(None, description="an author's choice of pictures: clip2video-msrvtt or -msvd")
+    skip_still: float | None = Field(None, ge=0, lt=1, description="leave out what differs less, as 0.01")
+    shots: bool = Field(False, description="record where shots begin; every picture is decoded")
+    whole: bool | None = Field(None, description="one clip a video, over all its points")
     clip_seconds: float | None = Field(None, gt=0, le=86_400, description="length of a clip")
     stride_seconds: float | None = Field(
         None, gt=0, le=86_400, description="from one clip's start to the next"

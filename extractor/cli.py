@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -105,13 +104,20 @@ def _wanted(settings: ExtractSettings, library: Library) -> Wanted:
 
 def _asked_sampling(settings: ExtractSettings) -> dict[str, Any]:
     asked = {
+        "points": settings.points,
         "fps": settings.fps,
+        "count": settings.count,
+        "preset": settings.preset,
+        "skip_still": settings.skip_still,
+        "whole": settings.whole,
         "clip_seconds": settings.clip_seconds,
         "stride_seconds": settings.stride_seconds,
         "keep_frames": settings.frames,
     }
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    replace(Sampling(), **given)  # a mistake is told before anything is made
+    if given.get("whole") and (own := [name for name in ("clip_seconds", "stride_seconds") if name in given]):
+        raise UsageError(f"--whole makes one clip of each video; leave --{own[0].replace('_', '-')} out.")
+    Sampling().but(given)  # a mistake is told before anything is made
     return given
 
 
@@ -133,6 +139,7 @@ def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) ->
         device=settings.device,
         threads=max(1, cores - decoders) if settings.workers else 0,
         again=settings.again,
+        shots=settings.shots,
         retry_failed=settings.retry_failed,
         stall_s=settings.stall_seconds,
         memory_bytes=int(settings.decoder_gb * 2**30),

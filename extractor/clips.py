@@ -1,6 +1,6 @@
 """Which points make a clip: those within so many seconds, or all of a run, be it a shot or the whole video.
 
-Either way a clip never has more than `limit` points, and what is held for the clips to come is no more than that.
+Either way a clip never has more than `limit` points, and no more are held for the clips to come.
 """
 
 from __future__ import annotations
@@ -117,10 +117,11 @@ class Runs(Generic[F]):
 
 
 class Timed(Generic[F]):
-    """Clips of `clip_seconds` that start every `stride_seconds` from the first point on; the last one ends with
-    the last point. Points of a grid are counted by its steps, so that a clip of 8 s at 1 fps has 8 points
-    although pictures begin a little before their grid points; others by their times, to the microsecond. Of these, clips
-    leave out what comes sooner than `clip_seconds / limit` after a point that they hold."""
+    """Clips of `clip_seconds` that start every `stride_seconds` from the first point on; the last one ends
+    with the last point. Points of a grid are counted by its steps, so that a clip of 8 s at 1 fps has 8
+    points although pictures begin a little before their grid points; others by their times, to the
+    microsecond. Of these, clips leave out what comes sooner than `clip_seconds / limit` after a point that
+    they hold."""
 
     def __init__(self, sampling: Sampling, limit: int) -> None:
         self._fps = sampling.fps if sampling.points == "fps" else None
@@ -171,8 +172,8 @@ class Timed(Generic[F]):
         return clips
 
     def _place(self, t: float) -> int:
-        """The grid point from which on it is seen, the first one already before it begins; or its microsecond,
-        one later, so that what is rounded lies in the clip that begins there."""
+        """The grid point from which on it is seen, the first one already before it begins; or its
+        microsecond, one later, so that what is rounded lies in the clip that begins there."""
         if self._origin is None:
             self._origin = floor(t * self._fps + _SLACK) if self._fps else t
             return 0 if self._fps else 1

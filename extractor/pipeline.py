@@ -113,7 +113,7 @@ class _Extraction:
         # A thread that minds a child ends it in time by itself, if it is not stuck.
         stall_s = 2 * job.stall_s + MINDING_S if job.workers else job.stall_s
         make = make_decoder(job, look)
-        decoders = Decoders(feed, self._claims, self._sampling, look, stall_s, make)
+        decoders = Decoders(feed, self._claims, self._sampling, look, stall_s, make, shots=job.shots)
         has_stalled = False
         with closing(decoders.run(job.decoders, stop)) as messages:
             for message in messages:
@@ -220,7 +220,12 @@ class _Extraction:
             self._rows(video, video.windows.finish())
             rows: KindRows = {kind: _of_kind(source, video, kind) for kind in video.rows if video.rows[kind]}
             report = Report(
-                video.work.place, "done", source, seconds=facts.seconds, lost_packets=facts.lost_packets
+                video.work.place,
+                "done",
+                source,
+                seconds=facts.seconds,
+                lost_packets=facts.lost_packets,
+                still_points=facts.still_points,
             )
             yield from self._add(video.work, Source(source), rows, report, facts)
             return

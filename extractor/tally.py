@@ -28,6 +28,7 @@ class Tally:
     videos: int = 0
     pictures: int = 0
     lost_packets: int = 0
+    still_points: int = 0
     gone: int = 0
     wait_pictures: float = 0.0
     encode: float = 0.0
@@ -72,6 +73,7 @@ class Tally:
                 self.failed[key] = (report.place, report.error)
         self.bytes += sign * size_of(report.place)
         self.lost_packets += sign * report.lost_packets
+        self.still_points += sign * report.still_points
         for kind, count in report.rows.items():
             self.rows[kind] += sign * count
 
@@ -121,6 +123,7 @@ class Tally:
                 "cpu": round(self.cpu, 3),
             },
             "lost_packets": self.lost_packets,
+            "still_points": self.still_points,
             "decoded": {"planned": 0, "retried": 0, "full": self.videos},
         }
 
@@ -133,7 +136,8 @@ class Tally:
         rows = " and ".join(_counted({f"{kind} rows": self.rows[kind] for kind in KINDS})) or "no new rows"
         waited = f", waited {self.wait_pictures:.1f} s for pictures" if self.pictures else ""
         lost = f", {self.lost_packets} damaged packets" if self.lost_packets else ""
-        return f"{self.found} found: {', '.join(parts)}; {rows}{lost}; {self.seconds:.1f} s{waited}."
+        still = f", {self.still_points} still pictures left out" if self.still_points else ""
+        return f"{self.found} found: {', '.join(parts)}; {rows}{still}{lost}; {self.seconds:.1f} s{waited}."
 
 
 def _counted(counts: Mapping[str, int]) -> list[str]:

@@ -45,6 +45,7 @@ class Job:
     threads: int = 0  # of the encoder; 0: what torch thinks best
     again: bool = False
     retry_failed: bool = False
+    shots: bool = False  # record where they begin, whatever the points
     careful: bool = False  # one source at a time, a commit after each
     stall_s: float = 120.0  # a file without progress for that long is given up
     memory_bytes: int = 2 << 30  # what decoding one file may take
@@ -98,6 +99,7 @@ class Report:
     rows: Mapping[Kind, int] = field(default_factory=dict)
     seconds: float = 0.0  # of the video
     lost_packets: int = 0
+    still_points: int = 0
     error: str = ""  # failed: why; skipped: "not_video" or "still"
 
 

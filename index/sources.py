@@ -18,14 +18,14 @@ from core.types import Facts, Place, canonical
 from index import mapped
 
 FILE = "sources.arrow"
-FACTS = tuple(f.name for f in fields(Facts))
 _ARROW = {"int": pa.int64(), "float": pa.float64(), "str": pa.string(), "bool": pa.bool_()}
+FACTS = {f.name: _ARROW[str(f.type)] for f in fields(Facts) if str(f.type) in _ARROW}  # shots stay in shards
 _PLACE = pa.struct([("root", pa.binary()), ("path", pa.binary()), ("stamp", pa.string())])
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),
         ("places", pa.list_(_PLACE)),
-        *((f.name, _ARROW[str(f.type)]) for f in fields(Facts)),
+        *FACTS.items(),
         ("columns", pa.string()),
         ("text", pa.string()),
     ]

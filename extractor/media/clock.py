@@ -25,6 +25,7 @@ class Shown:
     t: Fraction
     end: Fraction
     frame: VideoFrame
+    shot: Fraction = Fraction(0)  # when its shot begins, where shots are looked for
 
 
 class Times(Protocol):

@@ -24,15 +24,16 @@ def on_grid(pictures: Iterable[Shown], fps: Fraction, end: End) -> Iterator[Show
     held: Shown | None = None
     seen = False
     for picture in pictures:
-        if held is not None and _is_seen(held, picture.t, fps, seen):
+        if held is not None and is_seen(held, picture.t, fps, seen):
             yield replace(held, end=max(picture.t, held.t + 1 / fps))
             seen = True
         held = picture
-    if held is not None and (not seen or _is_seen(held, end(), fps, seen)):
+    if held is not None and (not seen or is_seen(held, end(), fps, seen)):
         yield replace(held, end=end())
 
 
-def _is_seen(picture: Shown, until: Fraction, fps: Fraction, seen: bool) -> bool:
+def is_seen(picture: Shown, until: Fraction, fps: Fraction, seen: bool) -> bool:
+    """Whether the grid sees a picture that is shown until then; `seen`: it has seen one before."""
     if until <= picture.t:
         return False
     return not seen or ceil(picture.t * fps) < until * fps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
@@ -15,16 +15,19 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from core.errors import UsageError, VideoError
+from core.errors import VideoError
 from core.types import Facts, Look, Sampling
 from extractor.media import sniff
 from extractor.media.clock import TICK, Clock, Shown, Times, time_zero
-from extractor.media.grid import exact, rows
 from extractor.media.opening import choose_stream, open_container
 from extractor.media.packets import Ahead, Losses, VideoPacket, decode, look_ahead, read, taken
+from extractor.media.points import Choice, needs_scan
+from extractor.media.scan import of_packets, of_pictures
+from extractor.media.watch import Watch
+from extractor.still import Still
 
 if TYPE_CHECKING:
-    from extractor.media.picture import Pixels
+    from extractor.media.picture import Lens, Pixels
 
 _ANIMATIONS = ("gif", "apng")
 
@@ -36,6 +39,7 @@ class Picture:
     t: float
     end: float
     pixels: Pixels
+    shot: float = 0.0  # when its shot begins, where shots are looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,17 @@ class Reader:
     """Opens a plain local file or raises a VideoError; its `why` tells a picture or a song from a failure."""
 
     def __init__(
-        self, path: Path | str, *, beat: Callable[[], None] = lambda: None, times: MakeTimes = Clock
+        self,
+        path: Path | str,
+        *,
+        shots: bool = False,
+        beat: Callable[[], None] = lambda: None,
+        times: MakeTimes = Clock,
     ) -> None:
-        """`beat` is called for each packet, as a sign of life; `times` says when each picture is shown."""
+        """`shots`: find them whatever the points; `beat` is called for each packet, as a sign of life;
+        `times` says when each picture is shown."""
         self.path = Path(path)
-        self._beat, self._times = beat, times
+        self._finds_shots, self._beat, self._times = shots, beat, times
         self.name = sniff.shown_name(self.path)
         self._losses = Losses()
         self._opened: _Opened | None = None
@@ -79,33 +89,69 @@ class Reader:
 
     @property
     def facts(self) -> Facts:
-        """As the container says; rotation, lost packets and the exact length once the pictures were read."""
+        """As the container says; rotation, what was lost, left out or found, and the exact length once the
+        pictures were read."""
         return replace(self._facts, lost_packets=self._losses.packets)
 
     def pictures(self, sampling: Sampling, look: Look) -> Iterator[Picture]:
-        """The pictures shown at the points of the grid, each once. A second call opens the file again."""
+        """The pictures shown at the sampling's points, each once. A second call opens the file again."""
         from extractor.media.picture import Lens  # brings torch, which facts alone do not need
 
+        with self._told():
+            choose = self._choice(sampling)
         opened = self._at_start()
         lens = Lens(look, opened.stream.sample_aspect_ratio)
+        still = Still(sampling.skip_still)
         any_row = False
         try:
-            for row in self._rows(opened, _fps(sampling)):
-                any_row = True
-                yield Picture(float(row.t), float(row.end), lens(row.frame))
-        except av.error.FFmpegError as error:
-            raise VideoError(f"{self.name} cannot be read: {error.strerror}.") from error
+            with self._told():
+                for picture in still.left_out(self._seen(choose, lens, opened)):
+                    any_row = True
+                    yield picture
         finally:
-            self._facts = replace(self._facts, rotation=lens.rotation)
+            self._facts = replace(self._facts, rotation=lens.rotation, still_points=still.count)
         if not any_row:
             raise VideoError(f"{self.name} has no picture that can be decoded ({self._lost()}).")
 
-    def _rows(self, opened: _Opened, fps: Fraction) -> Iterator[Shown]:
-        clock = self._times(opened.stream, self._zero, self._losses)
-        packets = self._beaten(chain(taken(opened.ahead.packets), opened.rest))
-        frames = decode(packets, opened.stream, self._losses)
-        yield from rows(clock.shown(frames), fps, lambda: clock.end)
-        self._facts = replace(self._facts, seconds=float(clock.end))
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except av.error.FFmpegError as error:
+            raise VideoError(f"{self.name} cannot be read: {error.strerror}.") from error
+
+    def _seen(self, choose: Choice, lens: Lens, opened: _Opened) -> Iterator[Picture]:
+        clock = self._clock(opened)
+        watch = Watch() if self._finds_shots or choose.needs_shots else None
+        shown = self._shown(opened, clock)
+        for row in choose(watch(shown) if watch else shown, lambda: clock.end):
+            yield Picture(float(row.t), float(row.end), lens(row.frame), float(row.shot))
+        begins = tuple(map(float, watch.begins)) if watch else ()
+        self._facts = replace(self._facts, seconds=float(clock.end), shots=begins)
+
+    def _shown(self, opened: _Opened, clock: Times) -> Iterator[Shown]:
+        return clock.shown(decode(self._packets(opened), opened.stream, self._losses))
+
+    def _packets(self, opened: _Opened) -> Iterator[VideoPacket]:
+        return self._beaten(chain(taken(opened.ahead.packets), opened.rest))
+
+    def _clock(self, opened: _Opened) -> Times:
+        return self._times(opened.stream, self._zero, self._losses)
+
+    def _choice(self, sampling: Sampling) -> Choice:
+        """Which pictures are points; what must be known of the whole video for it is read first."""
+        if not needs_scan(sampling):
+            return Choice(sampling)
+        opened = self._at_start()
+        scan = None
+        if "avi" not in opened.container.format.name.split(","):  # it has no times of pictures, only an order
+            scan = of_packets(self._packets(opened), opened.stream, self._zero)
+        if scan is None or self._losses.packets:
+            opened = self._at_start()
+            clock = self._clock(opened)
+            pictures = self._shown(opened, clock)
+            scan = of_pictures(pictures, lambda: clock.end, opened.stream, self._zero)
+        return Choice(sampling, scan)
 
     def _beaten(self, packets: Iterable[VideoPacket]) -> Iterator[VideoPacket]:
         for packet in packets:
@@ -151,15 +197,6 @@ class Reader:
     def _lost(self) -> str:
         lost = self._losses.packets
         return f"{lost} damaged packet{'' if lost == 1 else 's'}"
-
-
-def _fps(sampling: Sampling) -> Fraction:
-    """The grid's rate, or what works instead of what was asked for."""
-    if sampling.points != "fps":
-        raise UsageError(f"points {sampling.points!r} do not work yet; only 'fps' does.")
-    if sampling.preset or sampling.skip_still:
-        raise UsageError("preset and skip-still do not work yet; leave them out.")
-    return exact(sampling.fps)
 
 
 def _facts(opened: _Opened, path: Path, zero: Fraction) -> Facts:

@@ -30,6 +30,7 @@ class Order:
     file: bytes
     sampling: Sampling
     look: Look
+    shots: bool = False  # record where they begin, whatever the points
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def read(
     the container says, before the first picture."""
     facts, trouble = Facts(), None
     try:
-        with Reader(Path(os.fsdecode(order.file)), beat=beat) as reader:
+        with Reader(Path(os.fsdecode(order.file)), shots=order.shots, beat=beat) as reader:
             opened(reader.facts)
             yield from reader.pictures(order.sampling, order.look)
             facts = reader.facts

@@ -18,7 +18,7 @@ from random import Random
 import av
 import pytest
 
-from core.errors import UsageError, VideoError
+from core.errors import VideoError
 from core.types import Look, Sampling
 from extractor.media.opening import open_container
 from extractor.media.reader import Picture, Reader
@@ -361,11 +361,3 @@ def test_files_are_decoded_without_threads(videos: Path) -> None:
     with Reader(videos / "red.mp4") as reader:
         codec = reader._at_start().stream.codec_context
         assert (codec.thread_type.name, codec.thread_count) == ("NONE", 1)
-
-
-@pytest.mark.parametrize(
-    "sampling", [Sampling(points="uniform", count=8), Sampling(points="shots"), Sampling(preset="videoclip")]
-)
-def test_what_is_not_built_yet_is_refused_by_name(videos: Path, sampling: Sampling) -> None:
-    with Reader(videos / "red.mp4") as reader, pytest.raises(UsageError, match="yet"):
-        next(iter(reader.pictures(sampling, LOOK)))

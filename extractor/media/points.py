@@ -1,0 +1,143 @@
+"""Points in time that are no grid: which pictures they see, and until when each stands."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from math import ceil
+
+from core.types import Sampling
+from extractor.media.clock import Shown
+from extractor.media.grid import End, exact, is_seen, rows
+from extractor.media.presets import chosen_times
+from extractor.media.scan import Scan
+
+Falls = Callable[
+    [Fraction | None, Fraction | None], bool
+]  # whether a point lies in [from, until), None: open
+
+
+def middles(count: int, length: Fraction) -> Falls:
+    """The middles of so many equal parts of the video."""
+
+    def falls(start: Fraction | None, until: Fraction | None) -> bool:
+        doubled = 2 * count / length if length else Fraction(0)  # a middle is an odd number of half parts
+        first = 0 if start is None else max(0, ceil((start * doubled - 1) / 2))
+        return first < count and (until is None or 2 * first + 1 < until * doubled)
+
+    return falls
+
+
+def these(times: Sequence[Fraction]) -> Falls:
+    """Some points, in order."""
+
+    def falls(start: Fraction | None, until: Fraction | None) -> bool:
+        first = 0 if start is None else bisect_left(times, start)
+        return first < len(times) and (until is None or times[first] < until)
+
+    return falls
+
+
+def at_points(pictures: Iterable[Shown], falls: Falls) -> Iterator[Shown]:
+    """What a player shows at each point, before the first picture that one; each once."""
+    held: Shown | None = None
+    start: Fraction | None = None
+    for picture in staying(pictures):
+        if held is not None:
+            if falls(start, picture.t):
+                yield held
+            start = picture.t
+        held = picture
+    if held is not None and falls(start, None):
+        yield held
+
+
+def keyframes(pictures: Iterable[Shown]) -> Iterator[Shown]:
+    """Each that is shown; of a video without any its first picture."""
+    first: Shown | None = None
+    has_any = False
+    for picture in staying(pictures):
+        first = None if has_any else first or picture
+        if picture.frame.key_frame:
+            has_any = True
+            yield picture
+    if first is not None and not has_any:
+        yield first
+
+
+def on_shots(pictures: Iterable[Shown], fps: Fraction, end: End) -> Iterator[Shown]:
+    """The pictures that a grid sees, and the first one of each shot in which it sees none."""
+    held: Shown | None = None
+    first: Shown | None = None  # of the shot at hand, until the grid sees one of it
+    has_any = False
+    for picture in staying(pictures):
+        if held is not None:
+            if is_seen(held, picture.t, fps, has_any):
+                has_any, first = True, None
+                yield held
+            if picture.shot != held.shot and first is not None:
+                yield first
+        if held is None or picture.shot != held.shot:
+            first = picture
+        held = picture
+    if held is not None and (not has_any or is_seen(held, end(), fps, has_any)):
+        yield held
+    elif first is not None:
+        yield first
+
+
+def until_next(points: Iterable[Shown], end: End, *, by_shot: bool = False) -> Iterator[Shown]:
+    """Each until the next one, or the end of its shot; the last one until the end."""
+    held: Shown | None = None
+    for point in points:
+        if held is not None:
+            is_cut = by_shot and point.shot != held.shot
+            yield replace(held, end=point.shot if is_cut else point.t)
+        held = point
+    if held is not None:
+        yield replace(held, end=max(held.t, end()))
+
+
+def staying(pictures: Iterable[Shown]) -> Iterator[Shown]:
+    """Of pictures at one time the last: the others are never seen."""
+    held: Shown | None = None
+    for picture in pictures:
+        if held is not None and picture.t > held.t:
+            yield held
+        held = picture
+    if held is not None:
+        yield held
+
+
+def needs_scan(sampling: Sampling) -> bool:
+    """Whether the points follow from the whole video."""
+    return sampling.points == "uniform" or bool(sampling.preset)
+
+
+class Choice:
+    """Which pictures a sampling takes, each until the seconds end for which it stands."""
+
+    def __init__(self, sampling: Sampling, scan: Scan | None = None) -> None:
+        self._sampling, self._scan = sampling, scan
+
+    @property
+    def needs_shots(self) -> bool:
+        return self._sampling.points == "shots"
+
+    def __call__(self, pictures: Iterable[Shown], end: End) -> Iterator[Shown]:
+        fps = exact(self._sampling.fps)
+        if self._scan is not None:
+            return until_next(at_points(pictures, self._falls(self._scan)), end)
+        match self._sampling.points:
+            case "keyframes":
+                return until_next(keyframes(pictures), end)
+            case "shots":
+                return until_next(on_shots(pictures, fps, end), end, by_shot=True)
+        return rows(pictures, fps, end)
+
+    def _falls(self, scan: Scan) -> Falls:
+        if self._sampling.preset:
+            return these(chosen_times(self._sampling.preset, scan))
+        return middles(self._sampling.count, scan.end)
