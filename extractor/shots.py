@@ -22,19 +22,19 @@ _Levels = NDArray[np.float32]
 _LEAST_S = 0.25  # of a shot
 _CUT = 5.0  # grey levels, on average, that a cut changes at least
 _RATIO = 3.0  # times the changes around it
-_PEAK = 1.5  # times the greatest of the last ones
+_PEAK = 1.5  # times the third greatest of the last ones: a flash has two
 _PAST = 12  # changes that are remembered for that
-_STAYS = 0.6  # of a cut's change that is still there two pictures on
+_STAYS = 0.6  # of a cut's change that is still there two pictures later
 
 _STEP_S = 0.08  # between the pictures that dissolves are looked for in
 _STEPS = 26
 _MIX = 12.0  # grey levels, root mean square, that a dissolve changes at least
 _STRAY = 0.3  # of that: how far a picture within may be from any mix of both ends
-_LEFT = 0.02  # of it that the last step still changed: it has ended
-_ALIKE = 0.7  # correlation of two pictures of one scene, darker or brighter
+_LEFT = 0.05  # of it that the last step still changed: it has ended
+_ALIKE = 0.55  # correlation of two pictures of one scene, darker or brighter
 
-_BLACK = 20.0  # the brightest part of a black picture, and
-_DIM = 12.0  # how much brighter one is that is not
+_BLACK = 20.0  # the brightest part of a black picture
+_DIM = 100.0  # and of one that may be on its way from there
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +93,18 @@ class Finder:
         return self._is_cut(at, picture) or self._mixes.end_with(picture.t, picture.levels)
 
     def _is_cut(self, at: int, picture: _Seen) -> bool:
-        after = list(self._seen)[at + 1 :]
-        before = self._seen[at - 1]
-        around = [*list(self._past)[-DELAY:], *(seen.change for seen in after)]
+        seen = list(self._seen)
+        before, after = seen[max(0, at - DELAY) : at], seen[at + 1 :]
+        around = [*list(self._past)[-DELAY:], *(each.change for each in after)]
         if picture.change < max(_CUT, _RATIO * float(np.mean(around)) if around else 0.0):
             return False
-        if picture.change < _PEAK * max((*self._past, *(seen.change for seen in after)), default=0.0):
+        lesser = sorted((*self._past, *(each.change for each in after), 0.0, 0.0, 0.0))
+        if picture.change < _PEAK * lesser[-3]:
             return False
-        return all(_change(before.levels, seen.levels) > _STAYS * picture.change for seen in after)
+        if any(_change(before[-1].levels, each.levels) < _STAYS * picture.change for each in after):
+            return False
+        least = max(_CUT, _RATIO * float(np.median(self._past)) if self._past else 0.0)
+        return all(_change(one.levels, each.levels) > least for one in before for each in (picture, *after))
 
 
 class _Mixes:
@@ -120,7 +124,7 @@ class _Mixes:
 
     def end_with(self, t: float, levels: _Levels) -> bool:
         """Whether a dissolve has just ended with this picture."""
-        if len(self._held) < 4 or t - self._held[-1][0] < _STEP_S:
+        if len(self._held) < 4 or t - self._held[-1][0] < _STEP_S or _is_dim(levels):
             return False
         return any(self._is_mixed(first, levels) for first in range(len(self._held) - 3))
 
@@ -128,7 +132,7 @@ class _Mixes:
         start = self._held[first][1]
         way = levels - start
         far = float(np.sqrt(np.mean(way * way)))
-        if far < _MIX or _are_alike(start, levels):
+        if far < _MIX or _is_dim(start) or _are_alike(start, levels):
             return False
         parts = [self._held[i][1] - start for i in range(first + 1, len(self._held))]
         shares = [float(np.mean(part * way)) / far**2 for part in parts]
@@ -146,6 +150,10 @@ def _change(one: _Levels, other: _Levels) -> float:
 
 def _is_black(levels: _Levels) -> bool:
     return float(levels.max()) < _BLACK
+
+
+def _is_dim(levels: _Levels) -> bool:
+    return float(levels.max()) < _DIM
 
 
 def _are_alike(one: _Levels, other: _Levels) -> bool:

@@ -82,7 +82,7 @@ def _shares(made: Edited, t: float) -> list[tuple[int, float]]:
         if change.start <= t < change.end:
             part = (t - change.start) / (change.end - change.start)
             if change.joint == "fade":
-                return [(i, max(0.0, 1 - 2 * part - 0.08)), (i + 1, max(0.0, 2 * part - 1 - 0.08))]
+                return [(i, max(0.0, 1 - part / 0.46)), (i + 1, max(0.0, (part - 0.54) / 0.46))]
             return [(i, 1 - part), (i + 1, part)]
         if t >= change.end:
             at = i + 1
