@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -108,3 +108,25 @@ def _shot(scene: Scene, back: NDArray[np.float64], t: float, seed: int) -> NDArr
     y = int(_MARGIN + np.cos(t * speed / _MARGIN) * (_MARGIN - 1) / 2)
     ground = back[y : y + HEIGHT, x : x + WIDTH]
     return np.asarray(render(scene, t, WIDTH, HEIGHT) + ground, dtype=np.float64)
+
+
+NEAR_S = 0.2  # five pictures: how far from a change its shot may be found to begin
+Score = tuple[int, int, int]  # found, missed, found where nothing is
+
+
+def score(changes: list[Change], found: Sequence[float]) -> Score:
+    """Each change is found once, by a beginning within it or near it."""
+    left = list(found)
+    hits = 0
+    for change in changes:
+        near = [t for t in left if change.start - NEAR_S <= t <= change.end + NEAR_S]
+        if near:
+            hits += 1
+            left.remove(near[0])
+    return hits, len(changes) - hits, len(left)
+
+
+def f1(scores: Sequence[Score]) -> float:
+    """The harmonic mean of precision and recall over all films."""
+    hits, missed, wrong = (sum(each) for each in zip(*scores, strict=True))
+    return 2 * hits / (2 * hits + missed + wrong)
