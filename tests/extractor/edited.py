@@ -128,5 +128,5 @@ def score(changes: list[Change], found: Sequence[float]) -> Score:
 
 def f1(scores: Sequence[Score]) -> float:
     """The harmonic mean of precision and recall over all films."""
-    hits, missed, wrong = (sum(each) for each in zip(*scores, strict=True))
-    return 2 * hits / (2 * hits + missed + wrong)
+    hits = sum(each[0] for each in scores)
+    return 2 * hits / (2 * hits + sum(missed + wrong for _, missed, wrong in scores))
