@@ -81,10 +81,8 @@ class Anew:
         sampling = self._store.sampling
         windows = Windows[Pixels](sampling)
         for picture in pictures_afresh(file, sampling, self._encoder.spec.look):
-            if window := windows.push(picture.t, picture.end, picture.pixels):
-                yield window
-        if window := windows.finish():
-            yield window
+            yield from windows.push(picture.t, picture.end, picture.pixels, picture.shot)
+        yield from windows.finish()
 
     def _compared(self, stored: StoredRow, window: Window[Pixels]) -> Compared:
         def distance(row: Row) -> float:

@@ -126,13 +126,13 @@ def _expected(
     if probed is None:
         return 0, Counter()
     sampling = probed.store.sampling
-    if sampling.points == "fps" and not sampling.skip_still:
+    if sampling.points == "fps" and not sampling.skip_still and not sampling.preset:
         rows = lengths.rows(sampling)
         pictures = lengths.pictures(sampling)
     else:
         had, have = (
             (float(probed.tally.videos), float(len(lengths.works)))
-            if sampling.points == "uniform"
+            if sampling.points == "uniform" or sampling.preset
             else (probed.video_s, lengths.seconds)
         )
         if not had:

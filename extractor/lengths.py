@@ -115,6 +115,8 @@ def points_of(facts: Facts, sampling: Sampling) -> int:
 
 def rows_of(sampling: Sampling, points: int) -> dict[Kind, int]:
     """The rows of a video with so many points of a grid."""
+    if sampling.is_whole:
+        return {"frame": points * sampling.keep_frames, "clip": 1, "text": 0}
     counted = min(points, _MOST_POINTS)
     rows = _counted(sampling, counted)
     return {kind: round(rows.get(kind, 0) * points / counted) for kind in KINDS}
@@ -124,7 +126,7 @@ def rows_of(sampling: Sampling, points: int) -> dict[Kind, int]:
 def _counted(sampling: Sampling, points: int) -> dict[Kind, int]:
     windows = Windows[None](sampling)
     made = [windows.push(n / sampling.fps, (n + 1) / sampling.fps, None) for n in range(points)]
-    found = [window for window in (*made, windows.finish()) if window]
+    found = [window for each in (*made, windows.finish()) for window in each]
     return {
         "frame": sum(len(window.frames) for window in found),
         "clip": sum(len(window.clips) for window in found),

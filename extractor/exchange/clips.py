@@ -38,7 +38,5 @@ def unit(vectors: Float32Array) -> Float32Array:
 def _windows(frames: Rows, sampling: Sampling) -> Iterator[Window[int]]:
     windows = Windows[int](replace(sampling, keep_frames=False))
     for number, (start, end) in enumerate(zip(frames.start.tolist(), frames.end.tolist(), strict=True)):
-        if window := windows.push(start, end, number):
-            yield window
-    if window := windows.finish():
-        yield window
+        yield from windows.push(start, end, number)
+    yield from windows.finish()
