@@ -95,7 +95,8 @@ def _found(source: Joined) -> Found:
     held = source.held
     rows = {kind: _rows(pair, of) for kind, (pair, of) in source.rows.items()}
     places = tuple(Place(p["root"], p["path"], p["stamp"]) for p in held["places"])
-    facts = Facts(**{name: held[name] for name in FACTS if held.get(name) is not None})
+    given = {name: held[name] for name in FACTS if held.get(name) is not None}
+    facts = Facts(**given | {"shots": tuple(given.get("shots", ()))})
     columns = json.loads(held["columns"])
     return Found(places[0].path, source.where, rows, columns, False, source.name, places, facts)
 

@@ -30,7 +30,10 @@ from extractor.exchange.ours import ABOUT, FACTS, FORMAT, FORMAT_KEY
 Form = Literal["npy", "parquet"]
 Dtype = Literal["float16", "float32"]
 
-_ARROW = {"int": pa.int64(), "float": pa.float64(), "str": pa.string(), "bool": pa.bool_()}
+_ARROW = {
+    **{"int": pa.int64(), "float": pa.float64(), "str": pa.string(), "bool": pa.bool_()},
+    "tuple[float, ...]": pa.list_(pa.float64()),
+}
 _PLACE = pa.struct([("root", pa.string()), ("path", pa.binary()), ("stamp", pa.string())])
 SOURCE_FIELDS = [
     ("source", pa.string()),
