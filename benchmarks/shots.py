@@ -24,6 +24,7 @@ from tests.extractor import edited
 from tests.extractor.edited import FPS, Edited, Joint
 
 GOAL_F1 = 0.95
+FIRST = 100  # number of the first film; ours was tuned on others
 FILMS, QUICK_FILMS = 12, 3
 JOINTS: tuple[Joint, ...] = ("cut", "cut", "cut", "fade", "dissolve")
 MISSING = (
@@ -36,7 +37,7 @@ Find = Callable[[Path], list[float]]
 def films(folder: Path, count: int) -> list[tuple[Path, Edited]]:
     """So many films of eleven shots, 28 to 36 s each."""
     found = []
-    for seed in range(count):
+    for seed in range(FIRST, FIRST + count):
         joints = tuple(np.random.default_rng([seed, 9]).choice(JOINTS, 10).tolist())
         film, path = edited.edited(seed, joints), folder / f"{seed}.mp4"
         write_video(path, edited.frames(film), Encoding(fps=FPS, gop=50, bframes=2, crf=26))
@@ -106,8 +107,9 @@ def main() -> int:
         made = films(Path(folder), QUICK_FILMS if asked.quick else FILMS)
         found = {name: measure(find, made) for name, find in ways.items()}
     for name, (f1, recalls, cpu) in found.items():
-        parts = "  ".join(f"{joint} {part:.2f}" for joint, part in recalls.items())
-        sys.stdout.write(f"{name:18} F1 {f1:.3f}  found: {parts}  CPU {cpu:.1f} s a minute of film\n")
+        parts = "  ".join(f"{joint}s {part:.2f}" for joint, part in recalls.items())
+        told = "" if ways[name] is bare else f"F1 {f1:.3f}  found: {parts}  "
+        sys.stdout.write(f"{name:18} {told}CPU {cpu:.1f} s a minute of film\n")
     f1 = found["ours"][0]
     if asked.json:
         held = {"shots_f1": {"value": f1, "pass": f1 >= GOAL_F1, "goal": GOAL_F1, "better": "higher"}}

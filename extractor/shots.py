@@ -129,19 +129,34 @@ class _Mixes:
         return any(self._is_mixed(first, levels) for first in range(len(self._held) - 3))
 
     def _is_mixed(self, first: int, levels: _Levels) -> bool:
-        start = self._held[first][1]
+        start, others = self._held[first][1], [held for _, held in list(self._held)[first + 1 :]]
         way = levels - start
-        far = float(np.sqrt(np.mean(way * way)))
-        if far < _MIX or _is_dim(start) or _are_alike(start, levels):
+        far = _size(way)
+        if far < _MIX or _share(levels - others[-1], way, far) > _LEFT or _is_dim(start):
             return False
-        parts = [self._held[i][1] - start for i in range(first + 1, len(self._held))]
-        shares = [float(np.mean(part * way)) / far**2 for part in parts]
-        if 1 - shares[-1] > _LEFT or sum(0.15 < share < 0.85 for share in shares) < 2:
+        if _stray(others[len(others) // 2] - start, way, far)[1] > _STRAY:  # most are told by this one
             return False
-        return all(
-            float(np.sqrt(np.mean((part - share * way) ** 2))) < _STRAY * far
-            for part, share in zip(parts, shares, strict=True)
+        found = [_stray(other - start, way, far) for other in others]
+        is_mix = all(stray <= _STRAY for _, stray in found)
+        return (
+            is_mix and sum(0.15 < share < 0.85 for share, _ in found) >= 2 and not _are_alike(start, levels)
         )
+
+
+def _size(levels: _Levels) -> float:
+    flat = levels.ravel()
+    return float(np.sqrt(np.dot(flat, flat) / flat.size))
+
+
+def _share(part: _Levels, way: _Levels, far: float) -> float:
+    """How much of the way a part goes."""
+    return float(np.dot(part.ravel(), way.ravel())) / (way.size * far**2)
+
+
+def _stray(part: _Levels, way: _Levels, far: float) -> tuple[float, float]:
+    """The same, and how far aside it leads, as a part of the way's length."""
+    share = _share(part, way, far)
+    return share, float(np.sqrt(max(0.0, (_size(part) / far) ** 2 - share**2)))
 
 
 def _change(one: _Levels, other: _Levels) -> float:
