@@ -47,7 +47,7 @@ ALONE = "name what to embed: --videos FOLDER, --texts FILE, or both."
         ),
         (
             ["--videos=*.mp4", "--prune", "--encoder=toy"],
-            "--prune needs a whole folder; --videos *.mp4 is a glob.",
+            "--prune needs a whole folder; --videos ",
         ),
         (
             ["--videos=.", "--fps=900"],
