@@ -35,6 +35,7 @@ from core.errors import Error, UsageError
 
 PREFIX = "CINEDEX_"
 DEFAULT_FILE = Path("cinedex.toml")
+_FLAG_ONLY = ("weights",)  # CINEDEX_WEIGHTS is the folder of all weights, not one file of `--weights`
 
 
 class Settings(BaseSettings):
@@ -130,6 +131,7 @@ def load(settings: type[S], argv: list[str], *, prog: str) -> S:
     try:
         flags = parser.read(argv)
         environment = _Environment(settings, env_ignore_empty=True)()
+        environment = {name: value for name, value in environment.items() if name not in _FLAG_ONLY}
         file = flags.get("config") or environment.get("config")
         toml = _from_file(settings, file, prog)
     except SettingsError as error:

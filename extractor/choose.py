@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,8 +12,10 @@ from pydantic import Field, field_validator
 from core.collections import Library, is_name
 from core.config import Settings
 from core.errors import StoreError, UsageError
-from core.store import Store, store_slug
+from core.store import Store
 from core.types import UNKNOWN, Points
+from extractor.asked import Asked, asked_of, with_download
+from extractor.encoders import how
 from extractor.hours import Hours
 from extractor.videos import Known, VideosTarget, videos_of
 from extractor.work import Spool
@@ -26,7 +29,12 @@ class ExtractSettings(Settings):
         description="a folder, one file, a glob in quotes, a list (.txt .csv .jsonl .parquet) or a URL",
     )
     texts: Path | None = Field(None, description="library texts: a .txt, .jsonl or .csv file")
-    encoder: str | None = Field(None, description="family:variant; else the store's own")
+    encoder: str | None = Field(None, description="family:variant or auto; else the store's own, or auto")
+    weights: Path | None = Field(None, description="a checkpoint of your own for that encoder")
+    random_weights: int | None = Field(None, ge=0, description="no weights but random ones, by this seed")
+    scale: Literal["torch", "pillow"] | None = Field(
+        None, description="who resizes pictures; torch is faster"
+    )
     store: Path | None = Field(None, description="a store's folder, instead of one in --data")
     collection: str = Field("default", description="what clients call the stores of these videos")
     root: str = Field("", description="a name for the folder; else a known root's, or the folder's own")
@@ -101,14 +109,17 @@ class Chosen:
     encoder: str
     library: Library  # where its roots are known; a store outside the data folder keeps its own
     slug: str = ""  # of a store in the library; another joins no collection
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the encoder
 
 
 def choose_store(settings: ExtractSettings, library: Library, sampling: dict[str, Any]) -> Chosen:
     """The store that is named, or that holds this encoder, or the collection's first, or a new one."""
+    has_stores = settings.collection in library.collections()
+    asked = asked_of(settings, library, is_free=settings.store is None and not has_stores)
     if settings.store is not None:
-        found = _named_store(settings, library)
-    elif settings.encoder is not None:
-        found = _store_of(settings.encoder, settings.collection, library)
+        found = _named_store(settings, settings.store, asked, library)
+    elif asked is not None:
+        found = _store_of(asked, settings.collection, library)
     else:
         found = _first_store(settings.collection, library)
     if (found.path / "store.json").exists():
@@ -119,21 +130,24 @@ def choose_store(settings: ExtractSettings, library: Library, sampling: dict[str
                 "others can be added; name another --collection."
             )
         store.require(store.spec, store.sampling.but(sampling))
-    return found
+    return replace(found, options=with_download(found.encoder, dict(found.options)))
 
 
-def _named_store(settings: ExtractSettings, library: Library) -> Chosen:
-    path = settings.store
-    assert path is not None
+def _named_store(settings: ExtractSettings, path: Path, asked: Asked | None, library: Library) -> Chosen:
     slug = path.name if _is_inside(settings) else ""
     if path.exists() and (not path.is_dir() or (path / "store.json").exists()):
-        name = Store.open(path).spec.name
-        if settings.encoder is not None and not is_called(name, settings.encoder):
-            raise StoreError(f"{path} holds vectors of {name}, not of {settings.encoder}.")
-        return Chosen(path, name, library, slug)
-    if settings.encoder is None:
-        raise UsageError(f"{path} is no store yet; name an encoder for it, as in --encoder toy.")
-    return Chosen(path, _full_name(settings.encoder), library, slug)
+        return _opened(path, asked, library, slug)
+    if asked is None:
+        raise UsageError(f"{path} is no store yet; name an encoder for it, as in --encoder auto.")
+    return Chosen(path, asked.whole().name, library, slug, asked.options())
+
+
+def _opened(path: Path, asked: Asked | None, library: Library, slug: str) -> Chosen:
+    """A store that is there, if it is what was asked for; what it says of its encoder holds."""
+    spec = Store.open(path).spec
+    if asked is not None:
+        asked.require(path, spec)
+    return Chosen(path, spec.name, library, slug, how(spec))
 
 
 def library_of(settings: ExtractSettings) -> Library:
@@ -155,40 +169,18 @@ def _is_inside(settings: ExtractSettings) -> bool:
     return store is None or store.absolute().parent == settings.data.absolute()
 
 
-def _store_of(encoder: str, collection: str, library: Library) -> Chosen:
+def _store_of(asked: Asked, collection: str, library: Library) -> Chosen:
     for slug in library.collections().get(collection, ()):
         path = library.store_path(slug)
-        if (path / "store.json").exists() and is_called(name := Store.open(path).spec.name, encoder):
-            return Chosen(path, name, library, slug)
-    name = _full_name(encoder)
-    slug = store_slug(name)
-    path = library.store_path(slug)
+        if (path / "store.json").exists() and asked.fits(slug, Store.open(path).spec):
+            return _opened(path, asked, library, slug)
+    asked = asked.whole()
+    path = library.store_path(asked.slug)
     if path.exists() and (not path.is_dir() or (path / "store.json").exists()):
-        held = Store.open(path).spec.name
-        if held != name:
-            raise StoreError(f"{path} holds vectors of {held}, not of {name}.")
-    return Chosen(path, name, library, slug)
+        return _opened(path, asked, library, asked.slug)
+    return Chosen(path, asked.name, library, asked.slug, asked.options())
 
 
 def _first_store(collection: str, library: Library) -> Chosen:
-    slugs = library.collections().get(collection)
-    if not slugs:
-        raise UsageError(
-            f"{library.data} has no collection {collection!r} yet; name an encoder, as in --encoder toy."
-        )
-    path = library.store_path(slugs[0])
-    return Chosen(path, Store.open(path).spec.name, library, slugs[0])
-
-
-def is_called(name: str, asked: str) -> bool:
-    """Whether an encoder of that name is meant, by its whole name or its family alone."""
-    return asked.removesuffix(":") in (name, name.partition(":")[0])
-
-
-def _full_name(encoder: str) -> str:
-    """With the variant; a family alone is asked for its own choice, which imports it."""
-    if encoder.partition(":")[2]:
-        return encoder
-    from extractor.encoders import load
-
-    return load(encoder).spec.name
+    slug = library.collections()[collection][0]
+    return _opened(library.store_path(slug), None, library, slug)

@@ -21,6 +21,7 @@ from core.config import run
 from core.errors import Error, UsageError
 from core.logs import plain
 from core.types import Place, Sampling
+from extractor.asked import licence
 from extractor.choose import Chosen, ExtractSettings, asked_videos, choose_store, library_of
 from extractor.hours import Hours, Pause
 from extractor.job import Run, Wanted
@@ -57,6 +58,8 @@ def extract(settings: ExtractSettings) -> int:
     wanted = _wanted(settings, library)
     chosen = choose_store(settings, library, sampling)
     log.info("store=%s encoder=%s", chosen.path, chosen.encoder)
+    if held := licence(chosen.encoder, chosen.options):
+        log.info("the weights are under a licence of their own licence=%s", held)
     tally = Tally()
     with stopping() as stop:
         begin, pause = _claim(chosen, wanted), Pause(Hours.of(settings.between) if settings.between else None)
@@ -73,11 +76,21 @@ def extract(settings: ExtractSettings) -> int:
             with suppress(Error):  # the first mistake is the one to tell
                 _write_report(settings.report, tally.as_json())
             raise
+    _tell_cut(tally)
     log.info("%s%s", "stopped: " if stop.is_set() else "", tally.in_words())
     _write_report(settings.report, tally.as_json())
     if stop.is_set():
         return 130
     return 3 if tally.failed and not settings.allow_failed else 0
+
+
+def _tell_cut(tally: Tally) -> None:
+    if tally.cut:
+        log.warning(
+            "texts are longer than the encoder reads and were cut count=%d example=%r",
+            len(tally.cut),
+            next(iter(tally.cut.values()))[:80],
+        )
 
 
 def _estimated(this: Run, settings: ExtractSettings) -> int:
@@ -129,10 +142,12 @@ def core_count() -> int:
 def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) -> Job:
     cores = max(1, core_count() // max(1, settings.workers))
     decoders = settings.decoders or max(1, cores - 1)
+    options = {name: value for name, value in chosen.options.items() if name != "download"}
     return Job(
         chosen.path,
         chosen.encoder,
         sampling,
+        options if settings.dry_run else chosen.options,
         batch=settings.batch,
         decoders=decoders,
         workers=settings.workers,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.errors import VideoError
 from core.store import Store
 from core.types import Float32Array, Kind
-from extractor.encoders import load
+from extractor.encoders import recall
 from extractor.encoders.base import Encoder, choose_device
 from extractor.media.afresh import pictures_afresh
 from extractor.stored import StoredRow
@@ -41,7 +41,7 @@ class Anew:
 
     @cached_property
     def _encoder(self) -> Encoder:
-        encoder = load(self._store.spec.name, device=choose_device(self._device))
+        encoder = recall(self._store.spec, device=choose_device(self._device))
         self._store.require(encoder.spec)
         return encoder
 

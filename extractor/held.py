@@ -7,7 +7,7 @@ from pathlib import Path
 from core.collections import Library
 from core.errors import StoreError, UsageError
 from core.store import Store
-from extractor.choose import is_called
+from extractor.asked import is_called
 
 
 def held_store(data: Path, store: Path | None, collection: str, encoder: str | None) -> tuple[Library, Store]:

@@ -34,14 +34,14 @@ PROBES = Path(__file__).with_name("probes.txt")
 
 def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> Iterator[Told]:
     """Everything the feed gives, into the job's store; until it is dry, `stop` is set, or a file stalls."""
-    if job.threads:
-        torch.set_num_threads(job.threads)
     if job.workers:
         children.prepare()
-    encoder = load(job.encoder, device=choose_device(device))
+    encoder = load(job.encoder, device=choose_device(device), **job.options)
     if encoder.spec.pictures_per_feature != 1:
         raise EncoderError(f"{encoder.spec.name} wants runs of pictures, which this version cannot feed.")
     writer = Writer(open_store(job, encoder))
+    if job.threads:  # not before: until now, no decoder wants a core
+        torch.set_num_threads(job.threads)
     if not job.careful:
         yield from extract(job, feed, encoder, writer, stop)
         return
@@ -202,10 +202,12 @@ class _Extraction:
         with torch.inference_mode():
             vectors = _on_host(self._encoder.texts(texts))
         self._seconds["encode"] += time.monotonic() - started
-        for work, text, vector in zip(batch, texts, vectors, strict=True):
+        too_long = self._encoder.too_long(texts)
+        for work, text, vector, is_cut in zip(batch, texts, vectors, too_long, strict=True):
             source = Source(work.place.stamp, text=text)
             rows: KindRows = {"text": ([Segment(source.id, text=text)], vector[None])}
-            yield from self._add(work, source, rows, Report(work.place, "done", source.id))
+            report = Report(work.place, "done", source.id, cut=text if is_cut else "")
+            yield from self._add(work, source, rows, report)
 
     # --- what becomes of a place ---------------------------------------------------------------------
 

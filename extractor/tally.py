@@ -30,6 +30,7 @@ class Tally:
     lost_packets: int = 0
     still_points: int = 0
     gone: int = 0
+    cut: dict[Key, str] = field(default_factory=dict)  # texts that are longer than the encoder reads
     wait_pictures: float = 0.0
     encode: float = 0.0
     write: float = 0.0
@@ -61,6 +62,9 @@ class Tally:
         key = key_of(report.place)
         self.lost.pop(key, None)
         self.failed.pop(key, None)
+        self.cut.pop(key, None)
+        if report.cut and sign > 0:
+            self.cut[key] = report.cut
         match report.outcome:
             case "done":
                 self.done += sign
@@ -124,6 +128,7 @@ class Tally:
             },
             "lost_packets": self.lost_packets,
             "still_points": self.still_points,
+            "cut_texts": len(self.cut),
             "decoded": {"planned": 0, "retried": 0, "full": self.videos},
         }
 

@@ -38,6 +38,7 @@ class Job:
     store: Path
     encoder: str
     sampling: Mapping[str, Any] = field(default_factory=dict)  # what was asked; the rest is the store's
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the encoder: weights, scale, …
     batch: int = 16  # pictures, or texts, encoded together
     decoders: int = 1  # videos read at once by one worker, each by a process of its own
     workers: int = 1  # processes; 0: none but this one, and threads that decode
@@ -101,6 +102,7 @@ class Report:
     lost_packets: int = 0
     still_points: int = 0
     error: str = ""  # failed: why; skipped: "not_video" or "still"
+    cut: str = ""  # a text that is longer than the encoder reads
 
 
 @dataclass(frozen=True, slots=True)

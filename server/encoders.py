@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.errors import Error
+from core.types import EncoderSpec
 
 if TYPE_CHECKING:
     from extractor.encoders.base import Encoder
 
 log = logging.getLogger(__name__)
 LONGEST_WAIT_S = 60.0
-Load = Callable[[str], "Encoder"]
+Load = Callable[[EncoderSpec], "Encoder"]
 Wanted = tuple[str, str]  # an encoder's name, and the fingerprint of the store it is to fit
 
 
@@ -59,14 +60,14 @@ class Encoders:
         self._load, self._tell = load, tell
         self._loadings: dict[Wanted, _Loading] = {}
 
-    def get(self, name: str, fingerprint: str) -> Held:
+    def get(self, spec: EncoderSpec) -> Held:
         """What there is of it now; asked for the first time, it begins to load."""
-        loading = self._loadings.setdefault((name, fingerprint), _Loading())
+        loading = self._loadings.setdefault((spec.name, spec.fingerprint), _Loading())
         if loading.encoder is None and not loading.is_running and loading.patience.is_over():
             loading.is_running = True
             # A daemon: a load cannot be stopped, and a server that is told to end does not wait for it.
-            work = threading.Thread(target=self._run, args=(name, loading), name=f"load {name}", daemon=True)
-            work.start()
+            name = f"load {spec.name}"
+            threading.Thread(target=self._run, args=(spec, loading), name=name, daemon=True).start()
         is_loading = loading.is_running  # read first: it ends after the encoder is there
         return Held(loading.encoder, is_loading)
 
@@ -74,10 +75,10 @@ class Encoders:
         """Let all others go."""
         self._loadings = {key: held for key, held in self._loadings.items() if key in wanted}
 
-    def _run(self, name: str, loading: _Loading) -> None:
-        began = time.perf_counter()
+    def _run(self, spec: EncoderSpec, loading: _Loading) -> None:
+        name, began = spec.name, time.perf_counter()
         try:
-            encoder = self._load(name)
+            encoder = self._load(spec)
             with suppress(Error):  # an encoder without texts
                 encoder.texts(["warm"])
             loading.encoder = encoder

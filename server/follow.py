@@ -61,7 +61,7 @@ class Followed:
             self._refresh(store)
             if doubt := distrusted(store.spec, self._trusted):
                 return Seen(store.spec, None, self._view, self._published, ApiError(409, doubt))
-            held = self._encoders.get(store.spec.name, store.spec.fingerprint)
+            held = self._encoders.get(store.spec)
             problem = self._problem(store.spec, held)
             return Seen(store.spec, held.encoder, self._view, self._published, problem)
         except Exception as error:  # this store's edge: the others are followed on

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from core.collections import Library
 from core.errors import Error
+from core.types import EncoderSpec
 from server.encoders import Encoders, Load, Patience
 from server.errors import ApiError
 from server.follow import Followed, Seen
@@ -129,8 +130,8 @@ class ServedLibrary:
         raise ApiError(404, f"encoder: the collection {name} has no {encoder!r}.", "encoder")
 
 
-def load_encoder(name: str) -> Encoder:
+def load_encoder(spec: EncoderSpec) -> Encoder:
     """On the CPU. Imported when called: torch takes seconds, and the server answers meanwhile."""
-    from extractor.encoders import load
+    from extractor.encoders import recall
 
-    return load(name)
+    return recall(spec)

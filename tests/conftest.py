@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -15,6 +16,18 @@ from extractor.world import COLOURS, Film, Pixels, Scene, frames
 
 FPS = Fraction(10)
 LIKE = Encoding(fps=FPS, gop=20, bframes=2)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """No test meets the user's own weights or reaches a hub; said before anything is imported."""
+    held = TemporaryDirectory(prefix="cinedex-tests-")
+    config.add_cleanup(held.cleanup)
+    Path(held.name, "weights").mkdir()
+    os.environ |= {
+        "CINEDEX_WEIGHTS": f"{held.name}/weights",
+        "HF_HOME": f"{held.name}/hub",
+        "HF_ENDPOINT": "http://127.0.0.1:9",
+    }
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

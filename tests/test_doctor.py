@@ -94,10 +94,18 @@ def test_what_does_not_import_or_dies_costs_a_line_not_the_doctor(code: str, why
 
 def test_weights_come_from_a_folder_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hub = {"cache": str(tmp_path), "endpoint": "http://127.0.0.1:1", "offline": False}
-    monkeypatch.delenv("CINEDEX_WEIGHTS", raising=False)
+    monkeypatch.delenv("CINEDEX_WEIGHTS")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert str(tmp_path / "cache/cinedex/weights") in next(doctor.weights(hub, network=False)).says
     assert states(doctor.weights(hub, network=False)) == [("note", "weights")] * 2
     monkeypatch.setenv("CINEDEX_WEIGHTS", str(tmp_path))
     assert "0 registered" in next(doctor.weights(hub, network=False)).says
+    (tmp_path / "x").mkdir()
+    for name in ("weights.safetensors", "about.json"):
+        (tmp_path / "x" / name).touch()
+    assert next(doctor.weights(hub, network=False)).state == "wrong"
+    (tmp_path / "x" / "about.json").write_text('{"source": "mine.pt"}')
+    assert "1 registered" in next(doctor.weights(hub, network=False)).says
     monkeypatch.setenv("CINEDEX_WEIGHTS", str(tmp_path / "no"))
     assert next(doctor.weights("cannot be used: x", network=False)).state == "wrong"
     assert states(doctor.weights(hub, network=True))[-1] == ("wrong", "weights")

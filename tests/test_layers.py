@@ -35,6 +35,7 @@ ALLOWED = {
 ONLY_IN = {  # what the table does not allow, by the place that may all the same
     "aiohttp": ("extractor/remote.py",),
     "av": ("extractor/media/",),
+    "huggingface_hub": ("extractor/encoders/",),
     "safetensors": ("extractor/encoders/",),
     "open_clip": ("extractor/encoders/",),
     "ray": ("extractor/executors.py",),

@@ -1,4 +1,4 @@
-"""Encoders by name: `load("family:variant")`. A family is imported when it is used."""
+"""Encoders by name: `load("family:variant")`, or as a store knows them; imported when used."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.errors import EncoderError
+from core.types import UNKNOWN, EncoderSpec
+from extractor.encoders.weights import RANDOM, folder, registered
 
 if TYPE_CHECKING:
     from extractor.encoders.base import Encoder
@@ -17,7 +19,10 @@ GROUP = "cinedex.encoders"
 
 BUILT_IN = {  # family: (module:function, extra to install)
     "toy": ("extractor.encoders.toy:load", ""),
+    "open_clip": ("extractor.encoders.open_clip:load", ""),
 }
+TAKE_WEIGHTS = ("open_clip",)  # of a file, or random ones; and may be told who resizes
+DOWNLOAD = ("open_clip",)  # can fetch their weights
 
 
 def families() -> dict[str, str]:
@@ -31,6 +36,31 @@ def load(name: str, *, device: str = "cpu", weights: Path | None = None, **optio
     family, _, variant = name.partition(":")
     loader = _loader(family)
     return loader(variant, device, weights, **options)
+
+
+def recall(spec: EncoderSpec, *, device: str = "cpu") -> Encoder:
+    """The encoder that made a store's vectors, from what the store says of it. Nothing is downloaded."""
+    return load(spec.name, device=device, **how(spec))
+
+
+def how(spec: EncoderSpec) -> dict[str, Any]:
+    """What `load` needs beside the name to make the same vectors again."""
+    found: dict[str, Any] = {}
+    is_ours = spec.name.partition(":")[0] in TAKE_WEIGHTS
+    if spec.weights.startswith(RANDOM):
+        found["random_weights"] = int(spec.weights.removeprefix(RANDOM))
+    elif (file := registered(spec.weights)) is not None:
+        found["weights"] = file
+    elif (
+        is_ours and "/" not in spec.name and spec.weights != UNKNOWN
+    ):  # no tag: the file that it was made with is all there is
+        raise EncoderError(
+            f"The weights {spec.weights} of {spec.name} are not in {folder()}: "
+            "copy them there from where the store was made, or run `extract` with the same --weights here."
+        )
+    if is_ours and spec.look.scale != "torch":
+        found["scale"] = spec.look.scale
+    return found
 
 
 def _loader(family: str) -> Callable[..., Encoder]:

@@ -45,12 +45,16 @@ class Lens:
         """uint8 [size, size, 3]."""
         turn = display_turn(frame)
         self.rotation = degrees(turn)
-        rgb = self._rgb(frame)
+        rgb, sar = self._rgb(frame), self._sar
+        if (
+            self._look.scale == "pillow"
+        ):  # rounds between its two passes, so the order matters: as a viewer has it
+            rgb, sar, turn = turned(rgb, turn), 1 / sar if turn[1] else sar, UPRIGHT
         if self._look.fit == "squash":
             return np.ascontiguousarray(turned(self._scaled(rgb, (self._look.size, self._look.size)), turn))
-        rgb = trimmed(rgb, self._sar)
+        rgb = trimmed(rgb, sar)
         height, width = rgb.shape[:2]
-        scaled = self._scaled(rgb, fitted(height, width * self._sar, self._look.size))
+        scaled = self._scaled(rgb, fitted(height, width * sar, self._look.size))
         return np.ascontiguousarray(cropped(turned(scaled, turn), self._look.size))
 
     def _rgb(self, frame: VideoFrame) -> Pixels:

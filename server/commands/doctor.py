@@ -26,6 +26,7 @@ from core.collections import Library
 from core.config import Settings, run
 from core.errors import Error
 from core.store import Store
+from extractor.encoders import weights as registry
 from index.snapshot import current, published
 
 DECODERS = ("h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "mpeg2video", "mjpeg", "prores", "theora", "wmv3")
@@ -227,14 +228,17 @@ JUDGES = {"torch": torch_found, "faiss": faiss_found, "av": av_found, "encoders"
 
 def weights(hub: dict[str, Any] | str, *, network: bool) -> Iterator[Finding]:
     """The registered ones, those downloaded before, and if asked whether more could be."""
-    folder = os.environ.get("CINEDEX_WEIGHTS")
-    if folder:
-        count = len(list(Path(folder).glob("*/weights.safetensors")))
-        state: State = "ok" if Path(folder).is_dir() else "wrong"
-        there = f"{count} registered" if state == "ok" else "there is no such folder"
-        yield Finding(state, "weights", f"CINEDEX_WEIGHTS is {folder}: {there}.")
+    folder = registry.folder()
+    try:
+        held = [known.hash for known in registry.all_known()]
+    except Error as error:
+        yield Finding("wrong", "weights", str(error))
     else:
-        yield Finding("note", "weights", "CINEDEX_WEIGHTS is not set: no local weights are registered.")
+        is_asked = bool(os.environ.get("CINEDEX_WEIGHTS"))
+        state: State = "wrong" if is_asked and not folder.is_dir() else "ok" if held else "note"
+        there = f"{len(held)} registered" if folder.is_dir() else "there is no such folder"
+        which = "CINEDEX_WEIGHTS is" if is_asked else "Weights are kept in"
+        yield Finding(state, "weights", f"{which} {folder}: {there}.")
     if isinstance(hub, str):
         yield Finding("note", "weights", f"The download library {hub}")
         return

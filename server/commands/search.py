@@ -23,6 +23,7 @@ from server.trust import distrusted, misfit
 if TYPE_CHECKING:
     from extractor.encoders.base import Encoder
 
+log = logging.getLogger(__name__)
 _GAP = "  "
 
 
@@ -53,6 +54,8 @@ def search(settings: SearchSettings) -> int:
     _refuse_idle_flags(settings)
     body = body_of(settings)
     answer = from_server(settings.server, body) if settings.server else from_store(settings, body)
+    if answer["query_truncated"]:
+        log.warning("the query is longer than the encoder reads, and was cut")
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(as_json(answer, encoding) if settings.json_output else table(answer, encoding))
     return 0
@@ -123,7 +126,7 @@ def _trusted(store: Store, trusted: Sequence[str]) -> Encoder:
 
     if why := distrusted(store.spec, trusted):
         raise StoreError(why)
-    encoder = load_encoder(store.spec.name)
+    encoder = load_encoder(store.spec)
     if why := misfit(store.spec, encoder.spec):
         raise StoreError(why)
     return encoder

@@ -14,6 +14,7 @@ import pytest
 
 from core import files
 from core.errors import EncoderError
+from core.types import EncoderSpec
 from extractor.encoders.base import Encoder
 from server.library import ServedLibrary
 from tests.server.conftest import in_thread
@@ -66,8 +67,8 @@ def test_an_encoder_that_does_not_load_is_tried_again(shelf: Shelf, caplog: pyte
     tries: list[str] = []
     again = threading.Event()
 
-    def load(name: str) -> Encoder:
-        tries.append(name)
+    def load(spec: EncoderSpec) -> Encoder:
+        tries.append(spec.name)
         if len(tries) < 2:
             raise EncoderError("The weights are missing.")
         assert again.wait(30)
@@ -90,8 +91,8 @@ def test_an_encoder_that_fails_as_it_likes_stops_nothing_else(
 ) -> None:
     other(shelf)
 
-    def load(name: str) -> Encoder:
-        if name == OTHER:
+    def load(spec: EncoderSpec) -> Encoder:
+        if spec.name == OTHER:
             raise bug
         return TOY
 
@@ -114,7 +115,7 @@ def test_a_bug_in_one_store_stops_no_other(shelf: Shelf, caplog: pytest.LogCaptu
     broken = encoder_of(OTHER)
     del broken.spec
     with in_thread(
-        ServedLibrary.of_data(shelf.library.data, lambda name: broken if name == OTHER else TOY)
+        ServedLibrary.of_data(shelf.library.data, lambda spec: broken if spec.name == OTHER else TOY)
     ) as http:
         until(lambda: status(http) == 200)
         says = f"The store {made.store.root.name} cannot be opened."
@@ -128,7 +129,7 @@ def test_a_bug_in_one_store_stops_no_other(shelf: Shelf, caplog: pytest.LogCaptu
 def test_while_it_loads_it_is_alive_and_not_ready(shelf: Shelf) -> None:
     loaded = threading.Event()
 
-    def load(name: str) -> Encoder:
+    def load(spec: EncoderSpec) -> Encoder:
         assert loaded.wait(30)
         return TOY
 
@@ -153,8 +154,8 @@ def test_an_encoder_that_loads_slowly_holds_up_no_other_store(shelf: Shelf) -> N
     other(shelf)
     loaded = threading.Event()
 
-    def load(name: str) -> Encoder:
-        if name == OTHER:
+    def load(spec: EncoderSpec) -> Encoder:
+        if spec.name == OTHER:
             assert loaded.wait(60)
             return encoder_of(OTHER)
         return TOY
@@ -174,8 +175,8 @@ def test_an_encoder_that_no_store_needs_any_more_is_let_go(shelf: Shelf) -> None
     other(shelf)
     made: list[weakref.ref[Slow]] = []
 
-    def load(name: str) -> Encoder:
-        if name != OTHER:
+    def load(spec: EncoderSpec) -> Encoder:
+        if spec.name != OTHER:
             return TOY
         encoder = encoder_of(OTHER)
         made.append(weakref.ref(encoder))
@@ -197,8 +198,8 @@ def test_an_encoder_that_no_store_needs_any_more_is_let_go(shelf: Shelf) -> None
 def test_a_store_that_is_made_anew_by_a_newer_encoder_is_served(shelf: Shelf) -> None:
     made, revisions = other(shelf), [1]
 
-    def load(name: str) -> Encoder:
-        return encoder_of(OTHER, revisions[-1]) if name == OTHER else TOY
+    def load(spec: EncoderSpec) -> Encoder:
+        return encoder_of(OTHER, revisions[-1]) if spec.name == OTHER else TOY
 
     with in_thread(ServedLibrary.of_data(shelf.library.data, load)) as http:
         until(lambda: status(http, collection="others") == 200)

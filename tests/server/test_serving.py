@@ -57,7 +57,7 @@ class Slow:
 
 
 def library(shelf: Shelf, encoder: Encoder) -> ServedLibrary:
-    return ServedLibrary.of_data(shelf.library.data, lambda name: encoder)
+    return ServedLibrary.of_data(shelf.library.data, lambda spec: encoder)
 
 
 def test_overload_is_told_at_once_to_come_again_and_passes(shelf: Shelf) -> None:
@@ -303,7 +303,7 @@ def test_rows_that_were_asked_with_do_not_hide_the_others(
 
 def test_one_library_answers_the_same_for_one_store(tmp_path: Path) -> None:
     shelf = samples(tmp_path / "data")
-    library = ServedLibrary.of_store(shelf.store.root, lambda name: TOY)
+    library = ServedLibrary.of_store(shelf.store.root, lambda spec: TOY)
     library.look()
     assert library.default == "default"
     until(lambda: library.offers["default"][0].seen.problem is None)

@@ -1,0 +1,153 @@
+"""Which encoder `extract` was asked for: a name, weights, and who resizes; and what that makes of a store."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from core.collections import Library
+from core.errors import StoreError, UsageError
+from core.store import Store, store_slug
+from core.types import EncoderSpec
+from extractor.encoders import BUILT_IN, DOWNLOAD, TAKE_WEIGHTS, load
+from extractor.encoders.auto import AUTO, chosen, is_auto
+from extractor.encoders.licences import licence_of
+from extractor.encoders.recipe import LOCAL_DIR
+from extractor.encoders.weights import RANDOM, About, about, register, registered, short
+
+if TYPE_CHECKING:
+    from extractor.choose import ExtractSettings
+
+log = logging.getLogger(__name__)
+Scale = Literal["torch", "pillow"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An encoder by its name, or its family's; what is left open is the store's, or the family's choice."""
+
+    name: str
+    weights: str = ""  # the hash of a file's tensors, or "random:SEED"
+    scale: Scale | None = None
+
+    def whole(self) -> Asked:
+        """With the variant; a family alone is asked for its own choice, which imports it."""
+        return self if self.name.partition(":")[2] else replace(self, name=load(self.name).spec.name)
+
+    @property
+    def slug(self) -> str:
+        """The folder of its store; other weights or another resizing never share one."""
+        seed = self.weights.removeprefix(RANDOM)
+        which = f"random-{seed}" if self.weights.startswith(RANDOM) else short(self.weights)
+        scale = self.scale if self.scale not in (None, "torch") else ""
+        return "-".join(part for part in (store_slug(self.name), which, scale) if part)
+
+    def fits(self, slug: str, spec: EncoderSpec) -> bool:
+        """Whether a store is this encoder's."""
+        if not is_called(spec.name, self.name) or self.scale not in (None, spec.look.scale):
+            return False
+        if self.weights:
+            return spec.weights == self.weights
+        return not slug.startswith(
+            _special(spec)
+        )  # weights of a file and random ones only if they are asked for
+
+    def require(self, path: Path, spec: EncoderSpec) -> None:
+        """Refuse by name a store of another encoder, other weights or another resizing."""
+        if not is_called(spec.name, self.name):
+            raise StoreError(f"{path} holds vectors of {spec.name}, not of {self.name}.")
+        if self.weights and spec.weights != self.weights:
+            raise StoreError(
+                f"{path} holds vectors of {spec.name} with the weights {spec.weights}, not {self.weights}."
+            )
+        if self.scale not in (None, spec.look.scale):
+            raise StoreError(f"{path} holds pictures scaled by {spec.look.scale}, not by {self.scale}.")
+
+    def options(self) -> dict[str, Any]:
+        """What `load` is given beside the name."""
+        found: dict[str, Any] = {}
+        if self.weights.startswith(RANDOM):
+            found["random_weights"] = int(self.weights.removeprefix(RANDOM))
+        elif self.weights:
+            found["weights"] = registered(self.weights)
+        if self.scale is not None:
+            found["scale"] = self.scale
+        return found
+
+
+def asked_of(settings: ExtractSettings, library: Library, *, is_free: bool) -> Asked | None:
+    """What was asked for, or None: the store's own. `is_free`: no store says which; nothing asked is auto."""
+    if settings.weights is not None and settings.random_weights is not None:
+        raise UsageError("--weights and --random-weights exclude each other.")
+    name = settings.encoder
+    given = [
+        f"--{flag.replace('_', '-')}"
+        for flag in ("weights", "random_weights", "scale")
+        if _is_given(settings, flag)
+    ]
+    if name is None and given:
+        raise UsageError(f"{given[0]} is about an encoder; name it, as in --encoder open_clip:MODEL.")
+    if name is None and not is_free:
+        return None
+    name = name or AUTO
+    if is_auto(name):
+        name = _auto(name, settings, library)
+    family = name.partition(":")[0]
+    if given and family in BUILT_IN and family not in TAKE_WEIGHTS:
+        raise UsageError(f"{given[0]} is not for {family}, which has no weights.")
+    return Asked(_absolute(name), _weights(settings), settings.scale)
+
+
+def with_download(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The same; where weights are neither given nor random, they may be fetched."""
+    can = name.partition(":")[0] in DOWNLOAD and not {"weights", "random_weights"} & set(options)
+    return options | ({"download": True} if can else {})
+
+
+def licence(name: str, options: Mapping[str, Any]) -> str:
+    """Of the weights that are, or were, downloaded; "" of those of one's own."""
+    family, _, variant = name.partition(":")
+    known = about(options["weights"]) if options.get("weights") else None
+    is_public = bool(known.names) if known else bool(options.get("download"))
+    return licence_of(variant) if family in DOWNLOAD and is_public else ""
+
+
+def is_called(name: str, asked: str) -> bool:
+    """Whether an encoder of that name was meant: by all of it, or by its family."""
+    return asked.removesuffix(":") in (name, name.partition(":")[0])
+
+
+def _is_given(settings: ExtractSettings, flag: str) -> bool:
+    return getattr(settings, flag) is not None
+
+
+def _special(spec: EncoderSpec) -> str:
+    """The beginning of a store's folder whose weights are not those that its name says."""
+    return Asked(spec.name, spec.weights).slug
+
+
+def _auto(name: str, settings: ExtractSettings, library: Library) -> str:
+    slugs = library.collections().get(settings.collection, ())
+    paths = [library.store_path(slug) for slug in slugs]
+    held = [Store.open(path).spec.name for path in paths if (path / "store.json").exists()]
+    found = chosen(name, settings.device, held)
+    log.info("%s is encoder=%s", name, found)
+    return found
+
+
+def _absolute(name: str) -> str:
+    """A folder in a name is where it is, wherever a server that reads the store is started."""
+    before, local, folder = name.partition(f":{LOCAL_DIR}")
+    return f"{before}{local}{os.path.abspath(folder)}" if local and folder else name
+
+
+def _weights(settings: ExtractSettings) -> str:
+    if settings.random_weights is not None:
+        return f"{RANDOM}{settings.random_weights}"
+    if settings.weights is None:
+        return ""
+    return register(settings.weights, About(settings.weights.name)).hash

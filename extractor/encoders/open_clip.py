@@ -1,0 +1,269 @@
+"""Every model of open_clip: a clip is the unit mean of its pictures' unit vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from core import files
+from core.errors import EncoderError, UsageError
+from core.types import EncoderSpec, IntArray
+from extractor.encoders import hub
+from extractor.encoders.base import choose_device, unit
+from extractor.encoders.licences import licence_of
+from extractor.encoders.recipe import LOCAL_DIR, Recipe, recipe_of, require_tokenizer, seed_of
+from extractor.encoders.weights import RANDOM, About, about, downloaded, folder, hash_of, read, register
+
+_TEXTS = 64  # encoded together: what is longer would fill a small machine's memory
+_SHOWN = 3  # keys that an error names
+
+TOKENIZER = "tokenizer"  # its files, beside the weights that were downloaded with it
+
+
+class OpenClip:
+    """A model, its tokenizer, and what its vectors depend on."""
+
+    def __init__(self, spec: EncoderSpec, model: Any, tokenizer: Any, device: str) -> None:
+        self.spec = spec
+        self._device = torch.device(device)
+        self._model = model.to(self._device)
+        self._tokenizer = tokenizer
+        self._mean = torch.tensor(spec.look.mean, device=self._device).view(1, 3, 1, 1)
+        self._std = torch.tensor(spec.look.std, device=self._device).view(1, 3, 1, 1)
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """float32 [n, dim]: a unit vector a picture."""
+        return unit(self._model.encode_image(self.prepared(pictures)))
+
+    def prepared(self, pictures: Tensor) -> Tensor:
+        """float32 [n, 3, size, size]: what open_clip's own preprocessing gives the model, bit by bit."""
+        values = pictures.to(self._device).permute(0, 3, 1, 2).contiguous().float().div_(255)
+        return values.sub_(self._mean).div_(self._std)
+
+    def clips(self, features: Tensor, index: Sequence[IntArray]) -> Tensor:
+        """The unit mean of the pictures of each."""
+        means = [features[torch.from_numpy(rows).to(features.device)].double().mean(dim=0) for rows in index]
+        return unit(torch.stack(means)) if means else self._none()
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """A unit vector each."""
+        plain = [_plain(text) for text in texts]
+        rows = [
+            unit(self._model.encode_text(self._tokenizer(plain[first : first + _TEXTS]).to(self._device)))
+            for first in range(0, len(plain), _TEXTS)
+        ]
+        return torch.cat(rows) if rows else self._none()
+
+    def too_long(self, texts: Sequence[str]) -> list[bool]:
+        """Which have more tokens than the model reads."""
+        return [_tokens(self._tokenizer, _plain(text)) > self._tokenizer.context_length for text in texts]
+
+    def _none(self) -> Tensor:
+        return torch.empty(0, self.spec.dim, device=self._device)
+
+
+def load(
+    variant: str,
+    device: str,
+    weights: Path | None,
+    *,
+    random_weights: int | None = None,
+    scale: Literal["torch", "pillow"] = "torch",
+    download: bool = False,
+) -> OpenClip:
+    """MODEL/TAG with its weights, or any model with those of a file or, if asked for, random ones."""
+    if weights is not None and random_weights is not None:
+        raise UsageError("--weights and --random-weights exclude each other.")
+    if scale not in ("torch", "pillow"):
+        raise UsageError(f"--scale {scale} must be torch or pillow.")
+    recipe = recipe_of(variant, may_download=download)
+    look = recipe.look(scale)
+    require_tokenizer(recipe)
+    spec = EncoderSpec(recipe.name, int(recipe.config["embed_dim"]), look, options=recipe.options())
+    if random_weights is None:
+        file, hash = _file(recipe, weights, may_download=download)
+        spec = replace(spec, weights=hash)
+    else:
+        spec = replace(spec, weights=f"{RANDOM}{seed_of(random_weights)}")
+    with hub.offline(not download):
+        model = _built(recipe, random_weights or 0)
+        tokenizer = _tokenizer(recipe, folder() / spec.weights / TOKENIZER, may_download=download)
+    if random_weights is None:
+        _fill(recipe, model, file, may_resize=weights is None or _is_download(file))
+    return OpenClip(spec, model, tokenizer, choose_device(device))
+
+
+def fetch(variant: str) -> About:
+    """Weights of MODEL/TAG or hf-hub:ORG/NAME from where open_clip has them, registered."""
+    recipe = recipe_of(variant, may_download=True)
+    if not recipe.pretrained:
+        raise EncoderError(
+            f"{recipe.name} names no weights to download; name a tag, as in {recipe.name}/TAG."
+        )
+    require_tokenizer(recipe)
+    known = downloaded(recipe.name)
+    found = known[1] if known else _registered(recipe)
+    kept = folder() / found.hash / TOKENIZER
+    if recipe.tokenizer and not kept.exists():
+        tokenizer = _tokenizer(recipe, kept, may_download=True)
+        with files.draft(kept) as draft:
+            tokenizer.save_pretrained(draft)
+    return found
+
+
+def _registered(recipe: Recipe) -> About:
+    path = hub.here(recipe.pretrained) or hub.downloaded(recipe.name, recipe.pretrained)
+    config = None if recipe.is_listed else {"model_cfg": recipe.config, "preprocess_cfg": recipe.preprocess}
+    about_it = About(
+        hub.address_of(recipe.pretrained),
+        (recipe.name,),
+        licence=licence_of(recipe.variant),
+        config=config,
+    )
+    return register(path, about_it)
+
+
+def _file(recipe: Recipe, asked: Path | None, *, may_download: bool) -> tuple[Path, str]:
+    """The file with the weights, and the hash of its tensors."""
+    if asked is not None:
+        found: Path | None = asked
+    elif recipe.variant.startswith(LOCAL_DIR):
+        found = _of_folder(Path(recipe.variant.removeprefix(LOCAL_DIR)))
+    elif not recipe.pretrained:
+        raise EncoderError(
+            f"{recipe.name} names no weights; add a tag, {recipe.name}/TAG, or --weights FILE."
+        )
+    elif (known := downloaded(recipe.name)) is not None:
+        found = known[0]
+    else:
+        found = hub.here(recipe.pretrained)
+    if found is None and may_download:
+        found = hub.downloaded(recipe.name, recipe.pretrained)
+    if found is None:
+        raise hub.missing(recipe.name)
+    return found, hash_of(found)
+
+
+def _of_folder(path: Path) -> Path:
+    names = (hub.SAFE, hub.PLAIN)
+    found = next((path / name for name in names if (path / name).is_file()), None)
+    if found is None:
+        raise EncoderError(f"{path} holds no {' or '.join(names)}.")
+    return found
+
+
+def _is_download(file: Path) -> bool:
+    known = about(file)
+    return known is not None and bool(known.names)
+
+
+# --- the model ---------------------------------------------------------------------------------------
+
+
+def _built(recipe: Recipe, seed: int = 0) -> Any:
+    """By open_clip's own classes, as they come out after `torch.manual_seed(seed)`."""
+    from open_clip import CLIP, CoCa, CustomTextCLIP
+
+    config = {**recipe.config, "quick_gelu": recipe.is_quick}
+    if recipe.text.get("hf_model_name"):
+        config["text_cfg"] = {**recipe.text, "hf_model_pretrained": False}
+    is_custom = config.pop("custom_text", False) or recipe.text.get("hf_model_name")
+    kind = (CoCa if "multimodal_cfg" in config else CustomTextCLIP) if is_custom else CLIP
+    try:
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(seed)
+            model = kind(**config)
+    except (
+        TypeError,
+        RuntimeError,
+        OSError,
+        KeyError,
+    ) as error:  # a config of somebody's own may hold anything
+        raise EncoderError(f"{recipe.name} cannot be built: {_first_line(error)}.") from error
+    return model.eval().requires_grad_(False)
+
+
+def _fill(recipe: Recipe, model: Any, file: Path, *, may_resize: bool) -> None:
+    """A checkpoint's tensors into the model: each has its place, and each place its tensor."""
+    state = _converted(model, read(file), may_resize=may_resize)
+    wanted = model.state_dict()
+    wrong = [
+        *(f"{name} is missing" for name in wanted if name not in state),
+        *(f"{name} is left over" for name in state if name not in wanted),
+        *(
+            f"{name} is {list(state[name].shape)}, not {list(wanted[name].shape)}"
+            for name in wanted
+            if name in state and state[name].shape != wanted[name].shape
+        ),
+    ]
+    if wrong:
+        more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        raise EncoderError(f"{file} does not fit {recipe.name}: {', '.join(wrong[:_SHOWN])}{more}.")
+    model.load_state_dict(state)
+
+
+def _converted(model: Any, state: dict[str, Tensor], *, may_resize: bool) -> dict[str, Tensor]:
+    """What open_clip does to checkpoints that are older than its classes, or another library's."""
+    from open_clip import factory
+
+    found: dict[str, Tensor] = dict(factory.convert_state_dict(model, state))
+    if "positional_embedding" in found and not hasattr(model, "positional_embedding"):
+        found = factory.convert_to_custom_text_state_dict(found)
+    for name in ("logit_scale", "logit_bias"):
+        mine = getattr(model, name, None)
+        if name in found and mine is not None and found[name].numel() == mine.numel():
+            found[name] = found[name].reshape(mine.shape)
+    if getattr(model, "logit_bias", None) is not None and "logit_bias" not in found:
+        found["logit_bias"] = torch.zeros_like(model.logit_bias)
+    found.pop("text.transformer.embeddings.position_ids", None)
+    if may_resize:
+        factory.resize_pos_embed(found, model)
+        factory.resize_text_pos_embed(found, model)
+    return found
+
+
+# --- texts -------------------------------------------------------------------------------------------
+
+
+def _tokenizer(recipe: Recipe, kept: Path, *, may_download: bool) -> Any:
+    """open_clip's own, which it carries, or the one that `transformers` reads from files."""
+    from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, HFTokenizer, SimpleTokenizer
+
+    length = recipe.text.get("context_length", DEFAULT_CONTEXT_LENGTH)
+    options = dict(recipe.text.get("tokenizer_kwargs") or {})
+    if not recipe.tokenizer:
+        return SimpleTokenizer(context_length=length, **options)
+    source = kept if kept.is_dir() else recipe.tokenizer
+    if recipe.variant.startswith(LOCAL_DIR):
+        source = Path(recipe.variant.removeprefix(LOCAL_DIR))
+    try:
+        return HFTokenizer(
+            str(source),
+            context_length=length,
+            tokenizer_mode=recipe.text.get("tokenizer_mode"),
+            local_files_only=not may_download,
+            **options,
+        )
+    except (OSError, ValueError) as error:
+        raise hub.missing(recipe.name, of=f"tokenizer {source}") from error
+
+
+def _tokens(tokenizer: Any, text: str) -> int:
+    """How many a text has, with those that mark its start and its end."""
+    if hasattr(tokenizer, "encode"):
+        return len(tokenizer.encode(text)) + 2
+    return len(tokenizer.tokenizer(tokenizer.clean_fn(text)).input_ids)
+
+
+def _plain(text: str) -> str:
+    """What is no character (half a surrogate pair, of a shell's bytes) becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,56 @@
+"""Models of open_clip's that tests can afford: tiny ones, and picture towers beside a small text tower."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import pytest
+import torch
+from open_clip import pretrained
+
+SMALL_TEXT = {"context_length": 32, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2}
+TINY = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+}
+
+
+def add_model(
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    name: str,
+    config: dict[str, Any],
+    tags: dict[str, dict[str, Any]] | None = None,
+) -> str:
+    """Let open_clip list a model for as long as the test runs."""
+    monkeypatch.setattr(open_clip.factory, "_MODEL_CONFIG_PATHS", [*open_clip.factory._MODEL_CONFIG_PATHS])
+    monkeypatch.setattr(open_clip.factory, "_MODEL_CONFIGS", {**open_clip.factory._MODEL_CONFIGS})
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(config))
+    open_clip.add_model_config(path)
+    monkeypatch.setitem(pretrained._PRETRAINED, name, tags or {})
+    return name
+
+
+def derived(model: str, **vision: Any) -> dict[str, Any]:
+    """A listed model with its picture tower, or a smaller one, and a small text tower of open_clip's own."""
+    config: dict[str, Any] = open_clip.get_model_config(model)
+    config["vision_cfg"] |= vision
+    config["text_cfg"] = {**SMALL_TEXT, "embed_cls": "multimodal_cfg" in config}
+    if "multimodal_cfg" in config:  # CoCa's
+        config["multimodal_cfg"] |= {"width": 64, "heads": 2, "layers": 1, "context_length": 33}
+        config["text_cfg"] |= {"output_tokens": True}
+    return config
+
+
+def tiny_state(seed: int, config: dict[str, Any] | None = None) -> dict[str, torch.Tensor]:
+    """The weights of a tiny model."""
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        state: dict[str, torch.Tensor] = open_clip.CLIP(**deepcopy(config or TINY)).state_dict()
+    return state
