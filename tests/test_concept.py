@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from core.query import Filter
 from core.store import Store
+from core.types import Float32Array, Segment
 from extractor.encoders import families, load
 from index.cli import main as index
 from index.snapshot import Snapshot
@@ -27,8 +29,8 @@ class Plugin:
     def __init__(self, model):
         self.model = model
         look = Look(size=256, resize="bilinear", scale="pillow")
-        whole = Sampling(points="uniform", count=8, whole=True, keep_frames=False)
-        self.spec = EncoderSpec("concept:mobilenet", model.dim, look, weights="imagenet", sampling=whole)
+        often = Sampling(fps=8.0, clip_seconds=1.0, stride_seconds=1.0)
+        self.spec = EncoderSpec("concept:mobilenet", model.dim, look, weights="imagenet", sampling=often)
 
     def features(self, pictures):
         edge = (256 - self.model.size) // 2
@@ -77,8 +79,7 @@ def test_captions_find_the_real_videos_they_describe(plugin: str, media: Path, t
     shelf = Shelf(tmp_path)
     for name in captions:
         shelf.put(media / "videos" / name)
-    report = shelf.extract(f"--encoder={plugin}", "--workers=1")
-    assert report["rows"] == {"frame": 0, "clip": len(shelf_ids(shelf)), "text": 0}
+    shelf.extract(f"--encoder={plugin}", "--workers=1")
     assert index(["build", f"--data={tmp_path / 'data'}", "--quiet"]) == 0
     ranks = list(ranks_of(captions, shelf, plugin))
     assert len(ranks) == 35
@@ -97,8 +98,19 @@ def shelf_ids(shelf: Shelf) -> dict[str, str]:
 
 
 def ranks_of(captions: dict[str, str], shelf: Shelf, plugin: str) -> Iterator[int]:
+    """Of each caption's video, by the mean of the eight pictures at ninths of it: with so few videos, others
+    move the figures by one or two of them."""
     encoder, ids = load(plugin), shelf_ids(shelf)
     snapshot = Snapshot.open(store_of(shelf))
-    for name, caption in captions.items():
-        (hits,) = snapshot.search("clip", encoder.texts([caption]).numpy(), len(ids), filter=Filter())
-        yield [segment.source for segment in hits.segments].index(ids[name])
+    means = np.stack([eighths(*snapshot.vectors(ids[name], "frame")) for name in captions])
+    for number, caption in enumerate(captions.values()):
+        scores = means @ encoder.texts([caption]).numpy()[0]
+        yield int((scores > scores[number]).sum())
+
+
+def eighths(segments: Sequence[Segment], vectors: Float32Array) -> Float32Array:
+    starts = [segment.start for segment in segments]
+    first, last = starts[0], segments[-1].end
+    shown = [bisect_right(starts, first + (last - first) * n / 9) - 1 for n in range(1, 9)]
+    mean = vectors[shown].mean(axis=0)
+    return np.asarray(mean / np.linalg.norm(mean), np.float32)
