@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import UsageError, VideoError
+from core.errors import VideoError
 from core.types import Look, Sampling
 from extractor.media.afresh import OwnTimes, pictures_afresh
 from extractor.media.packets import Losses
@@ -67,9 +67,21 @@ def test_what_is_no_video_is_refused_as_by_the_reader(broken: Path) -> None:
             list(pictures_afresh(broken / name, at(1), LOOK))
 
 
-def test_points_it_cannot_choose_are_refused_by_name(videos: Path) -> None:
-    with pytest.raises(UsageError, match="'keyframes'"):
-        list(pictures_afresh(videos / "red.mp4", Sampling(points="keyframes"), LOOK))
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(points="uniform", count=7),
+        Sampling(points="keyframes"),
+        Sampling(points="shots", fps=0.3),
+        Sampling(preset="clip2video-msvd"),
+        Sampling(skip_still=0.05),
+    ],
+    ids=str,
+)
+def test_it_agrees_with_the_reader_on_points_of_every_kind(videos: Path, sampling: Sampling) -> None:
+    for name in ("red-then-blue.mp4", "vfr.mkv", "late.mp4"):
+        found = list(pictures_afresh(videos / name, sampling, LOOK))
+        assert facts_of(found) == facts_of(planned(videos / name, sampling))
 
 
 def own_times(*stamps: int | None) -> list[tuple[Fraction, Fraction]]:
