@@ -147,6 +147,11 @@ class Checkpoint:
         for line in np.flatnonzero(named & (self.places["verb"] == VERBS.index("done"))):
             yield int(self.places["key"][line]), self._said_at(int(line))
 
+    def stamped(self, stamp: str) -> Iterator[tuple[int, Said]]:
+        """The last words, with their places' keys, of places with this stamp."""
+        keys = self.places["key"][self.places["stamp_key"] == np.uint64(key_of(stamp))]
+        yield from self.said_of_places(keys.tolist()).items()
+
     def _said_at(self, line: int) -> Said:
         group, offset = divmod(line, GROUP_ROWS)
         with _reading(self.path) as file:

@@ -6,17 +6,17 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from core.types import Facts, Look, Sampling
-from extractor.content import Content
+from extractor.content import Content, samples_of
 from extractor.media.reader import Picture
 from extractor.media.reading import Beat, Decoder, GoneError, LeftError, Order, Read, Trouble
 from extractor.spool import ChangedError, is_unchanged, spooled
-from extractor.work import Patience, Work
+from extractor.work import Patience, Work, size_of
 
 log = logging.getLogger(__name__)
 SLOTS = 64  # messages, nearly all of them pictures, that may wait for the encoder
@@ -79,9 +79,13 @@ MakeDecoder = Callable[[Beat, Callable[[], bool]], Decoder]
 class Claims:
     """Which contents are known or in hand, so that of two copies one is decoded. Its lock guards the log."""
 
-    def __init__(self, is_known: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        is_known: Callable[[str], bool],
+        alike: Callable[[str], Mapping[str, Content]] = lambda stamp: {},
+    ) -> None:
         self.lock = threading.Lock()
-        self._is_known = is_known
+        self._is_known, self._alike = is_known, alike
         self._taken: set[str] = set()
 
     def take(self, source: str) -> Claim:
@@ -98,6 +102,11 @@ class Claims:
         """Whether the store has it."""
         with self.lock:
             return self._is_known(source)
+
+    def alike(self, stamp: str) -> Mapping[str, Content]:
+        """What a file with this stamp may hold, by its samples, without reading it whole."""
+        with self.lock:
+            return self._alike(stamp)
 
     def drop(self, sources: Collection[str]) -> None:
         """Of these contents the store knows, or another place may try them."""
@@ -223,7 +232,7 @@ class Decoders:
             self._put(Unread(work, Trouble(f"it cannot be read: {error.strerror or error}")))
 
     def _take_file(self, work: Work, file: bytes, decoder: Decoder) -> None:
-        content = _content(file, decoder)
+        content = self._short_cut(work, file) or _content(file, decoder)
         if isinstance(content, Trouble):
             return self._put(Unread(work, content))
         if not is_unchanged(work):
@@ -235,6 +244,11 @@ class Decoders:
         trouble = read.trouble if is_unchanged(work) else Trouble(CHANGED)
         facts = replace(read.facts, size=content.size, samples=content.samples)
         self._put(Ended(content.id, facts, trouble))
+
+    def _short_cut(self, work: Work, file: bytes) -> Content | None:
+        alike = self._claims.alike(work.place.stamp)
+        content = alike.get(samples_of(file)) if alike else None
+        return content if content and content.size == size_of(work.place) else None
 
     def _read(self, work: Work, file: bytes, content: Content, decoder: Decoder) -> Read:
         order = Order(file, self._sampling, self._look, self._shots)

@@ -19,6 +19,7 @@ from core.store import Store
 from extractor.choose import ExtractSettings, asked_videos
 from extractor.find import Settling, Target
 from extractor.held import held_store
+from extractor.prefix import UrlTarget
 from extractor.videos import VideosTarget, look_at
 from extractor.work import key_of
 
@@ -65,6 +66,8 @@ def _within(target: VideosTarget) -> Callable[[Word], bool]:
     if isinstance(target, Target) and target.kind == "folder":
         below = target.below + b"/" if target.below else b""
         return lambda word: word.root == target.root and word.path.startswith(below)
+    if isinstance(target, UrlTarget):
+        return lambda word: word.root == target.root and target.holds(word.path)
     stop = threading.Event()
     named = {key_of(place) for place in look_at(target, stop, Settling(stop, 0.0, waits=False))}
     return lambda word: key_of(word.place) in named

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from core.errors import UsageError
 from core.types import canonical
+from extractor.url import scrubbed
 
 _CSV_FIELD_BYTES = 1 << 24
 _BATCH_ROWS = 4_096
@@ -182,7 +183,7 @@ def _as_json(value: Any) -> Any:
 
 def _wrong(file: Path, number: int, what: str) -> UsageError:
     unit = "row" if file.suffix.lower() == ".parquet" else "line"
-    return UsageError(f"{file} {unit} {number}: {what}.")
+    return UsageError(f"{file} {unit} {number}: {scrubbed(what)}.")
 
 
 _READERS: dict[str, Callable[[Path, str], Iterator[Line]]] = {".jsonl": _read_jsonl, ".csv": _read_csv}

@@ -23,6 +23,7 @@ from extractor.encoders.base import Encoder, choose_device
 from extractor.media import children
 from extractor.media.reader import Picture
 from extractor.media.reading import Here, Trouble
+from extractor.shortcut import ShortCut
 from extractor.windows import Row, Window, Windows
 from extractor.work import Committed, Encoded, Job, Report, Stalled, Work
 
@@ -98,7 +99,9 @@ class _Extraction:
     def __init__(self, job: Job, encoder: Encoder, writer: Writer) -> None:
         self._job, self._encoder, self._writer = job, encoder, writer
         self._sampling = writer.store.sampling
-        self._claims = Claims(self._is_known)
+        self._claims = Claims(
+            self._is_known, (lambda stamp: {}) if job.again else ShortCut(writer.store).alike
+        )
         self._videos: dict[str, _Video] = {}
         self._batch: list[tuple[str, Picture]] = []
         self._texts: list[Work] = []

@@ -14,7 +14,7 @@ from core.log import Task
 from core.types import Place
 from extractor import remote
 from extractor.find import is_no_video
-from extractor.roots import Naming
+from extractor.roots import Naming, is_inside
 from extractor.url import Url, url_of
 from extractor.work import Remote, Spool, Work
 
@@ -33,6 +33,11 @@ class UrlTarget:
     def shown(self) -> str:
         return self.url.shown
 
+    def holds(self, path: bytes) -> bool:
+        """Whether it names a place of its root."""
+        named = os.fsencode(self.url.path)
+        return is_inside(path, named.strip(b"/")) if self.is_prefix else path == named
+
     def claims(self) -> dict[str, str]:
         """The root, and what its addresses begin with."""
         return {self.root: self.url.base}
@@ -49,12 +54,13 @@ def url_target(asked: str, naming: Naming, spool: Spool) -> UrlTarget:
             )
         return UrlTarget(naming.of_url(url.base), url, False, spool)
     try:
-        is_prefix = remote.info_of(files, url).get("type") == "directory"
+        # An object and a prefix may have one name: with '/' behind it the prefix is meant.
+        is_folder = remote.info_of(files, url).get("type") == "directory"
     except OSError as error:
         if error.errno == errno.ENOENT:
             raise UsageError(f"--videos {url.shown} does not exist.") from error
         raise Error(f"{url.shown} cannot be read: {error.strerror}.") from error
-    return UrlTarget(naming.of_url(url.base), url, is_prefix, spool)
+    return UrlTarget(naming.of_url(url.base), url, is_folder or url.path.endswith("/"), spool)
 
 
 @dataclass

@@ -48,7 +48,13 @@ class Url:
         secrets = {secret for secret in _secrets(self.text) if len(secret) > 2}
         for secret in sorted(secrets | {unquote(secret) for secret in secrets}, key=len, reverse=True):
             message = message.replace(secret, "…")
-        return re.sub(r"(://)[^/\s'\"@]+@|(\?)[^\s'\"]+", r"\1\2…", message)
+        return scrubbed(message)
+
+
+def scrubbed(message: str) -> str:
+    """A message without the user, password and query of any address in it."""
+    without_user = re.sub(r"(://)[^/\s'\"@]+@", r"\1…", message)
+    return re.sub(r"(://[^\s'\"?]*\?)[^\s'\"]+", r"\1…", without_user)
 
 
 def is_url(text: str) -> bool:

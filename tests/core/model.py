@@ -50,6 +50,9 @@ class MemoryBase:
     def said_of_places(self, keys: Collection[int]) -> Mapping[int, Said]:
         return {key: self._said[key] for key in keys if key in self._said}
 
+    def stamped(self, stamp: str) -> Iterator[tuple[int, Said]]:
+        return ((key, said) for key, said in self._said.items() if said.word.stamp == stamp)
+
     def all_said(self) -> Iterator[tuple[int, Said]]:
         return iter(self._said.items())
 

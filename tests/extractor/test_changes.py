@@ -10,10 +10,16 @@ from typing import Any
 
 import pytest
 
+from core.checkpoint import write_checkpoint
 from core.types import Place
-from extractor.find import Listing, target_of
+from extractor.ahead import _content as read_whole
+from extractor.content import Content, content_of
+from extractor.find import Listing, stamp_of, target_of
+from extractor.media.reading import Decoder, Trouble
 from extractor.remove import main as remove
+from extractor.shortcut import ShortCut
 from tests.extractor.shelf import LONG_AGO_NS, Shelf, age, outcome, vectors
+from tests.extractor.test_far import larger
 from tests.extractor.test_find import listed, make
 
 ODD = (
@@ -57,6 +63,56 @@ def test_a_file_that_moved_to_another_root_is_not_embedded_again(shelf: Shelf) -
     assert shelf.extract("--prune")["gone"] == 1
     places = [p.shown for live in shelf.store.log.last().live() for p in live.places]
     assert "more/red.mp4" in places and "films/red.mp4" not in places
+
+
+def test_a_moved_archive_is_not_read_again_where_stamp_and_samples_tell(
+    tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(tmp_path)
+    for number, name in enumerate(("red.mp4", "green.mp4", "late.mp4")):
+        shelf.put(videos / name, ns=LONG_AGO_NS + number)
+    assert outcome(shelf.extract()) == {"done": 3}
+    shelf.put(videos / "white.mp4", "new.mp4", LONG_AGO_NS + 2)
+    shelf.films.rename(shelf.folder / "moved")
+    read: list[bytes] = []
+
+    def content(file: bytes, decoder: Decoder) -> Content | Trouble:
+        read.append(os.path.basename(file))
+        return read_whole(file, decoder)
+
+    monkeypatch.setattr("extractor.ahead._content", content)
+    report = shelf.extract(f"--videos={shelf.folder / 'moved'}")
+    assert outcome(report) == {"done": 1, "copies": 3}
+    assert read == [b"new.mp4"]
+
+
+@pytest.mark.parametrize("has_checkpoint", [False, True])
+def test_where_stamp_and_samples_are_those_of_two_contents_the_file_is_read(
+    tmp_path: Path, videos: Path, has_checkpoint: bool
+) -> None:
+    shelf = Shelf(tmp_path)
+    data = bytearray(larger(videos / "red.mp4"))
+    for name in ("a.mp4", "b.mp4"):
+        data[-100_000] ^= 1  # between two samples
+        (tmp_path / name).write_bytes(data)
+        shelf.put(tmp_path / name)
+        if name == "a.mp4":
+            assert outcome(shelf.extract()) == {"done": 1}
+            (alike,) = ShortCut(shelf.store).alike(stamp_of(os.stat(tmp_path / "films" / name))).values()
+            assert alike == content_of(os.fsencode(tmp_path / name))
+            shelf.put(tmp_path / "a.mp4", "again.mp4")
+            assert outcome(shelf.extract()) == {"already": 1, "copies": 1}
+    # A stamp that another had: as a file that is given an old time on purpose.
+    age(shelf.films / "b.mp4", LONG_AGO_NS + 1)
+    assert outcome(shelf.extract()) == {"already": 2, "done": 1}
+    age(shelf.films / "b.mp4")
+    assert outcome(shelf.extract("--again")) == {"done": 2, "copies": 1}
+    if has_checkpoint:
+        write_checkpoint(shelf.store.log.folder, shelf.store.log.last())
+    assert ShortCut(shelf.store).alike(stamp_of(os.stat(shelf.films / "b.mp4"))) == {}
+    shelf.put(tmp_path / "b.mp4", "c.mp4")
+    assert outcome(shelf.extract()) == {"already": 3, "copies": 1}
+    assert sorted(map(len, shelf.live().values())) == [2, 2]
 
 
 def test_a_half_copied_file_fails_and_is_done_once_it_is_whole(shelf: Shelf, videos: Path) -> None:

@@ -188,6 +188,18 @@ def test_no_secret_of_an_address_is_stored_or_shown(
     assert f"--videos http://{http.host}/gone.mp4 is a URL.".encode() in said
 
 
+def test_what_failed_behind_a_prefix_is_listed(
+    shelf: Shelf, memory: fsspec.AbstractFileSystem, broken: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a/bad.mp4", "b/bad.mp4"):
+        memory.pipe(f"/{name}", (broken / "truncated.mp4").read_bytes())
+    shelf.extract("--videos=memory://", code=3)
+    capsys.readouterr()
+    asked = ("--videos=memory://a", f"--data={shelf.folder / 'data'}")
+    assert main(["--failed", "--json", *asked]) == 0
+    assert [each["file"] for each in json.loads(capsys.readouterr().out)["failed"]] == ["a/bad.mp4"]
+
+
 def test_http_lists_nothing(shelf: Shelf, http: HttpServer, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(shelf.flags(f"--videos={http.url('films/')}")) == 2
     assert "over HTTP nothing is listed" in capsys.readouterr().err

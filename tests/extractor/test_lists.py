@@ -20,6 +20,7 @@ import pytest
 from core import log as core_log
 from core.errors import UsageError
 from core.types import Place
+from extractor.cli import main
 from extractor.find import Settling
 from extractor.lists import ListTarget
 from extractor.videos import Known, Looked, look_at, videos_of
@@ -149,6 +150,11 @@ def test_nanoseconds_of_a_parquet_are_cut(tmp_path: Path) -> None:
             "l.txt",
             "s3://KEY:SECRET@bucket/a.mp4\n",
             "line 1: s3://bucket/a.mp4 was given with a key in it; the",
+        ),
+        (
+            "l.jsonl",
+            '["http://a:SECRET@b/c?d=SECRET"]\n',
+            r"line 1: it must be an object \(got '\[\"http://…b/c\?…",
         ),
         (
             "l.txt",
@@ -320,6 +326,27 @@ assert not [name for name in ("torch", "av") if name in sys.modules]
     assert held(shelf)["vfr.mkv"]["year"] == 2001
 
 
+def test_a_dry_run_over_new_columns_writes_nothing(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
+    shelf.extract(f"--videos={rows_of(shelf, year=1999)}")
+    number = shelf.store.log.last().number
+    assert main(shelf.flags(f"--videos={rows_of(shelf, year=2001)}", "--dry-run", "--json")) == 0
+    assert json.loads(capsys.readouterr().out)["to_do"] == 0
+    assert shelf.store.log.last().number == number
+
+
+def test_what_failed_of_a_list_is_listed(
+    shelf: Shelf, broken: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("truncated.mp4", "encrypted.mp4"):
+        shelf.put(broken / name)
+    assert outcome(shelf.extract(code=3)) == {"done": 3, "failed": 2}
+    path = put(shelf.folder / "l.txt", "films/truncated.mp4\nfilms/red.mp4\n")
+    flags = (f"--data={shelf.folder / 'data'}", "--failed", "--json", f"--videos={path}")
+    capsys.readouterr()
+    assert main([*flags]) == 0
+    assert [each["file"] for each in json.loads(capsys.readouterr().out)["failed"]] == ["truncated.mp4"]
+
+
 def test_two_lists_that_overlap_embed_each_video_once(shelf: Shelf, videos: Path) -> None:
     shelf.put(videos / "late.mp4", "sub/late.mp4")
     one = put_rows(
@@ -362,8 +389,6 @@ def test_only_a_folder_is_pruned(shelf: Shelf, kind: str, capsys: pytest.Capture
         "glob": shelf.films / "*",
         "file": shelf.films / "red.mp4",
     }
-    from extractor.cli import main
-
     assert main(shelf.flags(f"--videos={asked[kind]}", "--prune")) == 2
     assert f"--prune needs a whole folder; --videos {asked[kind]} is a {kind}." in capsys.readouterr().err
 
