@@ -30,6 +30,7 @@ from core.rules import (
     place_key,
     why_not,
 )
+from core.sidecars import seen_of, sidecars_from_json, sidecars_to_json
 from core.types import Place, canonical
 
 __all__ = ["Entry", "LastWords", "LiveSource", "Log", "Task", "Winner", "Word"]
@@ -140,12 +141,14 @@ def _reasons(known: LastWords, base: Checkpoint | None, places: list[Place], wis
     for i, (key, place) in enumerate(zip(keys, places, strict=True)):
         if key in known.fresh:
             reasons.append(why_not(known, place, wish))
-        elif lines[i] < 0 or held["stamp_key"][i] != key_of(place.stamp):
+            continue
+        verb = cast(PlaceVerb, VERBS[held["verb"][i]])
+        seen = seen_of(place.stamp, place.sidecars if verb == "done" else ())
+        if lines[i] < 0 or held["stamp_key"][i] != key_of(seen):
             reasons.append("")
         else:
             source = int(held["source_key"][i])
             has_rows = known.touched_sources.get(source, bool(rows[i]))
-            verb = cast(PlaceVerb, VERBS[held["verb"][i]])
             why = WHYS[held["why"][i]]
             reasons.append(fits(verb, why, has_rows, source in known.removed_keys, wish))
     return reasons
@@ -184,6 +187,7 @@ def _said_json(word: Word) -> dict[str, Any]:
         "source": word.source,
         "error": word.error,
         "columns": json.loads(word.columns) if word.columns else None,
+        "sidecars": sidecars_to_json(word.sidecars),
     }
     return {key: value for key, value in held.items() if value or key in ("word", "root", "path", "stamp")}
 
@@ -264,6 +268,7 @@ def _word_of(held: dict[str, Any]) -> Word | None:
         source=held.get("source", ""),
         error=held.get("error", ""),
         columns=canonical(held["columns"]) if held.get("columns") else None,
+        sidecars=sidecars_from_json(held.get("sidecars", ())),
     )
 
 

@@ -9,7 +9,8 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Literal, Protocol
 
-from core.types import Layer, Place, canonical
+from core.sidecars import is_sidecar, seen_of
+from core.types import Layer, Place, Sidecar, canonical
 
 PlaceVerb = Literal["done", "failed", "skipped", "gone"]
 SourceVerb = Literal["removed", "restored"]
@@ -27,6 +28,7 @@ class Word:
     source: str = ""
     error: str = ""  # failed: why; skipped: "not_video" or "still"
     columns: str | None = None  # the user's columns, one canonical JSON object; None: those it had
+    sidecars: tuple[Sidecar, ...] = ()  # done: what lay beside it and was read
 
     @property
     def about_place(self) -> bool:
@@ -34,7 +36,12 @@ class Word:
 
     @property
     def place(self) -> Place:
-        return Place(self.root, self.path, self.stamp)
+        return Place(self.root, self.path, self.stamp, sidecars=self.sidecars)
+
+    @property
+    def pairs(self) -> set[tuple[str, Layer]]:
+        """The source's layers that this word names by itself: its sidecars'."""
+        return {(self.source, sidecar.layer) for sidecar in self.sidecars}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,11 @@ class LiveSource:
     places: tuple[Place, ...]
     columns: Mapping[str, Any]
 
+    def has_layer(self, layer: Layer) -> bool:
+        """Whether rows and lines of a layer are found with it: a sidecar's while a live place names it."""
+        named = (sidecar.layer for place in self.places for sidecar in place.sidecars)
+        return not is_sidecar(layer) or layer in named
+
 
 class Base(Protocol):
     """Everything up to an entry, in one piece: a checkpoint."""
@@ -96,6 +108,7 @@ class Base(Protocol):
     def all_said(self) -> Iterator[tuple[int, Said]]: ...
     def naming(self, source: str) -> Iterator[tuple[int, Said]]: ...
     def done_sources(self, without: Collection[int]) -> set[str]: ...
+    def with_sidecars(self) -> Iterator[tuple[int, Word]]: ...
     def source_words(self) -> Mapping[str, Said]: ...
     def won(self, source: str) -> Sequence[Winner]: ...
     def winners(self) -> Iterator[Winner]: ...
@@ -258,6 +271,12 @@ class LastWords:
         found |= {said.word.source for said in self.fresh.values() if said.word.word == "done"}
         return found - self.removed()
 
+    def named_pairs(self) -> set[tuple[str, Layer]]:
+        """The sidecars' layers that some place's last word names."""
+        held = self.base.with_sidecars() if self.base else ()
+        found = {pair for key, word in held if key not in self.fresh for pair in word.pairs}
+        return found | {pair for said in self.fresh.values() for pair in said.word.pairs}
+
     def live(self) -> Iterator[LiveSource]:
         """Every live source by its id, with its places and the columns they give it."""
         holders: dict[str, list[Said]] = {}
@@ -324,6 +343,8 @@ def why_not(known: LastWords, place: Place, wish: Wish) -> str:
     if said is None or said.word.stamp != place.stamp:
         return ""
     word = said.word
+    if word.word == "done" and seen_of("", word.sidecars) != seen_of("", place.sidecars):
+        return ""
     return fits(word.word, word.error, known.has_rows(word.source), known.is_removed(word.source), wish)
 
 
@@ -378,5 +399,18 @@ def _kept_columns(known: LastWords, word: Word, said: Said | None) -> str | None
 
 def carried(known: LastWords, shards: Collection[str]) -> set[tuple[str, Layer]]:
     """What a compaction of these shards must carry over: the live layers they have won (rule 9)."""
-    live = known.live_ids()
-    return {(w.source, w.layer) for w in known.winners() if w.shard in shards and w.source in live}
+    live, named = known.live_ids(), known.named_pairs()
+
+    def stays(source: str) -> bool:
+        """Removed, but not compacted away: were it restored, its words would fit and name their sidecars."""
+        return any(
+            shard not in ("", *shards) for shard in (known.shard_of(source, each) for each in EMBEDDED)
+        )
+
+    return {
+        (won.source, won.layer)
+        for won in known.winners()
+        if won.shard in shards
+        and (not is_sidecar(won.layer) or (won.source, won.layer) in named)
+        and (won.source in live or (is_sidecar(won.layer) and stays(won.source)))
+    }

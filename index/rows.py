@@ -39,9 +39,18 @@ class View:
     def _won(self) -> dict[str, set[tuple[str, str]]]:
         won: dict[str, set[tuple[str, str]]] = {}
         for winner in self.last.winners():
-            if winner.source in self.lines:
+            line = self.lines.get(winner.source)
+            if line is not None and self.live[line].has_layer(winner.layer):
                 won.setdefault(winner.shard, set()).add((winner.source, winner.layer))
         return won
+
+    def line_counts(self, name: str) -> tuple[int, int]:
+        """How many timed lines a shard holds: those that live, and all."""
+        shard, pairs = self.store.shard(name), self._won.get(name, ())
+        if not shard.manifest.get("lines"):
+            return 0, 0
+        counts = [(row["lines"], (row["id"], row["layer"]) in pairs) for row in shard.sources.to_pylist()]
+        return sum(count for count, is_live in counts if is_live), sum(count for count, _ in counts)
 
     def is_live(self, run: Run) -> bool:
         """Whether the rows of a run count, and are of a live source."""

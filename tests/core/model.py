@@ -60,6 +60,9 @@ class MemoryBase:
         kept = (said.word for key, said in self._said.items() if key not in without)
         return {word.source for word in kept if word.word == "done"}
 
+    def with_sidecars(self) -> Iterator[tuple[int, Word]]:
+        return ((key, said.word) for key, said in self._said.items() if said.word.sidecars)
+
     def source_words(self) -> Mapping[str, Said]:
         return self._words
 
