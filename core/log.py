@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -122,8 +122,8 @@ class Log:
             held = [place for place, why in zip(batch, reasons, strict=True) if why == "already"]
             retagged = _retagged(known, base, held)
             for place, why in zip(batch, reasons, strict=True):
-                if why == "already" and (source := retagged.get(place_key(place.root, place.path))):
-                    yield Task(place, known.number, source)
+                if why == "already" and (word := retagged.get(place_key(place.root, place.path))):
+                    yield Task(replace(place, sidecars=word.sidecars), known.number, word.source)
                 elif why:
                     counts[why] += 1
                 else:
@@ -154,8 +154,8 @@ def _reasons(known: LastWords, base: Checkpoint | None, places: list[Place], wis
     return reasons
 
 
-def _retagged(known: LastWords, base: Checkpoint | None, places: Iterable[Place]) -> dict[int, str]:
-    """By key: the sources of those of these places that have other columns than the log knows."""
+def _retagged(known: LastWords, base: Checkpoint | None, places: Iterable[Place]) -> dict[int, Word]:
+    """By key: the last words of those of these places that have other columns than the log knows."""
     tagged = {place_key(p.root, p.path): p.columns for p in places if p.columns is not None}
     old = [key for key in tagged if key not in known.fresh]
     if base and old:
@@ -163,7 +163,7 @@ def _retagged(known: LastWords, base: Checkpoint | None, places: Iterable[Place]
         same = base.columns_keys[base.lines(np.array(old, np.uint64))] == keys
         old = [key for key, is_same in zip(old, same, strict=True) if not is_same]
     said = known.said_of_places([*(key for key in tagged if key in known.fresh), *old])
-    return {key: s.word.source for key, s in said.items() if s.word.columns != tagged[key]}
+    return {key: s.word for key, s in said.items() if s.word.columns != tagged[key]}
 
 
 def begin(folder: Path) -> None:

@@ -131,7 +131,8 @@ class Snapshot:
         return Segment(self.sources.id(row.line), row.start, row.end, text)
 
     def _text_in(self, part: LivePart, record: np.void) -> str:
-        return _texts(self.store.shard(part.about.shards[record["shard"]]).path)[int(record["row"])].as_py()
+        texts = _texts(self.store.shard(part.about.shards[record["shard"]]).path)
+        return str(texts[int(record["row"])].as_py())
 
     def vectors(self, source: str, kind: Kind) -> tuple[Sequence[Segment], Float32Array]:
         """A stored source's rows in order of time, exactly as they are stored; none where it is unknown."""
