@@ -398,19 +398,8 @@ def _kept_columns(known: LastWords, word: Word, said: Said | None) -> str | None
 
 
 def carried(known: LastWords, shards: Collection[str]) -> set[tuple[str, Layer]]:
-    """What a compaction of these shards must carry over: the live layers they have won (rule 9)."""
+    """What a compaction of these shards must carry over, of the layers they have won (rule 9): those of live
+    sources, and each sidecar's while a place names it, since its source may be restored or found anew."""
     live, named = known.live_ids(), known.named_pairs()
-
-    def stays(source: str) -> bool:
-        """Removed, but not compacted away: were it restored, its words would fit and name their sidecars."""
-        return any(
-            shard not in ("", *shards) for shard in (known.shard_of(source, each) for each in EMBEDDED)
-        )
-
-    return {
-        (won.source, won.layer)
-        for won in known.winners()
-        if won.shard in shards
-        and (not is_sidecar(won.layer) or (won.source, won.layer) in named)
-        and (won.source in live or (is_sidecar(won.layer) and stays(won.source)))
-    }
+    won = {(winner.source, winner.layer) for winner in known.winners() if winner.shard in shards}
+    return {pair for pair in won if (pair in named if is_sidecar(pair[1]) else pair[0] in live)}

@@ -10,8 +10,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from core.rules import LastWords, LiveSource
+from core.rules import LastWords, LiveSource, carried
 from core.shard import Shard
+from core.sidecars import is_sidecar
 from core.store import Store
 from core.types import IntArray, Kind
 from index.part import Run
@@ -45,12 +46,20 @@ class View:
         return won
 
     def line_counts(self, name: str) -> tuple[int, int]:
-        """How many timed lines a shard holds: those that live, and all."""
-        shard, pairs = self.store.shard(name), self._won.get(name, ())
+        """How many timed lines a shard holds: those that a compaction carries over, and all."""
+        shard = self.store.shard(name)
         if not shard.manifest.get("lines"):
             return 0, 0
-        counts = [(row["lines"], (row["id"], row["layer"]) in pairs) for row in shard.sources.to_pylist()]
-        return sum(count for count, is_live in counts if is_live), sum(count for count, _ in counts)
+        pairs = ((row["id"], row["layer"], row["lines"]) for row in shard.sources.to_pylist())
+        counts = [(count, self._carried.get((source, layer)) == name) for source, layer, count in pairs]
+        return sum(count for count, is_kept in counts if is_kept), sum(count for count, _ in counts)
+
+    @cached_property
+    def _carried(self) -> dict[tuple[str, str], str]:
+        kept = carried(self.last, self.last.shards())
+        return {
+            pair: self.last.shard_of(*pair) for pair in kept if is_sidecar(pair[1]) or pair[1] == "subtitles"
+        }
 
     def is_live(self, run: Run) -> bool:
         """Whether the rows of a run count, and are of a live source."""
