@@ -3,7 +3,7 @@
     python tests/data/make_store_layers.py FOLDER
 
 A video with a text track and sidecars of which one went again, a copy with a sidecar of its own, a video
-without any, vectors of lines, thumbnails, a shard that was compacted away, a checkpoint that holds sidecars with
+without any, vectors of lines, thumbnails, a compacted shard, a checkpoint that holds sidecars with
 entries after it, a published snapshot, and in `answers.json` what is to be found. It is never made again.
 """
 
