@@ -9,7 +9,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Literal, Protocol
 
-from core.sidecars import is_sidecar, seen_of
+from core.sidecars import is_sidecar, named_by, seen_of
 from core.types import Layer, Place, Sidecar, canonical
 
 PlaceVerb = Literal["done", "failed", "skipped", "gone"]
@@ -37,11 +37,6 @@ class Word:
     @property
     def place(self) -> Place:
         return Place(self.root, self.path, self.stamp, sidecars=self.sidecars)
-
-    @property
-    def pairs(self) -> set[tuple[str, Layer]]:
-        """The source's layers that this word names by itself: its sidecars'."""
-        return {(self.source, sidecar.layer) for sidecar in self.sidecars}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +86,7 @@ class LiveSource:
 
     def has_layer(self, layer: Layer) -> bool:
         """Whether rows and lines of a layer are found with it: a sidecar's while a live place names it."""
-        named = (sidecar.layer for place in self.places for sidecar in place.sidecars)
-        return not is_sidecar(layer) or layer in named
+        return not is_sidecar(layer) or layer in (s.layer for p in self.places for s in p.sidecars)
 
 
 class Base(Protocol):
@@ -274,8 +268,8 @@ class LastWords:
     def named_pairs(self) -> set[tuple[str, Layer]]:
         """The sidecars' layers that some place's last word names."""
         held = self.base.with_sidecars() if self.base else ()
-        found = {pair for key, word in held if key not in self.fresh for pair in word.pairs}
-        return found | {pair for said in self.fresh.values() for pair in said.word.pairs}
+        old = (word for key, word in held if key not in self.fresh)
+        return {pair for word in (*old, *(s.word for s in self.fresh.values())) for pair in named_by(word)}
 
     def live(self) -> Iterator[LiveSource]:
         """Every live source by its id, with its places and the columns they give it."""
@@ -340,10 +334,10 @@ def fits(word: PlaceVerb | SourceVerb, why: str, has_rows: bool, is_removed: boo
 def why_not(known: LastWords, place: Place, wish: Wish) -> str:
     """Why a place is not to do, or "" if it is (rule 5). `Log.todo` asks the same of many at once."""
     said = known.said(place.root, place.path)
-    if said is None or said.word.stamp != place.stamp:
+    if said is None:
         return ""
-    word = said.word
-    if word.word == "done" and seen_of("", word.sidecars) != seen_of("", place.sidecars):
+    word, beside = said.word, place.sidecars if said.word.word == "done" else ()
+    if seen_of(word.stamp, word.sidecars) != seen_of(place.stamp, beside):
         return ""
     return fits(word.word, word.error, known.has_rows(word.source), known.is_removed(word.source), wish)
 
@@ -401,5 +395,5 @@ def carried(known: LastWords, shards: Collection[str]) -> set[tuple[str, Layer]]
     """What a compaction of these shards must carry over, of the layers they have won (rule 9): those of live
     sources, and each sidecar's while a place names it, since its source may be restored or found anew."""
     live, named = known.live_ids(), known.named_pairs()
-    won = {(winner.source, winner.layer) for winner in known.winners() if winner.shard in shards}
+    won = ((winner.source, winner.layer) for winner in known.winners() if winner.shard in shards)
     return {pair for pair in won if (pair in named if is_sidecar(pair[1]) else pair[0] in live)}

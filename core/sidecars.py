@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from core.types import Layer, Sidecar, canonical
+
+if TYPE_CHECKING:
+    from core.rules import Word
 
 
 def is_sidecar(layer: Layer) -> bool:
     """Whether a layer is that of a file beside a video."""
     return layer.startswith("sidecar:")
+
+
+def named_by(word: Word) -> set[tuple[str, Layer]]:
+    """The layers that a word names by itself: its sidecars'."""
+    return {(word.source, sidecar.layer) for sidecar in word.sidecars}
 
 
 def seen_of(stamp: str, sidecars: Sequence[Sidecar]) -> str:

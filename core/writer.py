@@ -19,7 +19,7 @@ from core import __version__, files, lines, npy, thumbs
 from core.log import Task
 from core.rules import EMBEDDED, Claim, Entry, LastWords, Word, carried, settle
 from core.shard import Shard, manifest_hash
-from core.sidecars import is_sidecar
+from core.sidecars import is_sidecar, named_by
 from core.store import FORMAT, Store
 from core.types import (
     KINDS,
@@ -240,7 +240,7 @@ def needed(known: LastWords, words: Iterable[Word], held: Iterable[Held]) -> lis
     """The rows that a word asks for and that no shard has: two workers may have done the same."""
     done = [word for word in words if word.word == "done"]
     named = {word.source for word in done}
-    beside = {pair for word in done for pair in word.pairs}
+    beside = {pair for word in done for pair in named_by(word)}
     return [
         h
         for h in held

@@ -23,7 +23,7 @@ from core.rules import (
     settle,
     why_not,
 )
-from core.sidecars import is_sidecar
+from core.sidecars import is_sidecar, named_by
 from core.types import Place, Sidecar
 from core.writer import Held, Pair, needed
 
@@ -131,7 +131,7 @@ class World:
         """As a listing shows it."""
         held = self.beside.get(path)
         mine = (Sidecar(path + b".srt", str(held[1])),) if held else ()
-        return Place("r", path, str(self.files[path][1]), mine)
+        return Place("r", path, str(self.files[path][1]), sidecars=mine)
 
     def read_beside(self, place: Place) -> tuple[Sidecar, ...]:
         """What was listed and is still the same."""
@@ -241,7 +241,7 @@ class World:
                 if again or not (known.has_rows(content) or known.is_removed(content)):
                     held.add((content, "visual"))
                 word = Word("done", "r", path, place.stamp, content, sidecars=self.read_beside(place))
-                held |= word.pairs
+                held |= named_by(word)
                 claims.append(Claim(word, start.number))
             if self.rng.random() < 0.3:
                 known = yield from self.write(known, claims, held, again)

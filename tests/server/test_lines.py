@@ -26,7 +26,7 @@ def told(data: Path) -> Shelf:
     shelf = samples(data)
     writer = Writer(shelf.store)
     writer.tell(id_of("green"), SIDECAR.layer, LINES, np.stack([vector(line.text) for line in LINES]))
-    task = Task(Place("films", b"green.mp4", "1", (SIDECAR,)), shelf.store.log.last().number)
+    task = Task(Place("films", b"green.mp4", "1", sidecars=(SIDECAR,)), shelf.store.log.last().number)
     writer.seen(task, id_of("green"))
     writer.commit()
     shelf.build()

@@ -154,6 +154,20 @@ def test_a_sidecar_that_cannot_be_read_is_tried_in_the_next_run(shelf: Shelf, vi
     assert told(shelf.store) == {"red.mp4": ["hello"]}
 
 
+def test_a_list_sees_what_lies_beside_and_new_columns_leave_it(shelf: Shelf, videos: Path) -> None:
+    shelf.put(videos / "red.mp4")
+    put(shelf, "red.srt", SRT.format("hello"))
+    listed = shelf.folder / "list.csv"
+    listed.write_text(f"path,tag\n{shelf.films / 'red.mp4'},one\n")
+    assert outcome(shelf.extract(f"--videos={listed}", "--root=r")) == {"done": 1}
+    assert told(shelf.store) == {"red.mp4": ["hello"]}
+    listed.write_text(f"path,tag\n{shelf.films / 'red.mp4'},two\n")
+    assert outcome(shelf.extract(f"--videos={listed}", "--root=r")) == {"copies": 1}
+    assert outcome(shelf.extract(f"--videos={listed}", "--root=r")) == {"already": 1}
+    (live,) = shelf.store.log.last().live()
+    assert (dict(live.columns), told(shelf.store)) == ({"tag": "two"}, {"red.mp4": ["hello"]})
+
+
 def test_copies_have_sidecars_of_their_own(shelf: Shelf, videos: Path) -> None:
     shelf.put(videos / "red.mp4", "a.mp4")
     shelf.put(videos / "red.mp4", "b.mp4")
