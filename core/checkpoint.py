@@ -19,8 +19,18 @@ from numpy.typing import NDArray
 
 from core import files
 from core.errors import StoreError
-from core.rules import EMBEDDED, LastWords, PlaceVerb, Said, SourceVerb, Winner, Word, key_of
-from core.types import IntArray
+from core.rules import (
+    EMBEDDED,
+    LastWords,
+    PlaceVerb,
+    Said,
+    SourceVerb,
+    Winner,
+    Word,
+    key_of,
+)
+from core.sidecars import seen_of, sidecars_from_json, sidecars_to_json
+from core.types import IntArray, canonical
 
 UInt64Array = NDArray[np.uint64]
 BoolArray = NDArray[np.bool_]
@@ -49,6 +59,7 @@ SCHEMA = pa.schema(
         ("source", pa.string()),
         ("error", pa.string()),
         ("columns", pa.string()),
+        ("sidecars", pa.string()),  # one JSON list, "" where there are none; absent in older files
     ]
 )
 _PLACE_ARRAYS = ("key", "stamp_key", "source_key", "entry", "verb", "why")
@@ -170,6 +181,17 @@ class Checkpoint:
             table = file.read_row_groups(range(*self.sections[PLACES]), columns=["source"])
             return set(table["source"].filter(pa.array(kept)).unique().to_pylist())
 
+    def with_sidecars(self) -> Iterator[tuple[int, Word]]:
+        """The last words, with their places' keys, that name sidecars: of them only the source and those."""
+        with _reading(self.path) as file:
+            if "sidecars" not in file.schema_arrow.names:
+                return
+            for group in range(*self.sections[PLACES]):
+                table = file.read_row_group(group, columns=["key", "source", "sidecars"])
+                for row in table.filter(pc.greater(pc.binary_length(table["sidecars"]), 0)).to_pylist():
+                    named = sidecars_from_json(json.loads(row["sidecars"]))
+                    yield int(row["key"]), Word("done", source=row["source"], sidecars=named)
+
     def source_words(self) -> Mapping[str, Said]:
         """The last word of every source that has one of its own."""
         return dict(self._rows(SOURCES, _said_of_source))
@@ -261,6 +283,7 @@ def _said(row: dict[str, Any]) -> Said:
         source=row["source"],
         error=row["error"],
         columns=row["columns"] or None,
+        sidecars=sidecars_from_json(json.loads(row.get("sidecars") or "[]")),
     )
     return Said(word, row["entry"])
 
@@ -317,8 +340,17 @@ def _place_table(known: LastWords) -> pa.Table:
     if isinstance(known.base, Checkpoint):
         keys = np.fromiter(known.fresh.keys(), np.uint64, len(known.fresh))
         kept = ~np.isin(known.base.places["key"], keys)
-        fresh = pa.concat_tables([known.base.table(PLACES).filter(pa.array(kept)), fresh])
+        held = _completed(known.base.table(PLACES).filter(pa.array(kept)))
+        fresh = pa.concat_tables([held, fresh])
     return fresh.sort_by("key")
+
+
+def _completed(table: pa.Table) -> pa.Table:
+    """With the columns that older files lack."""
+    for field in SCHEMA:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table.select(SCHEMA.names)
 
 
 def _place_row(key: int, said: Said) -> dict[str, Any]:
@@ -328,7 +360,7 @@ def _place_row(key: int, said: Said) -> dict[str, Any]:
         "entry": said.entry,
         "verb": VERBS.index(word.word),
         "why": WHYS.index(word.error) if word.word == "skipped" and word.error in WHYS else 0,
-        "stamp_key": key_of(word.stamp),
+        "stamp_key": key_of(seen_of(word.stamp, word.sidecars)),
         "source_key": key_of(word.source) if word.source else 0,
         "root": word.root,
         "path": word.path,
@@ -336,6 +368,7 @@ def _place_row(key: int, said: Said) -> dict[str, Any]:
         "source": word.source,
         "error": word.error,
         "columns": word.columns or "",
+        "sidecars": canonical(sidecars_to_json(word.sidecars)) if word.sidecars else "",
     }
 
 

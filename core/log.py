@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -30,6 +30,7 @@ from core.rules import (
     place_key,
     why_not,
 )
+from core.sidecars import seen_of, sidecars_from_json, sidecars_to_json
 from core.types import Place, canonical
 
 __all__ = ["Entry", "LastWords", "LiveSource", "Log", "Task", "Winner", "Word"]
@@ -121,8 +122,8 @@ class Log:
             held = [place for place, why in zip(batch, reasons, strict=True) if why == "already"]
             retagged = _retagged(known, base, held)
             for place, why in zip(batch, reasons, strict=True):
-                if why == "already" and (source := retagged.get(place_key(place.root, place.path))):
-                    yield Task(place, known.number, source)
+                if why == "already" and (word := retagged.get(place_key(place.root, place.path))):
+                    yield Task(replace(place, sidecars=word.sidecars), known.number, word.source)
                 elif why:
                     counts[why] += 1
                 else:
@@ -140,19 +141,21 @@ def _reasons(known: LastWords, base: Checkpoint | None, places: list[Place], wis
     for i, (key, place) in enumerate(zip(keys, places, strict=True)):
         if key in known.fresh:
             reasons.append(why_not(known, place, wish))
-        elif lines[i] < 0 or held["stamp_key"][i] != key_of(place.stamp):
+            continue
+        verb = cast(PlaceVerb, VERBS[held["verb"][i]])
+        seen = seen_of(place.stamp, place.sidecars if verb == "done" else ())
+        if lines[i] < 0 or held["stamp_key"][i] != key_of(seen):
             reasons.append("")
         else:
             source = int(held["source_key"][i])
             has_rows = known.touched_sources.get(source, bool(rows[i]))
-            verb = cast(PlaceVerb, VERBS[held["verb"][i]])
             why = WHYS[held["why"][i]]
             reasons.append(fits(verb, why, has_rows, source in known.removed_keys, wish))
     return reasons
 
 
-def _retagged(known: LastWords, base: Checkpoint | None, places: Iterable[Place]) -> dict[int, str]:
-    """By key: the sources of those of these places that have other columns than the log knows."""
+def _retagged(known: LastWords, base: Checkpoint | None, places: Iterable[Place]) -> dict[int, Word]:
+    """By key: the last words of those of these places that have other columns than the log knows."""
     tagged = {place_key(p.root, p.path): p.columns for p in places if p.columns is not None}
     old = [key for key in tagged if key not in known.fresh]
     if base and old:
@@ -160,7 +163,7 @@ def _retagged(known: LastWords, base: Checkpoint | None, places: Iterable[Place]
         same = base.columns_keys[base.lines(np.array(old, np.uint64))] == keys
         old = [key for key, is_same in zip(old, same, strict=True) if not is_same]
     said = known.said_of_places([*(key for key in tagged if key in known.fresh), *old])
-    return {key: s.word.source for key, s in said.items() if s.word.columns != tagged[key]}
+    return {key: s.word for key, s in said.items() if s.word.columns != tagged[key]}
 
 
 def begin(folder: Path) -> None:
@@ -184,6 +187,7 @@ def _said_json(word: Word) -> dict[str, Any]:
         "source": word.source,
         "error": word.error,
         "columns": json.loads(word.columns) if word.columns else None,
+        "sidecars": sidecars_to_json(word.sidecars),
     }
     return {key: value for key, value in held.items() if value or key in ("word", "root", "path", "stamp")}
 
@@ -264,6 +268,7 @@ def _word_of(held: dict[str, Any]) -> Word | None:
         source=held.get("source", ""),
         error=held.get("error", ""),
         columns=canonical(held["columns"]) if held.get("columns") else None,
+        sidecars=sidecars_from_json(held.get("sidecars", ())),
     )
 
 

@@ -9,7 +9,8 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Literal, Protocol
 
-from core.types import Layer, Place, canonical
+from core.sidecars import is_sidecar, named_by, seen_of
+from core.types import Layer, Place, Sidecar, canonical
 
 PlaceVerb = Literal["done", "failed", "skipped", "gone"]
 SourceVerb = Literal["removed", "restored"]
@@ -27,6 +28,7 @@ class Word:
     source: str = ""
     error: str = ""  # failed: why; skipped: "not_video" or "still"
     columns: str | None = None  # the user's columns, one canonical JSON object; None: those it had
+    sidecars: tuple[Sidecar, ...] = ()  # done: what lay beside it and was read
 
     @property
     def about_place(self) -> bool:
@@ -34,7 +36,7 @@ class Word:
 
     @property
     def place(self) -> Place:
-        return Place(self.root, self.path, self.stamp)
+        return Place(self.root, self.path, self.stamp, sidecars=self.sidecars)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,10 @@ class LiveSource:
     places: tuple[Place, ...]
     columns: Mapping[str, Any]
 
+    def has_layer(self, layer: Layer) -> bool:
+        """Whether rows and lines of a layer are found with it: a sidecar's while a live place names it."""
+        return not is_sidecar(layer) or layer in (s.layer for p in self.places for s in p.sidecars)
+
 
 class Base(Protocol):
     """Everything up to an entry, in one piece: a checkpoint."""
@@ -97,6 +103,7 @@ class Base(Protocol):
     def all_said(self) -> Iterator[tuple[int, Said]]: ...
     def naming(self, source: str) -> Iterator[tuple[int, Said]]: ...
     def done_sources(self, without: Collection[int]) -> set[str]: ...
+    def with_sidecars(self) -> Iterator[tuple[int, Word]]: ...
     def source_words(self) -> Mapping[str, Said]: ...
     def won(self, source: str) -> Sequence[Winner]: ...
     def winners(self) -> Iterator[Winner]: ...
@@ -259,6 +266,12 @@ class LastWords:
         found |= {said.word.source for said in self.fresh.values() if said.word.word == "done"}
         return found - self.removed()
 
+    def named_pairs(self) -> set[tuple[str, Layer]]:
+        """The sidecars' layers that some place's last word names."""
+        held = self.base.with_sidecars() if self.base else ()
+        old = (word for key, word in held if key not in self.fresh)
+        return {pair for word in (*old, *(s.word for s in self.fresh.values())) for pair in named_by(word)}
+
     def live(self) -> Iterator[LiveSource]:
         """Every live source by its id, with its places and the columns they give it."""
         holders: dict[str, list[Said]] = {}
@@ -322,9 +335,11 @@ def fits(word: PlaceVerb | SourceVerb, why: str, has_rows: bool, is_removed: boo
 def why_not(known: LastWords, place: Place, wish: Wish) -> str:
     """Why a place is not to do, or "" if it is (rule 5). `Log.todo` asks the same of many at once."""
     said = known.said(place.root, place.path)
-    if said is None or said.word.stamp != place.stamp:
+    if said is None:
         return ""
-    word = said.word
+    word, beside = said.word, place.sidecars if said.word.word == "done" else ()
+    if seen_of(word.stamp, word.sidecars) != seen_of(place.stamp, beside):
+        return ""
     return fits(word.word, word.error, known.has_rows(word.source), known.is_removed(word.source), wish)
 
 
@@ -378,6 +393,8 @@ def _kept_columns(known: LastWords, word: Word, said: Said | None) -> str | None
 
 
 def carried(known: LastWords, shards: Collection[str]) -> set[tuple[str, Layer]]:
-    """What a compaction of these shards must carry over: the live layers they have won (rule 9)."""
-    live = known.live_ids()
-    return {(w.source, w.layer) for w in known.winners() if w.shard in shards and w.source in live}
+    """What a compaction of these shards must carry over, of the layers they have won (rule 9): those of live
+    sources, and each sidecar's while a place names it, since its source may be restored or found anew."""
+    live, named = known.live_ids(), known.named_pairs()
+    won = ((winner.source, winner.layer) for winner in known.winners() if winner.shard in shards)
+    return {pair for pair in won if (pair in named if is_sidecar(pair[1]) else pair[0] in live)}

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from core import files, npy
+from core import files, lines, npy, thumbs
 from core.errors import StoreError
-from core.types import Float64Array, IntArray, Kind, canonical
+from core.types import Float64Array, IntArray, Kind, Thumbs, canonical
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,26 @@ class Shard:
                 return npy.mapped(path, half, (rows, dim))
         except ValueError as error:
             raise StoreError(f"{path} is damaged: {error}.") from error
+
+    def lines(self) -> lines.Lines:
+        """The timed lines of all layers, whether they have vectors or not."""
+        is_there = lines.FILE in self.manifest["files"]
+        return lines.read(self._table(lines.FILE.removesuffix(".parquet")) if is_there else None)
+
+    def thumbs(self, source: str) -> Thumbs:
+        """All thumbnails of a source."""
+        row = self._visual(source)
+        return thumbs.read(self.path, row) if row else Thumbs()
+
+    def thumbnail(self, source: str, t: float) -> tuple[float, bytes] | None:
+        """When the thumbnail nearest to second t is shown, and its JPEG; None where the source has none."""
+        row = self._visual(source)
+        return thumbs.nearest(self.path, row, t) if row else None
+
+    def _visual(self, source: str) -> dict[str, Any] | None:
+        table = self.sources
+        kept = pc.and_(pc.equal(table["id"], source), pc.equal(table["layer"], "visual"))
+        return next(iter(table.filter(kept).to_pylist()), None)
 
     def damage(self) -> list[str]:
         """One sentence for each file whose bytes are not the ones that were written."""

@@ -15,7 +15,7 @@ from core.errors import StoreError, UsageError
 
 Kind = Literal["frame", "clip", "text"]
 KINDS: tuple[Kind, ...] = ("frame", "clip", "text")
-Layer = str  # "visual", "text", later "captions", "subtitles", "sidecar:<hash>"
+Layer = str  # "visual", "text", "subtitles", "sidecar:<hash>", later "captions"
 
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
@@ -30,6 +30,20 @@ PRESETS = ("clip2video-msrvtt", "clip2video-msvd")
 
 
 @dataclass(frozen=True, slots=True)
+class Sidecar:
+    """A file of timed lines beside a video, as `film.en.srt` beside `film.mp4`."""
+
+    path: bytes  # relative to the video's root
+    stamp: str
+    hash: str = ""  # of its content; "" while nobody has read it
+
+    @property
+    def layer(self) -> Layer:
+        """Whose rows and lines its content is."""
+        return f"sidecar:{self.hash}"
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where something to embed was seen. Words are about places."""
 
@@ -38,6 +52,7 @@ class Place:
     stamp: str = ""  # size and mtime in ns (a URL: size and ETag): unchanged, nothing is read again
     # What a list says of it, one canonical JSON object, or None: for the next word, no part of what it is.
     columns: str | None = field(default=None, compare=False)
+    sidecars: tuple[Sidecar, ...] = ()  # what lies beside it, sorted by path
 
     @property
     def shown(self) -> str:
@@ -62,6 +77,24 @@ class Segment:
     start: float = 0.0
     end: float = 0.0
     text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Words said or shown in seconds [start, end) of a video."""
+
+    start: float
+    end: float
+    text: str
+    language: str = ""  # as its track or file name says: "en", "pt-BR"
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbs:
+    """Small pictures of one video, each a JPEG, and the second at which each is shown; sorted by time."""
+
+    times: tuple[float, ...] = ()
+    tiles: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

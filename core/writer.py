@@ -6,7 +6,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -15,12 +15,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core import __version__, files, npy
+from core import __version__, files, lines, npy, thumbs
 from core.log import Task
-from core.rules import Claim, Entry, LastWords, Word, carried, settle
+from core.rules import EMBEDDED, Claim, Entry, LastWords, Word, carried, settle
 from core.shard import Shard, manifest_hash
+from core.sidecars import is_sidecar, named_by
 from core.store import FORMAT, Store
-from core.types import KINDS, Facts, Float32Array, Float64Array, Kind, Layer, Segment, Source
+from core.types import (
+    KINDS,
+    Facts,
+    Float32Array,
+    Float64Array,
+    Kind,
+    Layer,
+    Line,
+    Segment,
+    Source,
+    Thumbs,
+)
 
 Float16Array = np.ndarray[Any, np.dtype[np.float16]]
 Pair = tuple[str, Layer]
@@ -28,6 +40,8 @@ KindRows = Mapping[Kind, tuple[Sequence[Segment], Float32Array]]
 
 MAX_ROWS = 65_536
 MAX_SECONDS = 600.0
+MAX_THUMBS_BYTES = 64 << 20
+NO_THUMBS = Thumbs()
 # An older shard may have been swept while the machine slept. By the wall clock: others stop then.
 SHARD_GOOD_SECONDS = 3600.0
 
@@ -52,8 +66,10 @@ class Held:
     source: str
     layer: Layer
     blocks: Mapping[Kind, Block]
-    facts: Mapping[str, Any]
+    facts: Mapping[str, Any] = field(default_factory=dict)
     again: bool = False
+    lines: tuple[Line, ...] = ()
+    thumbs: Thumbs = NO_THUMBS
 
     @property
     def pair(self) -> Pair:
@@ -93,6 +109,7 @@ class Writer:
         self._claims: list[Claim] = []
         self._held: dict[Pair, Held] = {}
         self._rows: Counter[Kind] = Counter()
+        self._thumbs_bytes = 0
         self._since = time.monotonic()
 
     def add(
@@ -104,14 +121,36 @@ class Writer:
         *,
         columns: str | None = None,
         again: bool = False,
+        thumbs: Thumbs = NO_THUMBS,
     ) -> None:
-        """A source's rows, and that this place is done with it."""
+        """A source's rows, and that this place is done with it; its lines and its sidecars' are `tell`'s."""
         layer = "text" if "text" in rows else "visual"
         blocks = {kind: _block(source.id, *given, self.store.spec.dim) for kind, given in rows.items()}
-        held = Held(source.id, layer, blocks, _stored(facts), again)
+        held = Held(source.id, layer, blocks, _stored(facts), again, thumbs=thumbs)
         self._held[held.pair] = held
         self._rows.update({kind: len(block) for kind, block in blocks.items()})
+        self._thumbs_bytes += sum(map(len, thumbs.tiles))
         self._say(task, "done", source=source.id, columns=columns)
+
+    def tell(
+        self,
+        source: str,
+        layer: Layer,
+        lines: tuple[Line, ...],
+        vectors: Float32Array | None = None,
+        *,
+        again: bool = False,
+    ) -> None:
+        """Timed lines of a source, by time, perhaps with a vector each: what one of its layers holds. True
+        once a word is that names the source, and of a sidecar's layer the sidecar."""
+        segments = [Segment(source, line.start, line.end, line.text) for line in lines]
+        has_rows = vectors is not None and len(vectors)
+        blocks: dict[Kind, Block] = {}
+        if vectors is not None and has_rows:
+            blocks["text"] = _block(source, segments, vectors, self.store.spec.dim)
+        held = Held(source, layer, blocks, again=again, lines=lines)
+        self._held[held.pair] = held
+        self._rows.update({"text": len(lines)} if blocks else {})
 
     def seen(self, task: Task, source: str, *, columns: str | None = None) -> None:
         """A known content at another place, or with a new stamp."""
@@ -149,24 +188,28 @@ class Writer:
         place = task.place
         # A message may hold bytes of a file name that are no text.
         clean = error.encode(errors="replace").decode()
-        said = Word(word, place.root, place.path, place.stamp, source, clean, columns)
+        # What lay beside it and could not be read is to do again.
+        read = tuple(sidecar for sidecar in place.sidecars if sidecar.hash) if word == "done" else ()
+        said = Word(word, place.root, place.path, place.stamp, source, clean, columns, read)
         self._claims.append(Claim(said, task.since))
 
     @property
     def due(self) -> bool:
         """Whether the caller should commit now, between two sources."""
         most, waited = max(self._rows.values(), default=0), time.monotonic() - self._since
-        return bool(self._claims) and (most >= self._max_rows or waited >= self._max_seconds)
+        is_full = most >= self._max_rows or self._thumbs_bytes >= MAX_THUMBS_BYTES
+        return bool(self._claims) and (is_full or waited >= self._max_seconds)
 
     def commit(self) -> int | None:
         """Make all of it true by one link; the entry's number, or None where nothing was left to say."""
         number = link(self.store, self._plan) if self._claims else None
         self._claims, self._held, self._since = [], {}, time.monotonic()
         self._rows.clear()
+        self._thumbs_bytes = 0
         return number
 
     def _plan(self, known: LastWords) -> Plan | None:
-        words = settle(known, self._claims, {source for source, _ in self._held})
+        words = settle(known, self._claims, {source for source, layer in self._held if layer in EMBEDDED})
         if not words:
             return None
         held = needed(known, words, self._held.values())
@@ -195,8 +238,15 @@ def link(store: Store, plan_of: Callable[[LastWords], Plan | None]) -> int | Non
 
 def needed(known: LastWords, words: Iterable[Word], held: Iterable[Held]) -> list[Held]:
     """The rows that a word asks for and that no shard has: two workers may have done the same."""
-    named = {word.source for word in words if word.word == "done"}
-    return [h for h in held if h.source in named and (h.again or not known.shard_of(h.source, h.layer))]
+    done = [word for word in words if word.word == "done"]
+    named = {word.source for word in done}
+    beside = {pair for word in done for pair in named_by(word)}
+    return [
+        h
+        for h in held
+        if (h.pair in beside if is_sidecar(h.layer) else h.source in named)
+        and (h.again or not known.shard_of(*h.pair))
+    ]
 
 
 def _stored(facts: Facts) -> dict[str, Any]:
@@ -228,13 +278,16 @@ def write_shard(store: Store, held: Sequence[Held]) -> Made:
     path = store.root / "shards" / name
     with files.draft(path) as folder, files.writing(path):
         rows = {kind: _write_kind(folder, kind, held) for kind in KINDS}
-        pq.write_table(_sources_table(held), folder / "sources.parquet", compression="zstd")
+        told = lines.write(folder, [(h.layer, h.lines) for h in held])
+        tiles = thumbs.write(folder, [h.thumbs for h in held])
+        pq.write_table(_sources_table(held, tiles), folder / "sources.parquet", compression="zstd")
         manifest = {
             "format": FORMAT,
             "encoder": store.spec.fingerprint,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "version": __version__,
             "rows": {kind: count for kind, count in rows.items() if count},
+            "lines": told,
             "files": {
                 file.name: {"bytes": file.stat().st_size, "blake2b": files.hash_file(file)}
                 for file in sorted(folder.iterdir())
@@ -245,27 +298,31 @@ def write_shard(store: Store, held: Sequence[Held]) -> Made:
 
 
 def _write_kind(folder: Path, kind: Kind, held: Sequence[Held]) -> int:
-    lines = [(line, h.blocks[kind]) for line, h in enumerate(held) if kind in h.blocks]
-    if not lines:
+    numbered = [(line, h.layer, h.blocks[kind]) for line, h in enumerate(held) if kind in h.blocks]
+    if not numbered:
         return 0
-    blocks = [block for _, block in lines]
+    blocks = [block for _, _, block in numbered]
     npy.write(folder / f"{kind}.npy", [block.vectors for block in blocks])
     columns: dict[str, Any] = {
-        "source": np.repeat([line for line, _ in lines], [len(block) for block in blocks]).astype(np.int32),
+        "source": np.repeat([each[0] for each in numbered], [len(block) for block in blocks]).astype(
+            np.int32
+        ),
         "start": np.concatenate([block.start for block in blocks]),
         "end": np.concatenate([block.end for block in blocks]),
     }
     if kind == "text":
         columns["text"] = [text for block in blocks for text in block.text]
-        columns["origin"] = ["library"] * len(columns["text"])
+        columns["origin"] = [lines.origin_of(layer) for _, layer, block in numbered for _ in block.text]
     pq.write_table(pa.table(columns), folder / f"{kind}.parquet", compression="zstd")
     return sum(len(block) for block in blocks)
 
 
-def _sources_table(held: Sequence[Held]) -> pa.Table:
+def _sources_table(held: Sequence[Held], tiles: Sequence[Mapping[str, Any]]) -> pa.Table:
     rows = [
-        {"id": h.source, "layer": h.layer, **h.facts} | {kind: len(h.blocks.get(kind, ())) for kind in KINDS}
-        for h in held
+        {"id": h.source, "layer": h.layer, **h.facts}
+        | {kind: len(h.blocks.get(kind, ())) for kind in KINDS}
+        | {"lines": len(h.lines), **of_tiles}
+        for h, of_tiles in zip(held, tiles, strict=True)
     ]
     names = dict.fromkeys(name for row in rows for name in row)  # shards of two versions may differ
     return pa.table({name: [row.get(name) for row in rows] for name in names})
@@ -297,7 +354,18 @@ def read_held(shard: Shard, pairs: Collection[Pair]) -> list[Held]:
     for kind in KINDS:
         if shard.count(kind):
             _read_kind(shard, kind, blocks)
-    return [Held(row["id"], row["layer"], blocks[line], _facts(row)) for line, row in wanted.items()]
+    told = shard.lines()
+    return [
+        Held(
+            row["id"],
+            row["layer"],
+            blocks[line],
+            _facts(row),
+            lines=tuple(told.of(line)),
+            thumbs=thumbs.read(shard.path, row),
+        )
+        for line, row in wanted.items()
+    ]
 
 
 def _read_kind(shard: Shard, kind: Kind, blocks: dict[int, dict[Kind, Block]]) -> None:
@@ -310,7 +378,8 @@ def _read_kind(shard: Shard, kind: Kind, blocks: dict[int, dict[Kind, Block]]) -
 
 
 def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
-    held = {name: value for name, value in row.items() if name not in ("id", "layer", *KINDS)}
+    others = ("id", "layer", "lines", *KINDS, *thumbs.COLUMNS)
+    held = {name: value for name, value in row.items() if name not in others}
     if held.get("shots") is None:
         held.pop("shots", None)
     return held

@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from core.types import Facts, Look, Sampling
+from core.types import Facts, Line, Look, Sampling, Thumbs
 from extractor.content import Content, samples_of
 from extractor.media.reader import Picture
 from extractor.media.reading import Beat, Decoder, GoneError, LeftError, Order, Read, Trouble
@@ -52,6 +52,8 @@ class Ended:
     source: str
     facts: Facts
     trouble: Trouble | None = None
+    thumbs: Thumbs = field(default_factory=Thumbs)
+    lines: tuple[Line, ...] = ()  # of its own text tracks
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +138,9 @@ class Decoders:
         make: MakeDecoder,
         *,
         shots: bool = False,
+        thumbs: bool = False,
     ) -> None:
-        self.waited_s = 0.0
+        self.waited_s, self._thumbs = 0.0, thumbs
         self._stall_s, self._make = stall_s, make
         self._clock = Patience(self._stall_s / 4)
         self._hands: list[_Hand] = []
@@ -223,6 +226,8 @@ class Decoders:
         if work.text is not None:
             source = work.place.stamp
             return self._put(Whole(work, source, self._claims.take(source)))
+        if work.source:
+            return self._put(Whole(work, work.source, "known"))
         try:
             with spooled(work, self._beat_or_leave) as file:
                 self._take_file(work, file, decoder)
@@ -243,7 +248,7 @@ class Decoders:
         read = self._read(work, file, content, decoder)
         trouble = read.trouble if is_unchanged(work) else Trouble(CHANGED)
         facts = replace(read.facts, size=content.size, samples=content.samples)
-        self._put(Ended(content.id, facts, trouble))
+        self._put(Ended(content.id, facts, trouble, read.thumbs, read.lines))
 
     def _short_cut(self, work: Work, file: bytes) -> Content | None:
         alike = self._claims.alike(work.place.stamp)
@@ -251,7 +256,7 @@ class Decoders:
         return content if content and content.size == size_of(work.place) else None
 
     def _read(self, work: Work, file: bytes, content: Content, decoder: Decoder) -> Read:
-        order = Order(file, self._sampling, self._look, self._shots)
+        order = Order(file, self._sampling, self._look, shots=self._shots, thumbs=self._thumbs)
         lost = Read()
         for _ in range(_TRIES):
             self._put(Begun(work, content.id))

@@ -50,6 +50,8 @@ class ExtractSettings(Settings):
         None, gt=0, le=86_400, description="from one clip's start to the next"
     )
     frames: bool | None = Field(None, description="whether each picture is a row too")
+    thumbs: bool = Field(True, description="keep small pictures of each video, one a clip stride")
+    embed_subtitles: bool = Field(False, description="vectors for subtitles and transcripts too")
     workers: int = Field(1, ge=0, le=256, description="processes; 0: none but this one")
     decoders: int = Field(0, ge=0, le=256, description="videos that a worker reads at once; 0: by the cores")
     decoder_gb: float = Field(

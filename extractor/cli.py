@@ -158,6 +158,8 @@ def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) ->
         retry_failed=settings.retry_failed,
         stall_s=settings.stall_seconds,
         memory_bytes=int(settings.decoder_gb * 2**30),
+        thumbs=settings.thumbs,
+        embed_lines=settings.embed_subtitles,
         log_format=settings.log_format,
         log_level=logging.WARNING if settings.quiet else logging.INFO,
     )

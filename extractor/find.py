@@ -10,15 +10,16 @@ import stat
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, takewhile
 from pathlib import Path
 from typing import Literal
 
 from core.errors import UsageError
 from core.log import Task
-from core.types import Place
+from core.types import Place, Sidecar
 from extractor.roots import below, is_inside, name_root
+from extractor.sidecars import Beside, Folders
 from extractor.work import Work
 
 SETTLE_S = 2.0  # a file that changed this recently may still be being written
@@ -152,6 +153,7 @@ class Listing:
 
     def __post_init__(self) -> None:
         self._settling = self.settling or Settling(self.stop)
+        self._folders = Folders()
 
     def __iter__(self) -> Iterator[Place]:
         walk = {"folder": self._folder, "file": self._file, "glob": self._glob}[self.target.kind]
@@ -194,6 +196,8 @@ class Listing:
     ) -> list[Place]:
         places: list[Place] = []
         root, horizon = self.target.root, self._settling.horizon_ns
+        entries = list(entries)
+        beside, loose = Beside.among(entries), list[bytes]()
         for entry in entries:
             name = entry.name
             if name[:1] == b".":
@@ -202,15 +206,29 @@ class Listing:
                 if entry.path not in self.target.without:
                     folders.append(prefix + name)
             elif name.rpartition(b".")[2].lower() in NO_VIDEO and is_no_video(name):
-                self.not_video += 1
+                if name in beside.names:
+                    loose.append(name)
+                else:
+                    self.not_video += 1
             elif found := self._stat(entry, prefix):
                 changed = found.st_mtime_ns
                 place = Place(root, prefix + name, f"{found.st_size}-{changed}")
-                if changed > horizon and self._settling.is_fresh(found):
+                is_fresh = changed > horizon and self._settling.is_fresh(found)
+                if mine := beside.of(name):
+                    place, is_late = self._with(place, mine, prefix)
+                    is_fresh |= is_late
+                if is_fresh:
                     self._settling.put(place, self.target.file(place))
                 else:
                     places.append(place)
+        self.not_video += sum(name not in beside.paired for name in loose)
         return places
+
+    def _with(self, place: Place, mine: list[os.DirEntry[bytes]], prefix: bytes) -> tuple[Place, bool]:
+        """A place with what lies beside it, and whether some of that may still be being written."""
+        looked = [(prefix + entry.name, found) for entry in mine if (found := self._stat(entry, prefix))]
+        held = tuple(Sidecar(path, stamp_of(found)) for path, found in sorted(looked, key=_path))
+        return replace(place, sidecars=held), any(self._settling.is_fresh(found) for _, found in looked)
 
     def _stat(self, entry: os.DirEntry[bytes], prefix: bytes) -> os.stat_result | None:
         try:
@@ -265,8 +283,9 @@ class Listing:
             return []
         if not stat.S_ISREG(found.st_mode):
             return []
-        place = Place(self.target.root, inside, stamp_of(found))
-        if self._settling.is_fresh(found):
+        file = os.path.join(self.target.folder, inside)
+        place, looked = self._folders.beside(file, Place(self.target.root, inside, stamp_of(found)))
+        if any(map(self._settling.is_fresh, (found, *looked))):
             self._settling.put(place, self.target.file(place))
             return []
         return [place]
@@ -280,6 +299,10 @@ class Listing:
 
 def _name(entry: os.DirEntry[bytes]) -> bytes:
     return entry.name
+
+
+def _path(looked: tuple[bytes, os.stat_result]) -> bytes:
+    return looked[0]
 
 
 def is_no_video(name: bytes) -> bool:

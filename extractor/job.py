@@ -64,10 +64,11 @@ class Run:
         log, skipped = Log(self.job.store / "log"), Counter[str]()
         before = log.last() if self._has_store else LastWords()
         for task in self._todo(log, skipped):
-            if task.source:  # only its columns are new
+            work = self._work(task, before)
+            if task.source or work.source:  # only its columns are new, or what lies beside it
                 skipped["already"] += 1
             else:
-                yield self._work(task)
+                yield work
         self._skipped(before, skipped)
 
     def events(self) -> Iterator[Event]:
@@ -121,11 +122,12 @@ class Run:
         return (self.job.store / "store.json").exists()
 
     def _works(self, log: Log, skipped: Counter[str], *, is_first: bool) -> Iterator[Work]:
+        known = log.last() if self._has_store else LastWords()
         for task in self._todo(log, skipped):
             if task.source:
                 self._retags.take(task)
             elif is_first or self._is_left(task.place):
-                yield self._work(task)
+                yield self._work(task, known)
 
     def _todo(self, log: Log, skipped: Counter[str]) -> Iterator[Task]:
         job, wanted = self.job, self.wanted
@@ -145,11 +147,12 @@ class Run:
             return False
         return not self.job.again or (place.root, place.path) in self.tally.lost
 
-    def _work(self, task: Task) -> Work:
+    def _work(self, task: Task, known: LastWords) -> Work:
         if self._texts and is_text(task.place):
             return Work(task, text=self._texts.texts[task.place.path].text, columns=task.place.columns)
         assert self._videos is not None
-        return self._videos.work(task)
+        source = "" if self.job.again else _unchanged(known, task.place)
+        return replace(self._videos.work(task), source=source)
 
     def _skipped(self, known: LastWords, skipped: Counter[str]) -> None:
         """What was not to do, and what could not be listed."""
@@ -209,6 +212,14 @@ class Run:
         """Say `gone` of what the last pass would have met if it were still there."""
         listings = [listing for listing in (self._videos, self._texts) if listing is not None]
         self.tally.gone += prune(Store.open(self.job.store), listings, force=force)
+
+
+def _unchanged(known: LastWords, place: Place) -> str:
+    """The content of a place of which only what lies beside it has changed, or ""."""
+    word = known.place(place)
+    if word is None or word.word != "done" or word.stamp != place.stamp:
+        return ""
+    return word.source if known.has_rows(word.source) or known.is_removed(word.source) else ""
 
 
 def _told(known: LastWords, place: Place, since: int) -> Report | None:

@@ -25,6 +25,7 @@ from extractor import remote
 from extractor.find import Settling, has_stamp, stamp_of
 from extractor.lines import Line, columns_of, read_lines
 from extractor.roots import Naming
+from extractor.sidecars import Folders
 from extractor.url import Url, is_url, local_path, url_of
 from extractor.work import Key, Remote, Spool, Work, key_of
 
@@ -157,6 +158,7 @@ class ListListing:
     named: Place | None = None
     failed: list[tuple[Place, str]] = field(default_factory=list)
     _recent: dict[Key, Url] = field(default_factory=dict)
+    _folders: Folders = field(default_factory=Folders)
 
     def __iter__(self) -> Iterator[Place]:
         for place in self._places():
@@ -213,7 +215,8 @@ class ListListing:
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EISDIR, "it is no file")
         place = Place(place.root, place.path, stamp_of(found), entry.columns)
-        if not self.settling.is_fresh(found):
+        place, looked = self._folders.beside(file, place)
+        if not any(map(self.settling.is_fresh, (found, *looked))):
             return place
         self.settling.put(place, file)
         return None

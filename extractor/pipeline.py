@@ -15,7 +15,7 @@ from torch import Tensor
 
 from core.errors import EncoderError
 from core.store import Store
-from core.types import Facts, Float32Array, Kind, Look, Segment, Source
+from core.types import Facts, Float32Array, Kind, Look, Segment, Source, Thumbs
 from core.writer import KindRows, Writer
 from extractor.ahead import Begun, Claims, Decoders, Ended, MakeDecoder, Message, Seen, Unread, Whole
 from extractor.encoders import load
@@ -24,8 +24,9 @@ from extractor.media import children
 from extractor.media.reader import Picture
 from extractor.media.reading import Here, Trouble
 from extractor.shortcut import ShortCut
+from extractor.teller import Beside, Teller
 from extractor.windows import Row, Window, Windows
-from extractor.work import Committed, Encoded, Job, Report, Stalled, Work
+from extractor.work import Committed, Encoded, Job, Outcome, Report, Stalled, Work
 
 Told = Report | Encoded | Committed | Stalled
 BEAT_S = 0.5
@@ -98,6 +99,7 @@ class _Video:
 class _Extraction:
     def __init__(self, job: Job, encoder: Encoder, writer: Writer) -> None:
         self._job, self._encoder, self._writer = job, encoder, writer
+        self._teller = Teller(job, encoder, writer)
         self._sampling = writer.store.sampling
         self._claims = Claims(
             self._is_known, (lambda stamp: {}) if job.again else ShortCut(writer.store).alike
@@ -116,7 +118,9 @@ class _Extraction:
         # A thread that minds a child ends it in time by itself, if it is not stuck.
         stall_s = 2 * job.stall_s + MINDING_S if job.workers else job.stall_s
         make = make_decoder(job, look)
-        decoders = Decoders(feed, self._claims, self._sampling, look, stall_s, make, shots=job.shots)
+        decoders = Decoders(
+            feed, self._claims, self._sampling, look, stall_s, make, shots=job.shots, thumbs=job.thumbs
+        )
         has_stalled = False
         with closing(decoders.run(job.decoders, stop)) as messages:
             for message in messages:
@@ -219,20 +223,20 @@ class _Extraction:
         video = self._videos[source]
         if video.ended is None or video.waiting:
             return
-        trouble, facts = video.ended.trouble, video.ended.facts
+        ended, trouble, facts = video.ended, video.ended.trouble, video.ended.facts
         del self._videos[source]
         if trouble is None:
             self._rows(video, video.windows.finish())
             rows: KindRows = {kind: _of_kind(source, video, kind) for kind in video.rows if video.rows[kind]}
-            report = Report(
-                video.work.place,
-                "done",
-                source,
+            beside = self._beside(video.work, source)
+            self._teller.embedded(source, ended.lines)
+            report = replace(
+                self._with_lines(_reported(beside, "done", source), len(ended.lines)),
                 seconds=facts.seconds,
                 lost_packets=facts.lost_packets,
                 still_points=facts.still_points,
             )
-            yield from self._add(video.work, Source(source), rows, report, facts)
+            yield from self._add(beside.work, Source(source), rows, report, (facts, ended.thumbs))
             return
         self._troubles[source] = trouble
         self._claims.drop((source,))
@@ -240,15 +244,23 @@ class _Extraction:
             yield self._troubled(work, source, trouble)
 
     def _add(
-        self, work: Work, source: Source, rows: KindRows, report: Report, facts: Facts | None = None
+        self,
+        work: Work,
+        source: Source,
+        rows: KindRows,
+        report: Report,
+        known: tuple[Facts, Thumbs] | None = None,
     ) -> Iterator[Report]:
-        facts = facts or Facts(size=len(source.text.encode()))
+        facts, thumbs = known or (Facts(size=len(source.text.encode())), Thumbs())
         with self._claims.lock:
-            self._writer.add(work.task, source, rows, facts, columns=work.columns, again=self._job.again)
+            self._writer.add(
+                work.task, source, rows, facts, columns=work.columns, again=self._job.again, thumbs=thumbs
+            )
             if self._job.again and self._writer.store.log.last().is_removed(source.id):
                 self._writer.restored(source.id, work.task.since)
         self._done.add(source.id)
-        yield replace(report, rows={kind: len(vectors) for kind, (_, vectors) in rows.items()})
+        added = {kind: len(vectors) for kind, (_, vectors) in rows.items()}
+        yield replace(report, rows={**report.rows, **added})
         for copy in self._copies.pop(source.id, ()):
             yield self._seen(copy, source.id)
 
@@ -261,8 +273,21 @@ class _Extraction:
             self._copies.setdefault(source, []).append(work)
 
     def _seen(self, work: Work, source: str) -> Report:
-        self._writer.seen(work.task, source, columns=work.columns)
-        return Report(work.place, "copy", source)
+        beside = self._beside(work, source)
+        self._writer.seen(beside.work.task, source, columns=work.columns)
+        return self._with_lines(_reported(beside, "copy", source))
+
+    def _with_lines(self, report: Report, more: int = 0) -> Report:
+        """Lines, and as many rows if they have vectors."""
+        lines = report.lines + more
+        rows: dict[Kind, int] = {"text": lines} if lines and self._job.embed_lines else {}
+        return replace(report, lines=lines, rows=rows)
+
+    def _beside(self, work: Work, source: str) -> Beside:
+        started = time.monotonic()
+        found = self._teller.beside(work, source)
+        self._seconds["encode"] += time.monotonic() - started
+        return found
 
     def _troubled(self, work: Work, source: str, trouble: Trouble) -> Report:
         if not trouble.is_final:
@@ -288,6 +313,17 @@ class _Extraction:
         seconds, self._seconds = self._seconds, {"encode": 0.0, "write": 0.0}
         waited, decoders.waited_s = decoders.waited_s, 0.0
         return Committed(entry, waited, **seconds)
+
+
+def _reported(beside: Beside, outcome: Outcome, source: str) -> Report:
+    return Report(
+        beside.work.place,
+        outcome,
+        source,
+        lines=beside.lines,
+        sidecars=beside.sidecars,
+        is_settled=not beside.is_whole,
+    )
 
 
 def _of_kind(source: str, video: _Video, kind: Kind) -> tuple[list[Segment], Float32Array]:

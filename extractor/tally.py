@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.types import KINDS, Kind, Place
+from extractor.texts import is_text
 from extractor.work import Committed, Encoded, Event, Key, Lost, Report, key_of, size_of
 
 SKIPS = ("already", "failed_before", "removed", "unstable", "still", "not_video")
@@ -29,6 +30,8 @@ class Tally:
     pictures: int = 0
     lost_packets: int = 0
     still_points: int = 0
+    lines: int = 0
+    sidecars: int = 0
     gone: int = 0
     cut: dict[Key, str] = field(default_factory=dict)  # texts that are longer than the encoder reads
     wait_pictures: float = 0.0
@@ -39,6 +42,7 @@ class Tally:
     bytes: int = 0  # of files that are finished
     own_cpu_before: float = field(default_factory=time.process_time)
     started: float = field(default_factory=time.monotonic)
+    _settled: set[Key] = field(default_factory=set)  # but not whole
 
     def take(self, event: Event) -> None:
         """Count what came back."""
@@ -65,10 +69,14 @@ class Tally:
         self.cut.pop(key, None)
         if report.cut and sign > 0:
             self.cut[key] = report.cut
+        if report.is_settled:
+            self._settled.add(key) if sign > 0 else self._settled.discard(key)
+        self.lines += sign * report.lines
+        self.sidecars += sign * report.sidecars
         match report.outcome:
             case "done":
                 self.done += sign
-                self.videos += sign * ("text" not in report.rows)
+                self.videos += sign * (not is_text(report.place))
             case "copy":
                 self.copies += sign
             case "skipped":
@@ -90,9 +98,9 @@ class Tally:
         self.untold.append((place, error))
 
     def is_settled(self, place: Place) -> bool:
-        """Whether this run has already failed with this very file."""
+        """Whether this run has already done what it can with this very file."""
         held = self.failed.get(key_of(place))
-        return held is not None and held[0].stamp == place.stamp
+        return key_of(place) in self._settled or (held is not None and held[0].stamp == place.stamp)
 
     @property
     def found(self) -> int:
@@ -126,6 +134,8 @@ class Tally:
                 "paused": round(self.paused, 3),
                 "cpu": round(self.cpu, 3),
             },
+            "lines": self.lines,
+            "sidecars": self.sidecars,
             "lost_packets": self.lost_packets,
             "still_points": self.still_points,
             "cut_texts": len(self.cut),
@@ -139,10 +149,12 @@ class Tally:
         parts += [f"{self.skipped.total()} skipped ({', '.join(skipped)})"] if skipped else []
         parts += _counted({"gone": self.gone})
         rows = " and ".join(_counted({f"{kind} rows": self.rows[kind] for kind in KINDS})) or "no new rows"
+        told = "".join(f" and {each}" for each in _counted({"subtitle lines": self.lines}))
         waited = f", waited {self.wait_pictures:.1f} s for pictures" if self.pictures else ""
         lost = f", {self.lost_packets} damaged packets" if self.lost_packets else ""
         still = f", {self.still_points} still pictures left out" if self.still_points else ""
-        return f"{self.found} found: {', '.join(parts)}; {rows}{still}{lost}; {self.seconds:.1f} s{waited}."
+        what = f"{rows}{told}{still}{lost}"
+        return f"{self.found} found: {', '.join(parts)}; {what}; {self.seconds:.1f} s{waited}."
 
 
 def _counted(counts: Mapping[str, int]) -> list[str]:

@@ -50,6 +50,8 @@ class Job:
     careful: bool = False  # one source at a time, a commit after each
     stall_s: float = 120.0  # a file without progress for that long is given up
     memory_bytes: int = 2 << 30  # what decoding one file may take
+    thumbs: bool = True
+    embed_lines: bool = False  # vectors for subtitles too
     log_format: LogFormat = "text"
     log_level: int = 20
 
@@ -80,6 +82,7 @@ class Work:
     text: str | None = None  # a library text instead of a file
     columns: str | None = None
     named: bool = False  # by the user: what it lacks is a failure, not a reason to pass it over
+    source: str = ""  # the content it is known to be: only what lies beside it is to be read
 
     @property
     def place(self) -> Place:
@@ -103,6 +106,9 @@ class Report:
     still_points: int = 0
     error: str = ""  # failed: why; skipped: "not_video" or "still"
     cut: str = ""  # a text that is longer than the encoder reads
+    lines: int = 0  # of subtitles
+    sidecars: int = 0
+    is_settled: bool = False  # some of what lies beside it could not be read: not again in this run
 
 
 @dataclass(frozen=True, slots=True)

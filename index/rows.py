@@ -10,8 +10,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from core.rules import LastWords, LiveSource
+from core.rules import LastWords, LiveSource, carried
 from core.shard import Shard
+from core.sidecars import is_sidecar
 from core.store import Store
 from core.types import IntArray, Kind
 from index.part import Run
@@ -39,9 +40,26 @@ class View:
     def _won(self) -> dict[str, set[tuple[str, str]]]:
         won: dict[str, set[tuple[str, str]]] = {}
         for winner in self.last.winners():
-            if winner.source in self.lines:
+            line = self.lines.get(winner.source)
+            if line is not None and self.live[line].has_layer(winner.layer):
                 won.setdefault(winner.shard, set()).add((winner.source, winner.layer))
         return won
+
+    def line_counts(self, name: str) -> tuple[int, int]:
+        """How many timed lines a shard holds: those that a compaction carries over, and all."""
+        shard = self.store.shard(name)
+        if not shard.manifest.get("lines"):
+            return 0, 0
+        pairs = ((row["id"], row["layer"], row["lines"]) for row in shard.sources.to_pylist())
+        counts = [(count, self._carried.get((source, layer)) == name) for source, layer, count in pairs]
+        return sum(count for count, is_kept in counts if is_kept), sum(count for count, _ in counts)
+
+    @cached_property
+    def _carried(self) -> dict[tuple[str, str], str]:
+        kept = carried(self.last, self.last.shards())
+        return {
+            pair: self.last.shard_of(*pair) for pair in kept if is_sidecar(pair[1]) or pair[1] == "subtitles"
+        }
 
     def is_live(self, run: Run) -> bool:
         """Whether the rows of a run count, and are of a live source."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from core import files
 from core.errors import SnapshotError, UsageError
 from core.files import names
 from core.query import Filter, Hits
+from core.shard import Shard
 from core.store import Store
 from core.types import KINDS, Float32Array, Kind, Segment
 from index import part as parts
@@ -103,7 +105,7 @@ class Snapshot:
         if k < 1:
             raise UsageError(f"k is {k}; at least 1 row can be asked for.")
         searched = [part for part in self._filtered(self._of(kind), filter) if part.live]
-        return [self._hits(rows, kind) for rows in best_rows(searched, queries, k)]
+        return [self._hits(rows, kind, searched) for rows in best_rows(searched, queries, k)]
 
     def _filtered(self, searched: list[LivePart], filter: Filter | None) -> list[LivePart]:
         if filter is None:
@@ -116,13 +118,21 @@ class Snapshot:
             searched = [part.without(lines) for part in searched]
         return searched
 
-    def _hits(self, rows: Sequence[Row], kind: Kind) -> Hits:
-        segments = [self._segment(row, kind) for row in rows]
+    def _hits(self, rows: Sequence[Row], kind: Kind, searched: Sequence[LivePart]) -> Hits:
+        segments = [self._segment(row, kind, searched) for row in rows]
         return Hits(segments, np.array([row.score for row in rows], np.float32))
 
-    def _segment(self, row: Row, kind: Kind) -> Segment:
-        text = self.sources.text(row.line) if kind == "text" else ""
+    def _segment(self, row: Row, kind: Kind, searched: Sequence[LivePart]) -> Segment:
+        text = ""
+        if kind == "text":
+            # A library text is its source's; the rows of timed lines have texts of their own.
+            record = searched[row.part].part.rows[row.position]
+            text = self.sources.text(row.line) or self._text_in(searched[row.part], record)
         return Segment(self.sources.id(row.line), row.start, row.end, text)
+
+    def _text_in(self, part: LivePart, record: np.void) -> str:
+        texts = _texts(self.store.shard(part.about.shards[record["shard"]]).path)
+        return str(texts[int(record["row"])].as_py())
 
     def vectors(self, source: str, kind: Kind) -> tuple[Sequence[Segment], Float32Array]:
         """A stored source's rows in order of time, exactly as they are stored; none where it is unknown."""
@@ -154,6 +164,12 @@ class Snapshot:
             return self
         less = tuple(part.without(lines) for part in self.parts)
         return replace(self, parts=less, hidden=self.hidden | frozenset(lines))
+
+
+@lru_cache(maxsize=16)
+def _texts(shard: Path) -> pa.ChunkedArray:
+    """The texts of a shard's rows, which never change."""
+    return Shard(shard).rows("text").text
 
 
 def current(root: Path) -> str | None:

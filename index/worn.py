@@ -20,7 +20,7 @@ class Wear:
     """How much of a shard is left."""
 
     shard: str
-    live: int  # rows of the kind that has most
+    live: int  # rows of the kind that has most, or timed lines if those are more
     is_dirty: bool
 
 
@@ -46,6 +46,7 @@ def _wear(store: Store) -> Iterator[Wear]:
         for run in view.runs(kind):
             counts[kind][run.shard] += run.count
     for name in view.last.shards():
-        live = [counts[kind][name] for kind in KINDS]
-        held = sum(store.shard(name).count(kind) for kind in KINDS)
+        live_lines, held_lines = view.line_counts(name)
+        live = [*(counts[kind][name] for kind in KINDS), live_lines]
+        held = sum(store.shard(name).count(kind) for kind in KINDS) + held_lines
         yield Wear(name, max(live), sum(live) < (1 - MOST_DEAD) * held)

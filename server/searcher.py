@@ -147,7 +147,7 @@ class Searcher:
 
     def _found(self, moment: Moment, seconds: _FrameTimes, pad_s: float) -> Found:
         info = self.view.source(moment.source) or SourceInfo(moment.source)
-        if moment.kind == "text":
+        if moment.kind == "text" and info.text:
             return Found(moment, info, None)
         best_t = seconds.best(moment)
         if pad_s:

@@ -68,6 +68,7 @@ def _ms(seconds: float) -> float:
 def _result(found: Found) -> Result:
     moment, paths = found.moment, _paths(found)
     is_text = moment.kind == "text"
+    matched = "visual" if not is_text else "text" if found.info.text else "subtitles"
     return Result(
         id=f"{moment.id}-0" if is_text else moment.id,
         video_id=moment.source,
@@ -77,7 +78,7 @@ def _result(found: Found) -> Result:
         end=moment.end,
         score=round(moment.score, 6) + 0.0,  # no -0.0
         best=None if found.best_t is None else Best(t=found.best_t),
-        matched_on=["text" if is_text else "visual"],
+        matched_on=[matched],
         approximate=found.info.facts.approximate,
         text=(moment.text or found.info.text) if is_text else None,
         metadata=dict(found.info.columns),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+
+if TYPE_CHECKING:
+    from extractor.media.subtitles import Tracks
 
 MAX_READ_ERRORS = 100  # damage in the container, one after another without a packet between
 
@@ -37,15 +40,20 @@ class Ahead:
         return sum(not packet.is_discard for packet in self.packets)
 
 
-def read(container: InputContainer, stream: VideoStream, losses: Losses) -> Iterator[VideoPacket]:
-    """Every packet with data in it. What is damaged is counted and passed over."""
+def read(
+    container: InputContainer, stream: VideoStream, losses: Losses, tracks: Tracks
+) -> Iterator[VideoPacket]:
+    """Every packet of the pictures with data in it; the tracks take theirs. What is damaged is counted and
+    passed over."""
     failures = 0
     while failures < MAX_READ_ERRORS:
         try:
-            for packet in container.demux(stream):
+            for packet in container.demux(stream, *tracks.streams):
                 failures = 0
-                if packet.size:  # an empty one marks the end, or in AVI a picture that stays
-                    yield packet
+                if packet.stream_index != stream.index:
+                    tracks.take(packet)
+                elif packet.size:  # an empty one marks the end, or in AVI a picture that stays
+                    yield cast(VideoPacket, packet)
             return
         except (av.error.MemoryError, OSError):  # not the file's fault
             raise

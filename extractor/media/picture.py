@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 import av
@@ -37,18 +37,18 @@ class Lens:
         if look.hdr != "none":
             raise UsageError(f"hdr {look.hdr!r} does not work yet; only 'none' does.")
         self._look = look
-        self._sar = _stretch(sar) if look.sar else Fraction(1)
+        self._sar = stretch(sar) if look.sar else Fraction(1)
         self._reformatter = VideoReformatter()
         self.rotation = 0  # degrees clockwise of the latest picture
 
-    def __call__(self, frame: VideoFrame) -> Pixels:
-        """uint8 [size, size, 3]."""
+    def __call__(self, frame: VideoFrame, also: Callable[[Pixels, Turn], None] | None = None) -> Pixels:
+        """uint8 [size, size, 3]. `also` sees the full-size picture, not yet turned."""
         turn = display_turn(frame)
         self.rotation = degrees(turn)
         rgb, sar = self._rgb(frame), self._sar
-        if (
-            self._look.scale == "pillow"
-        ):  # rounds between its two passes, so the order matters: as a viewer has it
+        if also is not None:
+            also(rgb, turn)
+        if self._look.scale == "pillow":  # it rounds between its passes: in the order that a viewer has
             rgb, sar, turn = turned(rgb, turn), 1 / sar if turn[1] else sar, UPRIGHT
         if self._look.fit == "squash":
             return np.ascontiguousarray(turned(self._scaled(rgb, (self._look.size, self._look.size)), turn))
@@ -131,7 +131,7 @@ def turned(picture: Pixels, turn: Turn) -> Pixels:
     return picture[:: b + d, :: a + c]
 
 
-def _stretch(sar: Fraction | None) -> Fraction:
+def stretch(sar: Fraction | None) -> Fraction:
     """How much wider than tall a picture element is; within 1 % it is square."""
     if sar is None or sar <= 0 or abs(sar - 1) < Fraction(1, 100):
         return Fraction(1)

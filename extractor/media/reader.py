@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -16,20 +17,25 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from core.errors import VideoError
-from core.types import Facts, Look, Sampling
+from core.types import Facts, Line, Look, Sampling, Thumbs
 from extractor.media import sniff
 from extractor.media.clock import TICK, Clock, Shown, Times, time_zero
 from extractor.media.opening import choose_stream, open_container
 from extractor.media.packets import Ahead, Losses, VideoPacket, decode, look_ahead, read, taken
 from extractor.media.points import Choice, needs_scan
 from extractor.media.scan import of_packets, of_pictures
+from extractor.media.subtitles import Tracks
 from extractor.media.watch import Watch
 from extractor.still import Still
 
 if TYPE_CHECKING:
     from extractor.media.picture import Lens, Pixels
+    from extractor.media.thumbs import Strip
 
 _ANIMATIONS = ("gif", "apng")
+# What a tag must look like to be kept: anybody may write anything into one.
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)?")
+_TIMECODE = re.compile(r"\d\d:\d\d:\d\d[:;.]\d\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ class Picture:
 class _Opened:
     container: InputContainer
     stream: VideoStream
+    tracks: Tracks
     ahead: Ahead
     rest: Iterator[VideoPacket]
 
@@ -61,6 +68,7 @@ class Reader:
         path: Path | str,
         *,
         shots: bool = False,
+        thumbs: bool = False,
         beat: Callable[[], None] = lambda: None,
         times: MakeTimes = Clock,
     ) -> None:
@@ -68,6 +76,9 @@ class Reader:
         `times` says when each picture is shown."""
         self.path = Path(path)
         self._finds_shots, self._beat, self._times = shots, beat, times
+        self.thumbs = Thumbs()  # where they are wanted, and as the lines once all pictures were read
+        self.lines: tuple[Line, ...] = ()  # of the text tracks
+        self._wants_thumbs = thumbs
         self.name = sniff.shown_name(self.path)
         self._losses = Losses()
         self._opened: _Opened | None = None
@@ -95,19 +106,22 @@ class Reader:
 
     def pictures(self, sampling: Sampling, look: Look) -> Iterator[Picture]:
         """The pictures shown at the sampling's points, each once. A second call opens the file again."""
-        from extractor.media.picture import Lens  # brings torch, which facts alone do not need
+        from extractor.media.picture import Lens, stretch  # bring torch, which facts alone do not need
+        from extractor.media.thumbs import Strip
 
         with self._told():
             choose = self._choice(sampling)
         opened = self._at_start()
         lens = Lens(look, opened.stream.sample_aspect_ratio)
+        strip = Strip(sampling.stride_seconds, stretch(opened.stream.sample_aspect_ratio))
         still = Still(sampling.skip_still)
         any_row = False
         try:
             with self._told():
-                for picture in still.left_out(self._seen(choose, lens, opened)):
+                for picture in still.left_out(self._seen(choose, lens, strip, opened)):
                     any_row = True
                     yield picture
+            self.thumbs, self.lines = strip.thumbs(), opened.tracks.lines(self._zero)
         finally:
             self._facts = replace(self._facts, rotation=lens.rotation, still_points=still.count)
         if not any_row:
@@ -120,12 +134,13 @@ class Reader:
         except av.error.FFmpegError as error:
             raise VideoError(f"{self.name} cannot be read: {error.strerror}.") from error
 
-    def _seen(self, choose: Choice, lens: Lens, opened: _Opened) -> Iterator[Picture]:
+    def _seen(self, choose: Choice, lens: Lens, strip: Strip, opened: _Opened) -> Iterator[Picture]:
         clock = self._clock(opened)
         watch = Watch() if self._finds_shots or choose.needs_shots else None
         shown = self._shown(opened, clock)
         for row in choose(watch(shown) if watch else shown, lambda: clock.end):
-            yield Picture(float(row.t), float(row.end), lens(row.frame), float(row.shot))
+            also = strip.wants(row.t) if self._wants_thumbs else None
+            yield Picture(float(row.t), float(row.end), lens(row.frame, also), float(row.shot))
         begins = tuple(map(float, watch.begins)) if watch else ()
         self._facts = replace(self._facts, seconds=float(clock.end), shots=begins)
 
@@ -171,7 +186,8 @@ class Reader:
     def _begun(self, container: InputContainer) -> _Opened:
         try:
             stream = choose_stream(container, self.path)
-            rest = read(container, stream, self._losses)
+            tracks = Tracks(container)
+            rest = read(container, stream, self._losses, tracks)
             ahead = look_ahead(rest)
         except av.error.FFmpegError as error:
             raise VideoError(f"{self.name} cannot be read: {error.strerror}.") from error
@@ -179,7 +195,7 @@ class Reader:
             raise sniff.Still(f"{self.name} is a picture ({container.format.name}), not a video.")
         if ahead.ended and not ahead.shown:
             raise VideoError(f"{self.name} has no pictures in it ({self._lost()}).")
-        return _Opened(container, stream, ahead, rest)
+        return _Opened(container, stream, tracks, ahead, rest)
 
     def _at_start(self) -> _Opened:
         if not self._is_fresh or self._opened is None:
@@ -212,9 +228,13 @@ def _facts(opened: _Opened, path: Path, zero: Fraction) -> Facts:
         codec=codec.codec.canonical_name,
         container=container.format.name,
         frame_rate=str(stream.average_rate or ""),
-        timecode=next((tag["timecode"] for tag in tags if "timecode" in tag), ""),
-        created=next((tag["creation_time"] for tag in tags if "creation_time" in tag), ""),
+        timecode=_tag(tags, "timecode", _TIMECODE),
+        created=_tag(tags, "creation_time", _DATE),
     )
+
+
+def _tag(tags: Iterable[Mapping[str, str]], name: str, like: re.Pattern[str]) -> str:
+    return next((tag[name] for tag in tags if name in tag and like.fullmatch(tag[name])), "")
 
 
 def _end(opened: _Opened) -> Fraction:

@@ -6,12 +6,12 @@ import errno
 import logging
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from core.errors import Error, VideoError
-from core.types import Facts, Look, Sampling
+from core.types import Facts, Line, Look, Sampling, Thumbs
 from extractor.content import Content, content_of
 from extractor.media.reader import Picture, Reader
 
@@ -31,6 +31,7 @@ class Order:
     sampling: Sampling
     look: Look
     shots: bool = False  # record where they begin, whatever the points
+    thumbs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Read:
 
     facts: Facts = field(default_factory=Facts)
     trouble: Trouble | None = None
+    thumbs: Thumbs = field(default_factory=Thumbs)
+    lines: tuple[Line, ...] = ()  # of its text tracks
 
 
 class GoneError(Exception):
@@ -99,12 +102,13 @@ def read(
 ) -> Iterator[Picture | Read]:
     """All of one file. `limit_bytes`: the memory that this process is held to, if it is; `opened` hears what
     the container says, before the first picture."""
-    facts, trouble = Facts(), None
+    found, trouble = Read(), None
     try:
-        with Reader(Path(os.fsdecode(order.file)), shots=order.shots, beat=beat) as reader:
+        path = Path(os.fsdecode(order.file))
+        with Reader(path, shots=order.shots, thumbs=order.thumbs, beat=beat) as reader:
             opened(reader.facts)
             yield from reader.pictures(order.sampling, order.look)
-            facts = reader.facts
+            found = Read(reader.facts, None, reader.thumbs, reader.lines)
     except VideoError as error:
         trouble = _of_video(error, limit_bytes)
     except Error:  # what was asked cannot be, of no file
@@ -116,7 +120,7 @@ def read(
     except Exception as error:  # a bug that one video shows must not end the others' work
         log.exception("path=%s", os.fsdecode(order.file).encode(errors="replace").decode())
         trouble = Trouble(f"reading it met a bug: {type(error).__name__}: {error}")
-    yield Read(facts, trouble)
+    yield replace(found, trouble=trouble)
 
 
 def _of_video(error: VideoError, limit_bytes: int) -> Trouble:

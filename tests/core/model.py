@@ -8,7 +8,7 @@ crash is a generator that is never resumed.
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from core.rules import (
@@ -23,7 +23,9 @@ from core.rules import (
     settle,
     why_not,
 )
-from core.types import Place
+from core.sidecars import is_sidecar, named_by
+from core.types import Place, Sidecar
+from core.writer import Held, Pair, needed
 
 DAY_H = 24.0
 Step = Iterator[None]
@@ -63,6 +65,9 @@ class MemoryBase:
         kept = (said.word for key, said in self._said.items() if key not in without)
         return {word.source for word in kept if word.word == "done"}
 
+    def with_sidecars(self) -> Iterator[tuple[int, Word]]:
+        return ((key, said.word) for key, said in self._said.items() if said.word.sidecars)
+
     def source_words(self) -> Mapping[str, Said]:
         return self._words
 
@@ -80,10 +85,11 @@ class World:
     rng: Random
     clock_h: float = 0.0
     files: dict[bytes, tuple[str, int]] = field(default_factory=dict)  # path → content, version
+    beside: dict[bytes, tuple[str, int]] = field(default_factory=dict)  # the same of its sidecar
     versions: int = 0
     disk: dict[int, tuple[Entry, float]] = field(default_factory=dict)
     checkpoints: list[tuple[int, LastWords, float]] = field(default_factory=list)
-    shards: dict[str, tuple[frozenset[str], float]] = field(default_factory=dict)
+    shards: dict[str, tuple[frozenset[Pair], float]] = field(default_factory=dict)
     replaced_h: dict[str, float] = field(default_factory=dict)
     truth: LastWords = field(default_factory=LastWords)  # all entries that were really committed
     removed_at: dict[str, int] = field(default_factory=dict)
@@ -100,6 +106,8 @@ class World:
         """One thing a person does."""
         path = b"p%d" % self.rng.randrange(5)
         self.versions += 1
+        if self.rng.random() < 0.3:
+            return self.change_sidecar(path)
         act = self.rng.randrange(6)
         if act <= 1 or path not in self.files:
             content = self.rng.choice(["v-a", "v-b", "v-c", "v-d", "bad"])
@@ -111,6 +119,27 @@ class World:
         else:  # copied, or renamed
             content = self.files[path][0] if act == 4 else self.files.pop(path)[0]
             self.files[b"p%d" % self.rng.randrange(5)] = content, self.versions
+
+    def change_sidecar(self, path: bytes) -> None:
+        """One appears, changes, is touched or goes, whether its video is there or not."""
+        act = self.rng.randrange(4)
+        if act == 0:
+            self.beside.pop(path, None)
+        elif act == 1 and path in self.beside:
+            self.beside[path] = self.beside[path][0], self.versions
+        else:
+            self.beside[path] = self.rng.choice(["x", "y"]), self.versions
+
+    def listed(self, path: bytes) -> Place:
+        """As a listing shows it."""
+        held = self.beside.get(path)
+        mine = (Sidecar(path + b".srt", str(held[1])),) if held else ()
+        return Place("r", path, str(self.files[path][1]), sidecars=mine)
+
+    def read_beside(self, place: Place) -> tuple[Sidecar, ...]:
+        """What was listed and is still the same."""
+        content, version = self.beside.get(place.path, ("", 0))
+        return tuple(replace(s, hash=content) for s in place.sidecars if s.stamp == str(version))
 
     # -- the log -------------------------------------------------------------------------------------------
     def read(self, known: LastWords) -> LastWords:
@@ -143,14 +172,21 @@ class World:
             return False
         before, self.truth = self.truth, self.truth.after([entry])
         if entry.replaces:
-            assert {source for source, _ in entry.holds} <= before.live_ids(), "a compaction kept dead rows"
+            kept = {source for source, layer in entry.holds if not is_sidecar(layer)}
+            assert kept <= before.live_ids(), "a compaction kept dead rows"
+            kept_beside = {pair for pair in entry.holds if is_sidecar(pair[1])}
+            assert kept_beside <= before.named_pairs(), "a compaction kept lines that nothing names"
         self._check_words(before, entry, claims)
         for shard in entry.replaces:
             self.replaced_h[shard] = self.clock_h
         for source in self.truth.live_ids():
             shard = self.truth.shard_of(source, "visual")
             assert shard or source in self.restored, f"{source} is live without rows"
-            assert not shard or source in self.shards[shard][0], f"{source} is not in the shard that won"
+            assert not shard or (source, "visual") in self.shards[shard][0], f"{source} is not where it won"
+        for source, layer in self.truth.named_pairs():
+            shard = self.truth.shard_of(source, layer)
+            assert shard, f"{layer} of {source} is named and has no lines"
+            assert (source, layer) in self.shards[shard][0], f"{layer} of {source} is not where it won"
         return True
 
     def _check_words(self, before: LastWords, entry: Entry, claims: Sequence[Claim]) -> None:
@@ -187,14 +223,13 @@ class World:
         """As `extract`: list, embed, commit now and then, prune last."""
         known = start = self.read(LastWords())
         claims: list[Claim] = []
-        held: set[str] = set()
+        held: set[Pair] = set()
         listed: set[bytes] = set()
         for path in sorted(set(self.files)):
             if path not in self.files:
                 continue
             listed.add(path)
-            version = self.files[path][1]
-            place = Place("r", path, str(version))
+            version, place = self.files[path][1], self.listed(path)
             yield
             if why_not(start, place, Wish(again=again)):
                 continue
@@ -207,8 +242,10 @@ class World:
                 if again and known.is_removed(content):
                     claims.append(Claim(Word("restored", source=content), start.number))
                 if again or not (known.has_rows(content) or known.is_removed(content)):
-                    held.add(content)
-                claims.append(Claim(Word("done", "r", path, place.stamp, content), start.number))
+                    held.add((content, "visual"))
+                word = Word("done", "r", path, place.stamp, content, sidecars=self.read_beside(place))
+                held |= named_by(word)
+                claims.append(Claim(word, start.number))
             if self.rng.random() < 0.3:
                 known = yield from self.write(known, claims, held, again)
                 claims, held = [], set()
@@ -221,26 +258,24 @@ class World:
         yield from self.write(known, claims, held, again)
 
     def write(
-        self, known: LastWords, claims: Sequence[Claim], own: set[str], again: bool
+        self, known: LastWords, claims: Sequence[Claim], own: set[Pair], again: bool
     ) -> Generator[None, None, LastWords]:
         """As Writer.commit."""
-        made, made_h, name = frozenset[str](), -DAY_H, ""
+        made, made_h, name = frozenset[Pair](), -DAY_H, ""
+        rows = [Held(source, layer, {}, again=again) for source, layer in sorted(own)]
         while claims:
             known = self.read(known)
-            words = settle(known, claims, own)
+            words = settle(known, claims, {source for source, layer in own if layer == "visual"})
             if not words:
                 break
-            named = {w.source for w in words if w.word == "done"} & own
-            held = frozenset(s for s in named if again or not known.shard_of(s, "visual"))
+            held = frozenset(h.pair for h in needed(known, words, rows))
             yield
             if held and not (made == held and self.clock_h - made_h < 1):
                 made, made_h, name = held, self.clock_h, self._make(held)
                 yield
                 if self.clock_h - made_h >= 1:
                     continue
-            entry = Entry(
-                known.number + 1, tuple(words), name if held else "", "", tuple((s, "visual") for s in held)
-            )
+            entry = Entry(known.number + 1, tuple(words), name if held else "", "", tuple(sorted(held)))
             committed = None
             for committed in self.append(entry, claims):
                 if committed is None:
@@ -249,9 +284,9 @@ class World:
                 break
         return known
 
-    def _make(self, sources: frozenset[str]) -> str:
+    def _make(self, pairs: frozenset[Pair]) -> str:
         name = f"s{self.rng.getrandbits(60)}"
-        self.shards[name] = sources, self.clock_h
+        self.shards[name] = pairs, self.clock_h
         return name
 
     def remover(self) -> Step:
@@ -265,18 +300,17 @@ class World:
     def compactor(self) -> Step:
         """As core.writer.compact."""
         known = self.read(LastWords())
-        shards = [s for s in known.shards() if self.rng.random() < 0.7]
-        made, made_h, name = frozenset[str](), -DAY_H, ""
+        shards = [s for s in sorted(known.shards()) if self.rng.random() < 0.7]
+        made, made_h, name = frozenset[Pair](), -DAY_H, ""
         yield
         while ending := [s for s in shards if s not in known.replaced]:
             known = self.read(known)
-            pairs = carried(known, ending)
-            sources = frozenset(source for source, _ in pairs)
-            if sources and not (sources <= made and self.clock_h - made_h < 1):
+            pairs = frozenset(carried(known, ending))
+            if pairs and not (pairs <= made and self.clock_h - made_h < 1):
                 if any(s not in self.shards for s in ending):
                     return  # a StoreError: its shards were compacted and swept meanwhile
-                assert sources <= {s for shard in ending for s in self.shards[shard][0]}
-                made, made_h, name = sources, self.clock_h, self._make(sources)
+                assert pairs <= {pair for shard in ending for pair in self.shards[shard][0]}
+                made, made_h, name = pairs, self.clock_h, self._make(pairs)
                 yield
                 if self.clock_h - made_h >= 1:
                     continue

@@ -9,8 +9,8 @@ import numpy as np
 
 from core.log import Task
 from core.store import Store
-from core.types import EncoderSpec, Facts, Look, Place, Sampling, Segment, Source
-from core.writer import KindRows, Writer
+from core.types import EncoderSpec, Facts, Look, Place, Sampling, Segment, Source, Thumbs
+from core.writer import NO_THUMBS, KindRows, Writer
 
 DIM = 4
 SPEC = EncoderSpec("toy:rgb", DIM, Look(32))
@@ -28,7 +28,16 @@ def source_id(number: int) -> str:
     return f"v-{number:032x}"
 
 
-def add(writer: Writer, number: int, *, rows: int = 2, stamp: str = "1", since: int | None = None) -> None:
+def add(
+    writer: Writer,
+    number: int,
+    *,
+    rows: int = 2,
+    stamp: str = "1",
+    since: int | None = None,
+    task: Task | None = None,
+    thumbs: Thumbs = NO_THUMBS,
+) -> None:
     """Two frame rows and a clip row of a source, at its place."""
     begun = writer.store.log.last().number if since is None else since
     name = source_id(number)
@@ -37,7 +46,8 @@ def add(writer: Writer, number: int, *, rows: int = 2, stamp: str = "1", since: 
         :, None
     ] / np.float32(8)
     given: KindRows = {"frame": (seconds, vectors), "clip": ([Segment(name, 0.0, float(rows))], vectors[:1])}
-    writer.add(Task(place(number, stamp), begun), Source(name), given, Facts(size=number))
+    task = task or Task(place(number, stamp), begun)
+    writer.add(task, Source(name), given, Facts(size=number), thumbs=thumbs)
 
 
 def fill(store: Store, numbers: Sequence[int]) -> None:

@@ -85,10 +85,16 @@ def check_the_end(world: World) -> None:
         assert said and said.word.stamp == str(version)
         assert said.word.word == ("failed" if content == "bad" else "done")
         assert content == "bad" or said.word.source == content
+        beside = [world.beside[path][0]] if path in world.beside else []
+        assert content == "bad" or [sidecar.hash for sidecar in said.word.sidecars] == beside
     if world.files:  # an empty folder may be an unmounted disk, and is not pruned
         assert known.live_ids() == good - removed
     for source in known.live_ids() & good:
-        assert source in world.shards[known.shard_of(source, "visual")][0]
+        assert (source, "visual") in world.shards[known.shard_of(source, "visual")][0]
+    for live in known.live():
+        for sidecar in (sidecar for place in live.places for sidecar in place.sidecars):
+            pair = live.id, sidecar.layer
+            assert pair in world.shards[known.shard_of(*pair)][0]
 
 
 def check_runs(first: int) -> None:

@@ -149,10 +149,10 @@ def test_a_bug_that_one_video_shows_is_told_and_ends_nothing(
     for name in ("red.mp4", "short.webm"):
         shelf.put(videos / name)
 
-    def opened(path: Path, *, shots: bool, beat: Beat) -> Reader:
+    def opened(path: Path, *, shots: bool, thumbs: bool, beat: Beat) -> Reader:
         if path.name == "red.mp4":
             raise ZeroDivisionError("by hand")
-        return Reader(path, beat=beat)
+        return Reader(path, beat=beat, thumbs=thumbs)
 
     monkeypatch.setattr("extractor.media.reading.Reader", opened)
     report = shelf.extract(code=3)
@@ -179,7 +179,7 @@ def test_the_machines_trouble_is_no_last_word_about_a_file(
     shelf = Shelf(tmp_path)
     shelf.put(videos / "short.webm")
 
-    def opened(path: Path, *, shots: bool, beat: Beat) -> Reader:
+    def opened(path: Path, *, shots: bool, thumbs: bool, beat: Beat) -> Reader:
         raise VideoError(f"{path.name} cannot be opened: {cause}.") from cause
 
     monkeypatch.setattr("extractor.media.reading.Reader", opened)

@@ -1,0 +1,69 @@
+"""Timed lines on their way into the store: of embedded tracks and of sidecars, with vectors if asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from core.errors import UsageError
+from core.types import Float32Array, Layer, Line
+from core.writer import Writer
+from extractor import sidecars
+from extractor.encoders.base import Encoder
+from extractor.work import Job, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A work that names the sidecars that were read, and what they came to."""
+
+    work: Work
+    sidecars: int = 0
+    lines: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of them were read."""
+        return all(sidecar.hash for sidecar in self.work.place.sidecars)
+
+
+class Teller:
+    """Gives a writer the lines of a source."""
+
+    def __init__(self, job: Job, encoder: Encoder, writer: Writer) -> None:
+        if job.embed_lines and not hasattr(encoder, "texts"):
+            raise UsageError(f"--embed-subtitles: {encoder.spec.name} has no vectors of texts; leave it out.")
+        self._job, self._encoder, self._writer = job, encoder, writer
+
+    def embedded(self, source: str, lines: tuple[Line, ...]) -> None:
+        """The lines of a video's own tracks, if it has any."""
+        if lines:
+            self._tell(source, "subtitles", lines)
+
+    def beside(self, work: Work, source: str) -> Beside:
+        """The lines of what lies beside a place; what cannot be read now is tried in the next run."""
+        place = work.place
+        told = [sidecars.read(work.file, sidecar) for sidecar in place.sidecars]
+        for each in told:
+            if each:
+                self._tell(source, each.sidecar.layer, each.lines)
+        pairs = zip(told, place.sidecars, strict=True)
+        named = tuple(each.sidecar if each else replace(listed, hash="") for each, listed in pairs)
+        task = replace(work.task, place=replace(place, sidecars=named))
+        read = [each for each in told if each]
+        return Beside(replace(work, task=task), len(read), sum(len(each.lines) for each in read))
+
+    def _tell(self, source: str, layer: Layer, lines: tuple[Line, ...]) -> None:
+        vectors = self._vectors(lines) if self._job.embed_lines else None
+        self._writer.tell(source, layer, lines, vectors, again=self._job.again)
+
+    @torch.inference_mode()
+    def _vectors(self, lines: Sequence[Line]) -> Float32Array:
+        found = [np.empty((0, self._encoder.spec.dim), np.float32)]
+        for first in range(0, len(lines), self._job.batch):
+            texts = [line.text for line in lines[first : first + self._job.batch]]
+            found.append(self._encoder.texts(texts).to("cpu", torch.float32).numpy())
+        return np.concatenate(found)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from core.log import Task
+from core.store import Store
+from core.types import Line, Sidecar
+from core.writer import Writer, compact
+from index.worn import worn
+from tests.core import stores
+
+FULL = 12  # rows of a shard here
+LINES = tuple(Line(float(n), n + 1.0, "x") for n in range(4))
+
+
+def beside(number: int, hash: str) -> Sidecar:
+    return Sidecar(b"%d.srt" % number, hash, hash * 32)
+
+
+def say(store: Store, number: int, *sidecars: Sidecar) -> None:
+    writer = Writer(store)
+    for sidecar in sidecars:
+        writer.tell(stores.source_id(number), sidecar.layer, LINES)
+    place = replace(stores.place(number), sidecars=sidecars)
+    writer.seen(Task(place, store.log.last().number), stores.source_id(number))
+    writer.commit()
+
+
+def test_a_shard_of_lines_counts_by_its_lines(tmp_path: Path) -> None:
+    store = stores.make(tmp_path)
+    stores.fill(store, [1, 2])
+    for number in (1, 2):
+        say(store, number, beside(number, "a"))
+    groups = worn(store, FULL)
+    assert [len(group) for group in groups] == [2]  # the videos; four lines of twelve are no small shard
+    assert [len(group) for group in worn(store, 100)] == [4]
+
+
+def test_lines_that_nothing_names_wear_a_shard_and_go(tmp_path: Path) -> None:
+    store = stores.make(tmp_path)
+    stores.fill(store, [1])
+    say(store, 1, beside(1, "a"))
+    (old,) = store.log.last().shards() - {store.log.last().shard_of(stores.source_id(1), "visual")}
+    say(store, 1)
+    assert any(old in group for group in worn(store, FULL))
+    compact(store, [old])
+    assert old not in store.log.last().shards()
+    assert worn(store, FULL) == []
+
+
+def test_lines_of_a_removed_video_are_kept_and_wear_nothing(tmp_path: Path) -> None:
+    store = stores.make(tmp_path)
+    stores.fill(store, [1])
+    say(store, 1, beside(1, "a"))
+    writer = Writer(store)
+    writer.removed(stores.source_id(1), store.log.last().number)
+    writer.commit()
+    for _ in range(2):
+        for group in worn(store, FULL):
+            compact(store, group)
+    assert store.log.last().shard_of(stores.source_id(1), beside(1, "a").layer)
+    assert worn(store, FULL) == []
