@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from core.types import Facts, Line, Look, Sampling, Thumbs
+from core.types import Facts, Line, Thumbs
 from extractor.content import Content, samples_of
 from extractor.media.reader import Picture
 from extractor.media.reading import Beat, Decoder, GoneError, LeftError, Order, Read, Trouble
@@ -129,24 +129,15 @@ class Decoders:
     None now and then while nothing comes."""
 
     def __init__(
-        self,
-        feed: Iterator[Work],
-        claims: Claims,
-        sampling: Sampling,
-        look: Look,
-        stall_s: float,
-        make: MakeDecoder,
-        *,
-        shots: bool = False,
-        thumbs: bool = False,
+        self, feed: Iterator[Work], claims: Claims, wanted: Order, stall_s: float, make: MakeDecoder
     ) -> None:
-        self.waited_s, self._thumbs = 0.0, thumbs
+        """`wanted`: what is asked of each file."""
+        self.waited_s = 0.0
         self._stall_s, self._make = stall_s, make
         self._clock = Patience(self._stall_s / 4)
         self._hands: list[_Hand] = []
         self._mine = threading.local()
-        self._feed, self._claims, self._sampling, self._look = feed, claims, sampling, look
-        self._shots = shots
+        self._feed, self._claims, self._wanted = feed, claims, wanted
         self._feeding = threading.Lock()
         self._queue: queue.Queue[Message | _Dry | Exception] = queue.Queue(SLOTS)
         self._closed = threading.Event()
@@ -256,7 +247,7 @@ class Decoders:
         return content if content and content.size == size_of(work.place) else None
 
     def _read(self, work: Work, file: bytes, content: Content, decoder: Decoder) -> Read:
-        order = Order(file, self._sampling, self._look, shots=self._shots, thumbs=self._thumbs)
+        order = replace(self._wanted, file=file)
         lost = Read()
         for _ in range(_TRIES):
             self._put(Begun(work, content.id))

@@ -22,7 +22,7 @@ from extractor.encoders import load
 from extractor.encoders.base import Encoder, choose_device
 from extractor.media import children
 from extractor.media.reader import Picture
-from extractor.media.reading import Here, Trouble
+from extractor.media.reading import Here, Order, Trouble
 from extractor.shortcut import ShortCut
 from extractor.teller import Beside, Teller
 from extractor.windows import Row, Window, Windows
@@ -118,9 +118,8 @@ class _Extraction:
         # A thread that minds a child ends it in time by itself, if it is not stuck.
         stall_s = 2 * job.stall_s + MINDING_S if job.workers else job.stall_s
         make = make_decoder(job, look)
-        decoders = Decoders(
-            feed, self._claims, self._sampling, look, stall_s, make, shots=job.shots, thumbs=job.thumbs
-        )
+        wanted = Order(b"", self._sampling, look, shots=job.shots, thumbs=job.thumbs)
+        decoders = Decoders(feed, self._claims, wanted, stall_s, make)
         has_stalled = False
         with closing(decoders.run(job.decoders, stop)) as messages:
             for message in messages:
