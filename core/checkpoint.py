@@ -340,17 +340,9 @@ def _place_table(known: LastWords) -> pa.Table:
     if isinstance(known.base, Checkpoint):
         keys = np.fromiter(known.fresh.keys(), np.uint64, len(known.fresh))
         kept = ~np.isin(known.base.places["key"], keys)
-        held = _completed(known.base.table(PLACES).filter(pa.array(kept)))
-        fresh = pa.concat_tables([held, fresh])
+        held = known.base.table(PLACES).filter(pa.array(kept))  # an older file lacks columns
+        fresh = pa.concat_tables([held, fresh], promote_options="default").select(SCHEMA.names)
     return fresh.sort_by("key")
-
-
-def _completed(table: pa.Table) -> pa.Table:
-    """With the columns that older files lack."""
-    for field in SCHEMA:
-        if field.name not in table.column_names:
-            table = table.append_column(field, pa.nulls(len(table), field.type))
-    return table.select(SCHEMA.names)
 
 
 def _place_row(key: int, said: Said) -> dict[str, Any]:
