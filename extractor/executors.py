@@ -38,6 +38,7 @@ _LOOK_S = 0.2  # how soon the parent notices that it is to stop
 _END_S = 10.0  # for a worker that was told to end
 _STARTS = 3  # workers in a row that may end before they have begun
 _ALIVE_S = 1.0  # how often a worker says that it is there
+SILENT_S = 20.0  # an import on a busy machine may keep it from that
 
 Executor = Callable[[Job, Sequence[str], Iterator[Work], threading.Event], Iterator[Event]]
 
@@ -161,7 +162,7 @@ class _Pool:
     def _give_up_if_silent(self, worker: _Worker, now: float) -> None:
         """What holds the interpreter's lock holds its whole process, which cannot say that it stalls."""
         silent = now - worker.heard
-        if worker.is_ready and not worker.why and silent > 2 * self._job.stall_s:
+        if worker.is_ready and not worker.why and silent > max(2 * self._job.stall_s, SILENT_S):
             worker.why = f"said nothing for {silent:.0f} s"
             worker.process.kill()
 

@@ -119,6 +119,7 @@ def test_a_file_on_which_all_of_a_worker_hangs_is_given_up(
 ) -> None:
     shelf.put(videos / "blue.mp4", "endless.mp4")
     trap(shelf.folder, monkeypatch, "endless.mp4", f"os.kill({FIRST}, signal.SIGSTOP)", once=False)
+    monkeypatch.setattr("extractor.executors.SILENT_S", 4.0)
     run = run_of(shelf, workers=1, batch=1, stall_s=2.0)
     list(run.events())
     ((place, error),) = run.tally.failed.values()

@@ -4,25 +4,40 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from core.errors import VideoError
 from core.types import Facts, Look, Sampling
+from extractor.media.packets import Losses, VideoPacket, decode
 from extractor.media.reader import Picture, Reader
 
 LOOK = Look(size=32)
 LONG = "long_1080p"  # minutes of black: only their beginnings are read
 LONG_PICTURES = 10
+ANIMATION = "mp4parse__alpha_video_fixed.avif"  # whose first stream is a picture
 
 # What our reading says otherwise than videos.jsonl, and why.
 RECOVERED = {  # damaged files that give pictures when bad packets are passed over one by one
     "media3__sample_with_invalid_nalu.mp4": 1,
     "mp4parse__no_timescale.mp4": 12,
+}
+# Whose table says how long something else is: sound, subtitles, what a header promises and the file lacks.
+OTHER_LENGTH = {
+    "filetype__fixture.mpg",
+    "filetype__fixture2.mkv",
+    "media3__edit_list_positive_shift.mp4",
+    "media3__sample_scte35.ts",
+    "media3__sample_with_pgs_subtitles.mkv",
+    "mediabunny__annex-b.mp4",
 }
 TEXTS = {"filetype__fixture-json.webp"}  # 19 bytes of JSON: no picture that fails, but no video
 
@@ -33,11 +48,21 @@ def truth(media: Path) -> dict[str, dict[str, Any]]:
     return {row["file"]: row for row in map(json.loads, lines)}
 
 
+DECODED: Counter[str] = Counter()  # pictures that came out of the decoder, by file
+
+
+def counted(packets: Iterable[VideoPacket], stream: VideoStream, losses: Losses) -> Iterator[VideoFrame]:
+    for frame in decode(packets, stream, losses):
+        DECODED[Path(stream.container.name).name] += 1
+        yield frame
+
+
 @cache
 def read(path: Path) -> tuple[list[Picture], Facts] | VideoError:
     """At 2 fps."""
     try:
-        with Reader(path) as reader:
+        with pytest.MonkeyPatch.context() as patch, Reader(path) as reader:
+            patch.setattr("extractor.media.reader.decode", counted)
             pictures = reader.pictures(Sampling(fps=2.0), LOOK)
             return list(islice(pictures, LONG_PICTURES if LONG in path.name else None)), reader.facts
     except VideoError as error:
@@ -108,6 +133,16 @@ def test_zero_first_time_turn_and_size_are_those_of_the_file(media: Path) -> Non
     assert len(good(media)) == 158  # of 173; the others are stills and covers
 
 
+def test_every_picture_is_decoded_and_the_last_one_ends_with_the_video(media: Path) -> None:
+    for row, _, facts in good(media):
+        name = row["file"]
+        if LONG in name or name == ANIMATION:  # of the latter the table has the still picture before it
+            continue
+        assert DECODED[name] == row["frames_decoded"], name
+        if row["duration"] is not None and name not in OTHER_LENGTH:
+            assert facts.seconds == pytest.approx(row["first_shown_s"] + row["duration"], abs=0.6), name
+
+
 def test_damaged_packets_are_passed_over_and_counted(media: Path) -> None:
     for name, lost in RECOVERED.items():
         found = read(media / "videos" / name)
@@ -116,7 +151,7 @@ def test_damaged_packets_are_passed_over_and_counted(media: Path) -> None:
 
 
 def test_an_animation_whose_first_stream_is_a_picture_is_read(media: Path) -> None:
-    found = read(media / "videos" / "mp4parse__alpha_video_fixed.avif")
+    found = read(media / "videos" / ANIMATION)
     assert not isinstance(found, VideoError)
     assert [p.t for p in found[0]] == [0.0, 0.48, 1.0, 1.48]
 
