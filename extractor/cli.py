@@ -6,13 +6,10 @@ import errno
 import json
 import logging
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from core import files
@@ -20,6 +17,7 @@ from core.collections import Library
 from core.config import run
 from core.errors import Error, UsageError
 from core.logs import plain
+from core.stop import stopping
 from core.types import Place, Sampling
 from extractor.asked import licence
 from extractor.choose import Chosen, ExtractSettings, asked_videos, choose_store, library_of
@@ -272,24 +270,3 @@ def _write_report(path: Path | None, held: dict[str, Any]) -> None:
     else:  # /dev/stdout and its like keep their place
         with files.writing(path):
             path.write_text(text)
-
-
-@contextmanager
-def stopping() -> Iterator[threading.Event]:
-    """Set by the first SIGTERM or Ctrl-C; the second one ends the process at once."""
-    stop = threading.Event()
-    told = "stopping; once more ends at once"
-
-    def stopped(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(130)
-        stop.set()
-        # From a thread of its own: what the signal has interrupted may itself be writing to stderr.
-        threading.Thread(target=log.warning, args=(told,), daemon=True).start()
-
-    held = {number: signal.signal(number, stopped) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in held.items():
-            signal.signal(number, handler)

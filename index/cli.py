@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -19,10 +20,11 @@ from core.commands import nearest
 from core.config import Settings, run
 from core.errors import Error, SnapshotError, UsageError
 from core.files import reading
+from core.stop import stopping
 from core.store import Store
 from index.build import LEAST_RECALL_AT_10, Built, build_snapshot, publish
 from index.check import damage
-from index.follow import Follower, stopping
+from index.follow import Follower
 from index.gc import DAY_S, KEEP, gc
 from index.listing import Listed, listed, table, to_json
 from index.recall import SAMPLE, measure, worst
@@ -156,7 +158,8 @@ def _build_on(settings: BuildSettings) -> int:
     )
     with stopping() as stop:
         follower.follow(stop, settings.follow_seconds)
-        return stop.exit_code
+        # As `serve` ends: told to by SIGTERM, it has done what it was to do.
+        return 0 if stop.by == signal.SIGTERM else 130
 
 
 def _told(built: Built, snapshot: Snapshot) -> str:

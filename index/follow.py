@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 from core.errors import Error
 from core.store import Store
@@ -65,33 +61,3 @@ class Follower:
         if self._told.get(root) != error:
             self._told[root] = error
             self.complain(error)
-
-
-class Stop(threading.Event):
-    """Set by the first SIGTERM or Ctrl-C, whose number it keeps."""
-
-    by = 0
-
-    @property
-    def exit_code(self) -> int:
-        """As `serve` ends: told to by SIGTERM it has done what it was to do."""
-        return 0 if self.by == signal.SIGTERM else 130
-
-
-@contextmanager
-def stopping() -> Iterator[Stop]:
-    """A stop that the first signal sets; the second one ends the process at once."""
-    stop = Stop()
-
-    def stopped(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(130)
-        stop.by = number
-        stop.set()
-
-    held = {number: signal.signal(number, stopped) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in held.items():
-            signal.signal(number, handler)

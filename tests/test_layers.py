@@ -16,7 +16,7 @@ OURS = {*PACKAGES, "cinedex_client"}
 
 CORE_FILES = {
     *("__init__", "types", "query", "errors", "files", "npy", "store", "shard", "log", "rules"),
-    *("checkpoint", "writer", "collections", "config", "commands", "logs"),
+    *("checkpoint", "writer", "collections", "config", "commands", "logs", "stop"),
     *("lines", "sidecars", "thumbs"),
 }
 ALLOWED = {

@@ -1,0 +1,45 @@
+"""Ctrl-C and SIGTERM: the first one asks a command to end, the second one ends it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+log = logging.getLogger(__name__)
+
+
+class Stop(threading.Event):
+    """Set by the first signal, whose number it keeps."""
+
+    by = 0
+
+    def tell(self) -> None:
+        """Let everybody know."""
+        self.set()
+        log.warning("stopping; once more ends at once")
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """A stop that the first signal sets; the second one ends the process at once."""
+    stop = Stop()
+
+    def stopped(number: int, frame: FrameType | None) -> None:
+        if stop.by:
+            os._exit(130)
+        stop.by = number
+        # From a thread of its own: what the signal has interrupted may hold the event's lock, since it waits
+        # for it, or be writing to stderr.
+        threading.Thread(target=stop.tell, daemon=True).start()
+
+    held = {number: signal.signal(number, stopped) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in held.items():
+            signal.signal(number, handler)
