@@ -160,7 +160,15 @@ def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) ->
         embed_lines=settings.embed_subtitles,
         log_format=settings.log_format,
         log_level=logging.WARNING if settings.quiet else logging.INFO,
+        beside=_beside(chosen, settings.collection),
     )
+
+
+def _beside(chosen: Chosen, collection: str) -> tuple[Path, ...]:
+    """The collection's other stores, if this is one of it."""
+    slugs = chosen.library.collections().get(collection, ()) if chosen.slug else ()
+    paths = [chosen.library.store_path(slug) for slug in slugs if slug != chosen.slug]
+    return tuple(path for path in paths if (path / "store.json").exists())
 
 
 def _claim(chosen: Chosen, wanted: Wanted) -> Callable[[], None]:

@@ -57,7 +57,7 @@ class Run:
     _texts: TextListing | None = None
 
     def __post_init__(self) -> None:
-        self._retags = Retags(self.job.store, self.tally, self._begin)
+        self._retags = Retags(self.job, self.tally, self._begin)
 
     def works(self) -> Iterator[Work]:
         """What the first pass would do; nothing is done, and what would be skipped is counted."""

@@ -54,6 +54,7 @@ class Job:
     embed_lines: bool = False  # vectors for subtitles too
     log_format: LogFormat = "text"
     log_level: int = 20
+    beside: tuple[Path, ...] = ()  # the collection's other stores, which hear of new columns too
 
 
 @dataclass(frozen=True, slots=True)

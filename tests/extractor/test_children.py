@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -250,14 +250,15 @@ def test_decoders_killed_at_any_moment_lose_nothing_and_double_nothing(shelf: Sh
         whole.put(path)
     whole.extract()
     run = run_of(shelf, workers=1, decoders=2, batch=2)
-    over = threading.Event()
-    killer = threading.Thread(target=kill_decoders, args=(over,))
+    over, killed = threading.Event(), list[int]()
+    killer = threading.Thread(target=kill_decoders, args=(over, killed))
     killer.start()
     try:
         list(run.events())
     finally:
         over.set()
         killer.join()
+    assert killed
     assert run.tally.found == 6 and run.tally.done + len(run.tally.failed) == 6
     assert {error for _, error in run.tally.failed.values()} <= {"its decoder was killed by SIGKILL"}
     shelf.extract("--retry-failed")
@@ -265,12 +266,14 @@ def test_decoders_killed_at_any_moment_lose_nothing_and_double_nothing(shelf: Sh
     assert vectors(shelf.store) == vectors(whole.store)
 
 
-def kill_decoders(over: threading.Event) -> None:
+def kill_decoders(over: threading.Event, killed: list[int]) -> None:
     """Forks of a fork server below this process, one after another."""
     order = random.Random(7)
-    while not over.wait(order.uniform(0.02, 0.2)):
+    while not over.wait(order.uniform(0.01, 0.08)):
         if found := decoders_below(os.getpid()):
-            os.kill(order.choice(found), signal.SIGKILL)
+            killed.append(order.choice(found))
+            with suppress(ProcessLookupError):
+                os.kill(killed[-1], signal.SIGKILL)
 
 
 def decoders_below(pid: int) -> list[int]:

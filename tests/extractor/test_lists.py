@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -18,7 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from core import log as core_log
+from core.collections import Library
 from core.errors import UsageError
+from core.store import Store
 from core.types import Place
 from extractor.cli import main
 from extractor.find import Settling
@@ -324,6 +327,19 @@ assert not [name for name in ("torch", "av") if name in sys.modules]
     }
     assert outcome(shelf.extract()) == {"already": 3}
     assert held(shelf)["vfr.mkv"]["year"] == 2001
+
+
+def test_new_columns_are_said_in_every_store_of_the_collection(shelf: Shelf) -> None:
+    shelf.extract(f"--videos={rows_of(shelf, year=1998)}")
+    data = shelf.folder / "data"
+    shutil.copytree(data / "toy-rgb", data / "another")
+    Library(data).add_store("default", "another")
+    shelf.extract(f"--videos={rows_of(shelf, year=1999)}")
+    shelf.extract(f"--videos={rows_of(shelf, year=1999)}")
+    for name in ("toy-rgb", "another"):
+        known = Store.open(data / name).log.last()
+        assert {live.columns["year"] for live in known.live()} == {1999}
+        assert known.number == 3  # and once
 
 
 def test_a_dry_run_over_new_columns_writes_nothing(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
