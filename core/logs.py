@@ -29,6 +29,7 @@ def set_up(log_format: LogFormat = "text", level: int = logging.INFO) -> None:
     handler.setFormatter(_Json() if log_format == "json" else logging.Formatter(_TEXT, "%H:%M:%S"))
     root.addHandler(handler)
     root.setLevel(level)
+    logging.getLogger("torch").setLevel(logging.WARNING)  # it tells its statistics at the end
 
 
 _TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"

@@ -104,6 +104,7 @@ class Facts:
     size: int = 0  # bytes
     samples: str = ""  # hash of the size and 18 samples: a short cut to content
     seconds: float = 0.0
+    header_s: float = 0.0  # how long the container says that it is
     zero_s: float = 0.0  # FFmpeg's time of our time zero; a browser that does not shift adds it
     width: int = 0
     height: int = 0

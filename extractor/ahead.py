@@ -258,24 +258,28 @@ class Decoders:
                     self._put(Seen(content.id, found))
             except GoneError as error:
                 log.warning("a decoder %s path=%s", error, work.place.shown)
-                lost = Read(trouble=Trouble(f"its decoder {error}", is_final=True))
+                lost = Read(trouble=_lost(error))
                 if not error.is_chance:
                     break
         return lost
 
 
 def _content(file: bytes, decoder: Decoder) -> Content | Trouble:
-    lost = ""
+    lost = Trouble("")
     for _ in range(_TRIES):
         try:
             return decoder.content(file)
         except OSError as error:
             return Trouble(f"it cannot be read: {error.strerror}")
         except GoneError as error:
-            lost = f"its decoder {error}"
+            lost = _lost(error)
             if not error.is_chance:
                 break
-    return Trouble(lost, is_final=True)
+    return lost
+
+
+def _lost(error: GoneError) -> Trouble:
+    return Trouble(f"its decoder {error}", is_final=error.is_final)
 
 
 class _Dry:

@@ -75,6 +75,13 @@ class ExtractSettings(Settings):
     nice: int = Field(0, ge=0, le=19, description="leave the processor to others: the higher, the more")
     between: str = Field("", description="work in these hours only, as in 22:00-06:00, and pause in between")
 
+    @field_validator("encoder")
+    @classmethod
+    def _no_empty_encoder(cls, value: str | None) -> str | None:
+        if value == "":
+            raise ValueError("it must be family:variant, or auto")
+        return value
+
     @field_validator("videos")
     @classmethod
     def _no_empty_videos(cls, value: str | None) -> str | None:

@@ -38,9 +38,18 @@ log = logging.getLogger(__name__)
 def main(argv: list[str] | None = None) -> int:
     """`extract`; `--prune` alone means yes."""
     args = sys.argv[1:] if argv is None else argv
-    return run(
-        ExtractSettings, extract, ["--prune=yes" if arg == "--prune" else arg for arg in args], prog="extract"
-    )
+    return run(ExtractSettings, extract, _pruned(args), prog="extract")
+
+
+def _pruned(args: list[str]) -> list[str]:
+    """With `--prune` as `--prune=yes`, and `--prune force` as one word."""
+    found: list[str] = []
+    for arg in args:
+        if found[-1:] == ["--prune=yes"] and arg in ("no", "yes", "force"):
+            found[-1] = f"--prune={arg}"
+        else:
+            found.append("--prune=yes" if arg == "--prune" else arg)
+    return found
 
 
 def extract(settings: ExtractSettings) -> int:
@@ -212,6 +221,9 @@ def _follow(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
             case Report(place, "failed", error=error):
                 progress.clear()
                 _warn_failed(place, error)
+            case Report() if event.is_damaged:
+                progress.clear()
+                _warn_damaged(event)
             case Lost(why):
                 progress.clear()
                 log.warning("a worker %s lost=%d", why, event.count)
@@ -226,6 +238,16 @@ def _follow(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
 
 def _warn_failed(place: Place, error: str) -> None:
     log.warning("failed path=%s error=%s", plain(place.shown), plain(error))
+
+
+def _warn_damaged(report: Report) -> None:
+    log.warning(
+        "damaged or cut short path=%s lost_packets=%d seconds=%.3f header_seconds=%.3f",
+        plain(report.place.shown),
+        report.lost_packets,
+        report.seconds,
+        report.header_s,
+    )
 
 
 def _finish(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:

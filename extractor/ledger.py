@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from core.collections import Library
+from core.errors import UsageError
 from core.log import said_at
 from core.logs import plain
 from core.rules import Word
@@ -57,6 +58,10 @@ def failures(store: Store, is_wanted: Callable[[Word], bool]) -> Iterator[Failed
 
 
 def _wanted(settings: ExtractSettings, library: Library) -> Callable[[Word], bool]:
+    if settings.root and settings.root not in library.roots() and settings.root not in library.bases():
+        raise UsageError(
+            f"--root {settings.root!r} is not known here; {', '.join(library.roots()) or 'none'} are."
+        )
     target = asked_videos(settings, library)
     return _within(target) if target else lambda word: settings.root in ("", word.root)
 

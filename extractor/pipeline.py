@@ -232,6 +232,7 @@ class _Extraction:
             report = replace(
                 self._with_lines(_reported(beside, "done", source), len(ended.lines)),
                 seconds=facts.seconds,
+                header_s=facts.header_s,
                 lost_packets=facts.lost_packets,
                 still_points=facts.still_points,
             )

@@ -50,7 +50,8 @@ def remove(settings: RemoveSettings) -> int:
     verb = "restored" if settings.undo else "gone" if settings.root else "removed"
     noun = "place" if settings.root else "source"
     plural = "" if max(counts) == 1 else "s"
-    sys.stdout.write(f"{what}: {max(counts)} {noun}{plural} {verb}.\n")
+    then = "; what an index build has left out since comes back with the next one" if settings.undo else ""
+    sys.stdout.write(f"{what}: {max(counts)} {noun}{plural} {verb}{then}.\n")
     return 0
 
 

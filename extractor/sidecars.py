@@ -124,7 +124,11 @@ def read(video: bytes, sidecar: Sidecar) -> Told | None:
     hashed = blake2b(f"{kind} {language}\n".encode() + data, digest_size=16).hexdigest()
     named = replace(sidecar, hash=hashed)
     if len(data) > MOST_BYTES:
-        log.warning("a sidecar is too long to be subtitles path=%s bytes=%s", os.fsdecode(path), stamp)
+        log.warning(
+            "a sidecar is too long to be subtitles path=%s bytes=%s",
+            os.fsdecode(path),
+            stamp.partition("-")[0],
+        )
         return Told(named, ())
     timed = parse(data, kind, language)
     if timed.bad:

@@ -29,6 +29,7 @@ class Tally:
     videos: int = 0
     pictures: int = 0
     lost_packets: int = 0
+    damaged: dict[Key, Report] = field(default_factory=dict)  # done, with what could be had of them
     still_points: int = 0
     lines: int = 0
     sidecars: int = 0
@@ -66,6 +67,9 @@ class Tally:
         key = key_of(report.place)
         self.lost.pop(key, None)
         self.failed.pop(key, None)
+        self.damaged.pop(key, None)
+        if report.is_damaged and sign > 0:
+            self.damaged[key] = report
         self.cut.pop(key, None)
         if report.cut and sign > 0:
             self.cut[key] = report.cut
@@ -137,6 +141,7 @@ class Tally:
             "lines": self.lines,
             "sidecars": self.sidecars,
             "lost_packets": self.lost_packets,
+            "damaged": [_damage(report) for report in self.damaged.values()],
             "still_points": self.still_points,
             "cut_texts": len(self.cut),
             "decoded": {"planned": 0, "retried": 0, "full": self.videos},
@@ -155,6 +160,15 @@ class Tally:
         still = f", {self.still_points} still pictures left out" if self.still_points else ""
         what = f"{rows}{told}{still}{lost}"
         return f"{self.found} found: {', '.join(parts)}; {what}; {self.seconds:.1f} s{waited}."
+
+
+def _damage(report: Report) -> dict[str, Any]:
+    return {
+        "path": report.place.shown,
+        "lost_packets": report.lost_packets,
+        "seconds": round(report.seconds, 3),
+        "header_seconds": round(report.header_s, 3),
+    }
 
 
 def _counted(counts: Mapping[str, int]) -> list[str]:

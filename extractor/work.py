@@ -18,6 +18,7 @@ from extractor.url import Url
 
 Outcome = Literal["done", "copy", "skipped", "failed"]
 Key = tuple[str, bytes]
+_SHORT_S, _SHORT = 2.0, 0.1  # what a video may lack of its header's length: sound may be longer than pictures
 
 
 def key_of(place: Place) -> Key:
@@ -103,6 +104,7 @@ class Report:
     source: str = ""
     rows: Mapping[Kind, int] = field(default_factory=dict)
     seconds: float = 0.0  # of the video
+    header_s: float = 0.0  # that it says it has
     lost_packets: int = 0
     still_points: int = 0
     error: str = ""  # failed: why; skipped: "not_video" or "still"
@@ -110,6 +112,12 @@ class Report:
     lines: int = 0  # of subtitles
     sidecars: int = 0
     is_settled: bool = False  # some of what lies beside it could not be read: not again in this run
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether it gave pictures, but perhaps not all: some packets are broken, or it ends early."""
+        missing_s = self.header_s - self.seconds
+        return bool(self.lost_packets) or missing_s > max(_SHORT_S, _SHORT * self.header_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,9 @@ class Child:
         code = running.kill() if why else running.ended()
         if not why and code == -signal.SIGXCPU:
             why = "took far more CPU time than its length explains"
-        return GoneError(why or how_ended(code), is_chance=not why)
+        return GoneError(
+            why or how_ended(code), is_chance=not why, is_final=code != -signal.SIGKILL or bool(why)
+        )
 
     def _taken(self, slot: _Slot) -> Picture:
         """A copy, so that the slot is free at once and a dead child takes nothing with it."""
@@ -180,9 +182,11 @@ class _Running:
     @classmethod
     def start(cls, limits: Limits, size: int) -> _Running:
         try:
+            with suppress(EOFError):  # somebody has killed the fork server; another one is started
+                return cls._started(limits, size)
             return cls._started(limits, size)
-        except OSError as error:  # no file's fault
-            raise Error(f"A decoder cannot be started: {error.strerror or error}.") from error
+        except (OSError, EOFError) as error:  # no file's fault
+            raise Error(f"A decoder cannot be started: {_why(error)}.") from error
 
     @classmethod
     def _started(cls, limits: Limits, size: int) -> _Running:
@@ -212,6 +216,10 @@ class _Running:
             wait([self.process.sentinel], _END_S)
         with _starting:
             return self.process.exitcode
+
+
+def _why(error: OSError | EOFError) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 @contextmanager

@@ -219,9 +219,11 @@ def _facts(opened: _Opened, path: Path, zero: Fraction) -> Facts:
     container, stream = opened.container, opened.stream
     codec = stream.codec_context
     tags = (container.metadata, *(each.metadata for each in container.streams))
+    seconds = max(0.0, float(_end(opened) - zero))
     return Facts(
         size=path.stat().st_size,
-        seconds=max(0.0, float(_end(opened) - zero)),
+        seconds=seconds,
+        header_s=seconds,
         zero_s=float(zero),
         width=codec.width,
         height=codec.height,

@@ -54,11 +54,12 @@ class Read:
 
 
 class GoneError(Exception):
-    """A decoder is no more, and why: "was killed by SIGSEGV". `is_chance`: another try may end otherwise."""
+    """A decoder is no more, and why: "was killed by SIGSEGV". `is_chance`: another try may end otherwise;
+    `is_final`: it is the file's doing, not that of who kills processes, as a system without memory does."""
 
-    def __init__(self, why: str, *, is_chance: bool) -> None:
+    def __init__(self, why: str, *, is_chance: bool, is_final: bool = True) -> None:
         super().__init__(why)
-        self.is_chance = is_chance
+        self.is_chance, self.is_final = is_chance, is_final
 
 
 class LeftError(Exception):

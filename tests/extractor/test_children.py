@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from itertools import islice
+from multiprocessing import forkserver
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +159,14 @@ def test_a_file_that_ends_its_decoder_each_time_fails_and_all_others_are_done(
     assert outcome(shelf.extract("--retry-failed")) == {"already": 6, "done": 1}
 
 
+def test_a_killed_fork_server_is_started_again(child: Child, videos: Path) -> None:
+    assert_as_here(child, videos / "short.webm")
+    assert forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
+    child.close()
+    assert_as_here(child, videos / "short.webm")
+
+
 def test_a_file_that_hangs_before_it_is_hashed_fails_too(
     shelf: Shelf, videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,7 +270,7 @@ def test_decoders_killed_at_any_moment_lose_nothing_and_double_nothing(shelf: Sh
     assert killed
     assert run.tally.found == 6 and run.tally.done + len(run.tally.failed) == 6
     assert {error for _, error in run.tally.failed.values()} <= {"its decoder was killed by SIGKILL"}
-    shelf.extract("--retry-failed")
+    shelf.extract()  # whoever killed them, it is no last word about a file
     assert shelf.live() == whole.live()
     assert vectors(shelf.store) == vectors(whole.store)
 

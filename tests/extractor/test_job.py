@@ -314,3 +314,12 @@ def test_our_own_data_within_the_folder_is_not_listed(tmp_path: Path, videos: Pa
     assert outcome(shelf.extract(data)) == {"done": 1}
     assert outcome(shelf.extract(data)) == {"already": 1}
     assert os.listdir(shelf.films / "cinedex-data" / "toy-rgb" / "shards")
+
+
+def test_a_film_that_is_cut_short_or_damaged_is_done_and_named(shelf: Shelf, videos: Path) -> None:
+    whole = (videos / "with-sound.mkv").read_bytes()
+    (shelf.films / "cut.mkv").write_bytes(whole[: len(whole) // 3])
+    age(shelf.films / "cut.mkv")
+    (damaged,) = shelf.extract()["damaged"]
+    assert damaged["path"] == "films/cut.mkv"
+    assert damaged["header_seconds"] == pytest.approx(4.0, abs=0.1) and damaged["seconds"] < 2.0

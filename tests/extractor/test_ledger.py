@@ -11,6 +11,7 @@ import pytest
 
 from core import log as core_log
 from core.checkpoint import write_checkpoint
+from core.collections import Library
 from extractor.cli import main
 from tests.extractor.shelf import Shelf, outcome
 
@@ -59,6 +60,9 @@ def test_for_people_it_is_a_line_each_and_says_so_when_there_is_none(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert lines[0][25:].startswith(r"  films/old/a\nb.mp4: ") and lines[0].endswith("is encrypted.")
+    assert main([data, "--failed", "--root=other"]) == 2
+    assert capsys.readouterr().err == "extract: --root 'other' is not known here; films are.\n"
+    Library(shelf.folder / "data").claim_root("other", shelf.folder)
     assert main([data, "--failed", "--root=other"]) == 0
     assert capsys.readouterr().out == f"{shelf.store.root}: nothing has failed.\n"
 
