@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPStatus
+from inspect import signature
 from typing import Any
 
 import fsspec
@@ -35,6 +36,8 @@ _TIMES = ("mtime", "modified", "updated", "created")
 def files_of(url: Url) -> Any:
     """The file system behind an address; a sentence where what it needs is not installed."""
     try:
+        if _needs_more(fsspec.get_filesystem_class(url.protocol)):
+            raise UsageError(f"{url.shown} cannot be read: {url.protocol} needs more than an address here.")
         return fsspec.filesystem(url.protocol, use_listings_cache=False, **_patience(url.protocol))
     except ImportError as error:
         extra = _EXTRAS.get(url.protocol)
@@ -42,6 +45,15 @@ def files_of(url: Url) -> Any:
         raise UsageError(f"{url.shown} needs a package that is not installed: {install}.") from error
     except ValueError as error:
         raise UsageError(f"{url.shown} has the protocol {url.protocol}, which is not known.") from error
+    except OSError as error:  # as of an archive within a file
+        raise UsageError(f"{url.shown} cannot be read: {url.scrub(str(error))}.") from error
+
+
+def _needs_more(kind: type) -> bool:
+    """Whether a file system cannot be made without a host, a repository or the like."""
+    _, *parameters = signature(kind.__init__).parameters.values()  # type: ignore[misc]
+    named = (each for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD)
+    return any(each.default is each.empty for each in named)
 
 
 def _patience(protocol: str) -> dict[str, Any]:

@@ -17,7 +17,17 @@ from extractor.encoders import hub
 from extractor.encoders.base import choose_device, unit
 from extractor.encoders.licences import licence_of
 from extractor.encoders.recipe import LOCAL_DIR, Recipe, recipe_of, require_tokenizer, seed_of
-from extractor.encoders.weights import RANDOM, About, about, downloaded, folder, hash_of, read, register
+from extractor.encoders.weights import (
+    RANDOM,
+    About,
+    about,
+    called,
+    downloaded,
+    folder,
+    hash_of,
+    read,
+    register,
+)
 
 _TEXTS = 64  # encoded together: what is longer would fill a small machine's memory
 _SHOWN = 3  # keys that an error names
@@ -203,7 +213,7 @@ def _fill(recipe: Recipe, model: Any, file: Path, *, may_resize: bool) -> None:
     ]
     if wrong:
         more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        raise EncoderError(f"{file} does not fit {recipe.name}: {', '.join(wrong[:_SHOWN])}{more}.")
+        raise EncoderError(f"{called(file)} does not fit {recipe.name}: {', '.join(wrong[:_SHOWN])}{more}.")
     model.load_state_dict(state)
 
 

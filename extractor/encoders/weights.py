@@ -64,6 +64,12 @@ def about(path: Path) -> About | None:
     return _read_about(beside)
 
 
+def called(path: Path) -> str:
+    """What a user calls a file: a registered one by the name of that which was given."""
+    known = about(path)
+    return f"{known.source} (kept in {path.parent})" if known else str(path)
+
+
 def downloaded(name: str) -> tuple[Path, About] | None:
     """The newest weights that were downloaded under this name."""
     held = [known for known in all_known() if name in known.names]

@@ -208,6 +208,15 @@ def test_http_lists_nothing(shelf: Shelf, http: HttpServer, capsys: pytest.Captu
 # --- the spool --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/x", "github://a/b", "zip://x"])
+def test_what_an_address_alone_cannot_name_is_refused(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    assert main(shelf.flags(f"--videos={url}")) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"extract: {url}") and " cannot be read: " in told
+
+
 def test_the_spool_stays_within_its_bounds_and_what_was_used_last_stays(
     shelf: Shelf, http: HttpServer, videos: Path
 ) -> None:
