@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -19,16 +19,7 @@ from numpy.typing import NDArray
 
 from core import files
 from core.errors import StoreError
-from core.rules import (
-    EMBEDDED,
-    LastWords,
-    PlaceVerb,
-    Said,
-    SourceVerb,
-    Winner,
-    Word,
-    key_of,
-)
+from core.rules import EMBEDDED, LastWords, PlaceVerb, Said, SourceVerb, Winner, Word, key_of
 from core.sidecars import seen_of, sidecars_from_json, sidecars_to_json
 from core.types import IntArray, canonical
 
@@ -160,8 +151,16 @@ class Checkpoint:
 
     def stamped(self, stamp: str) -> Iterator[tuple[int, Said]]:
         """The last words, with their places' keys, of places with this stamp."""
-        keys = self.places["key"][self.places["stamp_key"] == np.uint64(key_of(stamp))]
-        yield from self.said_of_places(keys.tolist()).items()
+        wanted, (beside, stamps) = np.uint64(key_of(stamp)), self._stamps_with_sidecars
+        plain = self.places["key"][self.places["stamp_key"] == wanted]
+        yield from self.said_of_places([*plain.tolist(), *beside[stamps == wanted].tolist()]).items()
+
+    @cached_property
+    def _stamps_with_sidecars(self) -> tuple[UInt64Array, UInt64Array]:
+        """Places with sidecars and their stamps, as keys: their stamp_key is of more than the stamp."""
+        pairs = ((key, key_of(word.stamp)) for key, word in self.with_sidecars())
+        found = np.fromiter(chain.from_iterable(pairs), np.uint64).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
 
     def _said_at(self, line: int) -> Said:
         group, offset = divmod(line, GROUP_ROWS)
@@ -182,15 +181,16 @@ class Checkpoint:
             return set(table["source"].filter(pa.array(kept)).unique().to_pylist())
 
     def with_sidecars(self) -> Iterator[tuple[int, Word]]:
-        """The last words, with their places' keys, that name sidecars: of them only the source and those."""
+        """The last words, with their places' keys, that name sidecars: of them stamp, source and those."""
         with _reading(self.path) as file:
             if "sidecars" not in file.schema_arrow.names:
                 return
             for group in range(*self.sections[PLACES]):
-                table = file.read_row_group(group, columns=["key", "source", "sidecars"])
+                table = file.read_row_group(group, columns=["key", "stamp", "source", "sidecars"])
                 for row in table.filter(pc.greater(pc.binary_length(table["sidecars"]), 0)).to_pylist():
                     named = sidecars_from_json(json.loads(row["sidecars"]))
-                    yield int(row["key"]), Word("done", source=row["source"], sidecars=named)
+                    word = Word("done", stamp=row["stamp"], source=row["source"], sidecars=named)
+                    yield int(row["key"]), word
 
     def source_words(self) -> Mapping[str, Said]:
         """The last word of every source that has one of its own."""

@@ -40,7 +40,9 @@ KindRows = Mapping[Kind, tuple[Sequence[Segment], Float32Array]]
 
 MAX_ROWS = 65_536
 MAX_SECONDS = 600.0
-MAX_THUMBS_BYTES = 64 << 20
+MAX_BYTES = 64 << 20  # of thumbnails and lines
+MAX_WORDS = 100_000
+LINE_BYTES = 256  # of a line in memory, beside its characters
 NO_THUMBS = Thumbs()
 # An older shard may have been swept while the machine slept. By the wall clock: others stop then.
 SHARD_GOOD_SECONDS = 3600.0
@@ -109,7 +111,7 @@ class Writer:
         self._claims: list[Claim] = []
         self._held: dict[Pair, Held] = {}
         self._rows: Counter[Kind] = Counter()
-        self._thumbs_bytes = 0
+        self._bytes = 0  # of thumbnails and lines
         self._since = time.monotonic()
 
     def add(
@@ -129,7 +131,7 @@ class Writer:
         held = Held(source.id, layer, blocks, _stored(facts), again, thumbs=thumbs)
         self._held[held.pair] = held
         self._rows.update({kind: len(block) for kind, block in blocks.items()})
-        self._thumbs_bytes += sum(map(len, thumbs.tiles))
+        self._bytes += sum(map(len, thumbs.tiles))
         self._say(task, "done", source=source.id, columns=columns)
 
     def tell(
@@ -143,14 +145,14 @@ class Writer:
     ) -> None:
         """Timed lines of a source, by time, perhaps with a vector each: what one of its layers holds. True
         once a word is that names the source, and of a sidecar's layer the sidecar."""
-        segments = [Segment(source, line.start, line.end, line.text) for line in lines]
-        has_rows = vectors is not None and len(vectors)
         blocks: dict[Kind, Block] = {}
-        if vectors is not None and has_rows:
+        if vectors is not None and len(vectors):
+            segments = [Segment(source, line.start, line.end, line.text) for line in lines]
             blocks["text"] = _block(source, segments, vectors, self.store.spec.dim)
         held = Held(source, layer, blocks, again=again, lines=lines)
         self._held[held.pair] = held
         self._rows.update({"text": len(lines)} if blocks else {})
+        self._bytes += sum(LINE_BYTES + len(line.text) for line in lines)
 
     def seen(self, task: Task, source: str, *, columns: str | None = None) -> None:
         """A known content at another place, or with a new stamp."""
@@ -197,7 +199,7 @@ class Writer:
     def due(self) -> bool:
         """Whether the caller should commit now, between two sources."""
         most, waited = max(self._rows.values(), default=0), time.monotonic() - self._since
-        is_full = most >= self._max_rows or self._thumbs_bytes >= MAX_THUMBS_BYTES
+        is_full = most >= self._max_rows or self._bytes >= MAX_BYTES or len(self._claims) >= MAX_WORDS
         return bool(self._claims) and (is_full or waited >= self._max_seconds)
 
     def commit(self) -> int | None:
@@ -205,7 +207,7 @@ class Writer:
         number = link(self.store, self._plan) if self._claims else None
         self._claims, self._held, self._since = [], {}, time.monotonic()
         self._rows.clear()
-        self._thumbs_bytes = 0
+        self._bytes = 0
         return number
 
     def _plan(self, known: LastWords) -> Plan | None:

@@ -47,5 +47,5 @@ class ShortCut:
         return {said.word.source for said in found if said.word.word == "done"}
 
     def _read(self, shard: str) -> Sampled:
-        rows = self._store.shard(shard).sources.select(["id", "size", "samples"]).to_pylist()
-        return {row["id"]: (row["size"], row["samples"] or "") for row in rows}
+        rows = self._store.shard(shard).sources.select(["id", "layer", "size", "samples"]).to_pylist()
+        return {row["id"]: (row["size"], row["samples"] or "") for row in rows if row["layer"] == "visual"}

@@ -36,9 +36,15 @@ class Moment:
 
 
 def merge(hits: Hits, kind: Kind, gap_s: float | None = 0.0) -> list[Moment]:
-    """Hits → moments, best first: those of one source no further apart than the gap are one. None: never."""
+    """Hits → moments, best first: those of one source no further apart than the gap are one. None: never.
+    Texts never are: each says something else; what two tracks say alike is told once."""
     scored = zip(hits.segments, hits.scores.tolist(), strict=True)
     single = [_moment(segment, kind, score) for segment, score in scored]
+    if kind == "text":
+        told: dict[tuple[str, str], Moment] = {}
+        for moment in single:
+            told.setdefault((moment.id, moment.text), moment)
+        return [*told.values()]
     if gap_s is None:
         return single
     by_source: dict[str, list[Moment]] = {}

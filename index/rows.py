@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from core import thumbs
 from core.rules import LastWords, LiveSource, carried
 from core.shard import Shard
 from core.sidecars import is_sidecar
@@ -53,6 +54,15 @@ class View:
         pairs = ((row["id"], row["layer"], row["lines"]) for row in shard.sources.to_pylist())
         counts = [(count, self._carried.get((source, layer)) == name) for source, layer, count in pairs]
         return sum(count for count, is_kept in counts if is_kept), sum(count for count, _ in counts)
+
+    def tiles_bytes(self, name: str) -> int:
+        """Of the thumbnails in a shard that a compaction carries over."""
+        sources = self.store.shard(name).sources
+        if thumbs.SIZES not in sources.column_names:
+            return 0
+        kept = self._won.get(name, set())
+        rows = sources.select(["id", "layer", thumbs.SIZES]).to_pylist()
+        return sum(sum(row[thumbs.SIZES] or ()) for row in rows if (row["id"], row["layer"]) in kept)
 
     @cached_property
     def _carried(self) -> dict[tuple[str, str], str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from core.store import Store
 from core.types import KINDS
-from core.writer import MAX_ROWS
+from core.writer import MAX_BYTES, MAX_ROWS
 from index.rows import View
 
 MOST_DEAD = 0.2
@@ -20,7 +20,7 @@ class Wear:
     """How much of a shard is left."""
 
     shard: str
-    live: int  # rows of the kind that has most, or timed lines if those are more
+    live: int  # rows of the kind that has most; timed lines or thumbnails if they are more of a full one
     is_dirty: bool
 
 
@@ -28,7 +28,7 @@ def worn(store: Store, full: int = MAX_ROWS) -> list[list[str]]:
     """Groups of shards, each to become one that is not larger than a full one."""
     groups: list[list[Wear]] = []
     room = 0
-    for wear in sorted(_wear(store), key=lambda w: (w.live, w.shard)):
+    for wear in sorted(_wear(store, full), key=lambda w: (w.live, w.shard)):
         if not wear.is_dirty and wear.live >= SMALL * full:
             continue
         if not groups or wear.live > room:
@@ -39,7 +39,7 @@ def worn(store: Store, full: int = MAX_ROWS) -> list[list[str]]:
     return [[wear.shard for wear in group] for group in groups if len(group) > 1 or group[0].is_dirty]
 
 
-def _wear(store: Store) -> Iterator[Wear]:
+def _wear(store: Store, full: int) -> Iterator[Wear]:
     view = View(store, store.log.last())
     counts = {kind: Counter[str]() for kind in KINDS}
     for kind in KINDS:
@@ -49,4 +49,6 @@ def _wear(store: Store) -> Iterator[Wear]:
         live_lines, held_lines = view.line_counts(name)
         live = [*(counts[kind][name] for kind in KINDS), live_lines]
         held = sum(store.shard(name).count(kind) for kind in KINDS) + held_lines
-        yield Wear(name, max(live), sum(live) < (1 - MOST_DEAD) * held)
+        # Pictures are held in memory while they are carried over, as before a commit.
+        tiles = -(-full * view.tiles_bytes(name) // MAX_BYTES)
+        yield Wear(name, max(*live, tiles), sum(live) < (1 - MOST_DEAD) * held)

@@ -15,7 +15,7 @@ from index.moments import Moment, merge
 
 def moments_of(hits: Hits, kind: Kind, gap_s: float | None) -> list[Moment]:
     """The moments of rows that come best first, best first."""
-    if gap_s is None or not len(hits.scores):
+    if kind == "text" or gap_s is None or not len(hits.scores):
         return merge(hits, kind, None)
     rows, weakest = _Rows.of(hits), float(hits.scores.min())
     found: list[Moment] = []

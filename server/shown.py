@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
+from zlib import crc32
 
 from core.query import Part, Query
 from server.schemas import Best, PartAsked, Result, SearchAnswer, SearchAsked, TookMs, Total, VideoResult
@@ -70,7 +71,7 @@ def _result(found: Found) -> Result:
     is_text = moment.kind == "text"
     matched = "visual" if not is_text else "text" if found.info.text else "subtitles"
     return Result(
-        id=f"{moment.id}-0" if is_text else moment.id,
+        id=f"{moment.id}-{_line_number(found)}" if is_text else moment.id,
         video_id=moment.source,
         path=paths[0] if paths else "",
         paths=paths,
@@ -83,6 +84,11 @@ def _result(found: Found) -> Result:
         text=(moment.text or found.info.text) if is_text else None,
         metadata=dict(found.info.columns),
     )
+
+
+def _line_number(found: Found) -> int:
+    """Tells lines that begin together apart, and is the same in every snapshot; 0 of a library text."""
+    return 0 if found.info.text else crc32(found.moment.text.encode())
 
 
 def _video(moments: Sequence[Found]) -> VideoResult:

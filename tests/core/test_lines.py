@@ -10,7 +10,7 @@ from core.errors import StoreError
 from core.log import Task
 from core.store import Store
 from core.types import Line, Sidecar, Thumbs
-from core.writer import MAX_THUMBS_BYTES, Writer, compact
+from core.writer import LINE_BYTES, MAX_BYTES, MAX_WORDS, Writer, compact
 from tests.core import stores
 
 LINES = (Line(0.5, 2.0, "a red circle", "en"), Line(2.0, 3.5, "ein Kreis \N{SNOWMAN}", "de"))
@@ -178,5 +178,27 @@ def test_many_thumbnails_make_a_commit_due(tmp_path: Path) -> None:
     writer = Writer(stores.make(tmp_path))
     add(writer, 1)
     assert not writer.due
-    add(writer, 2, thumbs=Thumbs((0.0,), (bytes(MAX_THUMBS_BYTES),)))
+    add(writer, 2, thumbs=Thumbs((0.0,), (bytes(MAX_BYTES),)))
+    assert writer.due
+
+
+def test_many_lines_or_long_ones_make_a_commit_due(tmp_path: Path) -> None:
+    store = stores.make(tmp_path)
+    for lines in ((Line(0.0, 1.0, "x"),) * (MAX_BYTES // LINE_BYTES), (Line(0.0, 1.0, "x" * MAX_BYTES),)):
+        writer = Writer(store)
+        writer.seen(task(1, SIDECAR), stores.source_id(1))
+        writer.tell(stores.source_id(1), SIDECAR.layer, LINES)
+        assert not writer.due
+        writer.tell(stores.source_id(1), SIDECAR.layer, lines)
+        assert writer.due
+        writer.commit()
+        writer.gone(task(1))
+        assert not writer.due
+
+
+def test_many_words_make_a_commit_due(tmp_path: Path) -> None:
+    writer = Writer(stores.make(tmp_path))
+    for number in range(MAX_WORDS):
+        assert not writer.due
+        writer.seen(task(number, SIDECAR), stores.source_id(1))
     assert writer.due

@@ -19,6 +19,7 @@ from extractor.media.reading import Decoder, Trouble
 from extractor.remove import main as remove
 from extractor.shortcut import ShortCut
 from tests.extractor.shelf import LONG_AGO_NS, Shelf, age, outcome, vectors
+from tests.extractor.subtitled import Track, write_subtitled
 from tests.extractor.test_far import larger
 from tests.extractor.test_find import listed, make
 
@@ -65,13 +66,37 @@ def test_a_file_that_moved_to_another_root_is_not_embedded_again(shelf: Shelf) -
     assert "more/red.mp4" in places and "films/red.mp4" not in places
 
 
+def say(path: Path, text: str = "hello") -> None:
+    path.write_text(f"1\n00:00:01,000 --> 00:00:02,000\n{text}\n")
+    age(path)
+
+
+def test_lines_that_were_told_behind_the_rows_hide_no_samples(tmp_path: Path, videos: Path) -> None:
+    shelf = Shelf(tmp_path)
+    for name in ("a", "b"):
+        shelf.put(videos / "red.mp4", f"{name}.mp4")
+        say(shelf.films / f"{name}.srt", name)
+    assert outcome(shelf.extract()) == {"done": 1, "copies": 1}
+    (alike,) = ShortCut(shelf.store).alike(stamp_of(os.stat(shelf.films / "a.mp4"))).values()
+    assert alike == content_of(os.fsencode(videos / "red.mp4"))
+
+
+@pytest.mark.parametrize("has_checkpoint", [False, True])
+@pytest.mark.parametrize("has_lines", [False, True])
 def test_a_moved_archive_is_not_read_again_where_stamp_and_samples_tell(
-    tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch, has_lines: bool, has_checkpoint: bool
 ) -> None:
     shelf = Shelf(tmp_path)
     for number, name in enumerate(("red.mp4", "green.mp4", "late.mp4")):
         shelf.put(videos / name, ns=LONG_AGO_NS + number)
+    if has_lines:
+        tracks = [Track("mov_text", [(0, 1000, "one")])]
+        age(write_subtitled(shelf.films / "red.mp4", videos / "red.mp4", tracks))
+        for name in ("red.srt", "late.srt"):
+            say(shelf.films / name)
     assert outcome(shelf.extract()) == {"done": 3}
+    if has_checkpoint:
+        write_checkpoint(shelf.store.log.folder, shelf.store.log.last())
     shelf.put(videos / "white.mp4", "new.mp4", LONG_AGO_NS + 2)
     shelf.films.rename(shelf.folder / "moved")
     read: list[bytes] = []

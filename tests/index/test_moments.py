@@ -38,6 +38,15 @@ def test_no_gap_means_no_merging() -> None:
     assert [m.id for m in merge(given_hits, "clip", None)] == ["v-a/clip/2000", "v-a/clip/0"]
 
 
+def test_texts_are_never_one_but_for_the_same_line_of_two_tracks() -> None:
+    said = [("v-a", 0, 2, "one"), ("v-b", 0, 2, "one"), ("v-a", 0, 2, "uno"), ("v-a", 1, 3, "one")]
+    segments = [Segment(*row) for row in (*said, said[0])]
+    scores = np.array([0.75, 0.625, 0.5, 0.375, 0.25], np.float32)
+    found = merge(Hits(segments, scores), "text", 10.0)
+    assert [(m.source, m.start, m.end, m.text) for m in found] == said
+    assert [m.score for m in found] == scores[:4].tolist()
+
+
 def test_a_frame_is_shown_at_its_own_time() -> None:
     assert merge(hits(("v-a", 1.5, 2.5, 1.0)), "frame")[0].best_t == 1.5
 

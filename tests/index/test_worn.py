@@ -5,8 +5,8 @@ from pathlib import Path
 
 from core.log import Task
 from core.store import Store
-from core.types import Line, Sidecar
-from core.writer import Writer, compact
+from core.types import Line, Sidecar, Thumbs
+from core.writer import MAX_BYTES, Writer, compact
 from index.worn import worn
 from tests.core import stores
 
@@ -61,3 +61,29 @@ def test_lines_of_a_removed_video_are_kept_and_wear_nothing(tmp_path: Path) -> N
             compact(store, group)
     assert store.log.last().shard_of(stores.source_id(1), beside(1, "a").layer)
     assert worn(store, FULL) == []
+
+
+def test_a_shard_of_thumbnails_counts_by_their_bytes(tmp_path: Path) -> None:
+    store = stores.make(tmp_path)
+    tile = bytes(MAX_BYTES // 5)  # small, but only five fit
+    for number in range(1, 7):
+        writer = Writer(store)
+        stores.add(writer, number, thumbs=Thumbs((0.0,), (tile,)))
+        writer.commit()
+    assert [len(group) for group in worn(store, 1000)] == [5]
+
+
+def test_thumbnails_of_a_removed_video_count_for_nothing(tmp_path: Path) -> None:
+    store = stores.make(tmp_path)
+    writer = Writer(store)
+    stores.add(writer, 1, thumbs=Thumbs((0.0,), (bytes(MAX_BYTES),)))
+    stores.add(writer, 2)
+    writer.commit()
+    stores.fill(store, [3])
+    assert worn(store, 1000) == []
+    writer.removed(stores.source_id(1), store.log.last().number)
+    writer.commit()
+    (group,) = worn(store, 1000)
+    assert len(group) == 2
+    compact(store, group)
+    assert worn(store, 1000) == []

@@ -21,11 +21,12 @@ LINES = (Line(1.0, 3.0, "purple haze"), Line(9.0, 11.0, "an orange one"))
 SIDECAR = Sidecar(b"green.srt", "1-1", "ab" * 16)
 
 
-def told(data: Path) -> Shelf:
+def told(data: Path, *lines: Line) -> Shelf:
     """The samples, one with lines beside it that have vectors."""
     shelf = samples(data)
     writer = Writer(shelf.store)
-    writer.tell(id_of("green"), SIDECAR.layer, LINES, np.stack([vector(line.text) for line in LINES]))
+    lines = lines or LINES
+    writer.tell(id_of("green"), SIDECAR.layer, lines, np.stack([vector(line.text) for line in lines]))
     task = Task(Place("films", b"green.mp4", "1", sidecars=(SIDECAR,)), shelf.store.log.last().number)
     writer.seen(task, id_of("green"))
     writer.commit()
@@ -44,6 +45,25 @@ def test_a_line_is_found_with_its_seconds_its_video_and_its_words(tmp_path: Path
     (library,) = shown(searcher.answer(replace(query, parts=(Part(text="the blue sea"),)))).results
     assert isinstance(library, Result)
     assert library.matched_on == ["text"] and library.text == "the blue sea" and library.best is None
+
+
+def test_lines_that_begin_together_or_overlap_are_results_each_with_an_id_of_its_own(tmp_path: Path) -> None:
+    overlapping = (*LINES, Line(1.0, 3.0, "an orange haze"), Line(2.0, 10.0, "a green one"))
+    shelf = told(tmp_path, *overlapping)
+    query = Query((Part(text="orange"),), target="texts", limit=10, merge_gap_s=100.0)
+    views = []
+    for number in range(2):
+        searcher = Searcher("default", TOY, Snapshot.open(shelf.store))
+        found = [r for r in shown(searcher.answer(query)).results if isinstance(r, Result)]
+        lines = {r.id: (r.start, r.end, r.text) for r in found if r.matched_on == ["subtitles"]}
+        assert sorted(lines.values()) == sorted((line.start, line.end, line.text) for line in overlapping)
+        views.append(lines)
+        shelf.add(texts=[f"another text {number}"])
+        shelf.build()
+    assert views[0] == views[1]
+    assert {id.rpartition("-")[0] for id in lines} == {
+        f"{id_of('green')}/text/{n}" for n in (1000, 2000, 9000)
+    }
 
 
 def test_videos_are_found_by_their_pictures_as_ever(tmp_path: Path) -> None:
