@@ -117,6 +117,7 @@ def _read_csv(file: Path, _plain: str) -> Iterator[Line]:
         reader = csv.DictReader(lines, strict=True)
         try:
             names = list(reader.fieldnames or ())
+            _check_header(file, names)
             for row in reader:
                 if None in row:
                     raise _wrong(file, reader.line_num, f"it has more than the {len(names)} fields of line 1")
@@ -125,6 +126,13 @@ def _read_csv(file: Path, _plain: str) -> Iterator[Line]:
                     yield Line(file, reader.line_num, held, names)
         except csv.Error as error:
             raise _wrong(file, reader.line_num, str(error)) from error
+
+
+def _check_header(file: Path, names: Sequence[str]) -> None:
+    if twice := [name for number, name in enumerate(names) if name in names[:number]]:
+        raise _wrong(file, 1, f"two columns are called {twice[0]!r}")
+    if len(names) == 1 and any(mark in names[0] for mark in ";\t"):
+        raise _wrong(file, 1, f"its columns are not parted by commas (got {names[0][:60]!r})")
 
 
 def _read_parquet(file: Path) -> Iterator[Line]:

@@ -100,3 +100,16 @@ def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "d.txt").mkdir()
     with pytest.raises(UsageError, match=r"d\.txt is no file\."):
         texts_target(tmp_path / "d.txt")
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ("path;title", r"line 1: its columns are not parted by commas \(got 'path;title'\)\."),
+        ("path\ttitle", r"line 1: its columns are not parted by commas"),
+        ("caption,title,title", r"line 1: two columns are called 'title'\."),
+    ],
+)
+def test_a_header_that_is_none_is_told(tmp_path: Path, header: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        read(tmp_path / "a.csv", f"{header}\na;b\n")
