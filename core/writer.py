@@ -154,6 +154,10 @@ class Writer:
         self._rows.update({"text": len(lines)} if blocks else {})
         self._bytes += sum(LINE_BYTES + len(line.text) for line in lines)
 
+    def holds(self, source: str, layer: Layer) -> bool:
+        """Whether the next commit has these rows already."""
+        return (source, layer) in self._held
+
     def seen(self, task: Task, source: str, *, columns: str | None = None) -> None:
         """A known content at another place, or with a new stamp."""
         self._say(task, "done", source=source, columns=columns)

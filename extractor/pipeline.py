@@ -228,9 +228,9 @@ class _Extraction:
             self._rows(video, video.windows.finish())
             rows: KindRows = {kind: _of_kind(source, video, kind) for kind in video.rows if video.rows[kind]}
             beside = self._beside(video.work, source)
-            self._teller.embedded(source, ended.lines)
+            own = self._teller.embedded(source, ended.lines)
             report = replace(
-                self._with_lines(_reported(beside, "done", source), len(ended.lines)),
+                self._with_lines(_reported(beside, "done", source), own),
                 seconds=facts.seconds,
                 header_s=facts.header_s,
                 lost_packets=facts.lost_packets,

@@ -22,7 +22,7 @@ class Beside:
 
     work: Work
     sidecars: int = 0
-    lines: int = 0
+    lines: int = 0  # that are new to the store
 
     @property
     def is_whole(self) -> bool:
@@ -37,28 +37,38 @@ class Teller:
         if job.embed_lines and not hasattr(encoder, "texts"):
             raise UsageError(f"--embed-subtitles: {encoder.spec.name} has no vectors of texts; leave it out.")
         self._job, self._encoder, self._writer = job, encoder, writer
+        self._told: set[tuple[str, Layer]] = set()  # with --again: what is told anew, and once
 
-    def embedded(self, source: str, lines: tuple[Line, ...]) -> None:
-        """The lines of a video's own tracks, if it has any."""
-        if lines:
-            self._tell(source, "subtitles", lines)
+    def embedded(self, source: str, lines: tuple[Line, ...]) -> int:
+        """The lines of a video's own tracks, if it has any; how many are new."""
+        return self._tell(source, "subtitles", lines) if lines else 0
 
     def beside(self, work: Work, source: str) -> Beside:
         """The lines of what lies beside a place; what cannot be read now is tried in the next run."""
         place = work.place
         told = [sidecars.read(work.file, sidecar) for sidecar in place.sidecars]
-        for each in told:
-            if each:
-                self._tell(source, each.sidecar.layer, each.lines)
+        new = sum(self._tell(source, each.sidecar.layer, each.lines) for each in told if each)
         pairs = zip(told, place.sidecars, strict=True)
         named = tuple(each.sidecar if each else replace(listed, hash="") for each, listed in pairs)
         task = replace(work.task, place=replace(place, sidecars=named))
-        read = [each for each in told if each]
-        return Beside(replace(work, task=task), len(read), sum(len(each.lines) for each in read))
+        return Beside(replace(work, task=task), sum(each is not None for each in told), new)
 
-    def _tell(self, source: str, layer: Layer, lines: tuple[Line, ...]) -> None:
+    def _tell(self, source: str, layer: Layer, lines: tuple[Line, ...]) -> int:
+        """How many of them are new: of a copy they may be on their way, or in the store."""
+        if self._writer.holds(source, layer):
+            return 0
+        is_new = self._is_new(source, layer)
+        # What a shard has is told too: by the time of the commit it may have it no more.
         vectors = self._vectors(lines) if self._job.embed_lines else None
         self._writer.tell(source, layer, lines, vectors, again=self._job.again)
+        return len(lines) if is_new else 0
+
+    def _is_new(self, source: str, layer: Layer) -> bool:
+        if not self._job.again:
+            return not self._writer.store.log.last().shard_of(source, layer)
+        is_first = (source, layer) not in self._told
+        self._told.add((source, layer))
+        return is_first
 
     @torch.inference_mode()
     def _vectors(self, lines: Sequence[Line]) -> Float32Array:

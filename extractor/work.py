@@ -109,7 +109,7 @@ class Report:
     still_points: int = 0
     error: str = ""  # failed: why; skipped: "not_video" or "still"
     cut: str = ""  # a text that is longer than the encoder reads
-    lines: int = 0  # of subtitles
+    lines: int = 0  # of subtitles, new to the store
     sidecars: int = 0
     is_settled: bool = False  # some of what lies beside it could not be read: not again in this run
 

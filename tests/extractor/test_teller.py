@@ -20,7 +20,7 @@ from index.build import build_snapshot
 from index.check import damage
 from index.snapshot import Snapshot
 from tests.durable import every_step
-from tests.extractor.shelf import LONG_AGO_NS, Shelf, age, as_nobody, outcome
+from tests.extractor.shelf import LONG_AGO_NS, Shelf, age, as_nobody, outcome, vectors
 from tests.extractor.subtitled import Track, write_subtitled
 
 SRT = "1\n00:00:01,000 --> 00:00:02,000\n{}\n"
@@ -178,6 +178,25 @@ def test_copies_have_sidecars_of_their_own(shelf: Shelf, videos: Path) -> None:
     (shelf.films / "a.mp4").unlink()
     shelf.extract("--prune=force")
     assert told(shelf.store) == {"b.mp4": ["of b"]}
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_lines_are_counted_as_often_as_they_are_stored(shelf: Shelf, videos: Path, workers: str) -> None:
+    for name in ("a", "b"):
+        shelf.put(videos / "red.mp4", f"{name}.mp4")
+        put(shelf, f"{name}.srt", SRT.format("one") + "\n" + SRT.format("two"))
+    flags = ("--embed-subtitles", f"--workers={workers}")
+    for again in ((), ("--again",)):
+        report = shelf.extract(*flags, *again)
+        assert (report["done"], report["copies"], report["sidecars"]) == (1, 1, 2)
+        stored = sum(
+            len(starts) for (_, kind), (starts, _, _) in vectors(shelf.store).items() if kind == "text"
+        )
+        assert report["rows"]["text"] == report["lines"] == stored == 2
+    shelf.put(videos / "red.mp4", "c.mp4")
+    put(shelf, "c.srt", SRT.format("one") + "\n" + SRT.format("two"))
+    report = shelf.extract(*flags)
+    assert (outcome(report), report["lines"], report["rows"]["text"]) == ({"already": 2, "copies": 1}, 0, 0)
 
 
 def test_a_failed_video_is_not_tried_again_for_a_new_sidecar(shelf: Shelf, broken: Path) -> None:
