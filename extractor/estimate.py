@@ -69,19 +69,20 @@ def _estimated(run: Run, probe_seconds: float, spool: Path) -> dict[str, Any]:
     pictures, rows = _expected(lengths, of_videos, scale)
     if rows is not None:
         rows["text"] = texts.count
-    counts = run.tally.as_json()
-    to_do = videos.count + texts.count
+    counts, of_files = run.tally.as_json(), _of_videos(videos, lengths, scale)
+    to_do = videos.count + texts.count + run.tally.copies
     return {
         "store": str(run.job.store),
         "encoder": run.job.encoder,
-        "found": run.tally.found + to_do,
+        "found": run.tally.found + videos.count + texts.count,
         "to_do": to_do,
+        "copies": run.tally.copies + of_files["copies"],
         "skipped": counts["skipped"],
         "failed": counts["failed"],
-        "videos": _of_videos(videos, lengths, scale),
+        "videos": of_files,
         "texts": texts.count,
         "rows": None if rows is None else {kind: rows[kind] for kind in KINDS},
-        "disk_bytes": _disk_bytes(rows, to_do, probed),
+        "disk_bytes": _disk_bytes(rows, videos.count + texts.count, probed),
         "seconds": _seconds(of_videos, pictures, of_texts, texts.count),
         "probe": {
             "pictures": of_videos.tally.pictures if of_videos else 0,
@@ -172,7 +173,9 @@ def in_words(held: Mapping[str, Any]) -> str:
 
 def _found(held: Mapping[str, Any]) -> str:
     skips = [f"{count} {why.replace('_', ' ')}" for why, count in held["skipped"].items() if count]
-    parts = [f"{held['to_do']} to do"]
+    news = held["copies"] - held["videos"]["copies"]
+    of_these = f" ({news} new columns or sidecars only)" if news else ""
+    parts = [f"{held['to_do']} to do{of_these}"]
     parts += [f"{sum(held['skipped'].values())} skipped ({', '.join(skips)})"] if skips else []
     parts += [f"{len(held['failed'])} that cannot be listed"] if held["failed"] else []
     return f"{held['found']} found: {', '.join(parts)}."

@@ -60,13 +60,14 @@ class Run:
         self._retags = Retags(self.job, self.tally, self._begin)
 
     def works(self) -> Iterator[Work]:
-        """What the first pass would do; nothing is done, and what would be skipped is counted."""
+        """What the first pass would do; nothing is done, and what it would skip, or copy without decoding,
+        is counted."""
         log, skipped = Log(self.job.store / "log"), Counter[str]()
         before = log.last() if self._has_store else LastWords()
         for task in self._todo(log, skipped):
             work = self._work(task, before)
             if task.source or work.source:  # only its columns are new, or what lies beside it
-                skipped["already"] += 1
+                self.tally.copies += 1
             else:
                 yield work
         self._skipped(before, skipped)

@@ -24,6 +24,7 @@ from extractor.work import Work, size_of
 
 MOST_FILES, MOST_S = 2_000, 30.0
 _MOST_POINTS = 1_024  # of a video are counted one by one; beyond, rows grow evenly
+_CONTENT = ("size", "samples")
 Known = Collection[tuple[int, str]]
 
 
@@ -77,9 +78,10 @@ def look_at(works: Sequence[Work], known: Known) -> Lengths:
 
 def known_contents(store: Store) -> set[tuple[int, str]]:
     """Size and samples of every content that has rows."""
-    names = sorted(store.log.last().shards())
-    tables = (store.shard(name).sources.select(["size", "samples"]).to_pydict() for name in names)
-    return {pair for table in tables for pair in zip(table["size"], table["samples"], strict=True)}
+    tables = (store.shard(name).sources for name in sorted(store.log.last().shards()))
+    # A shard of sidecars alone knows neither.
+    held = (table.select(_CONTENT).to_pydict() for table in tables if {*_CONTENT} <= {*table.column_names})
+    return {(size, samples) for of in held for size, samples in zip(*of.values(), strict=True) if samples}
 
 
 def _copies(works: Iterable[Work], known: Known) -> set[tuple[str, bytes]]:

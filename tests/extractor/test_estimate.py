@@ -19,6 +19,8 @@ from extractor.probe import Probed, Spent
 from extractor.tally import Tally
 from tests.extractor.shelf import Shelf, age
 
+SRT = "1\n00:00:01,000 --> 00:00:02,000\nhello\n"
+
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -97,6 +99,23 @@ def test_what_is_done_already_is_not_to_do_and_the_stores_sampling_holds(shelf: 
     held = tried(shelf)
     assert held["to_do"] == 2 and held["videos"]["copies"] == 1  # its content is known
     assert held["rows"]["frame"] == 50 == shelf.extract()["rows"]["frame"]
+
+
+def test_new_sidecars_and_columns_are_the_copies_that_the_run_reports(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelf.extract()
+    (shelf.films / "red.srt").write_text(SRT)
+    age(shelf.films / "red.srt")
+    listed = shelf.folder / "list.csv"
+    listed.write_text(f"path,tag\n{shelf.films / 'red.mp4'},\n{shelf.films / 'blue.mp4'},one\n")
+    for flags in ((), (f"--videos={listed}",)):
+        held = tried(shelf, *flags)
+        assert "1 to do (1 new columns or sidecars only)" in capsys.readouterr().out
+        report = shelf.extract(*flags)
+        assert (held["copies"], held["to_do"], held["skipped"]) == (1, 1, report["skipped"])
+        assert (report["copies"], report["done"]) == (1, 0)
+    assert tried(shelf)["to_do"] == 0  # though a shard has lines alone
 
 
 def test_the_disk_is_what_the_store_then_takes(shelf: Shelf) -> None:
