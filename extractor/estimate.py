@@ -21,6 +21,7 @@ from extractor.work import Work, size_of
 
 _ROW_BYTES, _SOURCE_BYTES = 12, 300  # beside the vectors: times, facts, words
 _NUMBER_BYTES = 2  # float16
+_UNFIT = {"not_video": "that are no videos", "still": "still pictures"}  # which only a look at them tells
 
 
 @dataclass
@@ -117,6 +118,7 @@ def _of_videos(videos: Sampled, lengths: Lengths, scale: float) -> dict[str, Any
         "looked": lengths.looked,
         "copies": round(lengths.copies * per_file),
         "unreadable": round(lengths.unreadable * per_file),
+        **{why: round(lengths.unfit[why] * per_file) for why in _UNFIT},
     }
 
 
@@ -189,6 +191,7 @@ def _media(videos: Mapping[str, Any]) -> list[str]:
     parts += [] if is_all else [f"by the headers of {videos['looked']} of them"]
     parts += [f"{videos['copies']} copies"] if videos["copies"] else []
     parts += [f"{videos['unreadable']} that cannot be opened"] if videos["unreadable"] else []
+    parts += [f"{videos[why]} {named}" for why, named in _UNFIT.items() if videos[why]]
     return [f"{', '.join(parts)}."]
 
 

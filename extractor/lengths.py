@@ -37,6 +37,7 @@ class Lengths:
     looked: int = 0
     bytes: int = 0  # of all that were looked at
     unreadable: int = 0
+    unfit: Counter[str] = field(default_factory=Counter)  # "not_video" and "still": a run passes them over
     copies: int = 0  # of a content that the store has, or of another of these
 
     @property
@@ -49,6 +50,13 @@ class Lengths:
         for facts in self.facts:
             found.update(rows_of(sampling, points_of(facts, sampling)))
         return found
+
+    def refused(self, work: Work, why: str) -> None:
+        """Passed over, unless it failed or the user named it."""
+        if why and not work.named:
+            self.unfit[why] += 1
+        else:
+            self.unreadable += 1
 
     def pictures(self, sampling: Sampling) -> int:
         """The points on a grid."""
@@ -71,7 +79,9 @@ def look_at(works: Sequence[Work], known: Known) -> Lengths:
             with spooled(work) as file, Reader(Path(os.fsdecode(file))) as reader:
                 found.facts.append(reader.facts)
             found.works.append(work)
-        except (VideoError, OSError, ChangedError):
+        except VideoError as error:
+            found.refused(work, error.why)
+        except (OSError, ChangedError):
             found.unreadable += 1
     return found
 

@@ -58,6 +58,24 @@ def shelf(tmp_path: Path, videos: Path) -> Shelf:
     return shelf
 
 
+def test_what_a_run_passes_over_is_not_what_cannot_be_opened(
+    shelf: Shelf, broken: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelf.put(broken / "truncated.mp4")
+    shelf.put(broken / "text.mp4")
+    shelf.put(broken / "picture.png", "cover.mp4")
+    videos = tried(shelf)["videos"]
+    told = ", 1 that cannot be opened, 1 that are no videos, 1 still pictures."
+    assert told in capsys.readouterr().out
+    listed = shelf.folder / "list.txt"
+    listed.write_text(f"{shelf.films / 'text.mp4'}\n")
+    assert tried(shelf, f"--videos={listed}")["videos"]["unreadable"] == 1  # it was named
+    report = shelf.extract(code=3)
+    assert videos["unreadable"] == len(report["failed"]) == 1
+    for why in ("not_video", "still"):
+        assert videos[why] == report["skipped"][why] == 1
+
+
 @pytest.mark.parametrize("sampling", [(), ("--fps=3", "--clip-seconds=2", "--stride-seconds=0.7")])
 def test_its_counts_are_those_of_the_run_that_follows(
     shelf: Shelf, broken: Path, sampling: tuple[str, ...]
