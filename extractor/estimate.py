@@ -17,10 +17,11 @@ from extractor.lengths import MOST_FILES, Lengths, known_contents, look_at
 from extractor.probe import Probed, Spent, probe
 from extractor.progress import clock
 from extractor.tally import Tally
-from extractor.work import Work, size_of
+from extractor.work import Job, Work, size_of
 
 _ROW_BYTES, _SOURCE_BYTES = 12, 300  # beside the vectors: times, facts, words
 _NUMBER_BYTES = 2  # float16
+_TILE_BYTES = 4_500  # of a thumbnail, where no video was finished that has some
 _UNFIT = {"not_video": "that are no videos", "still": "still pictures"}  # which only a look at them tells
 
 
@@ -67,9 +68,13 @@ def _estimated(run: Run, probe_seconds: float, spool: Path) -> dict[str, Any]:
     if store and probed:
         store.require(probed[0].store.spec)
     scale = videos.bytes / lengths.bytes if lengths.bytes else 1.0
-    pictures, rows = _expected(lengths, of_videos, scale)
-    if rows is not None:
-        rows["text"] = texts.count
+    pictures, expected = _expected(lengths, of_videos, scale)
+    lines = _lines(job, lengths, of_videos, scale)
+    rows: dict[Kind, int | None] | None = None
+    if expected is not None:
+        rows = {kind: expected[kind] for kind in KINDS}
+        rows["text"] = None if lines is None else texts.count + lines
+    beside_bytes = _beside_bytes(job, lengths, of_videos, scale)
     counts, of_files = run.tally.as_json(), _of_videos(videos, lengths, scale)
     to_do = videos.count + texts.count + run.tally.copies
     return {
@@ -82,8 +87,8 @@ def _estimated(run: Run, probe_seconds: float, spool: Path) -> dict[str, Any]:
         "failed": counts["failed"],
         "videos": of_files,
         "texts": texts.count,
-        "rows": None if rows is None else {kind: rows[kind] for kind in KINDS},
-        "disk_bytes": _disk_bytes(rows, videos.count + texts.count, probed),
+        "rows": rows,
+        "disk_bytes": _disk_bytes(rows, videos.count + texts.count, probed, beside_bytes),
         "seconds": _seconds(of_videos, pictures, of_texts, texts.count),
         "probe": {
             "pictures": of_videos.tally.pictures if of_videos else 0,
@@ -146,11 +151,37 @@ def _expected(
     return round(pictures * scale), Counter({kind: round(count * scale) for kind, count in rows.items()})
 
 
-def _disk_bytes(rows: Counter[Kind] | None, sources: int, probed: Sequence[Probed]) -> int | None:
-    if rows is None:
+def _lines(job: Job, lengths: Lengths, probed: Probed | None, scale: float) -> int | None:
+    """Rows of subtitles, as many in a second as the videos that were finished had; None where none was."""
+    if probed is None or not job.embed_lines:
+        return 0
+    if not probed.video_s:
+        return None
+    return round(probed.tally.rows["text"] * lengths.seconds / probed.video_s * scale)
+
+
+def _beside_bytes(job: Job, lengths: Lengths, probed: Probed | None, scale: float) -> int:
+    """Thumbnails and lines likewise; of films too long to be finished, thumbnails as they commonly are."""
+    if probed is None:
+        return 0
+    if probed.video_s:
+        return round(probed.beside_bytes * lengths.seconds / probed.video_s * scale)
+    from extractor.media.thumbs import MOST_TILES  # torch's import is the trial's to measure
+
+    stride_s = probed.store.sampling.stride_seconds
+    tiles = sum(min(MOST_TILES, 1 + facts.seconds / stride_s) for facts in lengths.facts)
+    return round(tiles * _TILE_BYTES * scale) if job.thumbs else 0
+
+
+def _disk_bytes(
+    rows: Mapping[Kind, int | None] | None, sources: int, probed: Sequence[Probed], beside_bytes: int
+) -> int | None:
+    counts = [None] if rows is None else list(rows.values())
+    known = [count for count in counts if count is not None]
+    if len(known) < len(counts):
         return None
     dim = max((each.store.spec.dim for each in probed), default=0)
-    return rows.total() * (_NUMBER_BYTES * dim + _ROW_BYTES) + sources * _SOURCE_BYTES
+    return sum(known) * (_NUMBER_BYTES * dim + _ROW_BYTES) + sources * _SOURCE_BYTES + beside_bytes
 
 
 def _seconds(
@@ -199,6 +230,10 @@ def _rows(held: Mapping[str, Any]) -> str:
     if held["rows"] is None:
         return "Its rows are not known, since no video was finished: give --probe-seconds more."
     counts = " and ".join(f"{count} {kind} rows" for kind, count in held["rows"].items() if count)
+    if held["disk_bytes"] is None:
+        return (
+            f"{counts}; of subtitles it is not known, since no video was finished: give --probe-seconds more."
+        )
     return f"{counts or 'no new rows'}; {_size(held['disk_bytes'])} in {held['store']}."
 
 

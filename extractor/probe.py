@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from core import lines, thumbs
 from core.store import Store
 from extractor.executors import Executor, inline, processes
 from extractor.tally import Tally
 from extractor.usage import cpu_s
 from extractor.work import Encoded, Event, Job, Report, Work
 
+_BESIDE = (thumbs.FILE, lines.FILE, "text.parquet")  # what shards hold beside vectors and times
 _MOST_BEGINNING_S = 60.0  # until the first picture is done; only then the time counts
 Units = Callable[[Tally], int]
 
@@ -41,6 +43,7 @@ class Probed:
     total: Spent
     steady: Spent
     is_whole: bool  # everything that was given was done
+    beside_bytes: int = 0  # of thumbnails and lines
 
     @property
     def once(self) -> Spent:
@@ -89,7 +92,8 @@ class _Trial:
         # What has ended can be asked no more; workers have told what they took.
         total = last or Spent(self._tally.seconds, self._tally.cpu, self._units(self._tally))
         store, is_whole = Store.open(self._job.store), self._is_dry and last is None
-        return Probed(self._tally, store, self._video_s, total, total - (self._first or Spent()), is_whole)
+        steady = total - (self._first or Spent())
+        return Probed(self._tally, store, self._video_s, total, steady, is_whole, _beside_bytes(store))
 
     def _feed(self, works: Iterator[Work]) -> Iterator[Work]:
         self._until = time.monotonic() + max(self._seconds, _MOST_BEGINNING_S)
@@ -109,3 +113,9 @@ class _Trial:
 
     def _spent(self) -> Spent:
         return Spent(self._tally.seconds, cpu_s() - self._cpu_before, self._units(self._tally))
+
+
+def _beside_bytes(store: Store) -> int:
+    shards = (store.shard(name).path for name in store.log.last().shards())
+    files = (shard / name for shard in shards for name in _BESIDE)
+    return sum(file.stat().st_size for file in files if file.exists())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from core.types import Facts, Sampling
 from extractor import estimate, lengths
 from extractor.cli import main
 from extractor.lengths import points_of, rows_of
-from extractor.probe import Probed, Spent
+from extractor.probe import Probed, Spent, probe
 from extractor.tally import Tally
 from tests.extractor.shelf import Shelf, age
 
@@ -136,12 +138,54 @@ def test_new_sidecars_and_columns_are_the_copies_that_the_run_reports(
     assert tried(shelf)["to_do"] == 0  # though a shard has lines alone
 
 
-def test_the_disk_is_what_the_store_then_takes(shelf: Shelf) -> None:
-    held = tried(shelf, "--fps=10", "--clip-seconds=2")
-    shelf.extract("--fps=10", "--clip-seconds=2")
-    store = shelf.store.root
-    taken = sum(path.stat().st_size for path in (store / "shards").rglob("*") if path.is_file())
-    assert taken / 2 < held["disk_bytes"] < 2 * taken + 10_000
+@pytest.fixture
+def told(tmp_path: Path, videos: Path) -> Shelf:
+    """Twelve videos, each with words of its own beside it."""
+    shelf = Shelf(tmp_path)
+    for number in range(12):
+        path = shelf.put(videos / ("red-then-blue.mp4", "vfr.mkv", "late.mp4")[number % 3], f"{number}.mp4")
+        path.write_bytes(path.read_bytes() + bytes(number + 1))  # a content of its own
+        age(path)
+        chance = random.Random(number)
+        said = (SRT.replace("hello", chance.randbytes(20).hex()) for _ in range(40))
+        path.with_suffix(".srt").write_text("\n".join(said))
+        age(path.with_suffix(".srt"))
+    return shelf
+
+
+@pytest.mark.parametrize(
+    "flags", [(), ("--no-thumbs",), ("--embed-subtitles",), ("--fps=10", "--clip-seconds=2")]
+)
+def test_the_disk_is_what_the_store_then_takes(told: Shelf, flags: tuple[str, ...]) -> None:
+    held = tried(told, *flags)
+    report = told.extract(*flags)
+    shards = (told.store.root / "shards").rglob("*")
+    taken = sum(path.stat().st_size for path in shards if path.is_file())
+    assert taken / 1.5 < held["disk_bytes"] < 1.5 * taken
+    assert held["rows"]["text"] == report["rows"]["text"]
+
+
+def test_rows_of_lines_are_scaled_and_join_those_of_texts(
+    told: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = told.folder / "texts.txt"
+    texts.write_text("red\nblue\n")
+    flags = ("--embed-subtitles", f"--texts={texts}", f"--videos={told.films}")
+    assert tried(told, *flags)["rows"]["text"] == 12 * 40 + 2
+    monkeypatch.setattr(estimate, "MOST_FILES", 6)
+    assert tried(told, *flags)["rows"]["text"] == pytest.approx(12 * 40 + 2, rel=0.3)
+    capsys.readouterr()
+    monkeypatch.setattr(estimate, "probe", unfinished)
+    held = tried(told, *flags)
+    assert held["rows"]["text"] is held["disk_bytes"] is None and held["rows"]["frame"] > 0
+    assert "of subtitles it is not known, since no video was finished" in capsys.readouterr().out
+    held = tried(told)
+    assert held["rows"]["text"] == 0 and held["disk_bytes"] > 12 * 4_500
+
+
+def unfinished(*args: Any) -> Probed:
+    """A try of films so long that none came to its end."""
+    return replace(probe(*args), video_s=0.0, beside_bytes=0)
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])
