@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import tempfile
 from collections import Counter
@@ -17,8 +18,9 @@ from extractor.lengths import MOST_FILES, Lengths, known_contents, look_at
 from extractor.probe import Probed, Spent, probe
 from extractor.progress import clock
 from extractor.tally import Tally
-from extractor.work import Job, Work, size_of
+from extractor.work import Job, Spool, Work, size_of
 
+MOST_SPOOL_BYTES = 2_000_000_000  # of what is fetched to be looked into
 _ROW_BYTES, _SOURCE_BYTES = 12, 300  # beside the vectors: times, facts, words
 _NUMBER_BYTES = 2  # float16
 _TILE_BYTES = 4_500  # of a thumbnail, where no video was finished that has some
@@ -51,19 +53,27 @@ class Sampled:
 
 def estimate(run: Run, probe_seconds: float) -> dict[str, Any]:
     """What `--report` and `--json` hold; null where nothing could be found out."""
-    with tempfile.TemporaryDirectory(prefix="cinedex-spool-") as folder:
-        return _estimated(run, probe_seconds, Path(folder))
-
-
-def _estimated(run: Run, probe_seconds: float, spool: Path) -> dict[str, Any]:
     videos, texts = Sampled(MOST_FILES), Sampled(MOST_FILES)
     for work in run.works():
-        (videos if work.text is None else texts).add(_fetched_to(spool, work))
+        (videos if work.text is None else texts).add(work)
+    with _spool_of(videos.works) as folder:
+        return _estimated(run, probe_seconds, (videos, texts), Path(folder))
+
+
+def _estimated(
+    run: Run, probe_seconds: float, of_kinds: tuple[Sampled, Sampled], folder: Path
+) -> dict[str, Any]:
+    videos, texts = of_kinds
     store = Store.open(run.job.store) if (run.job.store / "store.json").exists() else None
-    lengths = look_at(videos.shuffled(), known_contents(store) if store else ())
+    lengths = look_at(
+        [_fetched_to(folder, work) for work in videos.shuffled() if not _is_large(work)],
+        known_contents(store) if store else (),
+        run.stop,
+    )
     job = replace(run.job, sampling=asdict(store.sampling)) if store else run.job
-    of_videos = probe(job, lengths.works, probe_seconds, _pictures, run.stop) if lengths.works else None
-    of_texts = probe(job, texts.shuffled(), probe_seconds / 4, _texts, run.stop) if texts.count else None
+    works, sentences = ([], []) if run.stop.is_set() else (lengths.works, texts.shuffled())
+    of_videos = probe(job, works, probe_seconds, _pictures, run.stop) if works else None
+    of_texts = probe(job, sentences, probe_seconds / 4, _texts, run.stop) if sentences else None
     probed = [each for each in (of_videos, of_texts) if each]
     if store and probed:
         store.require(probed[0].store.spec)
@@ -98,12 +108,24 @@ def _estimated(run: Run, probe_seconds: float, spool: Path) -> dict[str, Any]:
     }
 
 
+def _spool_of(works: Sequence[Work]) -> tempfile.TemporaryDirectory[str]:
+    """A spool for once: on the disk of the one that there is, if one is."""
+    kept = next((work.remote.spool.folder for work in works if work.remote), None)
+    within = kept if kept and os.access(kept, os.W_OK) else None
+    return tempfile.TemporaryDirectory(prefix=".cinedex-dry-run-", dir=within)
+
+
 def _fetched_to(folder: Path, work: Work) -> Work:
     """What lies far away leaves nothing behind either."""
     if work.remote is None:
         return work
-    kept = replace(work.remote.spool, folder=folder)
+    kept = Spool(folder, min(work.remote.spool.most_bytes, MOST_SPOOL_BYTES))
     return replace(work, remote=replace(work.remote, spool=kept))
+
+
+def _is_large(work: Work) -> bool:
+    """Whether a run would fetch it, but it is too much for a try."""
+    return work.remote is not None and MOST_SPOOL_BYTES < size_of(work.place) <= work.remote.spool.most_bytes
 
 
 def _pictures(tally: Tally) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ from core.store import Store
 from core.types import KINDS, Facts, Kind, Sampling
 from extractor.content import samples_of
 from extractor.media.reader import Reader
-from extractor.spool import ChangedError, spooled
+from extractor.spool import Beat, ChangedError, spooled
 from extractor.windows import Windows
 from extractor.work import Work, size_of
 
@@ -63,27 +64,40 @@ class Lengths:
         return sum(points_of(facts, sampling) for facts in self.facts)
 
 
-def look_at(works: Sequence[Work], known: Known) -> Lengths:
+class _EnoughError(Exception):
+    """The time is over, or nobody waits any more: also in the middle of a download."""
+
+
+def look_at(works: Sequence[Work], known: Known, stop: threading.Event) -> Lengths:
     """Open these, as many as there is time for, and decode nothing."""
     found, until = Lengths(), time.monotonic() + MOST_S
+
+    def beat() -> None:
+        if stop.is_set() or time.monotonic() > until:
+            raise _EnoughError
+
     copies = _copies(works, known)
-    for work in works:
-        if time.monotonic() > until:
-            break
-        found.looked += 1
-        found.bytes += size_of(work.place)
-        if work.key in copies:
-            found.copies += 1
-            continue
-        try:
-            with spooled(work) as file, Reader(Path(os.fsdecode(file))) as reader:
-                found.facts.append(reader.facts)
-            found.works.append(work)
-        except VideoError as error:
-            found.refused(work, error.why)
-        except (OSError, ChangedError):
-            found.unreadable += 1
+    with suppress(_EnoughError):
+        for work in works:
+            beat()
+            if work.key in copies:
+                found.copies += 1
+            else:
+                _look(found, work, beat)
+            found.looked += 1
+            found.bytes += size_of(work.place)
     return found
+
+
+def _look(found: Lengths, work: Work, beat: Beat) -> None:
+    try:
+        with spooled(work, beat) as file, Reader(Path(os.fsdecode(file))) as reader:
+            found.facts.append(reader.facts)
+        found.works.append(work)
+    except VideoError as error:
+        found.refused(work, error.why)
+    except (OSError, ChangedError):
+        found.unreadable += 1
 
 
 def known_contents(store: Store) -> set[tuple[int, str]]:
