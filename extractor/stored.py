@@ -48,10 +48,10 @@ class _Run:
 def draw_rows(store: Store, count: int, seed: int) -> Iterator[Drawn]:
     """`count` live rows by chance, as many of each kind as there are; in a source they come together."""
     known = store.log.last()
-    live = {source.id: source.places for source in known.live()}
+    live = {source.id: source for source in known.live()}
     shards: dict[str, list[Winner]] = {}
     for winner in known.winners():
-        if winner.source in live:
+        if winner.source in live and live[winner.source].has_layer(winner.layer):
             shards.setdefault(winner.shard, []).append(winner)
     runs = {shard: _runs(store.shard(shard).sources.to_pydict(), shards[shard]) for shard in sorted(shards)}
     totals = {kind: sum(run.count for held in runs.values() for run in held[kind]) for kind in KINDS}
@@ -68,7 +68,7 @@ def draw_rows(store: Store, count: int, seed: int) -> Iterator[Drawn]:
                 of_shard.setdefault(source, []).append(row)
             passed[kind] += sum(run.count for run in held[kind])
         for source, rows in of_shard.items():
-            yield Drawn(source, live[source], tuple(rows))
+            yield Drawn(source, live[source].places, tuple(rows))
 
 
 def _shares(totals: Mapping[Kind, int], count: int) -> dict[Kind, int]:

@@ -203,6 +203,17 @@ def test_only_live_rows_that_count_are_drawn_from_however_many_shards(shelf: She
     assert {source for source, _, _ in found} == set(shelf.live())
 
 
+def test_rows_of_lines_that_no_place_names_any_more_are_not_drawn(shelf: Shelf) -> None:
+    before, srt = drawn(shelf.store, 1000), shelf.films / "red.srt"
+    srt.write_text("1\n00:00:01,000 --> 00:00:02,000\nhello\n")
+    age(srt)
+    shelf.extract("--embed-subtitles")
+    assert len(drawn(shelf.store, 1000)) == len(before) + 1
+    srt.unlink()
+    shelf.extract()
+    assert drawn(shelf.store, 1000) == before
+
+
 @pytest.mark.parametrize(
     ("flags", "says", "code"),
     [
