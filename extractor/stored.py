@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,12 +111,16 @@ def _read(
         yield run.source, StoredRow(kind, float(rows.start[at]), float(rows.end[at]), text, vector)
 
 
-def file_now(places: Sequence[Place], roots: Mapping[str, Path]) -> tuple[Place, Path] | str:
-    """A place whose file is still the one that was embedded, and that file; or why there is none."""
+def file_now(
+    places: Sequence[Place], roots: Mapping[str, Path], far: Collection[str] = ()
+) -> tuple[Place, Path] | str:
+    """A place whose file is still the one that was embedded, and that file; or why there is none. `far` are
+    the roots behind URLs: nothing is fetched."""
     why = "their root is not known"
     for place in places:
         folder = roots.get(place.root)
         if folder is None:
+            why = "they lie behind a URL" if place.root in far else why
             continue
         file = os.path.join(os.fsencode(folder), place.path)
         if has_stamp(file, place.stamp):

@@ -16,7 +16,7 @@ from pydantic import Field
 from core.config import Settings, run
 from core.errors import StoreError, VideoError
 from core.logs import plain
-from core.types import KINDS
+from core.types import KINDS, Place
 from extractor.compare import Anew, Compared
 from extractor.held import held_store
 from extractor.stored import Drawn, draw_rows, file_now
@@ -84,10 +84,12 @@ def main(argv: list[str] | None = None) -> int:
 def verify(settings: VerifySettings) -> int:
     """Show what was found; a StoreError where a row is wrong or none could be compared."""
     library, store = held_store(settings.data, settings.store, settings.collection, settings.encoder)
-    roots, findings = library.roots(), Findings()
+    findings = Findings()
     anew = Anew(store, settings.device)
+    roots, far = library.roots(), library.bases()
     for drawn in draw_rows(store, settings.sample, settings.seed):
-        _check(findings, drawn, roots, anew)
+        found = file_now(drawn.places, roots, far)
+        _check(findings, drawn, found, anew)
     held = {"store": str(store.root), "encoder": store.spec.name} | findings.as_json()
     sys.stdout.write(json.dumps(held, indent=1) + "\n" if settings.json_output else in_words(held))
     if wrong := findings.wrong(settings.least_cosine):
@@ -100,14 +102,13 @@ def verify(settings: VerifySettings) -> int:
     return 0
 
 
-def _check(findings: Findings, drawn: Drawn, roots: Mapping[str, Path], anew: Anew) -> None:
+def _check(findings: Findings, drawn: Drawn, found: tuple[Place, Path] | str, anew: Anew) -> None:
     texts = [row for row in drawn.rows if row.kind == "text"]
     videos = [row for row in drawn.rows if row.kind != "text"]
     shown = drawn.places[0].shown
-    findings.checked += [_checked(found, shown) for found in anew.texts(texts)]
+    findings.checked += [_checked(each, shown) for each in anew.texts(texts)]
     if not videos:
         return
-    found = file_now(drawn.places, roots)
     if isinstance(found, str):
         findings.unchecked[found] += len(videos)
         return

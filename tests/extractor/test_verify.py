@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -201,6 +202,21 @@ def test_only_live_rows_that_count_are_drawn_from_however_many_shards(shelf: She
     found = drawn(shelf.store, 1000)
     assert len(set(found)) == len(found)
     assert {source for source, _, _ in found} == set(shelf.live())
+
+
+def test_what_lies_behind_a_url_is_not_compared_and_told(
+    tmp_path: Path, videos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    far, memory = Shelf(tmp_path / "far"), fsspec.filesystem("memory")
+    far.folder.mkdir()
+    memory.pipe("/films/red.mp4", (videos / "red.mp4").read_bytes())
+    try:
+        far.extract("--videos=memory://films")
+    finally:
+        memory.store.clear()
+        memory.pseudo_dirs[:] = [""]
+    held = verified(far, capsys, "--sample=1000", code=1)
+    assert held["unchecked"] == {"they lie behind a URL": 12}
 
 
 def test_rows_of_lines_that_no_place_names_any_more_are_not_drawn(shelf: Shelf) -> None:
