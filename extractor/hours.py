@@ -65,10 +65,10 @@ class Pause:
         """Whether it is time to work."""
         return self.hours is None or self.hours.has(self.now())
 
-    def within(self, works: Iterator[Work], *, again: bool = False) -> Iterator[Work]:
+    def within(self, works: Iterator[Work], *, is_last: bool = False) -> Iterator[Work]:
         """These, as long as it is time to work. A file that has changed since it was listed, perhaps a day
-        ago, is left to the next pass, which lists anew; with `again` there may be none."""
-        looks = self.hours is not None and not again
+        ago, is left to the next pass, which lists anew; where there is none, who reads it reports it."""
+        looks = self.hours is not None and not is_last
         while self.is_over and (work := next(works, None)) is not None:
             if not (looks and work.file) or has_stamp(work.file, work.place.stamp):
                 yield work

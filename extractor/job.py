@@ -85,7 +85,7 @@ class Run:
                     self._begin()
                 if self.stop.is_set() or not has_work:
                     break
-                yield from self._pass()
+                yield from self._pass(is_last=self.job.again or number == PASSES - 1)
             finally:
                 self._retags.commit()
                 if number == 0:
@@ -97,7 +97,7 @@ class Run:
         begin, self.begin = self.begin, lambda: None
         begin()
 
-    def _pass(self) -> Iterator[Event]:
+    def _pass(self, *, is_last: bool) -> Iterator[Event]:
         executor: Executor = processes if self.job.workers else inline
         devices = [self.job.device] * max(1, self.job.workers)
         job = replace(self.job, careful=bool(self.tally.lost))
@@ -106,7 +106,8 @@ class Run:
             yield from self._paused()
             if self.stop.is_set():
                 return
-            for event in executor(job, devices, self.pause.within(self.ahead, again=job.again), self.stop):
+            works = self.pause.within(self.ahead, is_last=is_last)
+            for event in executor(job, devices, works, self.stop):
                 self._begin()
                 self.tally.take(event)
                 yield event

@@ -17,6 +17,7 @@ import pytest
 from core.log import Task
 from core.store import Store
 from core.types import Place
+from extractor import job
 from extractor.find import Target, stamp_of
 from extractor.hours import LOOK_S, Hours, Pause
 from extractor.job import Run, Wanted
@@ -171,13 +172,26 @@ def test_a_file_that_changed_while_waiting_is_done_as_it_is_now(shelf: Shelf, vi
     assert run.tally.rows["frame"] > 5
 
 
+def test_a_file_that_changed_when_no_pass_is_left_is_reported(
+    shelf: Shelf, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "PASSES", 1)
+    run = run_of(shelf, Clock(at("12:00")).pause("22:00-06:00"))
+    for number, _ in enumerate(run.events()):
+        if number == 0:
+            shelf.put(videos / "vfr.mkv", "1.webm", ns=1)
+    ((place, error),) = run.tally.failed.values()
+    assert (place.path, error) == (b"1.webm", "it changed while it was read")
+    assert run.tally.done == 5 and run.tally.found == 6
+
+
 def test_without_hours_every_work_is_handed_on_unseen(tmp_path: Path) -> None:
     gone = Work(Task(Place("films", b"gone.mp4", "1-1"), 0), os.fsencode(tmp_path / "gone.mp4"))
     text = Work(Task(Place("films", b"a#b", "t-1"), 0), text="red")
     assert list(Pause().within(iter((gone, text)))) == [gone, text]
     now = Clock(at("23:00")).pause("22:00-06:00")
     assert list(now.within(iter((gone, text)))) == [text]
-    assert list(now.within(iter((gone, text)), again=True)) == [gone, text]
+    assert list(now.within(iter((gone, text)), is_last=True)) == [gone, text]
     (tmp_path / "gone.mp4").touch()
     stamp = stamp_of(os.stat(tmp_path / "gone.mp4"))
     there = Work(Task(Place("films", b"gone.mp4", stamp), 0), gone.file)
