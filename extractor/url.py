@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import unquote
 
 from core.errors import UsageError
@@ -55,6 +56,28 @@ def scrubbed(message: str) -> str:
     """A message without the user, password and query of any address in it."""
     without_user = re.sub(r"(://)[^/\s'\"@]+@", r"\1…", message)
     return re.sub(r"(://[^\s'\"?]*\?)[^\s'\"]+", r"\1…", without_user)
+
+
+def shorn(value: Any) -> Any:
+    """A value in which each text that is an address, however deep, has lost its user, password and query."""
+    match value:
+        case str():
+            return _shorn(value)
+        case dict():
+            return {name: shorn(each) for name, each in value.items()}
+        case list() | tuple():
+            return [shorn(each) for each in value]
+    return value
+
+
+def _shorn(text: str) -> str:
+    address = text.strip()
+    found = _URL.fullmatch(address)
+    if found is None or ("@" not in found[2] and re.search(r"\s", found[2])):  # or a sentence
+        return text
+    if found[1].lower() not in (*_BUCKETS, *_LOCAL):
+        address = re.split(r"[?#]", address)[0]
+    return re.sub(r"://[^/]*@", "://", address)
 
 
 def is_url(text: str) -> bool:

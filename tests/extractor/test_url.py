@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.errors import UsageError
-from extractor.url import is_url, local_path, scrubbed, url_of
+from extractor.url import is_url, local_path, scrubbed, shorn, url_of
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,23 @@ def test_a_message_loses_the_secrets_of_every_address_in_it() -> None:
     assert scrubbed(message) == "GET 'https://…h/a?…' failed, then https://h/b?… Why?"
     url = url_of("https://anna:p%40ss@h/a?sig=s%2Fecret")
     assert url.scrub("401 for anna with p@ss and s/ecret or s%2Fecret") == "401 for … with … and … or …"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("https://anna:pw@h/a%20b.mp4?sig=1#t", "https://h/a%20b.mp4"),
+        (" HTTPS://h?sig=1\n", "HTTPS://h"),
+        ("https://an na:p w@h/a", "https://h/a"),
+        ("zip://a::https://anna:pw@h/a.zip?sig=1", "zip://a::https://h/a.zip"),
+        ("s3://KEY:SECRET@bucket/what?#1.mp4", "s3://bucket/what?#1.mp4"),
+        ("file:///films/what?.mp4", "file:///films/what?.mp4"),
+        ("films/what?.mp4", "films/what?.mp4"),
+        ("anna@home: https or not?", "anna@home: https or not?"),
+        ("why://not so? because", "why://not so? because"),
+    ],
+)
+def test_a_value_that_is_an_address_loses_its_secrets_and_all_else_stays(text: str, left: str) -> None:
+    assert shorn(text) == left
+    deep = {"n": 1, "x": [text, None, {"y": text}]}
+    assert shorn(deep) == {"n": 1, "x": [left, None, {"y": left}]}
