@@ -10,6 +10,8 @@ from urllib.parse import unquote
 from core.errors import UsageError
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://([^/]*)(?:/(.*))?", re.IGNORECASE | re.DOTALL)
+# As one begins that was meant, whatever follows: no file, whose name would be shown.
+_MEANT = re.compile(r"\s*(https?|s?ftp|ssh|s3a?|gc?s):", re.IGNORECASE)
 _LOCAL = ("file", "local")
 # Where '?' and '#' are characters of a name, and who may look is never said in the address.
 _BUCKETS = ("s3", "s3a", "gs", "gcs", "memory")
@@ -87,7 +89,10 @@ def is_url(text: str) -> bool:
 
 
 def local_path(text: str) -> str:
-    """A path; `file://` before it is taken off."""
+    """A path; `file://` before it is taken off. A sentence for an address that lacks a slash."""
+    if meant := _MEANT.match(text):
+        protocol = meant[1]
+        raise UsageError(f"An address begins with {protocol}://; a file can be called ./{protocol}:….")
     found = _URL.fullmatch(text)
     return text if found is None or found[1].lower() not in _LOCAL else f"/{found[3] or ''}"
 
@@ -109,7 +114,9 @@ def url_of(text: str) -> Url:
     if protocol == "memory":
         host, path = "", f"{host}/{path}".strip("/") if host else path
     elif not host:
-        raise UsageError(f"{shown} names no {'bucket' if protocol in _BUCKETS else 'host'}.")
+        shown = re.sub(r"[^/]*:[^/]*@", "…", shown.partition("://")[2])
+        noun = "bucket" if protocol in _BUCKETS else "host"
+        raise UsageError(f"{protocol}://{shown} names no {noun}.")
     return Url(text, protocol, host, path)
 
 

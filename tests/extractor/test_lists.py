@@ -159,6 +159,7 @@ def test_nanoseconds_of_a_parquet_are_cut(tmp_path: Path) -> None:
             '["http://a:SECRET@b/c?d=SECRET"]\n',
             r"line 1: it must be an object \(got '\[\"http://…b/c\?…",
         ),
+        ("l.txt", "a.mp4\nhttps:/a:SECRET@h/x\n", "line 2: An address begins with https://; a file"),
         (
             "l.txt",
             "nosuch://host/a.mp4\n",

@@ -34,6 +34,7 @@ def test_an_address_has_a_base_and_a_path_without_its_secrets(text: str, base: s
     [
         ("s3:///a.mp4", "s3:///a.mp4 names no bucket."),
         ("https:///a.mp4", "names no host."),
+        ("https:///anna:SECRET@h/a", "https:///…h/a names no host."),
         ("s3://KEY:SECRET@bucket/a", "s3://bucket/a was given with a key in it"),
     ],
 )
@@ -47,6 +48,16 @@ def test_paths_are_no_addresses_and_a_file_url_is_a_path() -> None:
     assert not any(map(is_url, ("films/a.mp4", "/a//b", "file:///a.mp4", "c:/x", "a?b")))
     assert local_path("file:///films/a b.mp4") == "/films/a b.mp4"
     assert local_path("films/a.mp4") == "films/a.mp4"
+
+
+@pytest.mark.parametrize(
+    "text", ["https:/a:SECRET@h/x", " https://a:SECRET@h/x", "S3:SECRET", "http:\\\\h?SECRET"]
+)
+def test_what_was_meant_as_an_address_is_no_path_and_is_not_shown(text: str) -> None:
+    assert not is_url(text)
+    with pytest.raises(UsageError, match=r"An address begins with [a-zS3]+://;") as told:
+        local_path(text)
+    assert "SECRET" not in str(told.value)
 
 
 def test_a_message_loses_the_secrets_of_every_address_in_it() -> None:
