@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import fsspec
 import pytest
@@ -17,6 +20,8 @@ from core.errors import UsageError
 from core.types import Place
 from extractor import spool
 from extractor.cli import main
+from extractor.url import url_of
+from extractor.work import Remote, Spool
 from tests.extractor.far import Held, HttpServer, s3_server
 from tests.extractor.shelf import Shelf, outcome
 from tests.extractor.test_lists import held, put, put_rows
@@ -286,6 +291,61 @@ def test_a_download_that_is_killed_half_way_is_made_again(
     http.held["red.mp4"] = Held(data)
     assert outcome(shelf.extract(*flags[-1:], f"--videos={http.url('red.mp4')}")) == {"done": 1}
     assert kept(shelf) == {"red.mp4": len(data)}
+
+
+@pytest.mark.parametrize("status", [408, 425, 429])
+def test_a_server_that_has_no_time_just_now_is_asked_again(
+    shelf: Shelf, http: HttpServer, videos: Path, status: int
+) -> None:
+    http.held["red.mp4"] = Held((videos / "red.mp4").read_bytes(), busy=[status, status])
+    assert outcome(shelf.extract(f"--videos={http.url('red.mp4')}")) == {"done": 1}
+
+
+def asked_for(shelf: Shelf, http: HttpServer, videos: Path) -> spool._Spool:
+    """One process' look at one object."""
+    data = (videos / "red.mp4").read_bytes()
+    http.held["red.mp4"] = Held(data)
+    remote = Remote(url_of(http.url("red.mp4")), Spool(shelf.folder / "spool", 1 << 30))
+    return spool._Spool(remote, Place("far", b"red.mp4", f"{len(data)}-one"), lambda: None)
+
+
+def test_who_fetches_what_another_has_fetched_meanwhile_takes_the_others(
+    shelf: Shelf, http: HttpServer, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = asked_for(shelf, http, videos), asked_for(shelf, http, videos)
+    with ExitStack() as stack:
+        fetch = mine._fetch
+
+        def outrun(file: BinaryIO) -> None:
+            fetch(file)
+            first = stack.enter_context(other.held())
+            inodes.append(first.stat().st_ino)
+
+        inodes: list[int] = []
+        monkeypatch.setattr(mine, "_fetch", outrun)
+        with mine.held() as path:
+            assert [path.stat().st_ino] == inodes
+    assert not list((shelf.folder / "spool").glob(".draft-*"))
+
+
+def test_what_was_fetched_is_never_without_a_lock(
+    shelf: Shelf, http: HttpServer, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock, lock, alone = fcntl.flock, shelf.folder / "spool" / "lock", list[bool]()
+
+    def seen(file: BinaryIO, how: int) -> None:
+        if how == fcntl.LOCK_SH:
+            with lock.open("rb") as held, suppress(BlockingIOError):
+                flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                alone.append(True)
+                flock(file, how)
+                return
+            alone.append(False)
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", seen)
+    with asked_for(shelf, http, videos).held():
+        assert alone == [False]
 
 
 # --- memory and S3 ----------------------------------------------------------------------------------
