@@ -20,6 +20,7 @@ from core.errors import UsageError
 from core.types import Place
 from extractor import spool
 from extractor.cli import main
+from extractor.remove import main as remove
 from extractor.url import url_of
 from extractor.work import Remote, Spool
 from tests.extractor.far import Held, HttpServer, s3_server
@@ -375,6 +376,25 @@ def test_a_prefix_is_listed_with_all_below_it(
     assert paths(shelf) == ["memory/films/käse 🧀/a b.webm", "memory/films/red.mp4"]
     assert outcome(shelf.extract("--videos=memory://films/")) == {"already": 2, "not_video": 1}
     assert outcome(shelf.extract("--videos=memory://films/red.mp4")) == {"already": 1}
+
+
+def test_an_address_or_a_prefix_can_be_removed_and_restored(
+    shelf: Shelf, memory: fsspec.AbstractFileSystem, videos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("red.mp4", "blue.mp4"):
+        memory.pipe(f"/films/{name}", (videos / name).read_bytes())
+    shelf.extract("--videos=memory://films")
+    data = f"--data={shelf.folder / 'data'}"
+    for what, left in (("memory://films/red.mp4", 1), ("memory://films/", 0), ("memory://", 0)):
+        assert remove([what, data]) == 0
+        assert len(shelf.live()) == left
+        assert remove([what, data, "--undo"]) == 0
+        assert len(shelf.live()) == 2
+    capsys.readouterr()
+    for what in ("https://anna:SECRET@h/a?sig=SECRET", "https:/anna:SECRET@h/a"):
+        assert remove([what, data]) == 2
+    told = capsys.readouterr().err
+    assert "'https://h/a' is nothing that can be found" in told and "SECRET" not in told
 
 
 def test_what_is_not_there_is_refused_by_name(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
