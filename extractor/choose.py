@@ -31,7 +31,9 @@ class ExtractSettings(Settings):
     texts: Path | None = Field(None, description="library texts: a .txt, .jsonl or .csv file")
     encoder: str | None = Field(None, description="family:variant or auto; else the store's own, or auto")
     weights: Path | None = Field(None, description="a checkpoint of your own for that encoder")
-    random_weights: int | None = Field(None, ge=0, description="no weights but random ones, by this seed")
+    random_weights: int | None = Field(
+        None, ge=0, lt=1 << 63, description="no weights but random ones, by this seed"
+    )
     scale: Literal["torch", "pillow"] | None = Field(
         None, description="who resizes pictures; torch is faster"
     )
@@ -40,7 +42,7 @@ class ExtractSettings(Settings):
     root: str = Field("", description="a name for the folder; else a known root's, or the folder's own")
     fps: float | None = Field(None, gt=0, le=1000, description="pictures a second")
     points: Points | None = Field(None, description="which pictures: see docs/operations.md")
-    count: int | None = Field(None, ge=1, description="so many a video, with --points uniform")
+    count: int | None = Field(None, ge=1, le=100_000, description="so many a video, with --points uniform")
     preset: str | None = Field(None, description="an author's choice of pictures: clip2video-msrvtt or -msvd")
     skip_still: float | None = Field(None, ge=0, lt=1, description="leave out what differs less, as 0.01")
     shots: bool = Field(False, description="record where shots begin; every picture is decoded")
@@ -63,10 +65,16 @@ class ExtractSettings(Settings):
     again: bool = Field(False, description="embed again what is done, and restore what was removed")
     retry_failed: bool = Field(False, description="try again what failed before")
     allow_failed: bool = Field(False, description="exit 0 although some failed")
-    stall_seconds: float = Field(120.0, gt=0, description="a file that makes no progress so long is given up")
+    stall_seconds: float = Field(
+        120.0, gt=0, le=86_400, description="a file that makes no progress so long is given up"
+    )
     watch: bool = Field(False, description="go on with what arrives, until Ctrl-C or SIGTERM")
-    watch_seconds: float = Field(10.0, gt=0, description="between two looks; what changed since then is left")
-    spool_gb: float = Field(20.0, gt=0, description="GB at most of what URLs name, kept in the data folder")
+    watch_seconds: float = Field(
+        10.0, gt=0, le=86_400, description="between two looks; what changed since then is left"
+    )
+    spool_gb: float = Field(
+        20.0, gt=0, le=1_000_000, description="GB at most of what URLs name, kept in the data folder"
+    )
     report: Path | None = Field(None, description="write what was done to this file, as JSON")
     dry_run: bool = Field(False, description="do nothing: say what there is to do and how long it would take")
     probe_seconds: float = Field(20.0, gt=0, le=3600, description="how long --dry-run tries it out")

@@ -264,6 +264,7 @@ class Listing:
     def _glob(self) -> Iterator[list[Place]]:
         pattern = os.path.join(glob.escape(self.target.folder), self.target.below)
         found = takewhile(lambda _: not self.stop.is_set(), glob.iglob(pattern, recursive=True))
+        real_root = os.path.realpath(self.target.folder)
         for path in sorted(set(found)):
             inside = below(path, self.target.folder)
             if os.path.isdir(path):
@@ -272,6 +273,8 @@ class Listing:
                 self.not_video += 1
             elif os.path.islink(path) and self._linked(inside) is None:
                 continue
+            elif not is_inside(os.path.realpath(path), real_root):  # by way of a link to a folder
+                self.links_out += 1
             else:
                 yield self._named(inside)
 

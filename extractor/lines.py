@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from core.errors import UsageError
 from core.types import canonical
-from extractor.url import scrubbed
+from extractor.url import scrubbed, shorn
 
 _CSV_FIELD_BYTES = 1 << 24
 _BATCH_ROWS = 4_096
@@ -62,8 +62,8 @@ def read_lines(file: Path, plain: str, errors: str = "strict") -> Iterator[Line]
 
 
 def columns_of(fields: Mapping[str, Any]) -> str | None:
-    """The user's columns as one JSON object; None where there are none."""
-    held = {name: value for name, value in fields.items() if value is not None}
+    """The user's columns as one JSON object, no address with its secrets; None where there are none."""
+    held = {name: shorn(value) for name, value in fields.items() if value is not None}
     return canonical(held) if held else None
 
 

@@ -30,6 +30,8 @@ _VERSIONS = (
     "LastModified",
     "last_modified",
 )
+# Refusals that hold for a while.
+_LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 _TIMES = ("mtime", "modified", "updated", "created")
 
 
@@ -83,7 +85,7 @@ def _told(error: Exception, url: Url) -> OSError:
     status = getattr(error, "status", None)
     if isinstance(status, int):
         gone = status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
-        refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+        refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _LATER
         code = errno.ENOENT if gone else errno.EACCES if refused else errno.EIO
         return OSError(code, f"{url.host} answered {status} {_phrase(status)}".rstrip())
     match error:

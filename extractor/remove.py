@@ -16,12 +16,13 @@ from core.log import LastWords, Task
 from core.rules import Word
 from core.store import Store
 from core.writer import Writer
+from extractor.url import is_url, local_path, shorn, url_of
 
 
 class RemoveSettings(Settings):
     """Take videos or texts out of every answer; they stay out wherever they turn up."""
 
-    what: CliPositionalArg[str] = Field("", description="a path, a path as answers show it, or an id")
+    what: CliPositionalArg[str] = Field("", description="a path, a URL, a path as answers show it, or an id")
     root: str = Field("", description="a root that moved for good: all its places are gone")
     undo: bool = Field(False, description="take it back")
     collection: str = Field("default", description="in whose stores")
@@ -43,9 +44,10 @@ def remove(settings: RemoveSettings) -> int:
     if not slugs:
         raise UsageError(f"{settings.data} has no collection {settings.collection!r}.")
     counts = [_in_store(Store.open(library.store_path(slug)), settings, library) for slug in slugs]
-    what = settings.what or f"--root {settings.root}"
+    shown = shorn(settings.what)
+    what = shown or f"--root {settings.root}"
     if not any(counts):
-        quoted = repr(settings.what) if settings.what else f"--root {settings.root!r}"
+        quoted = repr(shown) if shown else f"--root {settings.root!r}"
         raise UsageError(f"{quoted} is nothing that {'was removed' if settings.undo else 'can be found'}.")
     verb = "restored" if settings.undo else "gone" if settings.root else "removed"
     noun = "place" if settings.root else "source"
@@ -75,7 +77,12 @@ def _in_store(store: Store, settings: RemoveSettings, library: Library) -> int:
 
 
 def _paths(what: str, library: Library) -> set[tuple[str, bytes]]:
-    """The places that a path can mean: as answers show it, or a root's folder, or what is below it."""
+    """The places that a path or a URL can mean: as answers show it, or a root's, or what is below it."""
+    if is_url(what):
+        url = url_of(what)
+        path = os.fsencode(url.path).rstrip(b"/")
+        return {(name, path) for name, base in library.bases().items() if base == url.base}
+    what = local_path(what)
     roots = library.roots()
     root, _, rest = os.fsencode(what).rstrip(b"/").partition(b"/")
     shown = os.fsdecode(root), rest

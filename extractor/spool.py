@@ -91,10 +91,16 @@ class _Spool:
             self._fetch(file)
             file.flush()
             os.fsync(file.fileno())
-            with files.locked(self._folder / "lock"):
+            with files.locked(
+                self._folder / "lock"
+            ):  # without which one lock does not become another in one step
+                if other := self._found():  # somebody has fetched it meanwhile
+                    draft.unlink()
+                    file.close()
+                    return other
                 self._path.parent.mkdir(exist_ok=True)
                 os.rename(draft, self._path)
-            fcntl.flock(file, fcntl.LOCK_SH)
+                fcntl.flock(file, fcntl.LOCK_SH)
         except BaseException:
             draft.unlink(missing_ok=True)
             file.close()

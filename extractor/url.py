@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import unquote
 
 from core.errors import UsageError
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://([^/]*)(?:/(.*))?", re.IGNORECASE | re.DOTALL)
+# As one begins that was meant, whatever follows: no file, whose name would be shown.
+_MEANT = re.compile(r"\s*(https?|s?ftp|ssh|s3a?|gc?s):", re.IGNORECASE)
 _LOCAL = ("file", "local")
 # Where '?' and '#' are characters of a name, and who may look is never said in the address.
 _BUCKETS = ("s3", "s3a", "gs", "gcs", "memory")
@@ -57,6 +60,28 @@ def scrubbed(message: str) -> str:
     return re.sub(r"(://[^\s'\"?]*\?)[^\s'\"]+", r"\1…", without_user)
 
 
+def shorn(value: Any) -> Any:
+    """A value in which each text that is an address, however deep, has lost its user, password and query."""
+    match value:
+        case str():
+            return _shorn(value)
+        case dict():
+            return {name: shorn(each) for name, each in value.items()}
+        case list() | tuple():
+            return [shorn(each) for each in value]
+    return value
+
+
+def _shorn(text: str) -> str:
+    address = text.strip()
+    found = _URL.fullmatch(address)
+    if found is None or ("@" not in found[2] and re.search(r"\s", found[2])):  # or a sentence
+        return text
+    if found[1].lower() not in (*_BUCKETS, *_LOCAL):
+        address = re.split(r"[?#]", address)[0]
+    return re.sub(r"://[^/]*@", "://", address)
+
+
 def is_url(text: str) -> bool:
     """Whether it is an address rather than a path."""
     found = _URL.fullmatch(text)
@@ -64,7 +89,10 @@ def is_url(text: str) -> bool:
 
 
 def local_path(text: str) -> str:
-    """A path; `file://` before it is taken off."""
+    """A path; `file://` before it is taken off. A sentence for an address that lacks a slash."""
+    if meant := _MEANT.match(text):
+        protocol = meant[1]
+        raise UsageError(f"An address begins with {protocol}://; a file can be called ./{protocol}:….")
     found = _URL.fullmatch(text)
     return text if found is None or found[1].lower() not in _LOCAL else f"/{found[3] or ''}"
 
@@ -86,7 +114,9 @@ def url_of(text: str) -> Url:
     if protocol == "memory":
         host, path = "", f"{host}/{path}".strip("/") if host else path
     elif not host:
-        raise UsageError(f"{shown} names no {'bucket' if protocol in _BUCKETS else 'host'}.")
+        shown = re.sub(r"[^/]*:[^/]*@", "…", shown.partition("://")[2])
+        noun = "bucket" if protocol in _BUCKETS else "host"
+        raise UsageError(f"{protocol}://{shown} names no {noun}.")
     return Url(text, protocol, host, path)
 
 

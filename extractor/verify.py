@@ -28,7 +28,7 @@ class VerifySettings(Settings):
     """Decode stored rows again, otherwise than `extract` did, and compare their vectors and times."""
 
     sample: int = Field(50, ge=1, le=1_000_000, description="rows drawn by chance")
-    seed: int = Field(0, ge=0, description="another number, other rows")
+    seed: int = Field(0, ge=0, lt=1 << 63, description="another number, other rows")
     least_cosine: float = Field(0.999, ge=-1, le=1, description="a row less like its file than that is wrong")
     store: Path | None = Field(None, description="a store's folder, instead of one in --data")
     collection: str = Field("default", description="whose store, without --store")

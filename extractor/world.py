@@ -148,7 +148,7 @@ class SampleSettings(Settings):
     folder: CliPositionalArg[Path] = Field(description="where they are written; made if need be")
     count: int = Field(8, ge=1, le=1000, description="how many")
     seconds: float = Field(12.0, gt=0, le=3600, description="how long each is")
-    seed: int = Field(0, ge=0, description="another number, other videos")
+    seed: int = Field(0, ge=0, lt=1 << 63, description="another number, other videos")
 
 
 def main(argv: list[str] | None = None) -> int:

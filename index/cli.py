@@ -45,13 +45,13 @@ class BuildSettings(StoreSettings):
     publish: bool = Field(True, description="with --no-publish the answers stay as they are")
     fresh: bool = Field(False, description="take over no part of the last snapshot: mends damaged ones")
     follow: bool = Field(False, description="and again whenever `extract` has added something, until stopped")
-    follow_seconds: float = Field(5.0, gt=0, description="between two looks at the log")
+    follow_seconds: float = Field(5.0, gt=0, le=86_400, description="between two looks at the log")
 
 
 class PublishSettings(StoreSettings):
     """Make a snapshot the one that is searched; an older number is the way back."""
 
-    number: CliPositionalArg[int] = Field(description="as `cinedex index list` shows it", ge=1)
+    number: CliPositionalArg[int] = Field(description="as `cinedex index list` shows it", ge=1, lt=1 << 63)
 
 
 class ListSettings(StoreSettings):
@@ -65,16 +65,19 @@ class CheckSettings(StoreSettings):
 
     files: bool = Field(False, description="every byte of every committed file")
     recall: bool = Field(False, description="of the published snapshot, against every stored row")
-    sample: int = Field(SAMPLE, ge=1, description="stored rows to ask for")
+    sample: int = Field(SAMPLE, ge=1, le=1_000_000, description="stored rows to ask for")
 
 
 class GcSettings(StoreSettings):
     """Remove what no kept snapshot and no live row needs."""
 
-    keep: int = Field(KEEP, ge=1, description="newest snapshots to keep; the published one stays as well")
+    keep: int = Field(
+        KEEP, ge=1, le=1_000_000, description="newest snapshots to keep; the published one stays as well"
+    )
     age_s: float = Field(
         DAY_S,
         ge=0,
+        le=3_153_600_000,
         description="seconds; what was in use since then stays, what writers make two hours at least",
     )
 

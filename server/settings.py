@@ -15,8 +15,10 @@ class ServeSettings(Settings):
     allowed_hosts: list[str] = Field([], description="further names clients may ask for; '*': any")
     insecure: bool = Field(False, description="bind elsewhere than to loopback, though there are no keys")
     follow_seconds: float = Field(2.0, gt=0, le=86_400, description="between two looks at what has changed")
-    max_concurrent: int = Field(0, ge=0, description="requests answered at once; 0: one a CPU")
-    max_waiting: int = Field(64, ge=0, description="requests that may wait; more are told to come again")
+    max_concurrent: int = Field(0, ge=0, le=1_000, description="requests answered at once; 0: one a CPU")
+    max_waiting: int = Field(
+        64, ge=0, le=1_000_000, description="requests that may wait; more are told to come again"
+    )
     max_body_mb: float = Field(16.0, gt=0, le=1024, description="largest body of a request")
     trust_import: list[str] = Field([], description="encoders whose imported vectors are taken for theirs")
     openapi: bool = Field(False, description="print the OpenAPI document and exit")

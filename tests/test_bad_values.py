@@ -24,6 +24,19 @@ def kinds(annotation: Any) -> set[Any]:
     return set().union(*map(kinds, args))
 
 
+MAY_BE_NOUGHT = {
+    *("random-weights", "seed", "skip-still", "workers", "decoders", "nice", "port", "age-s"),
+    *("max-concurrent", "max-waiting", "least-cosine"),
+}
+MAY_BE_BELOW = {"least-cosine"}
+
+
+def bad_numbers(flag: str) -> list[str]:
+    """Out of the bounds that every number has on both sides."""
+    below = "-2" if flag in MAY_BE_BELOW else "-1"
+    return [below, "1e305", "9" * 30, *([] if flag in MAY_BE_NOUGHT else ["0"])]
+
+
 def bad_values(field: FieldInfo) -> list[str]:
     found = kinds(field.annotation)
     if float in found:
@@ -61,7 +74,8 @@ def cases() -> Iterator[tuple[list[str], list[str], str, str]]:
                 is_flag = not any("CliPositional" in str(each) for each in field.metadata)
                 if name not in HARMLESS and is_flag:
                     flag = (field.alias or name).replace("_", "-")
-                    yield from ((words, needed, flag, value) for value in bad_values(field))
+                    numbers = bad_numbers(flag) if {int, float} & kinds(field.annotation) else []
+                    yield from ((words, needed, flag, value) for value in bad_values(field) + numbers)
 
 
 CASES = list(cases())

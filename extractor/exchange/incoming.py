@@ -38,11 +38,13 @@ class ImportSettings(Settings):
     folder: CliPositionalArg[Path] = Field(description="what the other tool wrote")
     source_format: Literal["auto", Format] = Field("auto", alias="from", description="which tool's")
     encoder: str | None = Field(None, description="what made the vectors, family:variant; an export knows")
-    dim: int | None = Field(None, ge=1, description="how many numbers a vector has, to be sure")
-    fps: float | None = Field(None, gt=0, description="pictures a second, where the folder has no times")
+    dim: int | None = Field(None, ge=1, le=65_536, description="how many numbers a vector has, to be sure")
+    fps: float | None = Field(
+        None, gt=0, le=1000, description="pictures a second, where the folder has no times"
+    )
     clips: bool = Field(True, description="of pictures without times, make clip rows as well")
-    clip_seconds: float = Field(8.0, gt=0, description="length of such a clip")
-    stride_seconds: float = Field(4.0, gt=0, description="from one such clip's start to the next")
+    clip_seconds: float = Field(8.0, gt=0, le=86_400, description="length of such a clip")
+    stride_seconds: float = Field(4.0, gt=0, le=86_400, description="from one such clip's start to the next")
     stills: bool = Field(False, description="clip-retrieval: each picture is one of its own, of no video")
     normalise: bool = Field(False, description="make every vector's length 1")
     media: Path | None = Field(None, description="the folder of the videos, to know them by content")

@@ -25,6 +25,7 @@ from core.types import (
 )
 from extractor.exchange.found import Found, Rows
 from extractor.exchange.tables import Joined, Pair, joined, pairs_in
+from extractor.url import shorn
 
 ABOUT, PROBES = "about.json", "probes.npy"
 FORMAT_KEY, FORMAT = "cinedex_export", 1
@@ -97,7 +98,7 @@ def _found(source: Joined) -> Found:
     places = tuple(Place(p["root"], p["path"], p["stamp"]) for p in held["places"])
     given = {name: held[name] for name in FACTS if held.get(name) is not None}
     facts = Facts(**given | {"shots": tuple(given.get("shots", ()))})
-    columns = json.loads(held["columns"])
+    columns = shorn(json.loads(held["columns"]))
     return Found(places[0].path, source.where, rows, columns, False, source.name, places, facts)
 
 

@@ -19,7 +19,7 @@ from core.types import Float64Array, IntArray, canonical
 from extractor.exchange.arrays import mapped
 from extractor.exchange.found import Found, Rows, Vectors
 from extractor.exchange.tables import library_texts, open_table
-from extractor.exchange.values import as_path, plain, shorn
+from extractor.exchange.values import as_path, plain
 
 IMAGES, TEXTS, METADATA = "img_emb", "text_emb", "metadata"
 _NUMBERED = re.compile(r"(.*?)(\d+)(?:\.[^./]*)?", re.DOTALL)
@@ -109,7 +109,7 @@ class EncodedPictures:
             about = each.about(np.arange(len(each.vectors)), without="image_path")
             for row, (path, columns) in enumerate(zip(each.column("image_path"), about, strict=True)):
                 rows = Rows(each.vectors[row : row + 1], np.zeros(1), np.zeros(1))
-                yield Found(as_path(shorn(path)), str(each.metadata), {"frame": rows}, columns)
+                yield Found(as_path(path), str(each.metadata), {"frame": rows}, columns)
 
     # --- pictures that are of videos -----------------------------------------------------------------
 
@@ -136,7 +136,7 @@ class EncodedPictures:
         start = (pictures.number - min(1.0, pictures.number[0])) / self.fps
         rows = Rows(vectors, start, np.append(start[1:], start[-1] + 1 / self.fps))
         where = str(partitions[numbers[0]].metadata)
-        return Found(as_path(shorn(name)), where, {"frame": rows}, _in_common(about), approximate=True)
+        return Found(as_path(name), where, {"frame": rows}, _in_common(about), approximate=True)
 
 
 def _grouped(partitions: list[Partition]) -> Iterator[tuple[str, Pictures]]:

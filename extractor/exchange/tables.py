@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ from core.files import reading
 from core.types import KINDS, Float64Array, IntArray, Kind
 from extractor.exchange.arrays import mapped
 from extractor.exchange.found import Found, Rows, Vectors, at_rate
-from extractor.exchange.values import as_path, plain, shorn
+from extractor.exchange.values import as_path, plain
 from extractor.texts import text_id
 
 TIMES = ("start", "end")
@@ -193,7 +194,7 @@ class Tables:
             kind: pair.rows(of, is_sorted=False, fps=self.fps) for kind, (pair, of) in source.rows.items()
         }
         name = source.name
-        path = name if isinstance(name, bytes) else as_path(shorn(str(name)))
+        path = as_path(os.fsdecode(name) if isinstance(name, bytes) else str(name))
         columns = {name: value for name, value in plain(source.held).items() if name != "path"}
         is_approximate = any("start" not in pair.times for pair, _ in source.rows.values())
         return Found(path, source.where, rows, columns, is_approximate)

@@ -14,7 +14,8 @@ from core.errors import UsageError
 from core.files import reading
 from extractor.exchange.arrays import decoded, mapped, unzipped
 from extractor.exchange.found import Found, Vectors, at_rate
-from extractor.exchange.values import as_path, plain, shorn
+from extractor.exchange.values import as_path, plain
+from extractor.url import shorn
 
 LOCATION = "videoLoc"
 _PARTS = (".npy", ".npz", ".txt", ".cap", ".json")
@@ -39,7 +40,7 @@ class _Sample:
             return None
         columns = {name: value for name, value in self.columns.items() if name not in _BY_PICTURE}
         location = columns.pop(LOCATION, None)
-        name = shorn(location) if isinstance(location, str) and location else self.key
+        name = location if isinstance(location, str) and location else self.key
         rows = at_rate(self.vectors, fps, self.where)
         return Found(as_path(name), self.where, {"frame": rows}, columns, approximate=True)
 
@@ -129,7 +130,7 @@ def _take(sample: _Sample, suffix: str, data: bytes, where: str) -> None:
     elif suffix == ".json":
         sample.columns = _json(data, where) | sample.columns
     else:
-        sample.columns["caption"] = _text(data, where)
+        sample.columns["caption"] = shorn(_text(data, where))
 
 
 def _json(data: bytes, where: str) -> dict[str, Any]:

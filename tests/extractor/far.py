@@ -26,6 +26,7 @@ class Held:
     ranges: bool = True
     status: int = 200
     cuts: list[int] = field(default_factory=list)  # after so many bytes the next answers break off
+    busy: list[int] = field(default_factory=list)  # statuses that the next ones who read it are told
     then: Held | None = None  # what it has become once somebody has begun to read it
     half: threading.Event | None = None  # set when half is sent; no more comes then
 
@@ -83,8 +84,9 @@ def _handler(server: HttpServer) -> type[BaseHTTPRequestHandler]:
             found = server.held.get(path, Held(b"", status=404))
             if found.then and has_body:
                 server.held[path] = found.then
-            if found.status != 200:
-                self.send_response(found.status)
+            status = found.busy.pop(0) if found.busy and has_body else found.status
+            if status != 200:
+                self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import fsspec
 import pytest
@@ -17,6 +20,9 @@ from core.errors import UsageError
 from core.types import Place
 from extractor import spool
 from extractor.cli import main
+from extractor.remove import main as remove
+from extractor.url import url_of
+from extractor.work import Remote, Spool
 from tests.extractor.far import Held, HttpServer, s3_server
 from tests.extractor.shelf import Shelf, outcome
 from tests.extractor.test_lists import held, put, put_rows
@@ -288,6 +294,61 @@ def test_a_download_that_is_killed_half_way_is_made_again(
     assert kept(shelf) == {"red.mp4": len(data)}
 
 
+@pytest.mark.parametrize("status", [408, 425, 429])
+def test_a_server_that_has_no_time_just_now_is_asked_again(
+    shelf: Shelf, http: HttpServer, videos: Path, status: int
+) -> None:
+    http.held["red.mp4"] = Held((videos / "red.mp4").read_bytes(), busy=[status, status])
+    assert outcome(shelf.extract(f"--videos={http.url('red.mp4')}")) == {"done": 1}
+
+
+def asked_for(shelf: Shelf, http: HttpServer, videos: Path) -> spool._Spool:
+    """One process' look at one object."""
+    data = (videos / "red.mp4").read_bytes()
+    http.held["red.mp4"] = Held(data)
+    remote = Remote(url_of(http.url("red.mp4")), Spool(shelf.folder / "spool", 1 << 30))
+    return spool._Spool(remote, Place("far", b"red.mp4", f"{len(data)}-one"), lambda: None)
+
+
+def test_who_fetches_what_another_has_fetched_meanwhile_takes_the_others(
+    shelf: Shelf, http: HttpServer, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = asked_for(shelf, http, videos), asked_for(shelf, http, videos)
+    with ExitStack() as stack:
+        fetch = mine._fetch
+
+        def outrun(file: BinaryIO) -> None:
+            fetch(file)
+            first = stack.enter_context(other.held())
+            inodes.append(first.stat().st_ino)
+
+        inodes: list[int] = []
+        monkeypatch.setattr(mine, "_fetch", outrun)
+        with mine.held() as path:
+            assert [path.stat().st_ino] == inodes
+    assert not list((shelf.folder / "spool").glob(".draft-*"))
+
+
+def test_what_was_fetched_is_never_without_a_lock(
+    shelf: Shelf, http: HttpServer, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock, lock, alone = fcntl.flock, shelf.folder / "spool" / "lock", list[bool]()
+
+    def seen(file: BinaryIO, how: int) -> None:
+        if how == fcntl.LOCK_SH:
+            with lock.open("rb") as held, suppress(BlockingIOError):
+                flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                alone.append(True)
+                flock(file, how)
+                return
+            alone.append(False)
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", seen)
+    with asked_for(shelf, http, videos).held():
+        assert alone == [False]
+
+
 # --- memory and S3 ----------------------------------------------------------------------------------
 
 
@@ -315,6 +376,25 @@ def test_a_prefix_is_listed_with_all_below_it(
     assert paths(shelf) == ["memory/films/käse 🧀/a b.webm", "memory/films/red.mp4"]
     assert outcome(shelf.extract("--videos=memory://films/")) == {"already": 2, "not_video": 1}
     assert outcome(shelf.extract("--videos=memory://films/red.mp4")) == {"already": 1}
+
+
+def test_an_address_or_a_prefix_can_be_removed_and_restored(
+    shelf: Shelf, memory: fsspec.AbstractFileSystem, videos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("red.mp4", "blue.mp4"):
+        memory.pipe(f"/films/{name}", (videos / name).read_bytes())
+    shelf.extract("--videos=memory://films")
+    data = f"--data={shelf.folder / 'data'}"
+    for what, left in (("memory://films/red.mp4", 1), ("memory://films/", 0), ("memory://", 0)):
+        assert remove([what, data]) == 0
+        assert len(shelf.live()) == left
+        assert remove([what, data, "--undo"]) == 0
+        assert len(shelf.live()) == 2
+    capsys.readouterr()
+    for what in ("https://anna:SECRET@h/a?sig=SECRET", "https:/anna:SECRET@h/a"):
+        assert remove([what, data]) == 2
+    told = capsys.readouterr().err
+    assert "'https://h/a' is nothing that can be found" in told and "SECRET" not in told
 
 
 def test_what_is_not_there_is_refused_by_name(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:

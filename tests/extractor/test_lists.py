@@ -159,6 +159,7 @@ def test_nanoseconds_of_a_parquet_are_cut(tmp_path: Path) -> None:
             '["http://a:SECRET@b/c?d=SECRET"]\n',
             r"line 1: it must be an object \(got '\[\"http://…b/c\?…",
         ),
+        ("l.txt", "a.mp4\nhttps:/a:SECRET@h/x\n", "line 2: An address begins with https://; a file"),
         (
             "l.txt",
             "nosuch://host/a.mp4\n",
@@ -190,6 +191,15 @@ def test_what_no_column_can_hold_is_told_with_its_row(tmp_path: Path, value: obj
     pq.write_table(pa.Table.from_pylist([{"path": "a.mp4", "x": value}]), tmp_path / "l.parquet")
     with pytest.raises(UsageError, match=says):
         found(tmp_path / "l.parquet")
+
+
+def test_an_address_in_another_column_loses_its_secrets_however_deep_it_lies(tmp_path: Path) -> None:
+    make(tmp_path, "f/a.mp4")
+    secret = "https://anna:SECRET@h/a?sig=SECRET"
+    held: dict[str, object] = {"url": secret, "deep": [{"from": secret}], "note": "is it so?"}
+    (columns,) = found(put_rows(tmp_path / "l.jsonl", {"path": "f/a.mp4", **held})).values()
+    shorn = {"url": "https://h/a", "deep": [{"from": "https://h/a"}], "note": "is it so?"}
+    assert json.loads(columns or "") == shorn
 
 
 # --- which root -------------------------------------------------------------------------------------

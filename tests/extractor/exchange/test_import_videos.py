@@ -17,7 +17,8 @@ from tests.extractor.exchange.foreign import Importer, Video, npy, units, write_
 from tests.extractor.shelf import Shelf, vectors
 
 CATS = Video("0", units(20), "cats at play", {"videoLoc": "/old/disk/cats.mp4", "license": "CC0"})
-DOGS = Video("1", units(3, seed=1), None, {"videoLoc": "https://me:secret@films.example/dogs.mp4?key=secret"})
+ADDRESS = "https://me:secret@films.example/dogs.mp4?key=secret"
+DOGS = Video("1", units(3, seed=1), None, {"videoLoc": ADDRESS, "info": {"from": [ADDRESS]}})
 PLAIN = Video("2", units(5, seed=2))
 VIDEOS = (CATS, DOGS, PLAIN)
 
@@ -55,7 +56,7 @@ def test_captions_and_metadata_become_columns_and_no_secret_is_kept(importer: Im
     importer.run(folder, "--fps", "1")
     assert importer.columns() == {
         "old/disk/cats.mp4": {"caption": "cats at play", "license": "CC0"},
-        "films.example/dogs.mp4": {},
+        "films.example/dogs.mp4": {"info": {"from": ["https://films.example/dogs.mp4"]}},
         "2": {},
     }
     held = b"".join(path.read_bytes() for path in importer.data.rglob("*") if path.is_file())
