@@ -273,8 +273,8 @@ class Listing:
                 self.not_video += 1
             elif os.path.islink(path) and self._linked(inside) is None:
                 continue
-            elif not is_inside(os.path.realpath(path), real_root):  # by way of a link to a folder
-                self.links_out += 1
+            elif os.path.realpath(os.path.dirname(path)) != _joined(real_root, os.path.dirname(inside)):
+                self.links_out += 1  # by way of a link to a folder, perhaps round and round
             else:
                 yield self._named(inside)
 
@@ -306,6 +306,10 @@ def _name(entry: os.DirEntry[bytes]) -> bytes:
 
 def _path(looked: tuple[bytes, os.stat_result]) -> bytes:
     return looked[0]
+
+
+def _joined(folder: bytes, inside: bytes) -> bytes:
+    return os.path.join(folder, inside) if inside else folder
 
 
 def is_no_video(name: bytes) -> bool:
