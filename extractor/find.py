@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import glob
 import os
-import re
 import stat
 import threading
 import time
@@ -18,13 +16,13 @@ from typing import Literal
 from core.errors import UsageError
 from core.log import Task
 from core.types import Place, Sidecar
+from extractor.globs import MAGIC, Glob
 from extractor.roots import below, is_inside, name_root
 from extractor.sidecars import Beside, Folders
 from extractor.work import Work
 
 SETTLE_S = 2.0  # a file that changed this recently may still be being written
 _OF_ONE_FOLDER = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR)
-_MAGIC = re.compile(rb"[*?\[]")
 
 # Never opened. Pictures that may move (gif, webp, apng, avif, heic) and sound containers that may
 # hold a video (ogg, asf, rm) are not among them.
@@ -79,7 +77,7 @@ def target_of(
             raise UsageError(f"--videos {asked} is neither a folder nor a file.")
         name, folder = name_root(os.path.dirname(path), root, known)
         return Target(name, folder, "file", below(path, folder), ours)
-    if not _MAGIC.search(path):
+    if not MAGIC.search(path):
         raise UsageError(f"--videos {asked} does not exist.")
     name, folder = name_root(_fixed_part(path), root, known)
     return Target(name, folder, "glob", below(path, folder), ours)
@@ -87,7 +85,7 @@ def target_of(
 
 def _fixed_part(pattern: bytes) -> bytes:
     parts = pattern.split(b"/")
-    fixed = next(i for i, part in enumerate(parts) if _MAGIC.search(part))
+    fixed = next(i for i, part in enumerate(parts) if MAGIC.search(part))
     return b"/".join(parts[:fixed]) or b"/"
 
 
@@ -262,21 +260,18 @@ class Listing:
         yield found
 
     def _glob(self) -> Iterator[list[Place]]:
-        pattern = os.path.join(glob.escape(self.target.folder), self.target.below)
-        found = takewhile(lambda _: not self.stop.is_set(), glob.iglob(pattern, recursive=True))
-        real_root = os.path.realpath(self.target.folder)
-        for path in sorted(set(found)):
-            inside = below(path, self.target.folder)
+        found = Glob(self.target.folder, self.target.below, self._count_link).paths()
+        for inside in sorted(set(takewhile(lambda _: not self.stop.is_set(), found))):
+            path = os.path.join(self.target.folder, inside)
             if os.path.isdir(path):
                 continue
             if is_no_video(inside):
                 self.not_video += 1
-            elif os.path.islink(path) and self._linked(inside) is None:
-                continue
-            elif os.path.realpath(os.path.dirname(path)) != _joined(real_root, os.path.dirname(inside)):
-                self.links_out += 1  # by way of a link to a folder, perhaps round and round
-            else:
+            elif not (os.path.islink(path) and self._linked(inside) is None):
                 yield self._named(inside)
+
+    def _count_link(self) -> None:
+        self.links_out += 1
 
     def _named(self, inside: bytes) -> list[Place]:
         try:
@@ -306,10 +301,6 @@ def _name(entry: os.DirEntry[bytes]) -> bytes:
 
 def _path(looked: tuple[bytes, os.stat_result]) -> bytes:
     return looked[0]
-
-
-def _joined(folder: bytes, inside: bytes) -> bytes:
-    return os.path.join(folder, inside) if inside else folder
 
 
 def is_no_video(name: bytes) -> bool:
