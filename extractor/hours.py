@@ -78,5 +78,5 @@ class Pause:
         while not self.is_over and not stop.is_set():
             assert self.hours is not None
             yield Waiting(self.hours.next(self.now()))
-            # In short sleeps, and not on the event: its lock is no thing for a signal's handler to meet.
+            # In short sleeps, so that the line on a terminal goes on and the clock is looked at.
             self.sleep(LOOK_S)

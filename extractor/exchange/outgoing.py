@@ -18,7 +18,6 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from core import __version__, files, npy
-from core.collections import Library
 from core.config import Settings, run
 from core.errors import UsageError
 from core.rules import EMBEDDED, LiveSource
@@ -26,6 +25,7 @@ from core.store import PROBES, Store
 from core.types import KINDS, Facts, Kind, canonical, spec_to_json
 from core.writer import Block, Held, Pair, read_held
 from extractor.exchange.ours import ABOUT, FACTS, FORMAT, FORMAT_KEY
+from extractor.held import held_store
 
 Form = Literal["npy", "parquet"]
 Dtype = Literal["float16", "float32"]
@@ -69,7 +69,7 @@ def export(settings: ExportSettings) -> int:
     with files.reading(folder):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UsageError(f"{settings.folder} is there already; an export is made in a new folder.")
-    store = Store.open(_path(settings))
+    _, store = held_store(settings.data, settings.store, settings.collection, settings.encoder)
     kinds = (settings.kind,) if settings.kind else KINDS
     with files.draft(folder) as draft, files.writing(folder):
         rows = write_rows(store, draft, kinds, settings.to, settings.dtype)
@@ -79,22 +79,6 @@ def export(settings: ExportSettings) -> int:
     counts = ", ".join(f"{count} {kind} rows" for kind, count in rows.items())
     sys.stdout.write(f"{settings.folder}: {counts} of {store.spec.name}.\n")
     return 0
-
-
-def _path(settings: ExportSettings) -> Path:
-    if settings.store is not None:
-        return settings.store
-    library = Library(settings.data)
-    held = library.collections()
-    if settings.collection not in held:
-        raise UsageError(f"{settings.data} has no collection {settings.collection!r}.")
-    paths = [library.store_path(slug) for slug in held[settings.collection]]
-    if settings.encoder is None:
-        return paths[0]
-    for path in paths:
-        if Store.open(path).spec.name == settings.encoder:
-            return path
-    raise UsageError(f"The collection {settings.collection} has no encoder {settings.encoder!r}.")
 
 
 # --- the rows ----------------------------------------------------------------------------------------

@@ -24,8 +24,8 @@ from extractor.media.opening import choose_stream, open_container
 from extractor.media.packets import Ahead, Losses, VideoPacket, decode, look_ahead, read, taken
 from extractor.media.points import Choice, needs_scan
 from extractor.media.scan import of_packets, of_pictures
+from extractor.media.shot_watch import Watch
 from extractor.media.subtitles import Tracks
-from extractor.media.watch import Watch
 from extractor.still import Still
 
 if TYPE_CHECKING:

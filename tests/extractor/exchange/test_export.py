@@ -122,8 +122,8 @@ def test_a_store_is_chosen_as_other_verbs_choose_it(shelf: Shelf, capsys: pytest
     export(shelf, "--encoder", "toy:none", to="none", code=2)
     export(shelf, "--collection", "none", to="none", code=2)
     assert capsys.readouterr().err.splitlines() == [
-        "cinedex export: The collection default has no encoder 'toy:none'.",
-        f"cinedex export: {shelf.folder / 'data'} has no collection 'none'.",
+        "cinedex export: Collection 'default' has no store of toy:none; it has toy:rgb.",
+        f"cinedex export: {shelf.folder / 'data'} has no collection 'none'; it has default.",
     ]
 
 
