@@ -13,7 +13,8 @@ from typing import Literal
 
 from core.types import Facts, Line, Thumbs
 from extractor.content import Content, samples_of
-from extractor.media.reader import Picture
+from extractor.media.plan import Way
+from extractor.media.reader import Anew, Picture
 from extractor.media.reading import Beat, Decoder, GoneError, LeftError, Order, Read, Trouble
 from extractor.spool import ChangedError, is_unchanged, spooled
 from extractor.work import Patience, Work, size_of
@@ -54,6 +55,7 @@ class Ended:
     trouble: Trouble | None = None
     thumbs: Thumbs = field(default_factory=Thumbs)
     lines: tuple[Line, ...] = ()  # of its own text tracks
+    way: Way = "full"  # how its pictures were come by
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +241,7 @@ class Decoders:
         read = self._read(work, file, content, decoder)
         trouble = read.trouble if is_unchanged(work) else Trouble(CHANGED)
         facts = replace(read.facts, size=content.size, samples=content.samples)
-        self._put(Ended(content.id, facts, trouble, read.thumbs, read.lines))
+        self._put(Ended(content.id, facts, trouble, read.thumbs, read.lines, read.way))
 
     def _short_cut(self, work: Work, file: bytes) -> Content | None:
         alike = self._claims.alike(work.place.stamp)
@@ -253,9 +255,13 @@ class Decoders:
             self._put(Begun(work, content.id))
             try:
                 for found in decoder.read(order):
-                    if isinstance(found, Read):
-                        return found
-                    self._put(Seen(content.id, found))
+                    match found:
+                        case Read():
+                            return found
+                        case Anew():
+                            self._put(Begun(work, content.id))
+                        case _:
+                            self._put(Seen(content.id, found))
             except GoneError as error:
                 log.warning("a decoder %s path=%s", error, work.place.shown)
                 lost = Read(trouble=_lost(error))

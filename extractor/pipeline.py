@@ -235,6 +235,7 @@ class _Extraction:
                 header_s=facts.header_s,
                 lost_packets=facts.lost_packets,
                 still_points=facts.still_points,
+                way=ended.way,
             )
             yield from self._add(beside.work, Source(source), rows, report, (facts, ended.thumbs))
             return

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.types import KINDS, Kind, Place
-from extractor.texts import is_text
 from extractor.work import Committed, Encoded, Event, Key, Lost, Report, key_of, size_of
 
+WAYS = ("planned", "retried", "full")
 SKIPS = ("already", "failed_before", "removed", "unstable", "still", "not_video")
 
 
@@ -26,7 +26,7 @@ class Tally:
     untold: list[tuple[Place, str]] = field(default_factory=list)  # failed without a report
     lost: dict[Key, Place] = field(default_factory=dict)  # handed out, and without a report that is true
     rows: Counter[Kind] = field(default_factory=Counter)
-    videos: int = 0
+    ways: Counter[str] = field(default_factory=Counter)  # of videos: how their pictures were come by
     pictures: int = 0
     lost_packets: int = 0
     damaged: dict[Key, Report] = field(default_factory=dict)  # done, with what could be had of them
@@ -80,7 +80,7 @@ class Tally:
         match report.outcome:
             case "done":
                 self.done += sign
-                self.videos += sign * (not is_text(report.place))
+                self.ways[report.way] += sign
             case "copy":
                 self.copies += sign
             case "skipped":
@@ -105,6 +105,11 @@ class Tally:
         """Whether this run has already done what it can with this very file."""
         held = self.failed.get(key_of(place))
         return key_of(place) in self._settled or (held is not None and held[0].stamp == place.stamp)
+
+    @property
+    def videos(self) -> int:
+        """Done, with pictures."""
+        return sum(self.ways[way] for way in WAYS)
 
     @property
     def found(self) -> int:
@@ -144,7 +149,7 @@ class Tally:
             "damaged": [_damage(report) for report in self.damaged.values()],
             "still_points": self.still_points,
             "cut_texts": len(self.cut),
-            "decoded": {"planned": 0, "retried": 0, "full": self.videos},
+            "decoded": {way: self.ways[way] for way in WAYS},
         }
 
     def in_words(self) -> str:

@@ -107,6 +107,7 @@ class Report:
     header_s: float = 0.0  # that it says it has
     lost_packets: int = 0
     still_points: int = 0
+    way: str = ""  # how a video's pictures were come by: "planned", "retried" or "full"
     error: str = ""  # failed: why; skipped: "not_video" or "still"
     cut: str = ""  # a text that is longer than the encoder reads
     lines: int = 0  # of subtitles, new to the store

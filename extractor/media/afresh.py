@@ -37,7 +37,7 @@ class OwnTimes:
         self._clock = Clock(stream, zero, losses)
         self.end = Fraction(0)  # of the pictures so far
 
-    def shown(self, frames: Iterable[VideoFrame]) -> Iterator[Shown]:
+    def shown(self, frames: Iterable[VideoFrame]) -> Iterator[Shown[VideoFrame]]:
         """Every picture with its seconds, in order."""
         frames = iter(frames)
         first = next(frames, None)
@@ -45,7 +45,7 @@ class OwnTimes:
             return
         container = cast(InputContainer, self._stream.container)
         self._zero = time_zero(container, self._stream, first.pts)
-        held: Shown | None = None
+        held: Shown[VideoFrame] | None = None
         last = Fraction(0)
         is_orderly = True
         for guessed in self._clock.shown(chain((first,), frames)):
@@ -64,7 +64,7 @@ class OwnTimes:
     def _own(self, frame: VideoFrame) -> Fraction | None:
         return None if frame.pts is None else frame.pts * self._base - self._zero
 
-    def _placed(self, guessed: Shown, t: Fraction) -> Shown:
+    def _placed(self, guessed: Shown[VideoFrame], t: Fraction) -> Shown[VideoFrame]:
         frame = guessed.frame
         length = frame.duration * self._base if frame.duration > 0 else 1 / self._rate if self._rate else 0
         self.end = max(self.end, t + length)

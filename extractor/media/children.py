@@ -36,7 +36,7 @@ from core.errors import Error
 from core.types import Facts
 from extractor.content import Content, content_of
 from extractor.media.picture import Pixels
-from extractor.media.reader import Picture
+from extractor.media.reader import Anew, Picture
 from extractor.media.reading import Beat, GoneError, LeftError, Order, Read, read
 from extractor.work import Patience, how_ended
 
@@ -78,7 +78,7 @@ class _Slot:
     picture: Picture
 
 
-_Said = _Alive | _Slot | Content | Read | OSError | Error
+_Said = _Alive | _Slot | Anew | Content | Read | OSError | Error
 
 
 def prepare() -> None:
@@ -107,11 +107,13 @@ class Child:
                 return said
         raise AssertionError("a child answers, or is gone")
 
-    def read(self, order: Order) -> Iterator[Picture | Read]:
+    def read(self, order: Order) -> Iterator[Picture | Anew | Read]:
         """Its pictures and a `Read`; a GoneError at any time."""
         for said in self._answers(order):
             if isinstance(said, _Slot):
                 yield self._taken(said)
+            elif isinstance(said, Anew):
+                yield said
             elif isinstance(said, Read):
                 yield said
                 return
@@ -309,7 +311,7 @@ class _Sender:
     def send_all(self, order: Order, limits: Limits) -> None:
         """A file's pictures, each when there is a slot for it."""
         for found in read(order, self.beat, limits.memory_bytes, lambda facts: _limit_reading(facts, limits)):
-            if isinstance(found, Read):
+            if isinstance(found, Anew | Read):
                 self._line.send(found)
                 continue
             while not self.free:

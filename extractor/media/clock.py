@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from av.container import InputContainer
 from av.video.frame import VideoFrame
@@ -18,14 +18,18 @@ _FEW = 2  # pictures at one time, one after another, that a decoder's order expl
 _JUMP = 1  # seconds; times that step back farther are wrong or begin anew
 
 
+F = TypeVar("F")
+
+
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A decoded picture and its seconds on our time line."""
+class Shown(Generic[F]):
+    """A picture, or what stands for one that is not decoded yet, and its seconds on our time line."""
 
     t: Fraction
     end: Fraction
-    frame: VideoFrame
+    frame: F
     shot: Fraction = Fraction(0)  # when its shot begins, where shots are looked for
+    is_key: bool = False
 
 
 class Times(Protocol):
@@ -33,7 +37,7 @@ class Times(Protocol):
 
     end: Fraction  # of the pictures so far
 
-    def shown(self, frames: Iterable[VideoFrame]) -> Iterator[Shown]:
+    def shown(self, frames: Iterable[VideoFrame]) -> Iterator[Shown[VideoFrame]]:
         """Each picture with its seconds, in order."""
         ...
 
@@ -65,7 +69,7 @@ class Clock:
         self._squeezed = 0  # into one time, until now
         self.end = Fraction(0)  # of the pictures so far
 
-    def shown(self, frames: Iterable[VideoFrame]) -> Iterator[Shown]:
+    def shown(self, frames: Iterable[VideoFrame]) -> Iterator[Shown[VideoFrame]]:
         """Each picture with its seconds; times never step back. One more is held than was given out."""
         held: tuple[VideoFrame, Fraction | None] | None = None
         for frame in frames:
@@ -80,7 +84,9 @@ class Clock:
         ticks = self._guess(frame)
         return None if ticks is None else ticks * self._base
 
-    def _placed(self, frame: VideoFrame, said: Fraction | None, following: Fraction | None) -> Shown:
+    def _placed(
+        self, frame: VideoFrame, said: Fraction | None, following: Fraction | None
+    ) -> Shown[VideoFrame]:
         last, t = self._last, self._time(said, following)
         self._squeezed = self._squeezed + 1 if last is not None and t <= last else 0
         if self._squeezed > _FEW or (
@@ -90,7 +96,7 @@ class Clock:
         self._last = t
         end = t + self._length(frame)
         self.end = max(self.end, end)
-        return Shown(t, end, frame)
+        return Shown(t, end, frame, is_key=bool(frame.key_frame))
 
     def _time(self, said: Fraction | None, following: Fraction | None) -> Fraction:
         last = self._last

@@ -8,7 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 
-from extractor.media.clock import Shown
+from extractor.media.clock import F, Shown
 
 End = Callable[[], Fraction]  # the end of the pictures that have come so far
 
@@ -18,10 +18,10 @@ def exact(number: float) -> Fraction:
     return Fraction(repr(number))
 
 
-def on_grid(pictures: Iterable[Shown], fps: Fraction, end: End) -> Iterator[Shown]:
+def on_grid(pictures: Iterable[Shown[F]], fps: Fraction, end: End) -> Iterator[Shown[F]]:
     """What a player shows at 0, 1/fps, 2/fps, …: the picture begun last, before the first one the first; each
     once, for as long as it stays or for 1/fps. Grid points lie before the end."""
-    held: Shown | None = None
+    held: Shown[F] | None = None
     seen = False
     for picture in pictures:
         if held is not None and is_seen(held, picture.t, fps, seen):
@@ -32,16 +32,16 @@ def on_grid(pictures: Iterable[Shown], fps: Fraction, end: End) -> Iterator[Show
         yield replace(held, end=end())
 
 
-def is_seen(picture: Shown, until: Fraction, fps: Fraction, seen: bool) -> bool:
+def is_seen(picture: Shown[F], until: Fraction, fps: Fraction, seen: bool) -> bool:
     """Whether the grid sees a picture that is shown until then; `seen`: it has seen one before."""
     if until <= picture.t:
         return False
     return not seen or ceil(picture.t * fps) < until * fps
 
 
-def rows(pictures: Iterable[Shown], fps: Fraction, end: End) -> Iterator[Shown]:
+def rows(pictures: Iterable[Shown[F]], fps: Fraction, end: End) -> Iterator[Shown[F]]:
     """The pictures on the grid, each until the next one on it at least; none reaches over the end."""
-    waiting: deque[Shown] = deque()
+    waiting: deque[Shown[F]] = deque()
     for picture in on_grid(pictures, fps, end):
         if waiting:
             last = waiting.pop()

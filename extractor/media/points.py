@@ -8,12 +8,16 @@ from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 
-from core.types import Sampling
-from extractor.media.clock import Shown
+import numpy as np
+from numpy.typing import NDArray
+
+from core.types import IntArray, Sampling
+from extractor.media.clock import F, Shown
 from extractor.media.grid import End, exact, is_seen, rows
 from extractor.media.presets import chosen_times
 from extractor.media.scan import Scan
 
+_NEARLY = 1e-6  # of a step: what floating point may get wrong, and far more
 Falls = Callable[
     [Fraction | None, Fraction | None], bool
 ]  # whether a point lies in [from, until), None: open
@@ -40,9 +44,9 @@ def these(times: Sequence[Fraction]) -> Falls:
     return falls
 
 
-def at_points(pictures: Iterable[Shown], falls: Falls) -> Iterator[Shown]:
+def at_points(pictures: Iterable[Shown[F]], falls: Falls) -> Iterator[Shown[F]]:
     """What a player shows at each point, before the first picture that one; each once."""
-    held: Shown | None = None
+    held: Shown[F] | None = None
     start: Fraction | None = None
     for picture in staying(pictures):
         if held is not None:
@@ -54,23 +58,23 @@ def at_points(pictures: Iterable[Shown], falls: Falls) -> Iterator[Shown]:
         yield held
 
 
-def keyframes(pictures: Iterable[Shown]) -> Iterator[Shown]:
+def keyframes(pictures: Iterable[Shown[F]]) -> Iterator[Shown[F]]:
     """Each that is shown; of a video without any its first picture."""
-    first: Shown | None = None
+    first: Shown[F] | None = None
     has_any = False
     for picture in staying(pictures):
         first = None if has_any else first or picture
-        if picture.frame.key_frame:
+        if picture.is_key:
             has_any = True
             yield picture
     if first is not None and not has_any:
         yield first
 
 
-def on_shots(pictures: Iterable[Shown], fps: Fraction, end: End) -> Iterator[Shown]:
+def on_shots(pictures: Iterable[Shown[F]], fps: Fraction, end: End) -> Iterator[Shown[F]]:
     """The pictures that a grid sees, and the first one of each shot in which it sees none."""
-    held: Shown | None = None
-    first: Shown | None = None  # of the shot at hand, until the grid sees one of it
+    held: Shown[F] | None = None
+    first: Shown[F] | None = None  # of the shot at hand, until the grid sees one of it
     has_any = False
     for picture in staying(pictures):
         if held is not None:
@@ -88,9 +92,9 @@ def on_shots(pictures: Iterable[Shown], fps: Fraction, end: End) -> Iterator[Sho
         yield first
 
 
-def until_next(points: Iterable[Shown], end: End, *, by_shot: bool = False) -> Iterator[Shown]:
+def until_next(points: Iterable[Shown[F]], end: End, *, by_shot: bool = False) -> Iterator[Shown[F]]:
     """Each until the next one, or the end of its shot; the last one until the end."""
-    held: Shown | None = None
+    held: Shown[F] | None = None
     for point in points:
         if held is not None:
             is_cut = by_shot and point.shot != held.shot
@@ -100,9 +104,20 @@ def until_next(points: Iterable[Shown], end: End, *, by_shot: bool = False) -> I
         yield replace(held, end=max(held.t, end()))
 
 
-def staying(pictures: Iterable[Shown]) -> Iterator[Shown]:
+def beside(places: NDArray[np.float64]) -> IntArray:
+    """Numbers of rising places that have a whole number between them and the next, or nearly so, with that
+    next one; the first two and the last two too."""
+    found = np.zeros(len(places), bool)
+    crossed = np.floor(places[1:] + _NEARLY) >= np.ceil(places[:-1] - _NEARLY)
+    found[:-1] |= crossed
+    found[1:] |= crossed
+    found[:2] = found[-2:] = True
+    return np.flatnonzero(found)
+
+
+def staying(pictures: Iterable[Shown[F]]) -> Iterator[Shown[F]]:
     """Of pictures at one time the last: the others are never seen."""
-    held: Shown | None = None
+    held: Shown[F] | None = None
     for picture in pictures:
         if held is not None and picture.t > held.t:
             yield held
@@ -126,7 +141,7 @@ class Choice:
     def needs_shots(self) -> bool:
         return self._sampling.points == "shots"
 
-    def __call__(self, pictures: Iterable[Shown], end: End) -> Iterator[Shown]:
+    def __call__(self, pictures: Iterable[Shown[F]], end: End) -> Iterator[Shown[F]]:
         fps = exact(self._sampling.fps)
         if self._scan is not None:
             return until_next(at_points(pictures, self._falls(self._scan)), end)
@@ -136,6 +151,16 @@ class Choice:
             case "shots":
                 return until_next(on_shots(pictures, fps, end), end, by_shot=True)
         return rows(pictures, fps, end)
+
+    def near(self, seconds: NDArray[np.float64], is_key: NDArray[np.bool_]) -> IntArray:
+        """Numbers of pictures, of all in order, on which the choice may depend: the others change nothing."""
+        if self._sampling.preset:
+            return np.arange(len(seconds))
+        if self._scan is not None and self._scan.end > 0:
+            return beside(seconds * float(self._sampling.count / self._scan.end) - 0.5)
+        if self._sampling.points == "keyframes":
+            return np.union1d(np.flatnonzero(is_key), 0)
+        return beside(seconds * self._sampling.fps)
 
     def _falls(self, scan: Scan) -> Falls:
         if self._sampling.preset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import av
 from av.container import InputContainer
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from core.errors import VideoError
@@ -22,16 +24,21 @@ from extractor.media import sniff
 from extractor.media.clock import TICK, Clock, Shown, Times, time_zero
 from extractor.media.opening import choose_stream, open_container
 from extractor.media.packets import Ahead, Losses, VideoPacket, decode, look_ahead, read, taken
+from extractor.media.plan import WAYS, Plan, UnmetError, Way, plan
 from extractor.media.points import Choice, needs_scan
-from extractor.media.scan import of_packets, of_pictures
+from extractor.media.scan import of_pictures
 from extractor.media.shot_watch import Watch
 from extractor.media.subtitles import Tracks
+from extractor.media.timeline import survey
 from extractor.still import Still
 
 if TYPE_CHECKING:
     from extractor.media.picture import Lens, Pixels
     from extractor.media.thumbs import Strip
 
+log = logging.getLogger(__name__)
+
+_AVI = "avi"
 _ANIMATIONS = ("gif", "apng")
 # What a tag must look like to be kept: anybody may write anything into one.
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)?")
@@ -57,6 +64,22 @@ class _Opened:
     rest: Iterator[VideoPacket]
 
 
+@dataclass(frozen=True, slots=True)
+class Anew:
+    """The pictures before this one are void: they come again, from the first on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """How the pictures of one run are come by."""
+
+    stream: VideoStream
+    tracks: Tracks
+    choice: Choice
+    packets: Iterator[VideoPacket]
+    plan: Plan | None = None
+
+
 MakeTimes = Callable[[VideoStream, Fraction, Losses], Times]
 
 
@@ -79,6 +102,7 @@ class Reader:
         self.thumbs = Thumbs()  # where they are wanted, and as the lines once all pictures were read
         self.lines: tuple[Line, ...] = ()  # of the text tracks
         self._wants_thumbs = thumbs
+        self.way: Way = "full"  # how the last pictures were come by
         self.name = sniff.shown_name(self.path)
         self._losses = Losses()
         self._opened: _Opened | None = None
@@ -105,23 +129,40 @@ class Reader:
         return replace(self._facts, lost_packets=self._losses.packets)
 
     def pictures(self, sampling: Sampling, look: Look) -> Iterator[Picture]:
-        """The pictures shown at the sampling's points, each once. A second call opens the file again."""
+        """The pictures shown at the sampling's points, each once, of a decoding of everything. A second call
+        opens the file again."""
+        yield from self._run(sampling, look, "full")
+
+    def planned(self, sampling: Sampling, look: Look) -> Iterator[Picture | Anew]:
+        """The same pictures; no more is decoded than is needed for them, where that can be known."""
+        for way in WAYS:
+            any_given = False
+            try:
+                for picture in self._run(sampling, look, way):
+                    any_given = True
+                    yield picture
+                return
+            except UnmetError as error:
+                log.debug("another way path=%s not=%s why=%s", self.name, way, error)
+            if any_given:
+                yield Anew()
+
+    def _run(self, sampling: Sampling, look: Look, way: Way) -> Iterator[Picture]:
         from extractor.media.picture import Lens, stretch  # bring torch, which facts alone do not need
         from extractor.media.thumbs import Strip
 
         with self._told():
-            choose = self._choice(sampling)
-        opened = self._at_start()
-        lens = Lens(look, opened.stream.sample_aspect_ratio)
-        strip = Strip(sampling.stride_seconds, stretch(opened.stream.sample_aspect_ratio))
+            ready = self._ready(sampling, way)
+        sar = ready.stream.sample_aspect_ratio
+        lens, strip = Lens(look, sar), Strip(sampling.stride_seconds, stretch(sar))
         still = Still(sampling.skip_still)
         any_row = False
         try:
             with self._told():
-                for picture in still.left_out(self._seen(choose, lens, strip, opened)):
+                for picture in still.left_out(self._seen(ready, lens, strip)):
                     any_row = True
                     yield picture
-            self.thumbs, self.lines = strip.thumbs(), opened.tracks.lines(self._zero)
+            self.thumbs, self.lines = strip.thumbs(), ready.tracks.lines(self._zero)
         finally:
             self._facts = replace(self._facts, rotation=lens.rotation, still_points=still.count)
         if not any_row:
@@ -134,39 +175,73 @@ class Reader:
         except av.error.FFmpegError as error:
             raise VideoError(f"{self.name} cannot be read: {error.strerror}.") from error
 
-    def _seen(self, choose: Choice, lens: Lens, strip: Strip, opened: _Opened) -> Iterator[Picture]:
-        clock = self._clock(opened)
-        watch = Watch() if self._finds_shots or choose.needs_shots else None
-        shown = self._shown(opened, clock)
-        for row in choose(watch(shown) if watch else shown, lambda: clock.end):
+    def _seen(self, ready: _Ready, lens: Lens, strip: Strip) -> Iterator[Picture]:
+        watch = Watch() if self._finds_shots or ready.choice.needs_shots else None
+        for row in self._planned_rows(ready) if ready.plan else self._rows(ready, watch):
             also = strip.wants(row.t) if self._wants_thumbs else None
             yield Picture(float(row.t), float(row.end), lens(row.frame, also), float(row.shot))
         begins = tuple(map(float, watch.begins)) if watch else ()
-        self._facts = replace(self._facts, seconds=float(clock.end), shots=begins)
+        self._facts = replace(self._facts, shots=begins)
 
-    def _shown(self, opened: _Opened, clock: Times) -> Iterator[Shown]:
-        return clock.shown(decode(self._packets(opened), opened.stream, self._losses))
+    def _rows(self, ready: _Ready, watch: Watch | None) -> Iterator[Shown[VideoFrame]]:
+        clock = self._clock(ready.stream)
+        shown = self._shown(ready.packets, ready.stream, clock)
+        yield from ready.choice(watch(shown) if watch else shown, lambda: clock.end)
+        self._facts = replace(self._facts, seconds=float(clock.end))
+
+    def _planned_rows(self, ready: _Ready) -> Iterator[Shown[VideoFrame]]:
+        assert ready.plan
+        frames = ready.plan.decode(ready.packets, ready.stream)
+        for row, frame in zip(ready.plan.rows, frames, strict=True):
+            yield Shown(row.t, row.end, frame)
+        self._facts = replace(self._facts, seconds=float(ready.plan.end))
+
+    def _shown(
+        self, packets: Iterable[VideoPacket], stream: VideoStream, clock: Times
+    ) -> Iterator[Shown[VideoFrame]]:
+        return clock.shown(decode(packets, stream, self._losses))
 
     def _packets(self, opened: _Opened) -> Iterator[VideoPacket]:
         return self._beaten(chain(taken(opened.ahead.packets), opened.rest))
 
-    def _clock(self, opened: _Opened) -> Times:
-        return self._times(opened.stream, self._zero, self._losses)
+    def _clock(self, stream: VideoStream) -> Times:
+        return self._times(stream, self._zero, self._losses)
 
-    def _choice(self, sampling: Sampling) -> Choice:
-        """Which pictures are points; what must be known of the whole video for it is read first."""
-        if not needs_scan(sampling):
-            return Choice(sampling)
-        opened = self._at_start()
-        scan = None
-        if "avi" not in opened.container.format.name.split(","):  # it has no times of pictures, only an order
-            scan = of_packets(self._packets(opened), opened.stream, self._zero)
-        if scan is None or self._losses.packets:
+    def _ready(self, sampling: Sampling, way: Way) -> _Ready:
+        """Which pictures are points, and how they are come by; what must be known of the whole video for
+        that is read first."""
+        opened, self.way = self._at_start(), "full"
+        is_ordered = _AVI in opened.container.format.name.split(",")  # and has no times of pictures
+        may_plan = way != "full" and not is_ordered and not self._finds_shots and sampling.points != "shots"
+        if not may_plan and not needs_scan(sampling):
+            return _Ready(opened.stream, opened.tracks, Choice(sampling), self._packets(opened))
+        if is_ordered:
+            return self._scanned(sampling)
+        timeline, held = survey(self._packets(opened))
+        tracks, stream, is_whole = opened.tracks, opened.stream, not self._losses.packets
+        scan = timeline.scan(stream, self._zero) if is_whole and needs_scan(sampling) else None
+        if scan is None and needs_scan(sampling):
+            return self._scanned(sampling)
+        choice = Choice(sampling, scan)
+        may_plan = may_plan and is_whole and timeline.first == opened.ahead.first_pts
+        found = plan(timeline, choice, stream, self._zero, way) if may_plan else None
+        if found:
+            self.way = way
+        if held is not None:
+            packets = self._beaten(taken(held))
+        else:
             opened = self._at_start()
-            clock = self._clock(opened)
-            pictures = self._shown(opened, clock)
-            scan = of_pictures(pictures, lambda: clock.end, opened.stream, self._zero)
-        return Choice(sampling, scan)
+            packets = self._packets(opened)
+        return _Ready(opened.stream, tracks if found else opened.tracks, choice, packets, found)
+
+    def _scanned(self, sampling: Sampling) -> _Ready:
+        """After a decoding of everything, only for its times."""
+        opened = self._at_start()
+        clock = self._clock(opened.stream)
+        pictures = self._shown(self._packets(opened), opened.stream, clock)
+        scan = of_pictures(pictures, lambda: clock.end, opened.stream, self._zero)
+        opened = self._at_start()
+        return _Ready(opened.stream, opened.tracks, Choice(sampling, scan), self._packets(opened))
 
     def _beaten(self, packets: Iterable[VideoPacket]) -> Iterator[VideoPacket]:
         for packet in packets:

@@ -13,7 +13,8 @@ from typing import Protocol
 from core.errors import Error, VideoError
 from core.types import Facts, Line, Look, Sampling, Thumbs
 from extractor.content import Content, content_of
-from extractor.media.reader import Picture, Reader
+from extractor.media.plan import Way
+from extractor.media.reader import Anew, Picture, Reader
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Read:
     trouble: Trouble | None = None
     thumbs: Thumbs = field(default_factory=Thumbs)
     lines: tuple[Line, ...] = ()  # of its text tracks
+    way: Way = "full"  # how its pictures were come by
 
 
 class GoneError(Exception):
@@ -73,8 +75,8 @@ class Decoder(Protocol):
         """What the file holds, or an OSError; a GoneError if this decoder was lost over it."""
         ...
 
-    def read(self, order: Order) -> Iterator[Picture | Read]:
-        """Its pictures, and at the end one `Read`; or a GoneError."""
+    def read(self, order: Order) -> Iterator[Picture | Anew | Read]:
+        """Its pictures, void where an `Anew` follows, and at the end one `Read`; or a GoneError."""
         ...
 
     def close(self) -> None:
@@ -91,7 +93,7 @@ class Here:
     def content(self, file: bytes) -> Content:
         return content_of(file, self.beat)
 
-    def read(self, order: Order) -> Iterator[Picture | Read]:
+    def read(self, order: Order) -> Iterator[Picture | Anew | Read]:
         return read(order, self.beat)
 
     def close(self) -> None:
@@ -100,7 +102,7 @@ class Here:
 
 def read(
     order: Order, beat: Beat, limit_bytes: int = 0, opened: Callable[[Facts], None] = lambda facts: None
-) -> Iterator[Picture | Read]:
+) -> Iterator[Picture | Anew | Read]:
     """All of one file. `limit_bytes`: the memory that this process is held to, if it is; `opened` hears what
     the container says, before the first picture."""
     found, trouble = Read(), None
@@ -108,8 +110,8 @@ def read(
         path = Path(os.fsdecode(order.file))
         with Reader(path, shots=order.shots, thumbs=order.thumbs, beat=beat) as reader:
             opened(reader.facts)
-            yield from reader.pictures(order.sampling, order.look)
-            found = Read(reader.facts, None, reader.thumbs, reader.lines)
+            yield from reader.planned(order.sampling, order.look)
+            found = Read(reader.facts, None, reader.thumbs, reader.lines, reader.way)
     except VideoError as error:
         trouble = _of_video(error, limit_bytes)
     except Error:  # what was asked cannot be, of no file

@@ -8,6 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
+from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from extractor.media.clock import Shown
@@ -22,8 +23,8 @@ class Watch:
         self._reformatter = VideoReformatter()
         self.begins: list[Fraction] = []
 
-    def __call__(self, pictures: Iterable[Shown]) -> Iterator[Shown]:
-        waiting: deque[Shown] = deque()
+    def __call__(self, pictures: Iterable[Shown[VideoFrame]]) -> Iterator[Shown[VideoFrame]]:
+        waiting: deque[Shown[VideoFrame]] = deque()
         for picture in pictures:
             waiting.append(picture)
             for begins in self._finder.push(float(picture.t), self._small(picture)):
@@ -31,12 +32,12 @@ class Watch:
         for begins in self._finder.finish():
             yield self._told(waiting.popleft(), begins)
 
-    def _told(self, picture: Shown, begins: bool) -> Shown:
+    def _told(self, picture: Shown[VideoFrame], begins: bool) -> Shown[VideoFrame]:
         if begins:
             self.begins.append(picture.t)
         return replace(picture, shot=self.begins[-1])
 
-    def _small(self, picture: Shown) -> Small:
+    def _small(self, picture: Shown[VideoFrame]) -> Small:
         small = self._reformatter.reformat(
             picture.frame, WIDTH, HEIGHT, "rgb24", interpolation=Interpolation.AREA, threads=1
         )

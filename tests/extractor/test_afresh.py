@@ -89,7 +89,7 @@ def own_times(*stamps: int | None) -> list[tuple[Fraction, Fraction]]:
     streams = SimpleNamespace(audio=[], video=[SimpleNamespace(start_time=3, time_base=F(1))])
     container = SimpleNamespace(format=SimpleNamespace(name="matroska,webm"), streams=streams)
     stream: Any = SimpleNamespace(time_base=F(1), average_rate=F(1), guessed_rate=None, container=container)
-    frames: Any = [SimpleNamespace(pts=stamp, dts=None, duration=1) for stamp in stamps]
+    frames: Any = [SimpleNamespace(pts=stamp, dts=None, duration=1, key_frame=False) for stamp in stamps]
     return [(shown.t, shown.end) for shown in OwnTimes(stream, F(3), Losses()).shown(frames)]
 
 

@@ -20,6 +20,7 @@ class Frame:
     """Stands for a decoded picture and counts how many are alive."""
 
     alive = most = 0
+    key_frame = False
 
     def __init__(self, pts: int | None = None, dts: int | None = None, duration: int = 0) -> None:
         self.pts, self.dts, self.duration = pts, dts, duration
@@ -44,7 +45,7 @@ def seen(times: list[Fraction], end: Fraction, fps: float = 1.0) -> list[tuple[f
 def test_few_pictures_are_held_at_once() -> None:
     end = F(0)
 
-    def pictures() -> Iterator[Shown]:
+    def pictures() -> Iterator[Shown[Any]]:
         nonlocal end
         for n in range(5_000):
             end = F(n + 1, 25)

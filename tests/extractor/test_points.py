@@ -172,12 +172,9 @@ def test_points_of_real_videos_are_those_of_a_plain_decoding(media: Path) -> Non
     assert compared >= 40
 
 
-def shown(*times: float, shots: tuple[float, ...] = (), keys: tuple[float, ...] = ()) -> list[Shown]:
-    frames: list[Any] = [av.VideoFrame(16, 16, "gray") for _ in times]
-    for frame, t in zip(frames, times, strict=True):
-        frame.key_frame = t in keys
+def shown(*times: float, shots: tuple[float, ...] = (), keys: tuple[float, ...] = ()) -> list[Shown[None]]:
     begins = [max((s for s in shots if s <= t), default=0.0) for t in times]
-    return [Shown(exact(t), exact(t), f, exact(s)) for t, f, s in zip(times, frames, begins, strict=True)]
+    return [Shown(exact(t), exact(t), None, exact(s), t in keys) for t, s in zip(times, begins, strict=True)]
 
 
 def spans(rows: Any) -> list[tuple[float, float]]:

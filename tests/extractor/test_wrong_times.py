@@ -78,7 +78,7 @@ def times(pts: list[int | None], lengths: int = 1) -> tuple[list[int], int]:
     losses = Losses()
     stream: Any = SimpleNamespace(time_base=F(1, 30), average_rate=F(30), guessed_rate=None)
     clock = Clock(stream, F(0), losses)
-    pictures: Any = [SimpleNamespace(pts=each, dts=None, duration=lengths) for each in pts]
+    pictures: Any = [SimpleNamespace(pts=each, dts=None, duration=lengths, key_frame=False) for each in pts]
     return [round(shown.t * 30) for shown in clock.shown(pictures)], losses.packets
 
 
