@@ -33,8 +33,16 @@ _BACK = {"planned": 0, "retried": 2}  # keyframes that are decoded before the on
 _PROGRESSIVE = 1  # a field order; above it, of fields
 
 
+# Whose packets and pictures agree on which of them are keyframes.
+_KEYED = frozenset(("av1", "h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vp8", "vp9"))
+
+
 class UnmetError(Exception):
-    """A plan that did not hold: why."""
+    """A plan that did not hold: why, and whether another may (`is_damage`: none)."""
+
+    def __init__(self, why: str, *, is_damage: bool = False) -> None:
+        super().__init__(why)
+        self.is_damage = is_damage
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,7 @@ class Plan:
     rows: Sequence[Shown[int]]  # in the order in which they are shown; `frame`: its packet's number
     acts: bytes
     pts: Sequence[int]  # of the rows
-    keys: frozenset[int]  # pts of packets with which a run begins
+    keys: frozenset[int]  # pts of what has to be a keyframe: runs begin with it, or it is wanted as one
     end: Fraction  # of the video
 
     def decode(self, packets: Iterable[VideoPacket], stream: VideoStream) -> Iterator[VideoFrame]:
@@ -52,7 +60,7 @@ class Plan:
         waiting = deque(self.pts)
         for frame in self._out(packets, stream):
             if frame.pts is None or frame.is_corrupt:
-                raise UnmetError("a picture is damaged")
+                raise UnmetError("a picture is damaged", is_damage=True)
             if frame.pts in self.keys and not frame.key_frame:
                 raise UnmetError("a keyframe is none")
             if waiting and frame.pts >= waiting[0]:
@@ -81,7 +89,7 @@ class Plan:
         except av.error.MemoryError:
             raise
         except av.error.FFmpegError as error:
-            raise UnmetError(error.strerror) from error
+            raise UnmetError(str(error.strerror), is_damage=True) from error
 
 
 def plan(
@@ -89,6 +97,8 @@ def plan(
 ) -> Plan | None:
     """How to get what is chosen, or None where everything has to be decoded."""
     if way == "full" or not _is_orderly(timeline, stream):
+        return None
+    if choice.takes_keyframes and stream.codec_context.codec.canonical_name not in _KEYED:
         return None
     end = timeline.end(stream) - zero
     rows = list(choice(_candidates(timeline, choice, stream.time_base or TICK, zero), lambda: end))
@@ -105,8 +115,9 @@ def plan(
     acts[keys[acts[keys] > _SKIP]] = _KEEP
     acts[numbers] = _KEEP
     acts[[last for _, last in runs]] |= _LAST
-    begins = frozenset(int(timeline.pts[first]) for first, _ in runs if timeline.is_key[first])
-    return Plan(rows, acts.tobytes(), [int(timeline.pts[number]) for number in numbers], begins, end)
+    sure = [first for first, _ in runs] + (numbers if choice.takes_keyframes else [])
+    of_keys = frozenset(int(timeline.pts[number]) for number in sure if timeline.is_key[number])
+    return Plan(rows, acts.tobytes(), [int(timeline.pts[number]) for number in numbers], of_keys, end)
 
 
 def _is_orderly(timeline: Timeline, stream: VideoStream) -> bool:

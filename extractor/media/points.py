@@ -152,13 +152,17 @@ class Choice:
                 return until_next(on_shots(pictures, fps, end), end, by_shot=True)
         return rows(pictures, fps, end)
 
+    @property
+    def takes_keyframes(self) -> bool:
+        return self._sampling.points == "keyframes" and self._scan is None
+
     def near(self, seconds: NDArray[np.float64], is_key: NDArray[np.bool_]) -> IntArray:
         """Numbers of pictures, of all in order, on which the choice may depend: the others change nothing."""
         if self._sampling.preset:
             return np.arange(len(seconds))
         if self._scan is not None and self._scan.end > 0:
             return beside(seconds * float(self._sampling.count / self._scan.end) - 0.5)
-        if self._sampling.points == "keyframes":
+        if self.takes_keyframes:
             return np.union1d(np.flatnonzero(is_key), 0)
         return beside(seconds * self._sampling.fps)
 

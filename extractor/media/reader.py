@@ -135,7 +135,10 @@ class Reader:
 
     def planned(self, sampling: Sampling, look: Look) -> Iterator[Picture | Anew]:
         """The same pictures; no more is decoded than is needed for them, where that can be known."""
+        has_damage = False
         for way in WAYS:
+            if has_damage and way != "full":
+                continue
             any_given = False
             try:
                 for picture in self._run(sampling, look, way):
@@ -144,6 +147,7 @@ class Reader:
                 return
             except UnmetError as error:
                 log.debug("another way path=%s not=%s why=%s", self.name, way, error)
+                has_damage = error.is_damage
             if any_given:
                 yield Anew()
 

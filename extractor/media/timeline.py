@@ -57,9 +57,7 @@ class Timeline:
         return max(ends)
 
 
-def survey(
-    packets: Iterable[VideoPacket], hold_bytes: int = HOLD_BYTES
-) -> tuple[Timeline, list[VideoPacket] | None]:
+def survey(packets: Iterable[VideoPacket]) -> tuple[Timeline, list[VideoPacket] | None]:
     """Read all packets; they too are given back, unless they are too many to hold."""
     pts, lengths, keys, shown = array("q"), array("q"), bytearray(), bytearray()
     held: list[VideoPacket] | None = []
@@ -78,7 +76,7 @@ def survey(
         if held is not None:
             size += packet.size
             held.append(packet)
-            if size > hold_bytes:
+            if size > HOLD_BYTES:
                 held = None
     of_shown = _ticks(pts)[_flags(shown)]
     is_told = is_told and 0 < len(of_shown) == len(np.unique(of_shown))
