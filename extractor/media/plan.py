@@ -30,6 +30,7 @@ WAYS: tuple[Way, ...] = ("planned", "retried", "full")  # each for where the one
 _SKIP, _DROP, _KEEP, _LAST = 0, 1, 2, 4  # what becomes of a packet; _LAST: of a run, beside the others
 _JUMP_S = 1  # back in time; a decoder's order of pictures explains less
 _BACK = {"planned": 0, "retried": 2}  # keyframes that are decoded before the one that should do
+_MOST_POINTS = 200_000  # that a plan may hold: 50 MB
 _PROGRESSIVE = 1  # a field order; above it, of fields
 
 
@@ -100,8 +101,11 @@ def plan(
         return None
     if choice.takes_keyframes and stream.codec_context.codec.canonical_name not in _KEYED:
         return None
-    end = timeline.end(stream) - zero
-    rows = list(choice(_candidates(timeline, choice, stream.time_base or TICK, zero), lambda: end))
+    base, end = stream.time_base or TICK, timeline.end(stream) - zero
+    near = _near(timeline, choice, base, zero)
+    if len(near) > _MOST_POINTS:
+        return None
+    rows = list(choice(_shown(timeline, near, base, zero), lambda: end))
     if len(rows) == timeline.is_shown.sum():
         return None
     keys = np.flatnonzero(timeline.is_key)
@@ -133,13 +137,17 @@ def _is_orderly(timeline: Timeline, stream: VideoStream) -> bool:
     return bool(back.max() <= _JUMP_S / base and (latest[later_keys - 1] < pts[later_keys]).all())
 
 
-def _candidates(timeline: Timeline, choice: Choice, base: Fraction, zero: Fraction) -> Iterator[Shown[int]]:
+def _near(timeline: Timeline, choice: Choice, base: Fraction, zero: Fraction) -> IntArray:
     """The pictures that matter for a choice, in the order in which they are shown; most do not, and are not
     looked at one by one."""
     shown = np.flatnonzero(timeline.is_shown)
     shown = shown[np.argsort(timeline.pts[shown])]
     seconds: NDArray[np.float64] = timeline.pts[shown].astype(np.float64) * float(base) - float(zero)
-    for number in shown[choice.near(seconds, timeline.is_key[shown])].tolist():
+    return shown[choice.near(seconds, timeline.is_key[shown])]
+
+
+def _shown(timeline: Timeline, numbers: IntArray, base: Fraction, zero: Fraction) -> Iterator[Shown[int]]:
+    for number in numbers.tolist():
         t = int(timeline.pts[number]) * base - zero
         yield Shown(t, t, number, is_key=bool(timeline.is_key[number]))
 
