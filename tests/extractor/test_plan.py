@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
@@ -127,6 +128,20 @@ def test_the_same_pictures_come_out_in_every_mode(film: tuple[Path, Film]) -> No
         assert its_facts == facts, name
         ways += [way] if len(whole) < 100 else []  # a plan for most of the pictures need not be
     assert set(ways) == set(made.way.split())
+
+
+def test_an_edit_list_that_begins_in_the_middle_is_kept(tmp_path: Path) -> None:
+    path, skipped = tmp_path / "edited.mp4", 80
+    write_video(path, moving(300), x264("b-pyramid=normal:b-adapt=0:scenecut=0"))
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"elst") + 12  # version, flags and count; then length, media time and rate
+    length, begin = struct.unpack_from(">Ii", data, entry)
+    struct.pack_into(">Ii", data, entry, length - skipped * 40, begin + skipped * 512)
+    path.write_bytes(data)
+    for name, sampling in MODES.items():
+        whole, facts, _ = read(path, sampling, "pictures")
+        assert read(path, sampling, "planned") == (whole, facts, "planned"), name
+        assert facts.seconds == pytest.approx(12 - skipped / 25, abs=0.2)
 
 
 def test_what_is_too_large_to_hold_is_read_twice(
