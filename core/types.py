@@ -26,6 +26,14 @@ UNKNOWN = "unknown"  # the weights of vectors that were imported: only their nam
 
 Points = Literal["fps", "uniform", "keyframes", "shots"]
 POINTS: tuple[Points, ...] = get_args(Points)
+Scale = Literal["torch", "pillow", "swscale"]
+Hdr = Literal["none", "tonemap"]
+UntaggedHd = Literal["601", "709"]
+LOOKS: dict[str, tuple[str, ...]] = {  # of a look, what a user may choose
+    "scale": get_args(Scale),
+    "hdr": get_args(Hdr),
+    "untagged_hd": get_args(UntaggedHd),
+}
 PRESETS = ("clip2video-msrvtt", "clip2video-msvd")
 
 
@@ -207,12 +215,27 @@ class Look:
     size: int
     fit: Literal["crop", "squash"] = "crop"
     resize: Literal["bicubic", "bilinear"] = "bicubic"
-    scale: Literal["torch", "pillow", "swscale"] = "torch"
-    sar: bool = True
-    hdr: Literal["none", "tonemap"] = "none"
-    untagged_hd: Literal["601", "709"] = "601"
+    scale: Scale = "torch"  # who resizes: torch within a grey level of Pillow; swscale straight to the size
+    sar: bool = True  # picture elements that are not square are stretched as a player does
+    hdr: Hdr = "none"  # or a tone curve for PQ and HLG
+    untagged_hd: UntaggedHd = "601"  # the colour matrix of what names none and has 720 lines or more
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        for name, known in LOOKS.items():
+            if (value := getattr(self, name)) not in known:
+                raise UsageError(f"{_flag(name)} {value!r} must be one of {', '.join(known)}.")
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """What was chosen otherwise than the defaults are."""
+        return {name: value for name, value in changed(self).items() if name in LOOKS}
+
+    def but(self, chosen: Mapping[str, str]) -> Look:
+        """With what was chosen."""
+        wrong: dict[str, Any] = dict(chosen)
+        return replace(self, **wrong)
 
 
 @dataclass(frozen=True, slots=True)

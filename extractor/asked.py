@@ -1,4 +1,4 @@
-"""Which encoder `extract` was asked for: a name, weights, and who resizes; and what that makes of a store."""
+"""Which encoder `extract` was asked for: a name, weights, a look; and what that makes of a store."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from core.collections import Library
 from core.errors import StoreError, UsageError
 from core.store import Store, store_slug
-from core.types import EncoderSpec
-from extractor.encoders import BUILT_IN, DOWNLOAD, TAKE_WEIGHTS, load
+from core.types import LOOKS, EncoderSpec, Look
+from extractor.encoders import BUILT_IN, DOWNLOAD, TAKE_LOOKS, TAKE_WEIGHTS, load
 from extractor.encoders.auto import AUTO, chosen, is_auto
 from extractor.encoders.licences import licence_of
 from extractor.encoders.recipe import LOCAL_DIR
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from extractor.choose import ExtractSettings
 
 log = logging.getLogger(__name__)
-Scale = Literal["torch", "pillow"]
+_OF_WEIGHTS = ("weights", "random_weights")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Asked:
 
     name: str
     weights: str = ""  # the hash of a file's tensors, or "random:SEED"
-    scale: Scale | None = None
+    look: tuple[tuple[str, str], ...] = ()  # of core.types.LOOKS, what was asked for
 
     def whole(self) -> Asked:
         """With the variant; a family alone is asked for its own choice, which imports it."""
@@ -40,15 +40,15 @@ class Asked:
 
     @property
     def slug(self) -> str:
-        """The folder of its store; other weights or another resizing never share one."""
+        """The folder of its store; other weights or another look never share one."""
         seed = self.weights.removeprefix(RANDOM)
         which = f"random-{seed}" if self.weights.startswith(RANDOM) else short(self.weights)
-        scale = self.scale if self.scale not in (None, "torch") else ""
-        return "-".join(part for part in (store_slug(self.name), which, scale) if part)
+        chosen = Look(size=1).but(dict(self.look)).choices.values()
+        return "-".join(part for part in (store_slug(self.name), which, *chosen) if part)
 
     def fits(self, slug: str, spec: EncoderSpec) -> bool:
         """Whether a store is this encoder's."""
-        if not is_called(spec.name, self.name) or self.scale not in (None, spec.look.scale):
+        if not is_called(spec.name, self.name) or self._unlike(spec.look):
             return False
         if self.weights:
             return spec.weights == self.weights
@@ -57,15 +57,20 @@ class Asked:
         )  # weights of a file and random ones only if they are asked for
 
     def require(self, path: Path, spec: EncoderSpec) -> None:
-        """Refuse by name a store of another encoder, other weights or another resizing."""
+        """Refuse by name a store of another encoder, other weights or another look."""
         if not is_called(spec.name, self.name):
             raise StoreError(f"{path} holds vectors of {spec.name}, not of {self.name}.")
         if self.weights and spec.weights != self.weights:
             raise StoreError(
                 f"{path} holds vectors of {spec.name} with the weights {spec.weights}, not {self.weights}."
             )
-        if self.scale not in (None, spec.look.scale):
-            raise StoreError(f"{path} holds pictures scaled by {spec.look.scale}, not by {self.scale}.")
+        for name, value in self._unlike(spec.look):
+            raise StoreError(
+                f"{path} holds vectors made with --{_flag(name)} {getattr(spec.look, name)}, not {value}."
+            )
+
+    def _unlike(self, look: Look) -> list[tuple[str, str]]:
+        return [(name, value) for name, value in self.look if getattr(look, name) != value]
 
     def options(self) -> dict[str, Any]:
         """What `load` is given beside the name."""
@@ -74,8 +79,8 @@ class Asked:
             found["random_weights"] = int(self.weights.removeprefix(RANDOM))
         elif self.weights:
             found["weights"] = registered(self.weights)
-        if self.scale is not None:
-            found["scale"] = self.scale
+        if self.look:
+            found["look"] = dict(self.look)
         return found
 
 
@@ -84,22 +89,19 @@ def asked_of(settings: ExtractSettings, library: Library, *, is_free: bool) -> A
     if settings.weights is not None and settings.random_weights is not None:
         raise UsageError("--weights and --random-weights exclude each other.")
     name = settings.encoder
-    given = [
-        f"--{flag.replace('_', '-')}"
-        for flag in ("weights", "random_weights", "scale")
-        if _is_given(settings, flag)
-    ]
+    given = [name for name in (*_OF_WEIGHTS, *LOOKS) if _is_given(settings, name)]
     if name is None and given:
-        raise UsageError(f"{given[0]} is about an encoder; name it, as in --encoder open_clip:MODEL.")
+        raise UsageError(
+            f"--{_flag(given[0])} is about an encoder; name it, as in --encoder open_clip:MODEL."
+        )
     if name is None and not is_free:
         return None
     name = name or AUTO
     if is_auto(name):
         name = _auto(name, settings, library)
-    family = name.partition(":")[0]
-    if given and family in BUILT_IN and family not in TAKE_WEIGHTS:
-        raise UsageError(f"{given[0]} is not for {family}, which has no weights.")
-    return Asked(_absolute(name), _weights(settings), settings.scale)
+    _require_taken(name.partition(":")[0], given)
+    look = tuple((each, str(getattr(settings, each))) for each in given if each in LOOKS)
+    return Asked(_absolute(name), _weights(settings), look)
 
 
 def with_download(name: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -119,6 +121,19 @@ def licence(name: str, options: Mapping[str, Any]) -> str:
 def is_called(name: str, asked: str) -> bool:
     """Whether an encoder of that name was meant: by all of it, or by its family."""
     return asked.removesuffix(":") in (name, name.partition(":")[0])
+
+
+def _require_taken(family: str, given: list[str]) -> None:
+    """A stranger is given what was asked for, and says itself what it does not take."""
+    for name in given if family in BUILT_IN else ():
+        if name in _OF_WEIGHTS and family not in TAKE_WEIGHTS:
+            raise UsageError(f"--{_flag(name)} is not for {family}, which has no weights.")
+        if name in LOOKS and family not in TAKE_LOOKS:
+            raise UsageError(f"--{_flag(name)} is not for {family}, whose pictures are its own.")
+
+
+def _flag(name: str) -> str:
+    return name.replace("_", "-")
 
 
 def _is_given(settings: ExtractSettings, flag: str) -> bool:

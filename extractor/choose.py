@@ -13,7 +13,7 @@ from core.collections import Library, is_name
 from core.config import Settings
 from core.errors import StoreError, UsageError
 from core.store import Store
-from core.types import UNKNOWN, Points
+from core.types import UNKNOWN, Hdr, Points, Scale, UntaggedHd
 from extractor.asked import Asked, asked_of, with_download
 from extractor.encoders import how
 from extractor.hours import Hours
@@ -34,8 +34,10 @@ class ExtractSettings(Settings):
     random_weights: int | None = Field(
         None, ge=0, lt=1 << 63, description="no weights but random ones, by this seed"
     )
-    scale: Literal["torch", "pillow"] | None = Field(
-        None, description="who resizes pictures; torch is faster"
+    scale: Scale | None = Field(None, description="who resizes pictures; else torch, fast and exact")
+    hdr: Hdr | None = Field(None, description="a tone curve for HDR pictures (PQ, HLG), else none")
+    untagged_hd: UntaggedHd | None = Field(
+        None, description="BT.601 or 709 for HD that does not say which; else 601"
     )
     store: Path | None = Field(None, description="a store's folder, instead of one in --data")
     collection: str = Field("default", description="what clients call the stores of these videos")

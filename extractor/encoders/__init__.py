@@ -21,7 +21,8 @@ BUILT_IN = {  # family: (module:function, extra to install)
     "toy": ("extractor.encoders.toy:load", ""),
     "open_clip": ("extractor.encoders.open_clip:load", ""),
 }
-TAKE_WEIGHTS = ("open_clip",)  # of a file, or random ones; and may be told who resizes
+TAKE_WEIGHTS = ("open_clip",)  # of a file, or random ones
+TAKE_LOOKS = ("toy", "open_clip")  # may be told who resizes, and how colours are read
 DOWNLOAD = ("open_clip",)  # can fetch their weights
 
 
@@ -46,20 +47,20 @@ def recall(spec: EncoderSpec, *, device: str = "cpu") -> Encoder:
 def how(spec: EncoderSpec) -> dict[str, Any]:
     """What `load` needs beside the name to make the same vectors again."""
     found: dict[str, Any] = {}
-    is_ours = spec.name.partition(":")[0] in TAKE_WEIGHTS
+    family = spec.name.partition(":")[0]
     if spec.weights.startswith(RANDOM):
         found["random_weights"] = int(spec.weights.removeprefix(RANDOM))
     elif (file := registered(spec.weights)) is not None:
         found["weights"] = file
     elif (
-        is_ours and "/" not in spec.name and spec.weights != UNKNOWN
+        family in TAKE_WEIGHTS and "/" not in spec.name and spec.weights != UNKNOWN
     ):  # no tag: the file that it was made with is all there is
         raise EncoderError(
             f"The weights {spec.weights} of {spec.name} are not in {folder()}: "
             "copy them there from where the store was made, or run `extract` with the same --weights here."
         )
-    if is_ours and spec.look.scale != "torch":
-        found["scale"] = spec.look.scale
+    if family in TAKE_LOOKS and spec.look.choices:
+        found["look"] = spec.look.choices
     return found
 
 

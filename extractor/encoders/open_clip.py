@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -83,18 +84,16 @@ def load(
     weights: Path | None,
     *,
     random_weights: int | None = None,
-    scale: Literal["torch", "pillow"] = "torch",
+    look: Mapping[str, str] = MappingProxyType({}),
     download: bool = False,
 ) -> OpenClip:
     """MODEL/TAG with its weights, or any model with those of a file or, if asked for, random ones."""
     if weights is not None and random_weights is not None:
         raise UsageError("--weights and --random-weights exclude each other.")
-    if scale not in ("torch", "pillow"):
-        raise UsageError(f"--scale {scale} must be torch or pillow.")
     recipe = recipe_of(variant, may_download=download)
-    look = recipe.look(scale)
+    seen = recipe.look().but(look)
     require_tokenizer(recipe)
-    spec = EncoderSpec(recipe.name, int(recipe.config["embed_dim"]), look, options=recipe.options())
+    spec = EncoderSpec(recipe.name, int(recipe.config["embed_dim"]), seen, options=recipe.options())
     if random_weights is None:
         file, hash = _file(recipe, weights, may_download=download)
         spec = replace(spec, weights=hash)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from core.errors import EncoderError, UsageError
 from core.files import hash_bytes
@@ -20,8 +20,6 @@ LOCAL_DIR, HF_HUB = "local-dir:", "hf-hub:"
 CONFIG = "open_clip_config.json"
 EXAMPLE = f"{FAMILY}:PE-Core-B-16/meta"
 LIST = "`cinedex download --list` shows all"
-
-Scale = Literal["torch", "pillow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class Recipe:
         """The name of the tokenizer that `transformers` brings, or "": open_clip's own."""
         return str(self.text.get("hf_tokenizer_name") or "")
 
-    def look(self, scale: Scale = "torch") -> Look:
+    def look(self) -> Look:
         """How it wants its pictures."""
         held = self.preprocess
         mode = held.get("resize_mode") or "shortest"
@@ -69,7 +67,6 @@ class Recipe:
             size=self._size(),
             fit="squash" if mode == "squash" else "crop",
             resize="bilinear" if held.get("interpolation") == "bilinear" else "bicubic",
-            scale=scale,
             mean=_channels(held.get("mean"), (0.48145466, 0.4578275, 0.40821073)),
             std=_channels(held.get("std"), (0.26862954, 0.26130258, 0.27577711)),
         )

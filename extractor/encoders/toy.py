@@ -7,8 +7,9 @@ the colours it names. All sums are of whole numbers, so a vector depends on noth
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -56,8 +57,8 @@ Floats = NDArray[np.float64]
 class Toy:
     """Twelve numbers a picture."""
 
-    def __init__(self, device: str) -> None:
-        self.spec = EncoderSpec(name=f"toy:{_VARIANT}", dim=len(NAMES), look=Look(size=32))
+    def __init__(self, device: str, look: Look) -> None:
+        self.spec = EncoderSpec(name=f"toy:{_VARIANT}", dim=len(NAMES), look=look)
         self._device = torch.device(device)
         colour, weight = _tables()
         self._colour = torch.from_numpy(colour).to(self._device)
@@ -88,15 +89,22 @@ class Toy:
         return torch.empty(0, len(NAMES), device=self._device)
 
 
-def load(variant: str, device: str, weights: Path | None, **options: object) -> Toy:
-    """The one variant, "rgb"; it takes neither weights nor options."""
+def load(
+    variant: str,
+    device: str,
+    weights: Path | None,
+    *,
+    look: Mapping[str, str] = MappingProxyType({}),
+    **options: object,
+) -> Toy:
+    """The one variant, "rgb"; it takes no weights, and no option but a look."""
     if variant not in ("", _VARIANT):
         raise EncoderError(f"toy has no variant {variant!r}; it has {_VARIANT!r}.")
     if weights is not None:
         raise EncoderError(f"toy has no weights, but was given {weights}; leave them out.")
     if options:
         raise EncoderError(f"toy takes no options, but was given {', '.join(sorted(options))}.")
-    return Toy(choose_device(device))
+    return Toy(choose_device(device), Look(size=32).but(look))
 
 
 def _named(text: str) -> list[int]:

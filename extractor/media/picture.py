@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -11,14 +13,15 @@ import torch
 from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, VideoReformatter
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.errors import UsageError
 from core.types import Look
+from extractor.media.tone import Transfer, mapped, transfer_of
 
 Pixels = NDArray[np.uint8]
+Size = tuple[int, int]  # height and width
 Turn = tuple[int, int, int, int]  # a, b, c, d of FFmpeg's display matrix: x' = a x + c y, y' = b x + d y
 
 UPRIGHT: Turn = (1, 0, 0, 1)
@@ -28,58 +31,124 @@ _MOST_ASPECT = 16  # of what is scaled; a thinner picture is cut to this first, 
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All of one picture, neither turned nor cut to a square."""
+
+    height: int  # as it is stored
+    width: int
+    turn: Turn
+    scaled: Pixels  # as the encoder has it
+    drawn: Callable[[Size], Pixels]  # makes it at least so high and wide
+
+    def at_least(self, size: Size) -> Pixels:
+        """So high and wide or larger, as cheaply as can be."""
+        is_enough = self.scaled.shape[0] >= size[0] and self.scaled.shape[1] >= size[1]
+        return self.scaled if is_enough else self.drawn(size)
+
+
 class Lens:
     """A Look at pictures of one video; keeps the tables of its colour conversion."""
 
     def __init__(self, look: Look, sar: Fraction | None) -> None:
-        if look.scale == "swscale":
-            raise UsageError("scale 'swscale' does not work yet; 'torch' and 'pillow' do.")
-        if look.hdr != "none":
-            raise UsageError(f"hdr {look.hdr!r} does not work yet; only 'none' does.")
         self._look = look
         self._sar = stretch(sar) if look.sar else Fraction(1)
-        self._reformatter = VideoReformatter()
+        self._reformatter, self._scaler = VideoReformatter(), VideoReformatter()
         self.rotation = 0  # degrees clockwise of the latest picture
+        self.transfer: Transfer = ""  # of the latest one that is HDR
 
-    def __call__(self, frame: VideoFrame, also: Callable[[Pixels, Turn], None] | None = None) -> Pixels:
-        """uint8 [size, size, 3]. `also` sees the full-size picture, not yet turned."""
+    def __call__(self, frame: VideoFrame, also: Callable[[Whole], None] | None = None) -> Pixels:
+        """uint8 [size, size, 3]. `also` sees all of the picture."""
         turn = display_turn(frame)
-        self.rotation = degrees(turn)
-        rgb, sar = self._rgb(frame), self._sar
+        self.rotation, transfer = degrees(turn), transfer_of(frame)
+        self.transfer = transfer or self.transfer
+        is_toned = bool(transfer) and self._look.hdr == "tonemap"
+        if self._look.scale == "swscale" or is_toned:
+            scaled, drawn = self._direct(frame, is_toned)
+        else:
+            scaled, drawn = self._by_way_of_rgb(frame, turn)
         if also is not None:
-            also(rgb, turn)
-        if self._look.scale == "pillow":  # it rounds between its passes: in the order that a viewer has
-            rgb, sar, turn = turned(rgb, turn), 1 / sar if turn[1] else sar, UPRIGHT
-        if self._look.fit == "squash":
-            return np.ascontiguousarray(turned(self._scaled(rgb, (self._look.size, self._look.size)), turn))
-        rgb = trimmed(rgb, sar)
-        height, width = rgb.shape[:2]
-        scaled = self._scaled(rgb, fitted(height, width * sar, self._look.size))
-        return np.ascontiguousarray(cropped(turned(scaled, turn), self._look.size))
+            also(Whole(*self._shape(frame), turn, scaled, drawn))
+        if self._look.fit == "crop":
+            return np.ascontiguousarray(cropped(turned(scaled, turn), self._look.size))
+        return np.ascontiguousarray(turned(scaled, turn))
 
-    def _rgb(self, frame: VideoFrame) -> Pixels:
-        """Full-size RGB by the frame's own colour tags; a view of the frame's memory."""
+    def _by_way_of_rgb(self, frame: VideoFrame, turn: Turn) -> _Made:
+        """Colours first, at full size; then scaled by torch or Pillow."""
+        rgb, size = (
+            _middle(self._converted(self._reformatter, frame, "rgb24"), self._shape(frame)),
+            self._size(frame),
+        )
+        if self._look.scale == "torch":
+            return _by_torch(rgb, size, self._look.resize), lambda size: rgb
+        upright = turned(rgb, turn)  # Pillow rounds between its passes: in the order that a viewer has
+        scaled = _by_pillow(upright, size[::-1] if turn[1] else size, self._look.resize)
+        return turned(scaled, _back(turn)).copy(), lambda size: rgb
+
+    def _direct(self, frame: VideoFrame, is_toned: bool) -> _Made:
+        """Colours and scale at once, by swscale; a tone curve on what has few picture elements."""
+        kind, source = "rgb48le" if is_toned else "rgb24", frame
+        if self._shape(frame) != (frame.height, frame.width):
+            full = self._converted(self._reformatter, frame, kind)
+            source = VideoFrame.from_ndarray(np.ascontiguousarray(_middle(full, self._shape(frame))), kind)
+
+        def drawn(size: Size) -> Pixels:
+            found = self._converted(self._scaler, source, kind, size)
+            return mapped(found, frame) if is_toned else found
+
+        return drawn(self._size(frame)), drawn
+
+    def _shape(self, frame: VideoFrame) -> Size:
+        """How much of a picture is scaled: all of it, but of what is cropped and very thin."""
+        if self._look.fit == "squash":
+            return frame.height, frame.width
+        return trimmed(frame.height, frame.width, self._sar)
+
+    def _size(self, frame: VideoFrame) -> Size:
+        """What it is scaled to."""
+        if self._look.fit == "squash":
+            return self._look.size, self._look.size
+        height, width = self._shape(frame)
+        return fitted(height, width * self._sar, self._look.size)
+
+    def _converted(
+        self, reformatter: VideoReformatter, frame: VideoFrame, kind: str, size: Size | None = None
+    ) -> NDArray[Any]:
         source: int | None = None
         if self._look.untagged_hd == "709" and frame.colorspace == _UNSPECIFIED and frame.height >= _HD_LINES:
             source = Colorspace.ITU709
-        try:
-            rgb = self._reformatter.reformat(frame, format="rgb24", src_colorspace=source, threads=1)
-        except av.error.FFmpegError:  # a matrix that swscale has no tables for, as BT.2020 constant luminance
-            rgb = self._reformatter.reformat(
-                frame, format="rgb24", src_colorspace=Colorspace.BT2020, threads=1
-            )
-        plane = rgb.planes[0]
-        shape, strides = (rgb.height, rgb.width, 3), (plane.line_size, 3, 1)
-        return np.ndarray(shape, np.uint8, memoryview(plane), strides=strides)
+        height, width = size or (frame.height, frame.width)
+        way = Interpolation[self._look.resize.upper()] if size else None
 
-    def _scaled(self, rgb: Pixels, size: tuple[int, int]) -> Pixels:
-        if self._look.scale == "pillow":
-            image = Image.fromarray(np.ascontiguousarray(rgb))
-            return np.asarray(image.resize(size[::-1], _RESAMPLING[self._look.resize]))
-        view = torch.from_numpy(rgb).permute(2, 0, 1)[None]  # channels last: the fast kernel
-        scaled = torch.nn.functional.interpolate(view, size, mode=self._look.resize, antialias=True)
-        found: Pixels = scaled[0].permute(1, 2, 0).numpy()
-        return found
+        def convert(matrix: int | None) -> VideoFrame:
+            return reformatter.reformat(
+                frame, width, height, kind, src_colorspace=matrix, interpolation=way, threads=1
+            )
+
+        try:
+            rgb = convert(source)
+        except av.error.FFmpegError:  # a matrix that swscale has no tables for, as BT.2020 constant luminance
+            rgb = convert(Colorspace.BT2020)
+        plane = rgb.planes[0]
+        depth = np.dtype(np.uint16 if kind == "rgb48le" else np.uint8)
+        strides = (plane.line_size, 3 * depth.itemsize, depth.itemsize)
+        return np.ndarray((rgb.height, rgb.width, 3), depth, memoryview(plane), strides=strides)
+
+
+_Made = tuple[Pixels, Callable[[Size], Pixels]]  # a picture scaled, and how to make it larger
+
+
+def _by_torch(rgb: Pixels, size: Size, resize: str) -> Pixels:
+    """Channels last, and seen to be so by torch: the fast kernel, and nothing to put in order after it."""
+    view = torch.from_numpy(rgb)[None].permute(0, 3, 1, 2)
+    scaled = torch.nn.functional.interpolate(view, size, mode=resize, antialias=True)
+    found: Pixels = scaled[0].permute(1, 2, 0).numpy()
+    return found
+
+
+def _by_pillow(rgb: Pixels, size: Size, resize: str) -> Pixels:
+    image = Image.fromarray(np.ascontiguousarray(rgb))
+    return np.asarray(image.resize(size[::-1], _RESAMPLING[resize]))
 
 
 def fitted(height: int, width: int | Fraction, size: int) -> tuple[int, int]:
@@ -138,10 +207,19 @@ def stretch(sar: Fraction | None) -> Fraction:
     return sar
 
 
-def trimmed(rgb: Pixels, sar: Fraction) -> Pixels:
-    """The middle of a picture that is thinner than anything real; of any other the whole."""
-    height, width = rgb.shape[:2]
-    most_high = max(1, int(_MOST_ASPECT * width * sar))
-    most_wide = max(1, int(_MOST_ASPECT * height / sar))
-    top, left = max(0, height - most_high) // 2, max(0, width - most_wide) // 2
-    return rgb[top : top + most_high, left : left + most_wide]
+def trimmed(height: int, width: int, sar: Fraction) -> Size:
+    """How much of the middle of a picture is looked at, so that its larger side is no mountain."""
+    return min(height, max(1, int(_MOST_ASPECT * width * sar))), min(
+        width, max(1, int(_MOST_ASPECT * height / sar))
+    )
+
+
+def _middle(picture: NDArray[Any], size: Size) -> NDArray[Any]:
+    top, left = ((side - wanted) // 2 for side, wanted in zip(picture.shape, size, strict=False))
+    return picture[top : top + size[0], left : left + size[1]]
+
+
+def _back(turn: Turn) -> Turn:
+    """What undoes it."""
+    a, b, c, d = turn
+    return a, c, b, d

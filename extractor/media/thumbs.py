@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 
 from core.types import Thumbs
-from extractor.media.picture import Pixels, Turn, trimmed, turned
+from extractor.media.picture import Pixels, Whole, turned
 
 WIDTH, MOST_HEIGHT = 160, 320
 MOST_TILES = 600
 _QUALITY = 75
-Take = Callable[[Pixels, Turn], None]
+Take = Callable[[Whole], None]
 
 
 class Strip:
@@ -30,14 +30,14 @@ class Strip:
         """What to call with the picture of that time: the first one in each step is kept."""
         if self._held and t // self._step <= self._held[-1][0] // self._step:
             return None
-        return lambda rgb, turn: self._take(t, rgb, turn)
+        return lambda whole: self._take(t, whole)
 
-    def _take(self, t: Fraction, rgb: Pixels, turn: Turn) -> None:
+    def _take(self, t: Fraction, whole: Whole) -> None:
         if len(self._held) >= MOST_TILES:
             self._thin_out()
             if t // self._step <= self._held[-1][0] // self._step:
                 return
-        self._held.append((t, jpeg(tile(rgb, self._sar, turn))))
+        self._held.append((t, jpeg(tile(whole, self._sar))))
 
     def _thin_out(self) -> None:
         """Steps of twice the length, as if they had been that long from the beginning."""
@@ -52,16 +52,15 @@ class Strip:
         return Thumbs(tuple(float(t) for t, _ in self._held), tuple(data for _, data in self._held))
 
 
-def tile(rgb: Pixels, sar: Fraction, turn: Turn) -> Pixels:
+def tile(whole: Whole, sar: Fraction) -> Pixels:
     """The picture as it is shown, small: never wider or higher than it is."""
-    rgb = trimmed(rgb, sar)
-    height, width = rgb.shape[:2]
-    across, down = (width * sar, height) if not turn[1] else (height, width * sar)
+    width, height = whole.width * sar, whole.height
+    across, down = (height, width) if whole.turn[1] else (width, height)
     scale = min(Fraction(1), WIDTH / Fraction(across), MOST_HEIGHT / Fraction(down))
-    wide, high = (max(1, round(side * scale)) for side in (width * sar, height))
-    view = torch.from_numpy(rgb).permute(2, 0, 1)[None]  # channels last: the fast kernel
+    wide, high = (max(1, round(side * scale)) for side in (width, height))
+    view = torch.from_numpy(whole.at_least((high, wide)))[None].permute(0, 3, 1, 2)  # the fast kernel
     scaled = torch.nn.functional.interpolate(view, (high, wide), mode="bilinear", antialias=True)
-    return np.ascontiguousarray(turned(scaled[0].permute(1, 2, 0).numpy(), turn))
+    return np.ascontiguousarray(turned(scaled[0].permute(1, 2, 0).numpy(), whole.turn))
 
 
 def jpeg(pixels: Pixels) -> bytes:

@@ -21,6 +21,7 @@ from core.errors import UsageError
 from core.store import Store
 from extractor.choose import ExtractSettings
 from extractor.cli import main
+from extractor.encoders import recall
 from extractor.encoders.auto import PROFILES, chosen
 from extractor.encoders.recipe import CONFIG
 from server.commands.search import main as search
@@ -155,15 +156,33 @@ def test_who_resizes_is_part_of_the_store(
     assert outcome(shelf.extract(*own)) == {"already": 2}
     path = shelf.folder / "data" / slug
     told = said(shelf, capsys, f"--store={path}", *own, "--scale=torch", code=1)
-    assert told == f"{path} holds pictures scaled by pillow, not by torch."
+    assert told == f"{path} holds vectors made with --scale pillow, not torch."
     assert outcome(shelf.extract("--again", *own, "--scale=pillow")) == {"done": 2}
+
+
+def test_how_colours_are_read_is_part_of_the_store_and_remembered_by_it(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CINEDEX_UNTAGGED_HD", "709")
+    shelf.extract("--hdr=tonemap", "--scale=swscale")
+    (slug,) = stores(shelf)
+    look = {"scale": "swscale", "hdr": "tonemap", "untagged_hd": "709"}
+    assert slug == "toy-rgb-swscale-tonemap-709" and store(shelf, slug).spec.look.choices == look
+    monkeypatch.delenv("CINEDEX_UNTAGGED_HD")
+    line = [f"--data={shelf.folder / 'data'}", f"--videos={shelf.films}", "--workers=0", "--quiet"]
+    shelf.put(shelf.films / "late.mp4", "again.mp4")
+    assert main(line) == 0 and recall(store(shelf, slug).spec).spec.look.choices == look
+    assert cinedex(["verify", f"--data={shelf.folder / 'data'}", "--quiet"]) == 0
+    told = said(shelf, capsys, f"--store={shelf.folder / 'data' / slug}", "--hdr=none", code=1)
+    assert told == f"{shelf.folder / 'data' / slug} holds vectors made with --hdr tonemap, not none."
+    shelf.extract()
+    assert stores(shelf) == [slug, "toy-rgb"]
 
 
 @pytest.mark.parametrize(
     ("flags", "says", "code"),
     [
         (["--encoder=toy", "--weights=mine.pt"], "--weights is not for toy, which has no weights.", 2),
-        (["--encoder=toy", "--scale=pillow"], "--scale is not for toy, which has no weights.", 2),
         (["--encoder=open_clip:x", "--weights=no.pt"], "The weights no.pt do not exist.", 2),
         (
             ["--encoder=open_clip:x", "--weights=a.pt", "--random-weights=1"],
@@ -171,7 +190,7 @@ def test_who_resizes_is_part_of_the_store(
             2,
         ),
         (["--random-weights=-1"], "random-weights: Input should be greater than or equal to 0 (got '-1')", 2),
-        (["--scale=swscale"], "scale: Input should be 'torch' or 'pillow' (got 'swscale')", 2),
+        (["--scale=nearest"], "scale: Input should be 'torch', 'pillow' or 'swscale' (got 'nearest')", 2),
         (
             ["--encoder=auto:best"],
             "--encoder auto:best is no profile; auto, auto:fast, auto:multilingual are.",

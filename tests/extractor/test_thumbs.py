@@ -9,13 +9,18 @@ import pytest
 from PIL import Image
 
 from core.types import Look, Sampling, Thumbs
-from extractor.media.picture import UPRIGHT, Pixels
+from extractor.media.picture import UPRIGHT, Pixels, Turn, Whole
 from extractor.media.reader import Reader
 from extractor.media.thumbs import MOST_TILES, Strip, tile
 from extractor.media.write import Encoding, write_video
 from extractor.world import COLOURS
 
-TURNED = (0, 1, -1, 0)
+TURNED: Turn = (0, 1, -1, 0)
+
+
+def whole(picture: Pixels, turn: Turn = UPRIGHT) -> Whole:
+    height, width = picture.shape[:2]
+    return Whole(height, width, turn, np.zeros((1, 1, 3), np.uint8), lambda size: picture)
 
 
 def thumbs_of(path: Path, sampling: Sampling, *, thumbs: bool = True) -> tuple[Thumbs, list[float]]:
@@ -62,14 +67,14 @@ def test_without_them_the_pictures_are_the_same(videos: Path) -> None:
         ((576, 720), Fraction(64, 45), TURNED, (160, 284)),
         ((60, 100), 1, UPRIGHT, (100, 60)),  # never enlarged
         ((1600, 100), 1, UPRIGHT, (20, 320)),
-        ((8, 4000), 1, UPRIGHT, (128, 8)),
+        ((8, 128), 1, UPRIGHT, (128, 8)),
         ((1, 1), 1, UPRIGHT, (1, 1)),
     ],
 )
 def test_a_tile_has_the_shape_that_a_player_shows(
     shape: tuple[int, int], sar: Fraction, turn: tuple[int, int, int, int], size: tuple[int, int]
 ) -> None:
-    made = tile(np.zeros((*shape, 3), np.uint8), Fraction(sar), turn)
+    made = tile(whole(np.zeros((*shape, 3), np.uint8), turn), Fraction(sar))
     assert made.shape == (size[1], size[0], 3)
 
 
@@ -78,7 +83,7 @@ def test_a_turned_video_is_upright(videos: Path) -> None:
     assert opened(thumbs.tiles[0]).size == (90, 160)
     picture = np.zeros((40, 80, 3), np.uint8)
     picture[:, :10] = 255  # what is at the left is at the top after a quarter turn clockwise
-    made = tile(picture, Fraction(1), TURNED)
+    made = tile(whole(picture, TURNED), Fraction(1))
     assert made[:5].mean() > 200 and made[-40:].mean() < 10
 
 
@@ -95,7 +100,7 @@ def test_a_long_video_has_600_tiles_at_most_as_if_its_steps_had_always_been_long
     for second in range(30_000):
         take = strip.wants(Fraction(second))
         if take is not None:
-            take(pixels, UPRIGHT)
+            take(whole(pixels))
         counts.append(len(strip.thumbs().tiles) if second % 1000 == 0 else 0)
     times = strip.thumbs().times
     assert max(counts) <= MOST_TILES
@@ -108,7 +113,7 @@ def test_a_strip_of_very_sparse_pictures_keeps_them_all() -> None:
     for second in (0, 100, 1000):
         take = strip.wants(Fraction(second))
         assert take is not None
-        take(pixels, UPRIGHT)
+        take(whole(pixels))
     assert strip.thumbs().times == (0.0, 100.0, 1000.0)
 
 
@@ -117,5 +122,5 @@ def test_noise_fits_into_few_bytes() -> None:
     noise: Pixels = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
     take = strip.wants(Fraction(0))
     assert take is not None
-    take(noise, UPRIGHT)
+    take(whole(noise))
     assert len(strip.thumbs().tiles[0]) < 20_000

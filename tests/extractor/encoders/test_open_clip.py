@@ -251,7 +251,10 @@ def test_a_model_that_needs_transformers_says_what_to_install(
             "--weights and --random-weights exclude each other.",
         ),
         ({"random_weights": -1}, "--random-weights -1 must be a whole number from 0 on."),
-        ({"random_weights": 1, "scale": "swscale"}, "--scale swscale must be torch or pillow."),
+        (
+            {"random_weights": 1, "look": {"scale": "nearest"}},
+            "scale 'nearest' must be one of torch, pillow, swscale.",
+        ),
         ({"weights": Path("nowhere.pt")}, "The weights nowhere.pt do not exist."),
         ({"random_weights": 1, "device": "cuda:77"}, "device 'cuda:77' is not on this machine; "),
     ],
@@ -312,9 +315,10 @@ def test_a_tokenizer_of_transformers_is_read_from_the_models_folder(tmp_path: Pa
 # --- as a store knows it -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{"random_weights": 4}, {"random_weights": 4, "scale": "pillow"}])
-def test_it_is_recalled_from_what_the_store_says(options: dict[str, Any]) -> None:
-    made = load("open_clip:tiny/half", **options)
+@pytest.mark.parametrize("look", [{}, {"scale": "pillow"}, {"hdr": "tonemap", "untagged_hd": "709"}])
+def test_it_is_recalled_from_what_the_store_says(look: dict[str, str]) -> None:
+    made = load("open_clip:tiny/half", random_weights=4, look=look)
+    assert made.spec.look.choices == look
     assert recall(made.spec).spec == made.spec
 
 

@@ -91,7 +91,7 @@ def looked(look: Look, shots: list[Shot]) -> torch.Tensor:
 
 def check_kind(monkeypatch: pytest.MonkeyPatch, variant: str, shots: list[Shot]) -> None:
     model, preprocess, tokenizer = reference(monkeypatch, variant)
-    encoder = load(f"open_clip:{variant}", random_weights=SEED, scale="pillow")
+    encoder = load(f"open_clip:{variant}", random_weights=SEED, look={"scale": "pillow"})
     assert isinstance(encoder, OpenClip)
     inputs = torch.stack([preprocess(shot.image) for shot in shots])
     with torch.inference_mode():
