@@ -125,6 +125,7 @@ class Facts:
     lost_packets: int = 0
     approximate: bool = False  # its rows' times were reckoned from a stated rate, not read from a file
     still_points: int = 0  # left out by skip-still
+    transfer: str = ""  # "pq" or "hlg": pictures are HDR
     shots: tuple[float, ...] = ()  # when each shot begins, where that was asked for
 
 

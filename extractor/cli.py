@@ -18,6 +18,7 @@ from core.config import run
 from core.errors import Error, UsageError
 from core.logs import plain
 from core.stop import stopping
+from core.store import Store
 from core.types import Place, Sampling
 from extractor.asked import licence
 from extractor.choose import Chosen, ExtractSettings, asked_videos, choose_store, library_of
@@ -84,6 +85,7 @@ def extract(settings: ExtractSettings) -> int:
                 _write_report(settings.report, tally.as_json())
             raise
     _tell_cut(tally)
+    _tell_hdr(tally, chosen)
     log.info("%s%s", "stopped: " if stop.is_set() else "", tally.in_words())
     _write_report(settings.report, tally.as_json())
     if stop.is_set():
@@ -97,6 +99,16 @@ def _tell_cut(tally: Tally) -> None:
             "texts are longer than the encoder reads and were cut count=%d example=%r",
             len(tally.cut),
             next(iter(tally.cut.values()))[:80],
+        )
+
+
+def _tell_hdr(tally: Tally, chosen: Chosen) -> None:
+    """HLG is made to be seen without; PQ is not."""
+    if tally.hdr["pq"] and Store.open(chosen.path).spec.look.hdr == "none":
+        log.warning(
+            "HDR videos (PQ) were taken as they are and look flat; "
+            "--hdr tonemap, in a store of its own, shows them as a plain screen does videos=%d",
+            tally.hdr["pq"],
         )
 
 

@@ -236,6 +236,7 @@ class _Extraction:
                 lost_packets=facts.lost_packets,
                 still_points=facts.still_points,
                 way=ended.way,
+                transfer=facts.transfer,
             )
             yield from self._add(beside.work, Source(source), rows, report, (facts, ended.thumbs))
             return

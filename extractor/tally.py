@@ -12,6 +12,7 @@ from core.types import KINDS, Kind, Place
 from extractor.work import Committed, Encoded, Event, Key, Lost, Report, key_of, size_of
 
 WAYS = ("planned", "retried", "full")
+HDR = ("pq", "hlg")
 SKIPS = ("already", "failed_before", "removed", "unstable", "still", "not_video")
 
 
@@ -31,6 +32,7 @@ class Tally:
     lost_packets: int = 0
     damaged: dict[Key, Report] = field(default_factory=dict)  # done, with what could be had of them
     still_points: int = 0
+    hdr: Counter[str] = field(default_factory=Counter)  # videos by their transfer: pq, hlg
     lines: int = 0
     sidecars: int = 0
     gone: int = 0
@@ -90,6 +92,7 @@ class Tally:
         self.bytes += sign * size_of(report.place)
         self.lost_packets += sign * report.lost_packets
         self.still_points += sign * report.still_points
+        self.hdr[report.transfer] += sign * bool(report.transfer)
         for kind, count in report.rows.items():
             self.rows[kind] += sign * count
 
@@ -148,6 +151,7 @@ class Tally:
             "lost_packets": self.lost_packets,
             "damaged": [_damage(report) for report in self.damaged.values()],
             "still_points": self.still_points,
+            "hdr": {transfer: self.hdr[transfer] for transfer in HDR},
             "cut_texts": len(self.cut),
             "decoded": {way: self.ways[way] for way in WAYS},
         }

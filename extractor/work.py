@@ -108,6 +108,7 @@ class Report:
     lost_packets: int = 0
     still_points: int = 0
     way: str = ""  # how a video's pictures were come by: "planned", "retried" or "full"
+    transfer: str = ""  # "pq" or "hlg": it is HDR
     error: str = ""  # failed: why; skipped: "not_video" or "still"
     cut: str = ""  # a text that is longer than the encoder reads
     lines: int = 0  # of subtitles, new to the store

@@ -33,24 +33,26 @@ def transfer_of(frame: VideoFrame) -> Transfer:
 
 def mapped(levels: Levels, frame: VideoFrame) -> NDArray[np.uint8]:
     """RGB of a PQ or HLG picture, of any size, as sRGB."""
-    light = _of_pq()[levels] if transfer_of(frame) == "pq" else _shown(_of_hlg()[levels])
+    planes = np.ascontiguousarray(levels.transpose(2, 0, 1)).reshape(3, -1)
+    light = _of_pq()[planes] if transfer_of(frame) == "pq" else _shown(_of_hlg()[planes])
     if frame.color_primaries != ColorPrimaries.BT709.value:
-        light = np.maximum(light @ _FROM_BT2020.T, 0)
-    found: NDArray[np.uint8] = _srgb()[np.rint(np.sqrt(_dimmed(light)) * (_STEPS - 1)).astype(np.intp)]
-    return found
+        light = np.maximum(np.einsum("ij,jn->in", _FROM_BT2020, light), 0)
+    codes = np.sqrt(_dimmed(light)) * np.float32(_STEPS - 1) + np.float32(0.5)
+    found = _srgb()[codes.astype(np.uint16)].reshape(3, *levels.shape[:2])
+    return np.ascontiguousarray(found.transpose(1, 2, 0))
 
 
 def _dimmed(light: _Light) -> _Light:
     """Reinhard's curve on the greatest of the three, so that hues stay; the peak becomes 1."""
-    most, peak = light.max(axis=-1, keepdims=True), _PEAK_NITS / _WHITE_NITS
-    held: _Light = light * ((1 + most / peak**2) / (1 + most))
+    most, peak = light.max(axis=0), _PEAK_NITS / _WHITE_NITS
+    held: _Light = light * ((1 + most * np.float32(1 / peak**2)) / (1 + most))
     return np.minimum(held, 1, out=held)
 
 
 def _shown(light: _Light) -> _Light:
     """HLG's light at the camera as its screen shows it (BT.2100's OOTF)."""
-    luma = np.maximum(light @ _LUMA_BT2020, 1e-6)[..., None]
-    shown: _Light = light * luma ** np.float32(_HLG_GAMMA - 1) * np.float32(_PEAK_NITS / _WHITE_NITS)
+    luma = np.maximum(np.einsum("j,jn->n", _LUMA_BT2020, light), np.float32(1e-6))
+    shown: _Light = light * (luma ** np.float32(_HLG_GAMMA - 1) * np.float32(_PEAK_NITS / _WHITE_NITS))
     return shown
 
 
