@@ -28,6 +28,10 @@ UPRIGHT: Turn = (1, 0, 0, 1)
 _UNSPECIFIED = 2  # a colour tag that says nothing
 _HD_LINES = 720
 _MOST_ASPECT = 16  # of what is scaled; a thinner picture is cut to this first, or it would fill the memory
+_SWSCALE = {  # by default it gives two columns one colour, of however few there are
+    "bicubic": Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT,
+    "bilinear": Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT,
+}
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -80,8 +84,8 @@ class Lens:
             self._size(frame),
         )
         if self._look.scale == "torch":
-            return _by_torch(rgb, size, self._look.resize), lambda size: rgb
-        upright = turned(rgb, turn)  # Pillow rounds between its passes: in the order that a viewer has
+            return _by_torch(rgb, size, self._look.resize, turn), lambda size: rgb
+        upright = turned(rgb, turn)  # Pillow rounds likewise between its passes
         scaled = _by_pillow(upright, size[::-1] if turn[1] else size, self._look.resize)
         return turned(scaled, _back(turn)).copy(), lambda size: rgb
 
@@ -118,7 +122,7 @@ class Lens:
         if self._look.untagged_hd == "709" and frame.colorspace == _UNSPECIFIED and frame.height >= _HD_LINES:
             source = Colorspace.ITU709
         height, width = size or (frame.height, frame.width)
-        way = Interpolation[self._look.resize.upper()] if size else None
+        way = _SWSCALE[self._look.resize] if size else None
 
         def convert(matrix: int | None) -> VideoFrame:
             return reformatter.reformat(
@@ -138,9 +142,12 @@ class Lens:
 _Made = tuple[Pixels, Callable[[Size], Pixels]]  # a picture scaled, and how to make it larger
 
 
-def _by_torch(rgb: Pixels, size: Size, resize: str) -> Pixels:
+def _by_torch(rgb: Pixels, size: Size, resize: str, turn: Turn) -> Pixels:
     """Channels last, and seen to be so by torch: the fast kernel, and nothing to put in order after it."""
     view = torch.from_numpy(rgb)[None].permute(0, 3, 1, 2)
+    if turn[1]:  # torch begins with what lies across, and rounds behind it: here with what does for a viewer
+        first = size[0], rgb.shape[1]
+        view = torch.nn.functional.interpolate(view, first, mode=resize, antialias=True)
     scaled = torch.nn.functional.interpolate(view, size, mode=resize, antialias=True)
     found: Pixels = scaled[0].permute(1, 2, 0).numpy()
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -96,13 +97,15 @@ def test_wide_picture_elements_are_stretched_as_a_player_does(tmp_path: Path, sa
     assert corner_colours(first(path, Look(size=96, sar=sar))) == sees
 
 
+@pytest.mark.parametrize("scale", ["torch", "pillow", "swscale"])
 @pytest.mark.parametrize("shape", [(2, 4000), (4000, 2), (2, 2), (64, 2)])
 def test_extreme_shapes_give_a_picture_and_no_mountain_of_memory(
-    tmp_path: Path, shape: tuple[int, int]
+    tmp_path: Path, shape: tuple[int, int], scale: str
 ) -> None:
     path = tmp_path / "thin.mkv"
     write_video(path, [np.full((*shape, 3), 128, np.uint8)])
-    assert first(path, Look(size=224)).shape == (224, 224, 3)
+    found = first(path, Look(size=224, scale=scale))  # type: ignore[arg-type]
+    assert found.shape == (224, 224, 3) and np.abs(found.astype(int) - 128).max() <= 3
     assert max(trimmed(*shape, Fraction(1))) <= max(64, 16 * min(shape))
 
 
@@ -122,6 +125,83 @@ def test_a_matrix_without_tables_is_read_as_its_next_of_kin() -> None:
     frame.colorspace = 10  # BT.2020 constant luminance
     found = Lens(Look(size=32), None)(frame)
     assert np.abs(found.astype(int) - 128).max() <= 3
+
+
+FORMATS = (
+    *(
+        "yuv420p",
+        "yuvj420p",
+        "yuv422p",
+        "yuv444p",
+        "yuv440p",
+        "yuv411p",
+        "yuva420p",
+        "nv12",
+        "nv21",
+        "yuyv422",
+    ),
+    *(
+        "yuv420p10le",
+        "yuv422p10le",
+        "yuv444p12le",
+        "p010le",
+        "gray",
+        "gray10le",
+        "ya8",
+        "rgba",
+        "bgra",
+        "gbrp",
+    ),
+    *("gbrap", "rgb24", "rgb48le", "rgb565le"),
+)
+MATRICES = range(18)  # of H.273: RGB, YCgCo, ICtCp, BT.2020 with constant luminance, reserved numbers
+LOOKS = (
+    Look(size=32),
+    Look(size=32, scale="pillow"),
+    Look(size=32, scale="swscale"),
+    Look(size=32, hdr="tonemap"),
+)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_with_every_matrix_gives_a_picture(kind: str) -> None:
+    grey = av.VideoFrame.from_ndarray(np.full((50, 66, 3), 128, np.uint8), "rgb24").reformat(format=kind)
+    for look in LOOKS:
+        lens = Lens(look, None)
+        for grey.colorspace in MATRICES:
+            found = lens(grey)
+            assert found.shape == (32, 32, 3) and found.dtype == np.uint8
+            if grey.colorspace or not kind.startswith(("yuv", "nv", "p0")):  # RGB in YUV has no grey
+                assert np.abs(found.astype(int) - 128).max() <= 4, (look, grey.colorspace)
+
+
+def test_a_palette_is_looked_up() -> None:
+    colours = np.zeros((256, 4), np.uint8)
+    colours[7] = (255, 200, 90, 30)  # alpha, red, green, blue
+    frame = av.VideoFrame.from_ndarray((np.full((40, 40), 7, np.uint8), colours), "pal8")  # type: ignore[arg-type]
+    for look in LOOKS:
+        assert np.abs(Lens(look, None)(frame)[16, 16].astype(int) - (200, 90, 30)).max() <= 1
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("sar", [None, Fraction(2), Fraction(3, 4)])
+@pytest.mark.parametrize("turn", [0, 90])
+def test_all_ways_of_scaling_show_the_same(
+    tmp_path: Path, look: Look, sar: Fraction | None, turn: int
+) -> None:
+    path = tmp_path / "grainy.mp4"
+    write_video(path, noise(180, 320), Encoding(crf=5, sar=sar or Fraction(1), turn=turn))
+    for fit in ("crop", "squash"):
+        found, ours = (first(path, replace(each, fit=fit)) for each in (look, Look(size=32)))
+        assert np.abs(found.astype(int) - ours).mean() <= 6, fit  # another shape or turn: 20 and more
+
+
+def test_untagged_hd_means_nothing_to_what_has_no_matrix() -> None:
+    picture = next(noise(720, 722))
+    for kind in ("rgb24", "gbrp", "rgba", "gray"):
+        frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format=kind)
+        plain, other = (Lens(Look(size=64, untagged_hd=way), None)(frame) for way in ("601", "709"))
+        assert np.array_equal(plain, other), kind
 
 
 def test_untagged_hd_can_be_read_as_bt709(tmp_path: Path) -> None:
