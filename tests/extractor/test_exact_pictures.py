@@ -21,7 +21,7 @@ from tests.extractor import exact
 
 SIZE = 224
 AT = (0, 15)  # which pictures of a file
-ALIKE = 2  # pictures of one kind are enough
+ALIKE = 1  # picture of one kind is enough
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ def test_there_are_pictures_of_all_kinds(media: Path) -> None:
 
 
 def test_scaling_is_pillows_within_one_grey_level(media: Path) -> None:
-    """Where little is taken away, rounding between the passes adds up to two here and there."""
+    """Where little is taken away, or it is turned, rounding between the passes adds up to two here and there."""
     for each in compared(media):
-        most = each.scaling.max()
-        assert most <= (1 if each.shorter >= 2 * SIZE else 2), (each.file, most)
+        is_easy = each.shorter >= 2 * SIZE and not each.kind[3]
+        assert each.scaling.max() <= (1 if is_easy else 2), (each.file, each.scaling.max())
         assert (each.scaling > 1).mean() <= 1e-4 and each.scaling.mean() <= 0.02, each.file
         assert each.scaled_cosine >= 0.9999, (each.file, each.scaled_cosine)
 
