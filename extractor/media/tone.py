@@ -36,8 +36,11 @@ def mapped(levels: Levels, frame: VideoFrame) -> NDArray[np.uint8]:
     planes = np.ascontiguousarray(levels.transpose(2, 0, 1)).reshape(3, -1)
     light = _of_pq()[planes] if transfer_of(frame) == "pq" else _shown(_of_hlg()[planes])
     if frame.color_primaries != ColorPrimaries.BT709.value:
-        light = np.maximum(np.einsum("ij,jn->in", _FROM_BT2020, light), 0)
-    codes = np.sqrt(_dimmed(light)) * np.float32(_STEPS - 1) + np.float32(0.5)
+        light = np.einsum("ij,jn->in", _FROM_BT2020, light)
+        np.maximum(light, 0, out=light)
+    codes = np.sqrt(_dimmed(light), out=light)
+    codes *= _STEPS - 1
+    codes += 0.5
     found = _srgb()[codes.astype(np.uint16)].reshape(3, *levels.shape[:2])
     return np.ascontiguousarray(found.transpose(1, 2, 0))
 
@@ -45,8 +48,8 @@ def mapped(levels: Levels, frame: VideoFrame) -> NDArray[np.uint8]:
 def _dimmed(light: _Light) -> _Light:
     """Reinhard's curve on the greatest of the three, so that hues stay; the peak becomes 1."""
     most, peak = light.max(axis=0), _PEAK_NITS / _WHITE_NITS
-    held: _Light = light * ((1 + most * np.float32(1 / peak**2)) / (1 + most))
-    return np.minimum(held, 1, out=held)
+    light *= (1 + most * np.float32(1 / peak**2)) / (1 + most)
+    return np.minimum(light, 1, out=light)
 
 
 def _shown(light: _Light) -> _Light:

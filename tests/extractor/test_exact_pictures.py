@@ -100,7 +100,7 @@ def test_there_are_pictures_of_all_kinds(media: Path) -> None:
 
 
 def test_scaling_is_pillows_within_one_grey_level(media: Path) -> None:
-    """Where little is taken away, or it is turned, rounding between the passes adds up to two here and there."""
+    """Where little is taken away, or it is turned, rounding between the passes adds up to two at times."""
     for each in compared(media):
         is_easy = each.shorter >= 2 * SIZE and not each.kind[3]
         assert each.scaling.max() <= (1 if is_easy else 2), (each.file, each.scaling.max())
