@@ -294,6 +294,8 @@ def spec_from_json(held: Mapping[str, Any], sampling: Sampling) -> EncoderSpec:
         spec = EncoderSpec(look=Look(**look), options=options, sampling=sampling, **found)
     except TypeError as error:
         raise StoreError(f"The store's encoder has a key this version does not know: {error}.") from error
+    except UsageError as error:
+        raise StoreError(f"The store's encoder has a value this version does not know: {error}") from error
     if spec.fingerprint != fingerprint:
         raise StoreError(
             f"The store's encoder {spec.name} has the fingerprint {fingerprint}, "

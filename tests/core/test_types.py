@@ -33,6 +33,9 @@ def test_the_fingerprint_changes_with_what_changes_vectors_and_with_nothing_else
         replace(SPEC, name="open_clip:ViT-B-16/laion2b"),
         replace(SPEC, dim=256),
         replace(SPEC, look=Look(224, resize="bilinear")),
+        replace(SPEC, look=Look(224, scale="swscale")),
+        replace(SPEC, look=Look(224, hdr="tonemap")),
+        replace(SPEC, look=Look(224, untagged_hd="709")),
         replace(SPEC, weights="abd"),
         replace(SPEC, revision=2),
         replace(SPEC, options=()),
@@ -57,6 +60,14 @@ def test_an_unknown_key_of_encoder_or_sampling_is_refused() -> None:
         spec_from_json(spec_to_json(SPEC) | {"quality": 3}, Sampling())
     with pytest.raises(StoreError, match="jitter"):
         sampling_from_json({"fps": 1.0, "jitter": 2})
+
+
+def test_a_look_that_is_not_known_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^untagged-hd '240' must be one of 601, 709\.$"):
+        Look(224).but({"untagged_hd": "240"})
+    held = spec_to_json(SPEC)
+    with pytest.raises(StoreError, match="hdr 'vivid' must be one of none, tonemap"):
+        spec_from_json(held | {"look": held["look"] | {"hdr": "vivid"}}, Sampling())
 
 
 def test_a_fingerprint_that_does_not_fit_its_fields_is_refused() -> None:

@@ -427,12 +427,13 @@ def test_the_cores_are_counted_where_no_system_says_which_are_ours(monkeypatch: 
 def test_a_lost_report_is_taken_back() -> None:
     tally = Tally()
     place = Place("films", b"a.mp4", "1-1")
-    report = Report(place, "done", "v-1", {"frame": 3, "clip": 1}, lost_packets=2)
+    report = Report(place, "done", "v-1", {"frame": 3, "clip": 1}, lost_packets=2, transfer="pq")
     tally.take(report)
     tally.take(Committed(1, 1.0, 2.0, 3.0))
     assert (tally.done, tally.rows.total(), tally.wait_pictures) == (1, 4, 1.0)
+    assert tally.as_json()["hdr"] == {"pq": 1, "hlg": 0}
     tally.take(Lost("was killed by SIGKILL", (report,)))
-    assert (tally.done, tally.rows.total(), tally.lost_packets) == (0, 0, 0)
+    assert (tally.done, tally.rows.total(), tally.lost_packets, tally.hdr.total()) == (0, 0, 0, 0)
     assert tally.lost == {("films", b"a.mp4"): place}
     tally.take(Report(place, "failed", error="no"))
     assert not tally.lost and tally.is_settled(place) and not tally.is_settled(Place("films", b"a.mp4", "2"))

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 from PIL import Image
 
 from core.types import Look, Sampling, Thumbs
-from extractor.media.picture import UPRIGHT, Pixels, Turn, Whole
+from extractor.media.picture import UPRIGHT, Lens, Pixels, Turn, Whole
 from extractor.media.reader import Reader
 from extractor.media.thumbs import MOST_TILES, Strip, tile
 from extractor.media.write import Encoding, write_video
 from extractor.world import COLOURS
+from tests.extractor.test_picture import noise
 
 TURNED: Turn = (0, 1, -1, 0)
 
@@ -76,6 +78,20 @@ def test_a_tile_has_the_shape_that_a_player_shows(
 ) -> None:
     made = tile(whole(np.zeros((*shape, 3), np.uint8), turn), Fraction(sar))
     assert made.shape == (size[1], size[0], 3)
+
+
+@pytest.mark.parametrize("look", [{}, {"scale": "pillow"}, {"scale": "swscale"}, {"fit": "squash"}])
+@pytest.mark.parametrize("size", [32, 224, 336])
+def test_a_tile_is_made_of_what_is_small_already_and_shows_the_same(size: int, look: dict[str, str]) -> None:
+    """An encoder of small pictures has too little for a tile; it is drawn anew then."""
+    frame = VideoFrame.from_ndarray(next(noise(360, 640)), "rgb24").reformat(format="yuv420p")
+    taken: list[Whole] = []
+    Lens(Look(size).but(look), None)(frame, taken.append)
+    wide = taken[0].at_least((90, 160))
+    assert wide.shape[0] < 360 or size == 32
+    image = Image.fromarray(frame.to_ndarray(format="rgb24"))
+    best = np.asarray(image.resize((160, 90), Image.Resampling.BILINEAR))
+    assert np.abs(tile(taken[0], Fraction(1)).astype(int) - best).mean() < 10  # of a shifted one: 40
 
 
 def test_a_turned_video_is_upright(videos: Path) -> None:
