@@ -168,7 +168,9 @@ class Reader:
                     yield picture
             self.thumbs, self.lines = strip.thumbs(), ready.tracks.lines(self._zero)
         finally:
-            self._facts = replace(self._facts, rotation=lens.rotation, still_points=still.count)
+            self._facts = replace(
+                self._facts, rotation=lens.rotation, transfer=lens.transfer, still_points=still.count
+            )
         if not any_row:
             raise VideoError(f"{self.name} has no picture that can be decoded ({self._lost()}).")
 

@@ -10,9 +10,11 @@ import pytest
 from av.video.frame import VideoFrame
 
 from core.types import Look
+from extractor.cli import main
 from extractor.media.picture import Lens
 from extractor.media.tone import _of_hlg, _of_pq, mapped
 from tests.extractor.exact import Floats
+from tests.extractor.shelf import Shelf
 
 PQ, HLG, SDR = 16, 18, 1
 BT709, BT2020 = 1, 9
@@ -124,3 +126,14 @@ def test_a_real_pq_film_gets_its_contrast_back(media: Path, file: str, is_pq: bo
         assert after.std() > 1.15 * before.std()
     else:
         assert np.abs(after - before).mean() < 15
+
+
+@pytest.mark.parametrize("how", ["none", "tonemap"])
+def test_a_run_says_which_videos_are_hdr_and_warns_of_those_that_look_flat(
+    tmp_path: Path, media: Path, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.put(media / "videos" / "media3__sample_with_it35_track.mp4")
+    assert main(shelf.flags(f"--hdr={how}")) == 0
+    assert shelf.report()["hdr"] == {"pq": 1, "hlg": 0}
+    assert ("--hdr tonemap" in capsys.readouterr().err) == (how == "none")
