@@ -56,13 +56,22 @@ class ExtractSettings(Settings):
     frames: bool | None = Field(None, description="whether each picture is a row too")
     thumbs: bool = Field(True, description="keep small pictures of each video, one a clip stride")
     embed_subtitles: bool = Field(False, description="vectors for subtitles and transcripts too")
-    workers: int = Field(1, ge=0, le=256, description="processes; 0: none but this one")
+    workers: int | None = Field(
+        None, ge=0, le=256, description="processes; 0: none but this one; else one, or one for each GPU"
+    )
     decoders: int = Field(0, ge=0, le=256, description="videos that a worker reads at once; 0: by the cores")
     decoder_gb: float = Field(
         2.0, ge=0.1, le=1024, description="memory that decoding one file may take, in GiB"
     )
     batch: int = Field(16, ge=1, le=4096, description="pictures encoded together")
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:1")
+    device: str = Field("auto", description="auto, cpu, cuda (all GPUs), cuda:1 or cuda:0,1")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="what pictures are encoded in; auto: less than fp32 where that is quick and right"
+    )
+    compile: bool = Field(False, description="compile the encoder first, which takes a minute")
+    decoder: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="what decodes videos; auto: the cpu; cuda: the worker's GPU"
+    )
     prune: Literal["no", "yes", "force"] = Field("no", description="say what is gone, if it is not too much")
     again: bool = Field(False, description="embed again what is done, and restore what was removed")
     retry_failed: bool = Field(False, description="try again what failed before")

@@ -22,6 +22,7 @@ from core.store import Store
 from core.types import Place, Sampling
 from extractor.asked import licence
 from extractor.choose import Chosen, ExtractSettings, asked_videos, choose_store, library_of
+from extractor.encoders.devices import devices_of, gpu_count
 from extractor.hours import Hours, Pause
 from extractor.job import Run, Wanted
 from extractor.ledger import list_failed
@@ -31,7 +32,7 @@ from extractor.texts import texts_target
 from extractor.together import check_together
 from extractor.usage import be_nice
 from extractor.watch import watch, watched
-from extractor.work import Committed, Job, Lost, Report
+from extractor.work import Committed, Job, Loaded, Lost, Report
 
 log = logging.getLogger(__name__)
 
@@ -159,7 +160,10 @@ def core_count() -> int:
 
 
 def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) -> Job:
-    cores = max(1, core_count() // max(1, settings.workers))
+    gpus = gpu_count()
+    devices = devices_of(settings.device, settings.workers, gpus)
+    workers = len(devices) if settings.workers is None else settings.workers
+    cores = max(1, core_count() // max(1, workers))
     decoders = settings.decoders or max(1, cores - 1)
     options = {name: value for name, value in chosen.options.items() if name != "download"}
     return Job(
@@ -169,9 +173,12 @@ def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) ->
         options if settings.dry_run else chosen.options,
         batch=settings.batch,
         decoders=decoders,
-        workers=settings.workers,
-        device=settings.device,
-        threads=max(1, cores - decoders) if settings.workers else 0,
+        workers=workers,
+        devices=devices,
+        precision=settings.precision,
+        compile=settings.compile,
+        decoder=_decoder(settings, gpus),
+        threads=max(1, cores - decoders) if workers else 0,
         again=settings.again,
         shots=settings.shots,
         retry_failed=settings.retry_failed,
@@ -183,6 +190,16 @@ def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) ->
         log_level=logging.WARNING if settings.quiet else logging.INFO,
         beside=_beside(chosen, settings.collection),
     )
+
+
+def _decoder(settings: ExtractSettings, gpus: int) -> str:
+    """The CPU, which can leave out what is not wanted, unless it is to be a GPU."""
+    if settings.decoder != "cuda":
+        return "cpu"
+    from extractor.media.hardware import require
+
+    require(gpus)
+    return "cuda"
 
 
 def _beside(chosen: Chosen, collection: str) -> tuple[Path, ...]:
@@ -230,6 +247,9 @@ def _follow(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
     progress = Progress(this.tally, lambda: this.ahead.left(), may_draw=may_draw)
     for event in this.events():
         match event:
+            case Loaded():
+                progress.clear()
+                _tell_loaded(this.tally, event)
             case Report(place, "failed", error=error):
                 progress.clear()
                 _warn_failed(place, error)
@@ -246,6 +266,13 @@ def _follow(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
     for place, error in this.tally.untold:
         _warn_failed(place, error)
     this.tally.untold.clear()
+
+
+def _tell_loaded(tally: Tally, event: Loaded) -> None:
+    if tally.loaded[event] > 1:  # another worker there, or one that was started anew
+        return
+    cosine = "" if event.cosine is None else f" cosine={event.cosine:.5f}"
+    log.info("device=%s precision=%s%s", event.device, event.precision or "none", cosine)
 
 
 def _warn_failed(place: Place, error: str) -> None:

@@ -15,7 +15,8 @@ from core.errors import VideoError
 from core.store import Store
 from core.types import Float32Array, Kind
 from extractor.encoders import recall
-from extractor.encoders.base import Encoder, choose_device
+from extractor.encoders.base import Encoder
+from extractor.encoders.devices import choose_device
 from extractor.media.afresh import pictures_afresh
 from extractor.stored import StoredRow
 from extractor.windows import Row, Window, Windows

@@ -24,6 +24,7 @@ from extractor.work import (
     Event,
     Job,
     Key,
+    Loaded,
     Lost,
     Patience,
     Report,
@@ -58,7 +59,7 @@ class _Alive:
     """The interpreter runs, whatever the encoder is busy with."""
 
 
-_Said = Report | Encoded | Committed | Stalled | _Wants | _Alive | Error
+_Said = Loaded | Report | Encoded | Committed | Stalled | _Wants | _Alive | Error
 
 
 def inline(job: Job, devices: Sequence[str], feed: Iterator[Work], stop: threading.Event) -> Iterator[Event]:
@@ -183,7 +184,7 @@ class _Pool:
                     worker.reported.append(work)
                 worker.reports.append(said)
                 yield said
-            case Encoded():
+            case Loaded() | Encoded():
                 yield said
             case Committed():
                 worker.reports.clear()

@@ -99,7 +99,6 @@ class Run:
 
     def _pass(self, *, is_last: bool) -> Iterator[Event]:
         executor: Executor = processes if self.job.workers else inline
-        devices = [self.job.device] * max(1, self.job.workers)
         job = replace(self.job, careful=bool(self.tally.lost))
         # After a pause all is started anew: while it lasts nothing is held, no model and no GPU.
         while self.ahead.look() and not self.stop.is_set():
@@ -107,7 +106,7 @@ class Run:
             if self.stop.is_set():
                 return
             works = self.pause.within(self.ahead, is_last=is_last)
-            for event in executor(job, devices, works, self.stop):
+            for event in executor(job, job.device_of_each, works, self.stop):
                 self._begin()
                 self.tally.take(event)
                 yield event

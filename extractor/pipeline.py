@@ -19,16 +19,18 @@ from core.types import Facts, Float32Array, Kind, Look, Segment, Source, Thumbs
 from core.writer import KindRows, Writer
 from extractor.ahead import Begun, Claims, Decoders, Ended, MakeDecoder, Message, Seen, Unread, Whole
 from extractor.encoders import load
-from extractor.encoders.base import Encoder, choose_device
+from extractor.encoders.base import Encoder, Pace
+from extractor.encoders.devices import choose_device, use
+from extractor.encoders.precision import Precision
 from extractor.media import children
 from extractor.media.reader import Picture
 from extractor.media.reading import Here, Order, Trouble
 from extractor.shortcut import ShortCut
 from extractor.teller import Beside, Teller
 from extractor.windows import Row, Window, Windows
-from extractor.work import Committed, Encoded, Job, Outcome, Report, Stalled, Work
+from extractor.work import Committed, Encoded, Job, Loaded, Outcome, Report, Stalled, Work
 
-Told = Report | Encoded | Committed | Stalled
+Told = Loaded | Report | Encoded | Committed | Stalled
 BEAT_S = 0.5
 MINDING_S = 60.0  # until a child is there, or gone
 PROBES = Path(__file__).with_name("probes.txt")
@@ -38,12 +40,16 @@ def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> 
     """Everything the feed gives, into the job's store; until it is dry, `stop` is set, or a file stalls."""
     if job.workers:
         children.prepare()
-    encoder = load(job.encoder, device=choose_device(device), **job.options)
+    if job.threads:  # before the encoder is tried and compiled, which would take more
+        torch.set_num_threads(job.threads)
+    encoder, device = load_for(job, device)
     if encoder.spec.pictures_per_feature != 1:
         raise EncoderError(f"{encoder.spec.name} wants runs of pictures, which this version cannot feed.")
     writer = Writer(open_store(job, encoder))
-    if job.threads:  # not before: until now, no decoder wants a core
-        torch.set_num_threads(job.threads)
+    precision: Precision | None = getattr(encoder, "precision", None)
+    yield Loaded(device, precision.name, precision.cosine) if precision else Loaded(device)
+    if device.startswith("cuda") and job.decoder == "cuda":
+        job = replace(job, decoder=device)  # its own, where there are several
     if not job.careful:
         yield from extract(job, feed, encoder, writer, stop)
         return
@@ -54,6 +60,14 @@ def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> 
                 return
         if stop.is_set():
             return
+
+
+def load_for(job: Job, device: str) -> tuple[Encoder, str]:
+    """The job's encoder, and where it is."""
+    device = choose_device(device)
+    use(device)
+    pace = Pace(job.precision, job.batch if job.compile else 0)
+    return load(job.encoder, device=device, pace=pace, **job.options), device
 
 
 def open_store(job: Job, encoder: Encoder) -> Store:
@@ -71,9 +85,9 @@ def make_decoder(job: Job, look: Look) -> MakeDecoder:
     """Children of a worker; without workers, nothing is started."""
     if not job.workers:
         return lambda beat, is_left: Here(beat)
-    limits = children.Limits(
-        job.stall_s, job.memory_bytes, log_format=job.log_format, log_level=job.log_level
-    )
+    # CUDA maps far more than it uses: no limit that it lives with tells anything of a file.
+    memory_bytes = job.memory_bytes if job.decoder == "cpu" else 0
+    limits = children.Limits(job.stall_s, memory_bytes, log_format=job.log_format, log_level=job.log_level)
     return lambda beat, is_left: children.Child(limits, look.size, beat, is_left)
 
 
@@ -118,7 +132,7 @@ class _Extraction:
         # A thread that minds a child ends it in time by itself, if it is not stuck.
         stall_s = 2 * job.stall_s + MINDING_S if job.workers else job.stall_s
         make = make_decoder(job, look)
-        wanted = Order(b"", self._sampling, look, shots=job.shots, thumbs=job.thumbs)
+        wanted = Order(b"", self._sampling, look, shots=job.shots, thumbs=job.thumbs, decoder=job.decoder)
         decoders = Decoders(feed, self._claims, wanted, stall_s, make)
         has_stalled = False
         with closing(decoders.run(job.decoders, stop)) as messages:

@@ -81,9 +81,8 @@ class _Trial:
 
     def run(self, works: Iterator[Work], stop: threading.Event) -> Probed:
         executor: Executor = processes if self._job.workers else inline
-        devices = [self._job.device] * max(1, self._job.workers)
         last: Spent | None = None
-        for event in executor(self._job, devices, self._feed(works), self._enough):
+        for event in executor(self._job, self._job.device_of_each, self._feed(works), self._enough):
             self._take(event)
             is_late = isinstance(event, Encoded) and time.monotonic() > self._until  # all pictures are told
             if stop.is_set() or is_late:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.types import KINDS, Kind, Place
-from extractor.work import Committed, Encoded, Event, Key, Lost, Report, key_of, size_of
+from extractor.work import Committed, Encoded, Event, Key, Loaded, Lost, Report, key_of, size_of
 
 WAYS = ("planned", "retried", "full")
 HDR = ("pq", "hlg")
@@ -20,6 +20,7 @@ SKIPS = ("already", "failed_before", "removed", "unstable", "still", "not_video"
 class Tally:
     """Reports are counted when they come and taken back when their worker is lost."""
 
+    loaded: Counter[Loaded] = field(default_factory=Counter)  # by how many workers
     done: int = 0
     copies: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
@@ -50,6 +51,8 @@ class Tally:
     def take(self, event: Event) -> None:
         """Count what came back."""
         match event:
+            case Loaded():
+                self.loaded[event] += 1
             case Report():
                 self._count(event, 1)
             case Encoded(pictures):
@@ -153,6 +156,7 @@ class Tally:
             "still_points": self.still_points,
             "hdr": {transfer: self.hdr[transfer] for transfer in HDR},
             "cut_texts": len(self.cut),
+            "devices": {each.device: _precision(each) for each in self.loaded},
             "decoded": {way: self.ways[way] for way in WAYS},
         }
 
@@ -169,6 +173,11 @@ class Tally:
         still = f", {self.still_points} still pictures left out" if self.still_points else ""
         what = f"{rows}{told}{still}{lost}"
         return f"{self.found} found: {', '.join(parts)}; {what}; {self.seconds:.1f} s{waited}."
+
+
+def _precision(loaded: Loaded) -> dict[str, Any]:
+    cosine = None if loaded.cosine is None else round(loaded.cosine, 6)
+    return {"precision": loaded.precision or None, "cosine": cosine}
 
 
 def _damage(report: Report) -> dict[str, Any]:

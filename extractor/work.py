@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,7 +44,10 @@ class Job:
     batch: int = 16  # pictures, or texts, encoded together
     decoders: int = 1  # videos read at once by one worker, each by a process of its own
     workers: int = 1  # processes; 0: none but this one, and threads that decode
-    device: str = "auto"
+    devices: tuple[str, ...] = ("auto",)  # the workers use them in turn
+    precision: str = "auto"
+    compile: bool = False
+    decoder: str = "cpu"  # of videos; or "cuda": the worker's GPU
     threads: int = 0  # of the encoder; 0: what torch thinks best
     again: bool = False
     retry_failed: bool = False
@@ -56,6 +60,11 @@ class Job:
     log_format: LogFormat = "text"
     log_level: int = 20
     beside: tuple[Path, ...] = ()  # the collection's other stores, which hear of new columns too
+
+    @property
+    def device_of_each(self) -> tuple[str, ...]:
+        """One for every worker."""
+        return tuple(islice(cycle(self.devices), max(1, self.workers)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,15 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Loaded:
+    """A worker has its encoder; "" where an encoder has no precision to choose, None where none was tried."""
+
+    device: str
+    precision: str = ""
+    cosine: float | None = None  # to fp32, the worst of some pictures
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """So many pictures more; said now and then, since a long video reports only when it ends."""
 
@@ -172,7 +190,7 @@ class Waiting:
     until: datetime
 
 
-Event = Report | Encoded | Committed | Lost | Waiting
+Event = Loaded | Report | Encoded | Committed | Lost | Waiting
 
 
 @dataclass(frozen=True, slots=True)

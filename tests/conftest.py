@@ -30,6 +30,16 @@ def pytest_configure(config: pytest.Config) -> None:
     }
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What needs a GPU skips where there is none, or fails under REQUIRE_GPU=1."""
+    if item.get_closest_marker("gpu") is None:
+        return
+    from extractor.encoders.devices import gpu_count
+
+    if not gpu_count():
+        (pytest.fail if os.environ.get("REQUIRE_GPU") == "1" else pytest.skip)("no GPU is found.")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--media", type=Path, help="real videos: a folder with videos.jsonl and videos/")
 

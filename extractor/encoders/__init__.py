@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import EncoderError
+from core.errors import EncoderError, UsageError
 from core.types import UNKNOWN, EncoderSpec
 from extractor.encoders.weights import RANDOM, folder, registered
 
 if TYPE_CHECKING:
-    from extractor.encoders.base import Encoder
+    from extractor.encoders.base import Encoder, Pace
 
 GROUP = "cinedex.encoders"
 
@@ -32,11 +33,31 @@ def families() -> dict[str, str]:
     return dict(sorted(strangers.items())) | {family: code for family, (code, _) in BUILT_IN.items()}
 
 
-def load(name: str, *, device: str = "cpu", weights: Path | None = None, **options: object) -> Encoder:
-    """The encoder "family:variant"; a family may have a variant of its own choice when none is named."""
+def load(
+    name: str,
+    *,
+    device: str = "cpu",
+    weights: Path | None = None,
+    pace: Pace | None = None,
+    **options: object,
+) -> Encoder:
+    """The encoder "family:variant"; a family may have a variant of its own choice when none is named.
+    Without a pace it is exact, and not compiled."""
     family, _, variant = name.partition(":")
     loader = _loader(family)
-    return loader(variant, device, weights, **options)
+    return loader(variant, device, weights, **_paced(loader, family, pace), **options)
+
+
+def _paced(loader: Callable[..., Encoder], family: str, pace: Pace | None) -> dict[str, Pace]:
+    """For a family that can be told; another is told nothing, and so must have been asked for nothing."""
+    if pace is None:
+        return {}
+    if "pace" in signature(loader).parameters:
+        return {"pace": pace}
+    asked = "--compile" if pace.compiled_for else f"--precision {pace.precision}"
+    if pace.compiled_for or pace.precision != "auto":
+        raise UsageError(f"{asked} is not for {family}, which has nothing of the kind; leave it out.")
+    return {}
 
 
 def recall(spec: EncoderSpec, *, device: str = "cpu") -> Encoder:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from core.errors import UsageError
+from extractor.encoders.devices import CPU, devices_of, gpu_count
 
 AUTO = "auto"
 
@@ -41,6 +42,4 @@ def chosen(name: str, device: str, held: Collection[str] = ()) -> str:
     known = [model for model in (profile.cpu, profile.gpu) if model in held]
     if known:
         return known[0]
-    from extractor.encoders.base import choose_device
-
-    return profile.cpu if choose_device(device) == "cpu" else profile.gpu
+    return profile.cpu if devices_of(device, None, gpu_count()) == (CPU,) else profile.gpu

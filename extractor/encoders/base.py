@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from core.errors import UsageError
 from core.types import EncoderSpec, IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How pictures are to be encoded, which is no part of what their vectors are. A family whose `load` has a
+    parameter of that name, `pace`, is told."""
+
+    precision: str = "auto"  # or fp32, bf16, fp16
+    compiled_for: int = 0  # pictures a batch; 0: not compiled
+
+
+EXACT = Pace("fp32")
 
 
 class Encoder(Protocol):
@@ -17,7 +29,7 @@ class Encoder(Protocol):
     the encoder's device.
 
     Optional beside it: `frames(features, index)`, one row for every entry of every clip; without it a frame
-    row is a clip of one.
+    row is a clip of one. `precision`, a `Precision`: what its pictures are computed in.
     """
 
     spec: EncoderSpec
@@ -54,23 +66,3 @@ def unit(rows: Tensor) -> Tensor:
     wide = rows.to(torch.float64)
     lengths = wide.square().sum(dim=-1, keepdim=True).sqrt()
     return (wide / torch.where(lengths > 0, lengths, torch.ones_like(lengths))).to(torch.float32)
-
-
-def choose_device(asked: str = "auto") -> str:
-    """ "auto": a GPU where there is one. Anything else must be there."""
-    import torch
-
-    has_gpu = torch.cuda.is_available()
-    if asked == "auto":
-        return "cuda" if has_gpu else "cpu"
-    try:
-        device = torch.device(asked)
-    except RuntimeError as error:
-        raise UsageError(f"device {asked!r} is none; 'auto', 'cpu', 'cuda' or 'cuda:1' are.") from error
-    if device.type == "cuda" and (not has_gpu or (device.index or 0) >= torch.cuda.device_count()):
-        raise UsageError(f"device {asked!r} is not on this machine; {_found(torch.cuda.device_count())}.")
-    return asked
-
-
-def _found(count: int) -> str:
-    return f"{count} GPU{'s are' if count > 1 else ' is'} found" if count else "no GPU is found"

@@ -15,8 +15,11 @@ from core import files
 from core.errors import EncoderError, UsageError
 from core.types import EncoderSpec, IntArray
 from extractor.encoders import hub
-from extractor.encoders.base import choose_device, unit
+from extractor.encoders.base import EXACT, Pace, unit
+from extractor.encoders.compiled import compiled
+from extractor.encoders.devices import choose_device, moved
 from extractor.encoders.licences import licence_of
+from extractor.encoders.precision import Precision, settle
 from extractor.encoders.recipe import LOCAL_DIR, Recipe, recipe_of, require_tokenizer, seed_of
 from extractor.encoders.weights import (
     RANDOM,
@@ -43,17 +46,30 @@ class OpenClip:
         self.spec = spec
         self._device = torch.device(device)
         self._model = model.to(self._device)
+        self._encode = self._model.encode_image
         self._tokenizer = tokenizer
+        self.precision = Precision()
         self._mean = torch.tensor(spec.look.mean, device=self._device).view(1, 3, 1, 1)
         self._std = torch.tensor(spec.look.std, device=self._device).view(1, 3, 1, 1)
 
     def features(self, pictures: Tensor) -> Tensor:
         """float32 [n, dim]: a unit vector a picture."""
-        return unit(self._model.encode_image(self.prepared(pictures)))
+        return unit(self._encode(self._input(pictures)))
+
+    def begin(self, pace: Pace) -> None:
+        """Bring the picture tower to a precision, and perhaps compile it. Texts stay fp32: they are few, and
+        queries meet rows of any precision."""
+        self.precision = settle(self._model.visual, self.features, self.spec, pace.precision, self._device)
+        if pace.compiled_for:
+            shape = (pace.compiled_for, self.spec.look.size, self.spec.look.size, 3)
+            self._encode = compiled(self._encode, self._input(torch.zeros(shape, dtype=torch.uint8)))
+
+    def _input(self, pictures: Tensor) -> Tensor:
+        return self.prepared(pictures).to(next(self._model.visual.parameters()).dtype)
 
     def prepared(self, pictures: Tensor) -> Tensor:
         """float32 [n, 3, size, size]: what open_clip's own preprocessing gives the model, bit by bit."""
-        values = pictures.to(self._device).permute(0, 3, 1, 2).contiguous().float().div_(255)
+        values = moved(pictures, self._device).permute(0, 3, 1, 2).contiguous().float().div_(255)
         return values.sub_(self._mean).div_(self._std)
 
     def clips(self, features: Tensor, index: Sequence[IntArray]) -> Tensor:
@@ -86,6 +102,7 @@ def load(
     random_weights: int | None = None,
     look: Mapping[str, str] = MappingProxyType({}),
     download: bool = False,
+    pace: Pace = EXACT,
 ) -> OpenClip:
     """MODEL/TAG with its weights, or any model with those of a file or, if asked for, random ones."""
     if weights is not None and random_weights is not None:
@@ -104,7 +121,9 @@ def load(
         tokenizer = _tokenizer(recipe, folder() / spec.weights / TOKENIZER, may_download=download)
     if random_weights is None:
         _fill(recipe, model, file, may_resize=weights is None or _is_download(file))
-    return OpenClip(spec, model, tokenizer, choose_device(device))
+    encoder = OpenClip(spec, model, tokenizer, choose_device(device))
+    encoder.begin(pace)
+    return encoder
 
 
 def fetch(variant: str) -> About:

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from core.errors import EncoderError
 from core.types import EncoderSpec, IntArray, Look
-from extractor.encoders.base import choose_device, unit
+from extractor.encoders.base import unit
+from extractor.encoders.devices import choose_device
 
 COLOURS = {  # and the words that mean them
     "red": "red reddish crimson scarlet ruby cherry blood vermilion",

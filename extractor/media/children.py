@@ -59,7 +59,7 @@ class Limits:
     """What one file may cost."""
 
     stall_s: float = 120.0  # without a block read, a packet or a picture
-    memory_bytes: int = 2 << 30  # of address space, above what a child has before it opens the file
+    memory_bytes: int = 2 << 30  # of address space, above what a child has before it opens the file; 0: any
     cpu_s: float = 600.0  # besides what its length and size explain
     log_format: logs.LogFormat = "text"
     log_level: int = 20
@@ -274,7 +274,8 @@ def _live(line: Connection, block: int, size: int, limits: Limits) -> None:
     logs.set_up(limits.log_format, limits.log_level)
     torch.set_num_threads(1)
     slots = _slots(block, size)
-    _limit_memory(limits.memory_bytes)
+    if limits.memory_bytes:
+        _limit_memory(limits.memory_bytes)
     sender = _Sender(line, slots)
     with suppress(EOFError, ConnectionError):
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import av
@@ -12,6 +13,7 @@ from av.video.stream import VideoStream
 
 from core.errors import VideoError
 from extractor.media import sniff
+from extractor.media.hardware import CPU, accelerated
 
 # Formats that hold their pictures themselves. Not here: what names other files or devices (hls, dash, concat,
 # imf, sdp, rtsp, webm_dash_manifest, vobsub, lavfi, mlv and their like), single pictures (image2, *_pipe),
@@ -39,13 +41,30 @@ _DAMAGE = av.error.InvalidDataError | av.error.ArgumentError | av.error.EOFError
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
-def open_container(path: Path, head: bytes) -> InputContainer:
+def open_container(path: Path, head: bytes, decoder: str = CPU) -> InputContainer:
     """Open a plain local file and nothing else."""
     try:
-        # "file:" so that a name with a colon is no protocol; names and tags in no known spelling are kept
-        return av.open(f"file:{path.absolute()}", "r", options=_OPTIONS, metadata_errors="replace")
+        return _open(path, decoder)
     except av.error.FFmpegError as error:
+        if decoder != CPU and _is_sound(path):
+            raise VideoError(
+                f"{sniff.shown_name(path)} cannot be decoded by the GPU: {error.strerror}."
+            ) from OSError(errno.ENODEV, error.strerror)  # not the file's fault
         raise _cannot_open(path, head, error) from error
+
+
+def _open(path: Path, decoder: str) -> InputContainer:
+    # "file:" so that a name with a colon is no protocol; names and tags in no known spelling are kept
+    name, hwaccel = f"file:{path.absolute()}", accelerated(decoder)
+    return av.open(name, "r", options=_OPTIONS, metadata_errors="replace", hwaccel=hwaccel)
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        _open(path, CPU).close()
+    except av.error.FFmpegError:
+        return False
+    return True
 
 
 def choose_stream(container: InputContainer, path: Path) -> VideoStream:

@@ -22,6 +22,7 @@ from core.errors import VideoError
 from core.types import Facts, Line, Look, Sampling, Thumbs
 from extractor.media import sniff
 from extractor.media.clock import TICK, Clock, Shown, Times, time_zero
+from extractor.media.hardware import CPU, is_by_gpu
 from extractor.media.opening import choose_stream, open_container
 from extractor.media.packets import Ahead, Losses, VideoPacket, decode, look_ahead, read, taken
 from extractor.media.plan import WAYS, Plan, UnmetError, Way, plan
@@ -94,11 +95,12 @@ class Reader:
         thumbs: bool = False,
         beat: Callable[[], None] = lambda: None,
         times: MakeTimes = Clock,
+        decoder: str = "cpu",
     ) -> None:
         """`shots`: find them whatever the points; `beat` is called for each packet, as a sign of life;
-        `times` says when each picture is shown."""
+        `times` says when each picture is shown; `decoder`: cpu, cuda or cuda:1."""
         self.path = Path(path)
-        self._finds_shots, self._beat, self._times = shots, beat, times
+        self._finds_shots, self._beat, self._times, self._decoder = shots, beat, times, decoder
         self.thumbs = Thumbs()  # where they are wanted, and as the lines once all pictures were read
         self.lines: tuple[Line, ...] = ()  # of the text tracks
         self._wants_thumbs = thumbs
@@ -127,6 +129,11 @@ class Reader:
         """As the container says; rotation, what was lost, left out or found, and the exact length once the
         pictures were read."""
         return replace(self._facts, lost_packets=self._losses.packets)
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether the CPU decoded, once there are pictures, what a GPU was to."""
+        return self._decoder != CPU and self._opened is not None and not is_by_gpu(self._opened.stream)
 
     def pictures(self, sampling: Sampling, look: Look) -> Iterator[Picture]:
         """The pictures shown at the sampling's points, each once, of a decoding of everything. A second call
@@ -259,7 +266,7 @@ class Reader:
         if sniff.is_encrypted(self.path, head):
             raise VideoError(f"{self.name} is encrypted.")
         with ExitStack() as stack:  # closes the container unless all went well
-            container = stack.enter_context(open_container(self.path, head))
+            container = stack.enter_context(open_container(self.path, head, self._decoder))
             opened = self._begun(container)
             stack.pop_all()
         return opened

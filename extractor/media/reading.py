@@ -33,6 +33,7 @@ class Order:
     look: Look
     shots: bool = False  # record where they begin, whatever the points
     thumbs: bool = False
+    decoder: str = "cpu"  # or "cuda", "cuda:1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,14 @@ def read(
     found, trouble = Read(), None
     try:
         path = Path(os.fsdecode(order.file))
-        with Reader(path, shots=order.shots, thumbs=order.thumbs, beat=beat) as reader:
+        with Reader(path, shots=order.shots, thumbs=order.thumbs, beat=beat, decoder=order.decoder) as reader:
             opened(reader.facts)
             yield from reader.planned(order.sampling, order.look)
+            if reader.fell_back:
+                log.info(
+                    "decoded by the CPU: the GPU cannot path=%s codec=%s", reader.name, reader.facts.codec
+                )
+            found = Read(reader.facts, None, reader.thumbs, reader.lines)
             found = Read(reader.facts, None, reader.thumbs, reader.lines, reader.way)
     except VideoError as error:
         trouble = _of_video(error, limit_bytes)

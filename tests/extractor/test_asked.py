@@ -253,7 +253,7 @@ def test_a_profile_is_by_device_unless_the_collection_has_one_of_its_models(
     }
     large = "open_clip:PE-Core-L-14-336/meta"
     assert chosen("auto", "cpu", ["toy:rgb", large]) == large
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("extractor.encoders.auto.gpu_count", lambda: 1)
     assert chosen("auto", "auto") == large
     assert chosen("auto:multilingual", "auto") == "open_clip:ViT-SO400M-16-SigLIP2-384/webli"
     with pytest.raises(UsageError):

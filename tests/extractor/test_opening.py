@@ -153,8 +153,8 @@ def test_a_file_full_of_empty_boxes_is_not_walked_to_its_end() -> None:
 def test_what_fails_while_opening_leaves_nothing_open(videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[av.container.InputContainer] = []
 
-    def kept(path: Path, head: bytes) -> av.container.InputContainer:
-        opened.append(opening.open_container(path, head))
+    def kept(path: Path, head: bytes, decoder: str) -> av.container.InputContainer:
+        opened.append(opening.open_container(path, head, decoder))
         return opened[-1]
 
     def fails(*_: object) -> Iterator[None]:

@@ -22,7 +22,7 @@ from extractor.media.reader import Reader
 from extractor.media.reading import Beat
 from extractor.media.write import Encoding, write_video
 from extractor.pipeline import extract, work
-from extractor.work import Committed, Encoded, Job, Report, Work
+from extractor.work import Committed, Encoded, Job, Loaded, Report, Work
 from tests.extractor.shelf import Shelf, age, outcome, vectors
 
 RED, BLUE = 0, 5
@@ -134,7 +134,7 @@ def test_a_stop_finishes_the_batch_in_hand_and_commits(tmp_path: Path, videos: P
     job = Job(tmp_path / "store", "toy:rgb", batch=2)
     events = []
     for event in work(job, "cpu", iter(works(shelf.films)), stop):
-        if not isinstance(event, Encoded):
+        if not isinstance(event, Loaded | Encoded):
             stop.set()
             events.append(event)
     assert isinstance(events[-1], Committed) and events[-1].entry
@@ -149,7 +149,7 @@ def test_a_bug_that_one_video_shows_is_told_and_ends_nothing(
     for name in ("red.mp4", "short.webm"):
         shelf.put(videos / name)
 
-    def opened(path: Path, *, shots: bool, thumbs: bool, beat: Beat) -> Reader:
+    def opened(path: Path, *, shots: bool, thumbs: bool, beat: Beat, decoder: str) -> Reader:
         if path.name == "red.mp4":
             raise ZeroDivisionError("by hand")
         return Reader(path, beat=beat, thumbs=thumbs)
@@ -179,7 +179,7 @@ def test_the_machines_trouble_is_no_last_word_about_a_file(
     shelf = Shelf(tmp_path)
     shelf.put(videos / "short.webm")
 
-    def opened(path: Path, *, shots: bool, thumbs: bool, beat: Beat) -> Reader:
+    def opened(path: Path, *, shots: bool, thumbs: bool, beat: Beat, decoder: str) -> Reader:
         raise VideoError(f"{path.name} cannot be opened: {cause}.") from cause
 
     monkeypatch.setattr("extractor.media.reading.Reader", opened)

@@ -54,3 +54,13 @@ def tiny_state(seed: int, config: dict[str, Any] | None = None) -> dict[str, tor
         torch.manual_seed(seed)
         state: dict[str, torch.Tensor] = open_clip.CLIP(**deepcopy(config or TINY)).state_dict()
     return state
+
+
+def inexact_state(seed: int) -> dict[str, torch.Tensor]:
+    """The weights of a tiny model that bf16 loses: each feature is a small difference of great numbers."""
+    state = tiny_state(seed)
+    state["visual.ln_post.bias"] += 1e4
+    rows = state["visual.proj"]
+    half = len(rows) // 2
+    state["visual.proj"] = torch.cat([rows[:half], -rows[:half]])
+    return state

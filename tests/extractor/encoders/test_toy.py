@@ -17,7 +17,8 @@ from core.errors import EncoderError, UsageError
 from core.types import Sampling
 from extractor import encoders
 from extractor.encoders import families, load
-from extractor.encoders.base import choose_device, unit
+from extractor.encoders.base import unit
+from extractor.encoders.devices import choose_device
 from extractor.encoders.toy import COLOURS, NAMES
 from extractor.media.reader import Reader
 from extractor.world import BACKGROUNDS, Scene, render

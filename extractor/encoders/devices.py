@@ -1,0 +1,86 @@
+"""Where encoders compute: on the processor, or on GPUs."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+CPU = "cpu"
+_GPUS = re.compile(r"cuda(?::([0-9]{1,4}(?:,[0-9]{1,4})*))?")
+
+
+def choose_device(asked: str = "auto") -> str:
+    """ "auto": a GPU where there is one. Anything else must be there."""
+    if "," in asked:
+        raise UsageError(f"device {asked!r} is several; one of them is needed, as in 'cuda:1'.")
+    found = devices_of(asked, None, gpu_count())
+    return found[0] if ":" in asked or found[0] == CPU else "cuda"
+
+
+def devices_of(asked: str, workers: int | None, count: int) -> tuple[str, ...]:
+    """Those that so many workers, or one for each, are to use, where `count` GPUs are."""
+    found = _meant(asked, count)
+    if workers is not None and "," in asked and workers < len(found):
+        raise UsageError(
+            f"--workers {workers} would leave some of --device {asked} idle; give {len(found)} or more, or "
+            "leave --workers out."
+        )
+    return found if workers is None else found[: max(1, workers)]
+
+
+def _meant(asked: str, count: int) -> tuple[str, ...]:
+    if asked == CPU or (asked == "auto" and not count):
+        return (CPU,)
+    gpus = _GPUS.fullmatch("cuda" if asked == "auto" else asked)
+    if gpus is None:
+        raise UsageError(f"device {asked!r} is none; 'auto', 'cpu', 'cuda' or 'cuda:1' are.")
+    numbers = [int(number) for number in gpus[1].split(",")] if gpus[1] else list(range(count))
+    if not numbers or max(numbers) >= count:
+        raise UsageError(f"device {asked!r} is not on this machine; {_found(count)}.")
+    if len(set(numbers)) < len(numbers):
+        raise UsageError(f"device {asked!r} names a GPU twice; --workers says how many use each.")
+    return tuple(f"cuda:{number}" for number in numbers)
+
+
+def _found(count: int) -> str:
+    return f"{count} GPU{'s are' if count > 1 else ' is'} found" if count else "no GPU is found"
+
+
+def gpu_count() -> int:
+    """How many GPUs torch can use. Without a driver there are none, and torch need not be imported."""
+    if not _has_driver():
+        return 0
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def _has_driver() -> bool:
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return Path("/dev/kfd").exists()  # AMD's, which torch also calls cuda
+    return True
+
+
+def use(device: str) -> None:
+    """Let all that this process does on a GPU, pinning memory too, be on that one and not on another."""
+    if device.startswith("cuda:"):
+        import torch
+
+        torch.cuda.set_device(device)
+
+
+def moved(pictures: Tensor, device: torch.device) -> Tensor:
+    """Bytes, as they are; a GPU gets them while it is still busy with those before."""
+    if device.type == "cuda" and pictures.device.type == CPU:
+        return pictures.pin_memory().to(device, non_blocking=True)
+    return pictures.to(device)

@@ -1,0 +1,99 @@
+"""Which device is meant, one and several; and what is said of those that are not here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.errors import UsageError
+from extractor.encoders.devices import choose_device, devices_of, gpu_count, moved
+from extractor.work import Job
+
+
+@pytest.mark.parametrize(
+    ("asked", "workers", "gpus", "found"),
+    [
+        ("auto", None, 0, ("cpu",)),
+        ("auto", 4, 0, ("cpu",)),
+        ("auto", None, 1, ("cuda:0",)),
+        ("auto", None, 3, ("cuda:0", "cuda:1", "cuda:2")),
+        ("cuda", None, 2, ("cuda:0", "cuda:1")),
+        ("cpu", None, 2, ("cpu",)),
+        ("cuda:1", None, 2, ("cuda:1",)),
+        ("cuda:1,0", None, 2, ("cuda:1", "cuda:0")),
+        ("cuda:0,1", 2, 2, ("cuda:0", "cuda:1")),
+        ("cuda:0,1", 5, 2, ("cuda:0", "cuda:1")),
+        ("auto", 1, 3, ("cuda:0",)),
+        ("auto", 0, 3, ("cuda:0",)),
+        ("cuda:2", 0, 3, ("cuda:2",)),
+    ],
+)
+def test_devices_are_those_that_are_named_or_all(
+    asked: str, workers: int | None, gpus: int, found: tuple[str, ...]
+) -> None:
+    assert devices_of(asked, workers, gpus) == found
+
+
+@pytest.mark.parametrize(
+    ("asked", "workers", "gpus", "says"),
+    [
+        ("cuda", None, 0, "device 'cuda' is not on this machine; no GPU is found."),
+        ("cuda:1", None, 0, "device 'cuda:1' is not on this machine; no GPU is found."),
+        ("cuda:1", None, 1, "device 'cuda:1' is not on this machine; 1 GPU is found."),
+        ("cuda:0,2", None, 2, "device 'cuda:0,2' is not on this machine; 2 GPUs are found."),
+        ("cuda:0,0", None, 2, "device 'cuda:0,0' names a GPU twice; --workers says how many use each."),
+        ("cuda:", None, 2, "device 'cuda:' is none; 'auto', 'cpu', 'cuda' or 'cuda:1' are."),
+        ("cuda:0,", None, 2, "device 'cuda:0,' is none; "),
+        ("mps", None, 2, "device 'mps' is none; "),
+        ("", None, 2, "device '' is none; "),
+        (
+            "cuda:0,1",
+            0,
+            2,
+            "--workers 0 would leave some of --device cuda:0,1 idle; give 2 or more, or leave",
+        ),
+        ("cuda:0,1", 1, 2, "--workers 1 would leave some of --device cuda:0,1 idle; "),
+    ],
+)
+def test_devices_that_cannot_be_are_refused_by_name(
+    asked: str, workers: int | None, gpus: int, says: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        devices_of(asked, workers, gpus)
+    assert str(caught.value).startswith(says) and str(caught.value).endswith(".")
+
+
+def test_several_are_not_one() -> None:
+    with pytest.raises(UsageError, match="device 'cuda:0,1' is several; one of them is needed"):
+        choose_device("cuda:0,1")
+
+
+def test_more_workers_than_devices_use_them_in_turn(tmp_path: Path) -> None:
+    job = Job(tmp_path, "toy:rgb", workers=5, devices=("cuda:0", "cuda:1"))
+    assert job.device_of_each == ("cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0")
+    assert Job(tmp_path, "toy:rgb", workers=0).device_of_each == ("auto",)
+
+
+def test_torch_is_not_imported_to_find_no_gpu() -> None:
+    if gpu_count():
+        pytest.skip("there is one")
+    code = (
+        "import sys; from extractor.encoders.devices import gpu_count\n"
+        "gpu_count(); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_pictures_on_the_processor_are_not_copied() -> None:
+    pictures = torch.zeros(2, 4, 4, 3, dtype=torch.uint8)
+    assert moved(pictures, torch.device("cpu")) is pictures
+
+
+@pytest.mark.gpu
+def test_pictures_reach_a_gpu_whole() -> None:
+    pictures = torch.randint(0, 256, (16, 32, 32, 3), dtype=torch.uint8)
+    assert torch.equal(moved(pictures, torch.device("cuda:0")).cpu(), pictures)
