@@ -19,7 +19,7 @@ def compiled(encode: Encode, sample: Tensor) -> Encode:
 
     quick = torch.compile(encode, dynamic=False)
     try:
-        with config.patch(compile_threads=torch.get_num_threads()), torch.inference_mode():
+        with config.patch(compile_threads=torch.get_num_threads()):
             quick(sample)
     except (RuntimeError, OSError, ImportError) as error:  # what torch's compilers raise where they are not
         raise EncoderError(

@@ -19,7 +19,7 @@ from extractor.encoders.base import EXACT, Pace, unit
 from extractor.encoders.compiled import compiled
 from extractor.encoders.devices import choose_device, moved
 from extractor.encoders.licences import licence_of
-from extractor.encoders.precision import Precision, settle
+from extractor.encoders.precision import Precision, settle, wanted
 from extractor.encoders.recipe import LOCAL_DIR, Recipe, recipe_of, require_tokenizer, seed_of
 from extractor.encoders.weights import (
     RANDOM,
@@ -62,7 +62,8 @@ class OpenClip:
         self.precision = settle(self._model.visual, self.features, self.spec, pace.precision, self._device)
         if pace.compiled_for:
             shape = (pace.compiled_for, self.spec.look.size, self.spec.look.size, 3)
-            self._encode = compiled(self._encode, self._input(torch.zeros(shape, dtype=torch.uint8)))
+            with torch.inference_mode():  # as in a run: what is compiled holds for nothing else
+                self._encode = compiled(self._encode, self._input(torch.zeros(shape, dtype=torch.uint8)))
 
     def _input(self, pictures: Tensor) -> Tensor:
         return self.prepared(pictures).to(next(self._model.visual.parameters()).dtype)
@@ -107,6 +108,8 @@ def load(
     """MODEL/TAG with its weights, or any model with those of a file or, if asked for, random ones."""
     if weights is not None and random_weights is not None:
         raise UsageError("--weights and --random-weights exclude each other.")
+    device = choose_device(device)
+    wanted(pace.precision, torch.device(device))
     recipe = recipe_of(variant, may_download=download)
     seen = recipe.look().but(look)
     require_tokenizer(recipe)
@@ -121,7 +124,7 @@ def load(
         tokenizer = _tokenizer(recipe, folder() / spec.weights / TOKENIZER, may_download=download)
     if random_weights is None:
         _fill(recipe, model, file, may_resize=weights is None or _is_download(file))
-    encoder = OpenClip(spec, model, tokenizer, choose_device(device))
+    encoder = OpenClip(spec, model, tokenizer, device)
     encoder.begin(pace)
     return encoder
 

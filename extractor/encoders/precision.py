@@ -40,9 +40,11 @@ def settle(
 ) -> Precision:
     """Bring a tower to the precision that was asked for. Some pictures go through it before and after: where
     a row is too far from its fp32, "auto" stays with that, and what was asked by name is an EncoderError."""
-    name = chosen(asked, device.type, has_bf16=has_bf16(device))
+    name = wanted(asked, device)
     if name == "fp32":
         return Precision()
+    if name == "bf16" and not has_bf16(device):
+        log.warning("this %s only emulates bf16: fp32 would be faster", device.type)
     pictures = torch.from_numpy(trial_pictures(spec.look.size, PICTURES * spec.pictures_per_feature))
     exact = _rows(features, pictures)
     held = [tensor.detach().cpu() for tensor in _tensors(tower)]  # a GPU never holds both
@@ -66,8 +68,13 @@ def settle(
     return Precision("fp32", worst)
 
 
+def wanted(asked: str, device: torch.device) -> Name:
+    """What is to be tried; a UsageError, before anything is loaded, for what the device cannot do."""
+    return chosen(asked, device.type, has_bf16=has_bf16(device))
+
+
 def chosen(asked: str, kind: str, *, has_bf16: bool) -> Name:
-    """What is tried on a device of that kind; a UsageError for what it cannot do."""
+    """By the kind of device alone."""
     match asked, kind:
         case "auto", "cuda":
             return "bf16" if has_bf16 else "fp16"
@@ -76,8 +83,6 @@ def chosen(asked: str, kind: str, *, has_bf16: bool) -> Name:
         case "auto" | "fp32", _:
             return "fp32"
         case "bf16", _:
-            if not has_bf16:
-                log.warning("this %s only emulates bf16: fp32 would be faster", kind)
             return "bf16"
         case "fp16", "cuda":
             return "fp16"

@@ -116,7 +116,6 @@ def read(
                 log.info(
                     "decoded by the CPU: the GPU cannot path=%s codec=%s", reader.name, reader.facts.codec
                 )
-            found = Read(reader.facts, None, reader.thumbs, reader.lines)
             found = Read(reader.facts, None, reader.thumbs, reader.lines, reader.way)
     except VideoError as error:
         trouble = _of_video(error, limit_bytes)

@@ -72,8 +72,11 @@ def test_it_is_chosen_by_what_the_device_has(asked: str, kind: str, has: bool, n
     assert chosen(asked, kind, has_bf16=has) == name
 
 
-def test_what_is_only_emulated_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    chosen("bf16", "cpu", has_bf16=False)
+def test_what_is_only_emulated_is_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("extractor.encoders.precision.has_bf16", lambda device: False)
+    assert made("bf16").precision.name == "bf16" and made("auto").precision == Precision()
     assert caplog.messages == ["this cpu only emulates bf16: fp32 would be faster"]
 
 
