@@ -5,11 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from core.collections import Library
 from core.errors import UsageError
+from extractor.choose import Chosen, ExtractSettings
+from extractor.cli import _job
 from extractor.encoders.devices import choose_device, devices_of, gpu_count, moved
 from extractor.work import Job
 
@@ -76,6 +80,30 @@ def test_more_workers_than_devices_use_them_in_turn(tmp_path: Path) -> None:
     job = Job(tmp_path, "toy:rgb", workers=5, devices=("cuda:0", "cuda:1"))
     assert job.device_of_each == ("cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0")
     assert Job(tmp_path, "toy:rgb", workers=0).device_of_each == ("auto",)
+
+
+@pytest.mark.parametrize(
+    ("flags", "devices", "each"),
+    [
+        ({}, ("cuda:0", "cuda:1"), (2, 3, 1)),
+        ({"workers": 4}, ("cuda:0", "cuda:1", "cuda:0", "cuda:1"), (4, 1, 1)),
+        ({"device": "cuda:1"}, ("cuda:1",), (1, 7, 1)),
+        ({"device": "cpu"}, ("cpu",), (1, 7, 1)),
+        ({"device": "cpu", "workers": 0}, ("cpu",), (0, 7, 0)),
+    ],
+)
+def test_each_gpu_has_a_worker_with_its_share_of_the_cores(
+    flags: dict[str, Any],
+    devices: tuple[str, ...],
+    each: tuple[int, int, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("extractor.cli.gpu_count", lambda: 2)
+    monkeypatch.setattr("extractor.cli.core_count", lambda: 8)
+    job = _job(ExtractSettings(**flags), Chosen(tmp_path, "toy:rgb", Library(tmp_path)), {})
+    assert job.device_of_each == devices
+    assert (job.workers, job.decoders, job.threads) == each
 
 
 def test_torch_is_not_imported_to_find_no_gpu() -> None:

@@ -14,8 +14,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from core.errors import EncoderError, UsageError
 from extractor.cli import main
-from extractor.encoders import load
-from extractor.encoders.base import Pace
+from extractor.encoders import BUILT_IN, load
+from extractor.encoders.base import Encoder, Pace
 from extractor.encoders.open_clip import OpenClip
 from extractor.encoders.precision import Precision, chosen, has_bf16, names_bf16, settle, worst_cosine
 from tests.extractor.encoders.models import TINY, add_model, derived, inexact_state
@@ -219,7 +219,7 @@ def test_timms_towers_take_fused_attention(
     name = add_model(monkeypatch, tmp_path, "small-timm", small, {"webli": tag})
     encoder = load(f"open_clip:{name}/webli", random_weights=1, pace=Pace(precision))
     assert isinstance(encoder, OpenClip)
-    assert "aten::scaled_dot_product_attention" in operators(encoder)
+    assert "aten::_scaled_dot_product_flash_attention_for_cpu" in operators(encoder)
 
 
 @pytest.mark.slow
@@ -260,6 +260,17 @@ def test_a_family_without_it_is_refused_what_it_would_ignore(pace: Pace, flag: s
     with pytest.raises(UsageError) as caught:
         load("toy", pace=pace)
     assert str(caught.value) == f"{flag} is not for toy, which has nothing of the kind; leave it out."
+
+
+def paced(variant: str, device: str, weights: Path | None, pace: Pace | None = None) -> Encoder:
+    """A family of somebody's own that can be told."""
+    assert pace == Pace("bf16", 16)
+    return load("toy")
+
+
+def test_a_family_whose_load_has_a_pace_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BUILT_IN, "mine", (f"{__name__}:paced", ""))
+    assert load("mine", pace=Pace("bf16", 16)).spec == load("toy").spec
 
 
 # --- a run ----------------------------------------------------------------------------------------------
