@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
 import av
@@ -44,27 +43,11 @@ _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
 def open_container(path: Path, head: bytes, decoder: str = CPU) -> InputContainer:
     """Open a plain local file and nothing else."""
     try:
-        return _open(path, decoder)
+        # "file:" so that a name with a colon is no protocol; names and tags in no known spelling are kept
+        name, hwaccel = f"file:{path.absolute()}", accelerated(decoder)
+        return av.open(name, "r", options=_OPTIONS, metadata_errors="replace", hwaccel=hwaccel)
     except av.error.FFmpegError as error:
-        if decoder != CPU and _is_sound(path):
-            raise VideoError(
-                f"{sniff.shown_name(path)} cannot be decoded by the GPU: {error.strerror}."
-            ) from OSError(errno.ENODEV, error.strerror)  # not the file's fault
         raise _cannot_open(path, head, error) from error
-
-
-def _open(path: Path, decoder: str) -> InputContainer:
-    # "file:" so that a name with a colon is no protocol; names and tags in no known spelling are kept
-    name, hwaccel = f"file:{path.absolute()}", accelerated(decoder)
-    return av.open(name, "r", options=_OPTIONS, metadata_errors="replace", hwaccel=hwaccel)
-
-
-def _is_sound(path: Path) -> bool:
-    try:
-        _open(path, CPU).close()
-    except av.error.FFmpegError:
-        return False
-    return True
 
 
 def choose_stream(container: InputContainer, path: Path) -> VideoStream:

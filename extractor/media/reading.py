@@ -13,8 +13,10 @@ from typing import Protocol
 from core.errors import Error, VideoError
 from core.types import Facts, Line, Look, Sampling, Thumbs
 from extractor.content import Content, content_of
+from extractor.media.hardware import CPU
 from extractor.media.plan import Way
 from extractor.media.reader import Anew, Picture, Reader
+from extractor.media.sniff import shown_name
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +107,27 @@ def read(
     order: Order, beat: Beat, limit_bytes: int = 0, opened: Callable[[Facts], None] = lambda facts: None
 ) -> Iterator[Picture | Anew | Read]:
     """All of one file. `limit_bytes`: the memory that this process is held to, if it is; `opened` hears what
-    the container says, before the first picture."""
+    the container says, before the first picture. What a GPU cannot decode, whyever, the CPU does."""
+    any_given = False
+    for found in _read(order, beat, limit_bytes, opened):
+        if order.decoder != CPU and isinstance(found, Read) and found.trouble and not found.trouble.why:
+            _tell_fallback(order, found.trouble.error)
+            if any_given:
+                yield Anew()
+            yield from _read(replace(order, decoder=CPU), beat, limit_bytes, opened)
+            return
+        any_given = True
+        yield found
+
+
+def _tell_fallback(order: Order, why: str) -> None:
+    name = shown_name(Path(os.fsdecode(order.file)))
+    log.info("decoded by the CPU, since the GPU cannot path=%s why=%s", name, why)
+
+
+def _read(
+    order: Order, beat: Beat, limit_bytes: int, opened: Callable[[Facts], None]
+) -> Iterator[Picture | Anew | Read]:
     found, trouble = Read(), None
     try:
         path = Path(os.fsdecode(order.file))
@@ -113,9 +135,7 @@ def read(
             opened(reader.facts)
             yield from reader.planned(order.sampling, order.look)
             if reader.fell_back:
-                log.info(
-                    "decoded by the CPU: the GPU cannot path=%s codec=%s", reader.name, reader.facts.codec
-                )
+                _tell_fallback(order, reader.facts.codec)
             found = Read(reader.facts, None, reader.thumbs, reader.lines, reader.way)
     except VideoError as error:
         trouble = _of_video(error, limit_bytes)

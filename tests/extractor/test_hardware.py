@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from core.errors import UsageError
+from core.errors import UsageError, VideoError
 from core.types import Look, Sampling
 from extractor.cli import main
 from extractor.encoders.devices import gpu_count
 from extractor.media.hardware import require
-from extractor.media.reader import Picture
+from extractor.media.reader import Anew, Picture, Reader
 from extractor.media.reading import Order, Read, read
 from extractor.media.write import Encoding
 from tests.conftest import shapes, write_film
@@ -27,6 +29,13 @@ def read_by(decoder: str, file: Path) -> tuple[list[Picture], Read]:
     *pictures, found = read(order, lambda: None)
     assert isinstance(found, Read)
     return [picture for picture in pictures if isinstance(picture, Picture)], found
+
+
+def assert_same(found: tuple[list[Picture], Read], expected: tuple[list[Picture], Read]) -> None:
+    assert found[1].trouble is None is expected[1].trouble and found[1].facts == expected[1].facts
+    assert len(found[0]) == len(expected[0]) > 0
+    for one, other in zip(found[0], expected[0], strict=True):
+        assert one.t == other.t and np.array_equal(one.pixels, other.pixels)
 
 
 @pytest.fixture
@@ -56,23 +65,39 @@ def test_without_the_drivers_decoder_it_is_refused(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_no_gpu_decodes_the_cpu_does_and_it_is_told(old: Path, caplog: pytest.LogCaptureFixture) -> None:
-    expected, _ = read_by("cpu", old)
     with caplog.at_level(logging.INFO):
-        found, word = read_by("cuda", old)
-    assert word.trouble is None and len(found) == len(expected) > 0
-    for one, other in zip(found, expected, strict=True):
-        assert one.t == other.t and np.array_equal(one.pixels, other.pixels)
-    assert [each.getMessage() for each in caplog.records] == [
-        "decoded by the CPU: the GPU cannot path=old.avi codec=ffv1"
-    ]
+        found = read_by("cuda", old)
+    assert_same(found, read_by("cpu", old))
+    assert caplog.messages == ["decoded by the CPU, since the GPU cannot path=old.avi why=ffv1"]
 
 
-def test_a_gpu_that_is_gone_is_no_files_fault(videos: Path) -> None:
-    if gpu_count():
-        pytest.skip("there is one")
-    pictures, found = read_by("cuda", videos / "red.mp4")
-    assert found.trouble is not None and not pictures and not found.trouble.is_final
-    assert found.trouble.error.startswith("red.mp4 cannot be decoded by the GPU: ")
+def test_what_a_gpu_that_is_gone_does_not_decode_the_cpu_does_too(
+    videos: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        found = read_by("cuda:99", videos / "red.mp4")
+    assert_same(found, read_by("cpu", videos / "red.mp4"))
+    (told,) = caplog.messages
+    assert told.startswith(
+        "decoded by the CPU, since the GPU cannot path=red.mp4 why=red.mp4 cannot be opened: "
+    )
+
+
+def test_what_a_gpu_began_is_void_where_it_cannot_go_on(
+    videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(self: Reader, *args: Any) -> Iterator[Picture | Anew]:
+        for number, picture in enumerate(planned(self, *args)):
+            if self._decoder == "cuda" and number == 2:
+                raise VideoError("the GPU is full")
+            yield picture
+
+    planned = Reader.planned
+    monkeypatch.setattr("extractor.media.opening.accelerated", lambda decoder: None)
+    monkeypatch.setattr(Reader, "planned", breaks)
+    order = Order(os.fsencode(videos / "red.mp4"), Sampling(), Look(size=32), decoder="cuda")
+    kinds = [type(each) for each in read(order, lambda: None)]
+    assert kinds == [Picture] * 2 + [Anew] + [Picture] * 10 + [Read]
 
 
 def test_what_is_damaged_is_so_for_a_gpu_too(broken: Path) -> None:
