@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil, floor
 from typing import Generic, Protocol, TypeVar
 
@@ -132,9 +133,10 @@ class Timed(Generic[F]):
         )
         if self._fps and ceil(self._length) > limit:
             raise UsageError(f"Clips of {ceil(self._length)} points do not fit a window of {limit}.")
-        self._least = Fraction(0) if self._fps else self._length / limit  # between two points
+        self._least = 0 if self._fps else ceil(self._length / limit)  # slots between two points
         self._origin: float | None = None
         self._next = 0  # number of the clip that is not complete yet
+        self._due = ceil(self._length)  # the first slot after it: most points complete nothing
         self._slot = 0  # of the point at hand
         self._latest = (-1, -1)  # numbers of the latest clip's first and last point
         self._end = 0.0
@@ -190,6 +192,8 @@ class Timed(Generic[F]):
     def _complete(self, known: int) -> list[Clip[F]]:
         """The clips that end before the slot `known`; no new point will lie in them."""
         found: list[Clip[F]] = []
+        if known < self._due:
+            return found
         while (start := self._next * self._stride) + self._length <= known:
             first, last = self._from(start), self._from(start + self._length)
             found += self._clip(first, last)
@@ -198,6 +202,7 @@ class Timed(Generic[F]):
             if first < last:  # or goes out; in between, clips hold the same points or none
                 step = min(step, floor(self._slots[first] / self._stride) + 1)
             self._next = step
+        self._due = ceil(self._next * self._stride + self._length)
         return found
 
     def _clip(self, first: int, last: int) -> list[Clip[F]]:
@@ -210,6 +215,7 @@ class Timed(Generic[F]):
         return [Clip(points[0].t, points[-1].end, points)]
 
 
+@lru_cache(maxsize=64)
 def _steps(seconds: float, rate: float) -> Fraction:
     """How many steps that is; a third of a second thrice is one, whatever its digits."""
     exact = Fraction(repr(seconds)) * Fraction(repr(rate))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,12 +21,11 @@ from extractor.encoders import load
 from extractor.encoders.base import Encoder, Pace
 from extractor.encoders.devices import choose_device, use
 from extractor.encoders.precision import Precision
+from extractor.encoding import Encoding, Video
 from extractor.media import children
-from extractor.media.reader import Picture
 from extractor.media.reading import Here, Order, Trouble
-from extractor.shortcut import ShortCut
+from extractor.shortcut import ShortCut, View
 from extractor.teller import Beside, Teller
-from extractor.windows import Row, Window, Windows
 from extractor.work import Committed, Encoded, Job, Loaded, Outcome, Report, Stalled, Work
 
 Told = Loaded | Report | Encoded | Committed | Stalled
@@ -98,34 +96,23 @@ def extract(
     yield from _Extraction(job, encoder, writer).run(feed, stop)
 
 
-@dataclass
-class _Video:
-    """One video in hand."""
-
-    work: Work
-    windows: Windows[Tensor]
-    waiting: int = 0  # pictures in the batch
-    ended: Ended | None = None
-    rows: dict[Kind, list[Row]] = field(default_factory=lambda: {"frame": [], "clip": []})
-    vectors: dict[Kind, list[Tensor]] = field(default_factory=lambda: {"frame": [], "clip": []})
-
-
 class _Extraction:
     def __init__(self, job: Job, encoder: Encoder, writer: Writer) -> None:
         self._job, self._encoder, self._writer = job, encoder, writer
         self._teller = Teller(job, encoder, writer)
         self._sampling = writer.store.sampling
+        self._view = View(writer.store.log)
         self._claims = Claims(
-            self._is_known, (lambda stamp: {}) if job.again else ShortCut(writer.store).alike
+            self._is_known, (lambda stamp: {}) if job.again else ShortCut(writer.store, self._view).alike
         )
-        self._videos: dict[str, _Video] = {}
-        self._batch: list[tuple[str, Picture]] = []
+        self._encoding = Encoding(encoder, job.batch)
+        self._videos: dict[str, Video] = {}
         self._texts: list[Work] = []
         self._copies: dict[str, list[Work]] = {}  # of contents in hand
         self._troubles: dict[str, Trouble] = {}
         self._done: set[str] = set()  # since the last commit; with --again in this run
         self._seconds = {"encode": 0.0, "write": 0.0}
-        self._pictures, self._beat = 0, time.monotonic()
+        self._beat = time.monotonic()
 
     def run(self, feed: Iterator[Work], stop: threading.Event) -> Iterator[Told]:
         job, look = self._job, self._encoder.spec.look
@@ -139,13 +126,16 @@ class _Extraction:
             for message in messages:
                 if message is not None:
                     yield from self._heard(message)
+                else:
+                    yield from self._done_with(self._encoding.settle())
                 if time.monotonic() - self._beat >= BEAT_S:
                     yield self._encoded()
                     if self._writer.due:
                         yield self._commit(decoders)
                     if has_stalled := decoders.has_stalled:
                         break
-        yield from self._encode_pictures()
+        yield from self._done_with(self._encoding.encode())
+        yield from self._done_with(self._encoding.settle())
         yield from self._encode_texts()
         yield self._encoded()
         yield self._commit(decoders)
@@ -155,23 +145,21 @@ class _Extraction:
     def _is_known(self, source: str) -> bool:
         if self._job.again:
             return False
-        known = self._writer.store.log.last()
+        known = self._view()
         return known.has_rows(source) or known.is_removed(source)
 
     def _heard(self, message: Message) -> Iterator[Report]:
         match message:
             case Begun(work, source):
                 if source in self._videos:
-                    self._batch = [(of, picture) for of, picture in self._batch if of != source]
-                self._videos[source] = _Video(work, Windows(self._sampling))
+                    self._videos[source].is_void = True
+                self._videos[source] = Video.begun(work, source, self._sampling)
             case Seen(source, picture):
-                self._videos[source].waiting += 1
-                self._batch.append((source, picture))
-                if len(self._batch) >= self._job.batch:
-                    yield from self._encode_pictures()
+                self._encoding.add(self._videos[source], picture)
+                if self._encoding.is_full:
+                    yield from self._done_with(self._encoding.encode())
             case Ended(source):
-                self._videos[source].ended = message
-                yield from self._finish(source)
+                yield from self._ended(self._videos[source], message)
             case Unread(work, trouble):
                 yield self._troubled(work, "", trouble)
             case Whole(work, source, claim):
@@ -181,37 +169,6 @@ class _Extraction:
                         yield from self._encode_texts()
                 else:
                     yield from self._copy(work, source, is_known=claim == "known")
-
-    # --- encoding ------------------------------------------------------------------------------------
-
-    def _encode_pictures(self) -> Iterator[Report]:
-        batch, self._batch = self._batch, []
-        if batch:
-            self._push(batch)
-        for source in dict.fromkeys(source for source, _ in batch):
-            yield from self._finish(source)
-
-    @torch.inference_mode()
-    def _push(self, batch: Sequence[tuple[str, Picture]]) -> None:
-        started = time.monotonic()
-        self._pictures += len(batch)
-        pictures = torch.from_numpy(np.stack([picture.pixels for _, picture in batch]))
-        features = self._encoder.features(pictures)
-        for (source, picture), feature in zip(batch, features, strict=True):
-            video = self._videos[source]
-            video.waiting -= 1
-            self._rows(video, video.windows.push(picture.t, picture.end, feature, picture.shot))
-        self._seconds["encode"] += time.monotonic() - started
-
-    @torch.inference_mode()
-    def _rows(self, video: _Video, windows: Sequence[Window[Tensor]]) -> None:
-        for window in windows:
-            kinds: dict[Kind, Sequence[Row]] = {"frame": window.frames, "clip": window.clips}
-            features = torch.stack(window.features)
-            for kind, rows in kinds.items():
-                if rows:
-                    video.rows[kind] += rows
-                    video.vectors[kind].append(self._encoder.clips(features, [row.index for row in rows]))
 
     def _encode_texts(self) -> Iterator[Report]:
         batch, self._texts = self._texts, []
@@ -231,16 +188,25 @@ class _Extraction:
 
     # --- what becomes of a place ---------------------------------------------------------------------
 
-    def _finish(self, source: str) -> Iterator[Report]:
-        """A video's rows, once all its pictures are encoded."""
-        video = self._videos[source]
-        if video.ended is None or video.waiting:
+    def _ended(self, video: Video, ended: Ended) -> Iterator[Report]:
+        video.ended = ended
+        if ended.trouble is None:
+            self._encoding.close(video)
             return
-        ended, trouble, facts = video.ended, video.ended.trouble, video.ended.facts
+        source, video.is_void = video.source, True
         del self._videos[source]
-        if trouble is None:
-            self._rows(video, video.windows.finish())
-            rows: KindRows = {kind: _of_kind(source, video, kind) for kind in video.rows if video.rows[kind]}
+        self._troubles[source] = ended.trouble
+        self._claims.drop((source,))
+        for work in (video.work, *self._copies.pop(source, ())):
+            yield self._troubled(work, source, ended.trouble)
+
+    def _done_with(self, videos: Iterable[Video]) -> Iterator[Report]:
+        """What becomes of those that have all their rows."""
+        for video in videos:
+            del self._videos[video.source]
+            ended, source = video.ended, video.source
+            assert ended is not None
+            facts, rows = ended.facts, video.all_rows()
             beside = self._beside(video.work, source)
             own = self._teller.embedded(source, ended.lines)
             report = replace(
@@ -253,11 +219,6 @@ class _Extraction:
                 transfer=facts.transfer,
             )
             yield from self._add(beside.work, Source(source), rows, report, (facts, ended.thumbs))
-            return
-        self._troubles[source] = trouble
-        self._claims.drop((source,))
-        for work in (video.work, *self._copies.pop(source, ())):
-            yield self._troubled(work, source, trouble)
 
     def _add(
         self,
@@ -315,18 +276,22 @@ class _Extraction:
         return Report(work.place, "failed", source, error=trouble.error)
 
     def _encoded(self) -> Encoded:
-        pictures, self._pictures, self._beat = self._pictures, 0, time.monotonic()
+        pictures, self._encoding.pictures = self._encoding.pictures, 0
+        self._beat = time.monotonic()
         return Encoded(pictures)
 
     def _commit(self, decoders: Decoders) -> Committed:
         started = time.monotonic()
         with self._claims.lock:
             entry = self._writer.commit()
+            self._view.forget()
         if not self._job.again:
             self._claims.drop(self._done)
             self._done.clear()
         self._seconds["write"] += time.monotonic() - started
         seconds, self._seconds = self._seconds, {"encode": 0.0, "write": 0.0}
+        seconds["encode"] += self._encoding.seconds
+        self._encoding.seconds = 0.0
         waited, decoders.waited_s = decoders.waited_s, 0.0
         return Committed(entry, waited, **seconds)
 
@@ -340,11 +305,6 @@ def _reported(beside: Beside, outcome: Outcome, source: str) -> Report:
         sidecars=beside.sidecars,
         is_settled=not beside.is_whole,
     )
-
-
-def _of_kind(source: str, video: _Video, kind: Kind) -> tuple[list[Segment], Float32Array]:
-    segments = [Segment(source, row.start, row.end) for row in video.rows[kind]]
-    return segments, _on_host(torch.cat(video.vectors[kind]))
 
 
 def _on_host(vectors: Tensor) -> Float32Array:

@@ -46,6 +46,8 @@ class Teller:
     def beside(self, work: Work, source: str) -> Beside:
         """The lines of what lies beside a place; what cannot be read now is tried in the next run."""
         place = work.place
+        if not place.sidecars:
+            return Beside(work)
         told = [sidecars.read(work.file, sidecar) for sidecar in place.sidecars]
         new = sum(self._tell(source, each.sidecar.layer, each.lines) for each in told if each)
         pairs = zip(told, place.sidecars, strict=True)

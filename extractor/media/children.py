@@ -7,49 +7,44 @@ through a block of memory that both sides map; all else are small messages over 
 from __future__ import annotations
 
 import fcntl
-import mmap
 import multiprocessing
 import os
+import pickle
 import resource
+import select
 import signal
-import tempfile
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from multiprocessing.reduction import DupFd
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 
 from core import logs
 from core.errors import Error
 from core.types import Facts
 from extractor.content import Content, content_of
-from extractor.media.picture import Pixels
 from extractor.media.reader import Anew, Picture
 from extractor.media.reading import Beat, GoneError, LeftError, Order, Read, read
+from extractor.media.ring import Handed, Ring, block
 from extractor.work import Patience, how_ended
 
-SLOTS = 16  # pictures on their way
 _FILES = 500  # that one child reads before a fresh one takes its place
 _LOOK_S = 0.2  # how soon it is noticed that nobody wants more, or that a child is silent
 _BEAT_S = 0.5
+_TOGETHER_S = 0.01  # how long a picture waits for others that can be told of together
 _END_S = 2.0  # for one that was killed; who waits for a dead disk cannot even be killed
 _CPU_MORE = 20.0  # times what decoding a file is expected to take
 _CPU_S_PER_PIXEL = 3e-9
 _CPU_S_PER_BYTE = 1e-7  # of hashing, by far
 _MOST_CPU_S = 30 * 86_400.0  # whatever a header says
-_NOTHING = np.empty((0, 0, 3), np.uint8)
 _PARENTS = (signal.SIGINT, signal.SIGTERM)  # what ends a run is heard by the parent only
 _starting = threading.Lock()  # multiprocessing's lists of processes are not made for several threads
 
@@ -70,15 +65,10 @@ class _Alive:
     """A sign of life."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Slot:
-    """A picture whose pixels lie in that slot."""
-
-    number: int
-    picture: Picture
-
-
-_Said = _Alive | _Slot | Anew | Content | Read | OSError | Error
+_Times = tuple[float, float, float]  # a picture's start and end, and where its shot begins
+_Asked = bytes | Order | int  # hash that file; read it, or the next one as the last; so many slots are free
+_Answer = _Alive | Anew | Content | Read | OSError | Error
+_Told = tuple[tuple[_Times, ...], _Answer | None]  # of pictures in the next slots, and of what is behind them
 
 
 def prepare() -> None:
@@ -110,9 +100,7 @@ class Child:
     def read(self, order: Order) -> Iterator[Picture | Anew | Read]:
         """Its pictures and a `Read`; a GoneError at any time."""
         for said in self._answers(order):
-            if isinstance(said, _Slot):
-                yield self._taken(said)
-            elif isinstance(said, Anew):
+            if isinstance(said, Picture | Anew):
                 yield said
             elif isinstance(said, Read):
                 yield said
@@ -124,35 +112,34 @@ class Child:
             self._running.kill()
             self._running = None
 
-    def _answers(self, asked: bytes | Order) -> Iterator[_Said]:
+    def _answers(self, asked: bytes | Order) -> Iterator[Picture | _Answer]:
         if self._running is None:
             self._running = _Running.start(self._limits, self._size)
-        self._say(asked)
+        running = self._running
+        running.say(asked)
         while True:
-            said = self._heard()
+            pictures, said = self._heard(running)
+            taken = [Picture(t, end, running.ring.take(), shot) for t, end, shot in pictures]
+            if taken:
+                running.say(len(taken))
+            yield from taken
             if isinstance(said, OSError | Error):
                 raise said
-            yield said
+            if said is not None:
+                yield said
 
-    def _say(self, what: bytes | Order | int) -> None:
-        assert self._running is not None
-        with suppress(OSError):  # its end is noticed where we listen
-            self._running.line.send(what)
-
-    def _heard(self) -> _Said:
-        assert self._running is not None
-        line, clock = self._running.line, Patience(1.0)
+    def _heard(self, running: _Running) -> _Told:
+        clock = Patience(1.0)
         try:
-            while not line.poll(_LOOK_S):
+            while not running.has_said(_LOOK_S):
                 self._beat()
                 if self._is_left():
                     raise LeftError
                 if clock.look() > self._limits.stall_s:
                     raise self._given_up(f"made no progress for {self._limits.stall_s:g} s")
-            said: _Said = line.recv()
+            return running.heard()
         except (EOFError, OSError):
             raise self._given_up("") from None
-        return said
 
     def _given_up(self, why: str) -> GoneError:
         running = self._running
@@ -165,13 +152,6 @@ class Child:
             why or how_ended(code), is_chance=not why, is_final=code != -signal.SIGKILL or bool(why)
         )
 
-    def _taken(self, slot: _Slot) -> Picture:
-        """A copy, so that the slot is free at once and a dead child takes nothing with it."""
-        assert self._running is not None
-        pixels = self._running.pixels[slot.number].copy()
-        self._say(slot.number)
-        return replace(slot.picture, pixels=pixels)
-
 
 @dataclass(frozen=True)
 class _Running:
@@ -179,7 +159,7 @@ class _Running:
 
     process: BaseProcess
     line: Connection
-    pixels: Pixels  # [slots, size, size, 3]
+    ring: Ring
 
     @classmethod
     def start(cls, limits: Limits, size: int) -> _Running:
@@ -193,17 +173,31 @@ class _Running:
     @classmethod
     def _started(cls, limits: Limits, size: int) -> _Running:
         context = multiprocessing.get_context("forkserver")
-        block = _memory(SLOTS * size * size * 3)
+        memory = block(size)
         line, theirs = context.Pipe()
         try:
-            args = (theirs, _Handed(block), size, limits)
+            args = (theirs, Handed(memory), size, limits)
             with _signals_held(), _starting:
                 process = context.Process(target=_live, args=args, daemon=True)
                 process.start()
-            return cls(process, line, _slots(block, size))
+            return cls(process, line, Ring(memory, size))
         finally:
             theirs.close()
-            os.close(block)
+            os.close(memory)
+
+    def say(self, what: _Asked) -> None:
+        with suppress(OSError):  # its end is noticed where we listen
+            self.line.send_bytes(pickle.dumps(what))
+
+    def has_said(self, seconds: float) -> bool:
+        """Whether there is something to hear, or nobody to hear any more, within that time."""
+        look = select.poll()  # Connection.poll takes ten times as long
+        look.register(self.line, select.POLLIN)
+        return bool(look.poll(1000 * seconds))
+
+    def heard(self) -> _Told:
+        told: _Told = pickle.loads(self.line.recv_bytes())
+        return told
 
     def kill(self) -> int | None:
         """End it now; its exit code, None where even SIGKILL does not reach it."""
@@ -235,91 +229,85 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class _Handed:
-    """A descriptor on its way to a child."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def __reduce__(self) -> tuple[Callable[[Any], int], tuple[Any]]:
-        return _detached, (DupFd(self._descriptor),)
-
-
-def _detached(handed: Any) -> int:
-    descriptor: int = handed.detach()
-    return descriptor
-
-
-def _memory(size_bytes: int) -> int:
-    """A descriptor of memory without a name: nothing to sweep, whoever dies."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("pictures", os.MFD_CLOEXEC)
-    else:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, size_bytes)
-    return descriptor
-
-
-def _slots(descriptor: int, size: int) -> Pixels:
-    return np.frombuffer(mmap.mmap(descriptor, 0), np.uint8).reshape(SLOTS, size, size, 3)
-
-
 # --- the child's side ------------------------------------------------------------------------------------
 
 
-def _live(line: Connection, block: int, size: int, limits: Limits) -> None:
+def _live(line: Connection, memory: int, size: int, limits: Limits) -> None:
     """The whole life of a child: one order after another, until the parent is gone."""
     _die_with_parent()
     logs.set_up(limits.log_format, limits.log_level)
     torch.set_num_threads(1)
-    slots = _slots(block, size)
+    sender = _Sender(line, Ring(memory, size))
+    os.close(memory)
     if limits.memory_bytes:
         _limit_memory(limits.memory_bytes)
-    sender = _Sender(line, slots)
     with suppress(EOFError, ConnectionError):
         while True:
-            asked: int | bytes | Order = line.recv()
-            if isinstance(asked, int):
-                sender.free.append(asked)
-                continue
+            asked = sender.asked()
             try:
                 if isinstance(asked, bytes):
                     _limit_cpu(limits.cpu_s + os.stat(asked).st_size * _CPU_S_PER_BYTE)
-                    line.send(content_of(asked, sender.beat))
+                    sender.say(content_of(asked, sender.beat))
                 else:
                     sender.send_all(asked, limits)
             except ConnectionError:
                 raise
             except (OSError, Error) as error:
-                line.send(error)
+                sender.say(error)
 
 
 class _Sender:
     """What a child says, and which slots are free."""
 
-    def __init__(self, line: Connection, slots: Pixels) -> None:
-        self._line, self._slots = line, slots
-        self.free = deque(range(SLOTS))
+    def __init__(self, line: Connection, ring: Ring) -> None:
+        self._line, self._ring = line, ring
+        self._free = ring.count
+        self._times: list[_Times] = []  # of pictures that the parent has not been told of
+        self._since = 0.0  # when the first of them came
         self._beaten = time.monotonic()
 
+    def asked(self) -> bytes | Order:
+        """What to do next."""
+        while True:
+            asked: _Asked = pickle.loads(self._line.recv_bytes())
+            if not isinstance(asked, int):
+                return asked
+            self._free += asked
+
     def beat(self) -> None:
-        """A sign of life, if the last one is a while ago."""
-        if time.monotonic() - self._beaten > _BEAT_S:
-            self._beaten = time.monotonic()
-            self._line.send(_Alive())
+        """Tell of pictures that have waited long enough; a sign of life, if the last one is a while ago."""
+        now = time.monotonic()
+        if self._times and now - self._since > _TOGETHER_S:
+            self.say(None)
+        elif now - self._beaten > _BEAT_S:
+            self.say(_Alive())
+
+    def say(self, what: _Answer | None) -> None:
+        """Tell of all pictures so far, and that."""
+        told: _Told = (tuple(self._times), what)
+        self._times.clear()
+        self._beaten = time.monotonic()
+        self._line.send_bytes(pickle.dumps(told))
 
     def send_all(self, order: Order, limits: Limits) -> None:
         """A file's pictures, each when there is a slot for it."""
         for found in read(order, self.beat, limits.memory_bytes, lambda facts: _limit_reading(facts, limits)):
             if isinstance(found, Anew | Read):
-                self._line.send(found)
-                continue
-            while not self.free:
-                self.free.append(self._line.recv())
-            number = self.free.popleft()
-            self._slots[number] = found.pixels
-            self._line.send(_Slot(number, replace(found, pixels=_NOTHING)))
+                self.say(found)
+            else:
+                self._put(found)
+
+    def _put(self, picture: Picture) -> None:
+        if not self._free and self._times:
+            self.say(None)
+        while not self._free:
+            freed: int = pickle.loads(self._line.recv_bytes())
+            self._free += freed
+        self._free -= 1
+        self._ring.put(picture.pixels)
+        if not self._times:
+            self._since = time.monotonic()
+        self._times.append((picture.t, picture.end, picture.shot))
 
 
 def _die_with_parent() -> None:

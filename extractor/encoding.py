@@ -1,0 +1,182 @@
+"""Pictures of many videos to rows: in batches across videos, by each video's windows.
+
+Rows come to the host one batch late, so that a device never waits for what is done with them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.types import Float32Array, IntArray, Kind, Sampling, Segment
+from core.writer import KindRows
+from extractor.ahead import Ended
+from extractor.encoders.base import Encoder
+from extractor.media.reader import Picture
+from extractor.windows import Row, Window, Windows
+from extractor.work import Work
+
+_MOST_FEATURES = 1_024  # that clips are made of at once, unless one window alone has more
+_BUFFERS = 2  # one is filled while a device may still read the other
+
+
+@dataclass(eq=False)
+class Video:
+    """One video in hand, and its rows so far."""
+
+    work: Work
+    source: str
+    windows: Windows[Tensor]
+    waiting: int = 0  # pictures in the batch
+    ended: Ended | None = None
+    is_void: bool = False  # what of it is still in the batch is for nothing
+    rows: dict[Kind, list[Row]] = field(default_factory=lambda: {"frame": [], "clip": []})
+    vectors: dict[Kind, list[Float32Array]] = field(default_factory=lambda: {"frame": [], "clip": []})
+
+    @classmethod
+    def begun(cls, work: Work, source: str, sampling: Sampling) -> Video:
+        return cls(work, source, Windows(sampling))
+
+    def all_rows(self) -> KindRows:
+        """As a writer takes them."""
+        return {
+            kind: ([Segment(self.source, row.start, row.end) for row in rows], _whole(self.vectors[kind]))
+            for kind, rows in self.rows.items()
+            if rows
+        }
+
+
+def _whole(parts: Sequence[Float32Array]) -> Float32Array:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Rows on their way to the host, in the order in which the videos want them, and videos that have no
+    more to come."""
+
+    vectors: Sequence[Tensor]
+    event: torch.cuda.Event | None  # when they are there
+    wanted: Sequence[tuple[Video, Kind, Sequence[Row]]]
+    closed: Sequence[Video]
+
+    def settled(self) -> Sequence[Video]:
+        """Give the videos their rows; those that have all now."""
+        if self.event is not None:
+            self.event.synchronize()
+        vectors = torch.cat(tuple(self.vectors)).numpy() if self.vectors else None
+        first = 0
+        for video, kind, rows in self.wanted:
+            assert vectors is not None
+            video.rows[kind] += rows
+            video.vectors[kind].append(vectors[first : first + len(rows)])
+            first += len(rows)
+        return self.closed
+
+
+class Encoding:
+    """What gathers pictures until they are worth a pass of the encoder."""
+
+    def __init__(self, encoder: Encoder, batch: int) -> None:
+        self.seconds, self.pictures = 0.0, 0  # since somebody last looked
+        self._encoder, self._batch = encoder, batch
+        self._buffers = [self._buffer(is_pinned=False)] * _BUFFERS
+        self._device: torch.device | None = None  # that pictures go to, if it is another than this one
+        self._gathered: list[tuple[Video, float, float, float]] = []
+        self._closed: list[Video] = []
+        self._late: _Made | None = None
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._gathered) >= self._batch
+
+    def add(self, video: Video, picture: Picture) -> None:
+        """Take a picture; there must be room for it."""
+        self._buffers[0].numpy()[len(self._gathered)] = picture.pixels
+        self._gathered.append((video, picture.t, picture.end, picture.shot))
+        video.waiting += 1
+
+    def close(self, video: Video) -> None:
+        """A video has ended well: all that is left of it becomes rows with the next batch."""
+        if not video.waiting:
+            self._closed.append(video)
+
+    def encode(self) -> Sequence[Video]:
+        """Encode what has gathered; the videos that have all their rows by the batch before."""
+        return self._went_on(with_pictures=True)
+
+    def settle(self) -> Iterator[Video]:
+        """The videos that are waiting for no more pictures; no device has anything to do meanwhile."""
+        while self._late or self._closed:
+            yield from self._went_on(with_pictures=False)
+
+    @torch.inference_mode()
+    def _went_on(self, *, with_pictures: bool) -> Sequence[Video]:
+        started = time.monotonic()
+        windows = [*self._pushed()] if with_pictures and self._gathered else []
+        closed, self._closed = self._closed, []
+        windows += [(video, window) for video in closed for window in video.windows.finish()]
+        late, self._late = self._late, self._made(windows, closed) if closed or windows else None
+        done = late.settled() if late else ()
+        self.seconds += time.monotonic() - started
+        return done
+
+    def _pushed(self) -> Iterator[tuple[Video, Window[Tensor]]]:
+        gathered, self._gathered = self._gathered, []
+        self.pictures += len(gathered)
+        for (video, t, end, shot), feature in zip(gathered, self._features(len(gathered)), strict=True):
+            if video.is_void:
+                continue
+            video.waiting -= 1
+            for window in video.windows.push(t, end, feature, shot):
+                yield video, window
+            if video.ended and not video.waiting:
+                self._closed.append(video)
+
+    def _features(self, count: int) -> Sequence[Tensor]:
+        pictures = self._buffers[0][:count]
+        if self._device:
+            pictures = pictures.to(self._device, non_blocking=True)
+        features = self._encoder.features(pictures)
+        self._buffers.reverse()
+        if features.is_cuda and not self._device:
+            self._device = features.device
+            self._buffers = [self._buffer(is_pinned=True) for _ in range(_BUFFERS)]
+        return features.unbind()
+
+    def _buffer(self, *, is_pinned: bool) -> Tensor:
+        size = self._encoder.spec.look.size
+        return torch.empty((self._batch, size, size, 3), dtype=torch.uint8, pin_memory=is_pinned)
+
+    def _made(self, windows: Sequence[tuple[Video, Window[Tensor]]], closed: Sequence[Video]) -> _Made:
+        """Few passes for all of them: what they make does not depend on what else is made."""
+        wanted: list[tuple[Video, Kind, Sequence[Row]]] = []
+        vectors: list[Tensor] = []
+        features: list[Tensor] = []
+        index: list[IntArray] = []
+        for video, window in windows:
+            if features and len(features) + len(window.features) > _MOST_FEATURES:
+                vectors.append(self._clips(features, index))
+                features, index = [], []
+            kinds: dict[Kind, Sequence[Row]] = {"frame": window.frames, "clip": window.clips}
+            for kind, rows in kinds.items():
+                if rows:
+                    wanted.append((video, kind, rows))
+                    index += [row.index + len(features) for row in rows]
+            features += window.features
+        if features:
+            vectors.append(self._clips(features, index))
+        event = None
+        if vectors and self._device:
+            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            event.record(torch.cuda.current_stream(self._device))
+        return _Made(vectors, event, wanted, closed)
+
+    def _clips(self, features: Sequence[Tensor], index: Sequence[IntArray]) -> Tensor:
+        rows = self._encoder.clips(torch.stack(tuple(features)), index)
+        return rows.to("cpu", torch.float32, non_blocking=True)
