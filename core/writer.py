@@ -36,7 +36,7 @@ from core.types import (
 
 Float16Array = np.ndarray[Any, np.dtype[np.float16]]
 Pair = tuple[str, Layer]
-KindRows = Mapping[Kind, tuple[Sequence[Segment], Float32Array]]
+KindRows = Mapping[Kind, tuple[Sequence[Segment], Float32Array | Float16Array]]
 
 MAX_ROWS = 65_536
 MAX_SECONDS = 600.0
@@ -264,17 +264,22 @@ def _stored(facts: Facts) -> dict[str, Any]:
     return held
 
 
-def _block(source: str, segments: Sequence[Segment], vectors: Float32Array, dim: int) -> Block:
+def halved(vectors: Float32Array | Float16Array) -> Float16Array:
+    """As they are stored."""
+    return vectors.astype(np.float16, copy=False)
+
+
+def _block(source: str, segments: Sequence[Segment], vectors: Float32Array | Float16Array, dim: int) -> Block:
     if vectors.shape != (len(segments), dim):
         raise ValueError(f"{len(segments)} segments of {dim} numbers have vectors of {vectors.shape}")
     if any(segment.source != source for segment in segments):
         raise ValueError(f"a segment of {source} names another source")
-    halved = vectors.astype(np.float16)
-    if not np.isfinite(halved).all():
+    stored = halved(vectors)
+    if not np.isfinite(stored).all():
         raise ValueError(f"vectors of {source} are not finite")
     start = np.array([segment.start for segment in segments], np.float64)
     end = np.array([segment.end for segment in segments], np.float64)
-    return Block(halved, start, end, tuple(segment.text for segment in segments))
+    return Block(stored, start, end, tuple(segment.text for segment in segments))
 
 
 def write_shard(store: Store, held: Sequence[Held]) -> Made:

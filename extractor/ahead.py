@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
@@ -17,10 +16,11 @@ from extractor.media.plan import Way
 from extractor.media.reader import Anew, Picture
 from extractor.media.reading import Beat, Decoder, GoneError, LeftError, Order, Read, Trouble
 from extractor.spool import ChangedError, is_unchanged, spooled
+from extractor.stock import Stock
 from extractor.work import Patience, Work, size_of
 
 log = logging.getLogger(__name__)
-SLOTS = 64  # messages, nearly all of them pictures, that may wait for the encoder
+_STOCK = 128  # messages, nearly all of them pictures, that may wait for the encoder
 _LOOK_S = 0.2  # how soon a waiting thread notices that it is to stop
 _JOIN_S = 2.0
 CHANGED = "it changed while it was read"
@@ -124,6 +124,7 @@ class _Hand:
 
     work: Work | None = None
     at: float = 0.0
+    waits: bool = False  # for the encoder
 
 
 class Decoders:
@@ -141,7 +142,7 @@ class Decoders:
         self._mine = threading.local()
         self._feed, self._claims, self._wanted = feed, claims, wanted
         self._feeding = threading.Lock()
-        self._queue: queue.Queue[Message | _Dry | Exception] = queue.Queue(SLOTS)
+        self._stock: Stock[Message | _Dry | Exception] = Stock(_STOCK)
         self._closed = threading.Event()
 
     def run(self, count: int, stop: threading.Event) -> Generator[Message | None, None, None]:
@@ -166,6 +167,11 @@ class Decoders:
                 thread.join(max(0.0, until - time.monotonic()))
 
     @property
+    def busy(self) -> int:
+        """How many are at work, and not waiting for the encoder."""
+        return sum(hand.work is not None and not hand.waits for hand in self._hands)
+
+    @property
     def has_stalled(self) -> bool:
         """Whether a thread has read no block, sent no picture and not waited to send one for too long."""
         now = self._clock.look()
@@ -173,12 +179,9 @@ class Decoders:
 
     def _arrived(self) -> Message | _Dry | Exception | None:
         started = time.monotonic()
-        try:
-            return self._queue.get(timeout=_LOOK_S)
-        except queue.Empty:
-            return None
-        finally:
-            self.waited_s += time.monotonic() - started
+        found = self._stock.get(_LOOK_S)
+        self.waited_s += time.monotonic() - started
+        return found
 
     def _thread(self, hand: _Hand) -> None:
         self._mine.hand = hand
@@ -209,10 +212,13 @@ class Decoders:
         self._beat()
 
     def _put(self, message: Message | _Dry | Exception) -> None:
+        hand: _Hand = self._mine.hand
         while not self._closed.is_set():
             self._beat()
-            with suppress(queue.Full):
-                return self._queue.put(message, timeout=_LOOK_S)
+            hand.waits = self._stock.is_full
+            if self._stock.put(message, _LOOK_S):
+                hand.waits = False
+                return
         raise LeftError
 
     def _take(self, work: Work, decoder: Decoder) -> None:

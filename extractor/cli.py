@@ -178,7 +178,7 @@ def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) ->
         precision=settings.precision,
         compile=settings.compile,
         decoder=_decoder(settings, gpus),
-        threads=max(1, cores - decoders) if workers else 0,
+        cores=cores,
         again=settings.again,
         shots=settings.shots,
         retry_failed=settings.retry_failed,

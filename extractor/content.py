@@ -26,7 +26,7 @@ def content_of(file: bytes, beat: Callable[[], None] = lambda: None) -> Content:
     with open(file, "rb", buffering=0) as opened:
         size = os.fstat(opened.fileno()).st_size
         samples = _samples(opened.fileno(), size)
-        while block := opened.read(_BLOCK_BYTES):
+        while block := opened.read(min(_BLOCK_BYTES, size + 1)):
             digest.update(block)
             beat()
     return Content(f"v-{digest.hexdigest()}", size, samples)

@@ -13,16 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.types import Float32Array, IntArray, Kind, Sampling, Segment
-from core.writer import KindRows
+from core.types import IntArray, Kind, Sampling, Segment
+from core.writer import Float16Array, KindRows, halved
 from extractor.ahead import Ended
 from extractor.encoders.base import Encoder
+from extractor.media.picture import Pixels
 from extractor.media.reader import Picture
 from extractor.windows import Row, Window, Windows
 from extractor.work import Work
 
 _MOST_FEATURES = 1_024  # that clips are made of at once, unless one window alone has more
 _BUFFERS = 2  # one is filled while a device may still read the other
+_NONE = np.empty((0, 0), np.float16)
 
 
 @dataclass(eq=False)
@@ -35,8 +37,9 @@ class Video:
     waiting: int = 0  # pictures in the batch
     ended: Ended | None = None
     is_void: bool = False  # what of it is still in the batch is for nothing
-    rows: dict[Kind, list[Row]] = field(default_factory=lambda: {"frame": [], "clip": []})
-    vectors: dict[Kind, list[Float32Array]] = field(default_factory=lambda: {"frame": [], "clip": []})
+    # For hours of pictures: as little as there is to be known of each row.
+    spans: dict[Kind, list[tuple[float, float]]] = field(default_factory=lambda: {"frame": [], "clip": []})
+    vectors: dict[Kind, list[Float16Array]] = field(default_factory=lambda: {"frame": [], "clip": []})
 
     @classmethod
     def begun(cls, work: Work, source: str, sampling: Sampling) -> Video:
@@ -45,13 +48,13 @@ class Video:
     def all_rows(self) -> KindRows:
         """As a writer takes them."""
         return {
-            kind: ([Segment(self.source, row.start, row.end) for row in rows], _whole(self.vectors[kind]))
-            for kind, rows in self.rows.items()
-            if rows
+            kind: ([Segment(self.source, *span) for span in spans], _whole(self.vectors[kind]))
+            for kind, spans in self.spans.items()
+            if spans
         }
 
 
-def _whole(parts: Sequence[Float32Array]) -> Float32Array:
+def _whole(parts: Sequence[Float16Array]) -> Float16Array:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
@@ -69,14 +72,46 @@ class _Made:
         """Give the videos their rows; those that have all now."""
         if self.event is not None:
             self.event.synchronize()
-        vectors = torch.cat(tuple(self.vectors)).numpy() if self.vectors else None
+        parts = [vectors.numpy() for vectors in self.vectors]
+        vectors = halved(np.concatenate(parts)) if parts else _NONE
         first = 0
         for video, kind, rows in self.wanted:
-            assert vectors is not None
-            video.rows[kind] += rows
+            video.spans[kind] += ((row.start, row.end) for row in rows)
             video.vectors[kind].append(vectors[first : first + len(rows)])
             first += len(rows)
         return self.closed
+
+
+class _Buffer:
+    """Where the pictures of one batch gather: what the encoder takes, and the same memory to be filled."""
+
+    def __init__(self, count: int, size: int, device: torch.device | None = None) -> None:
+        self._device = device  # that they are brought to while this process goes on
+        self._pictures = torch.empty((count, size, size, 3), dtype=torch.uint8, pin_memory=device is not None)
+        self.pixels: Pixels = self._pictures.numpy()
+        self._read: torch.cuda.Event | None = None
+
+    def taken(self, count: int) -> Tensor:
+        """The first so many."""
+        pictures = self._pictures[:count]
+        if self._device is None:
+            return pictures
+        there = pictures.to(self._device, non_blocking=True)
+        self._read = _event(self._device)
+        return there
+
+    def wait(self) -> None:
+        """Until nobody reads it any more."""
+        if self._read is not None:
+            self._read.synchronize()
+            self._read = None
+
+
+def _event(device: torch.device) -> torch.cuda.Event:
+    """When the device has done all that it was told until now."""
+    event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+    event.record(torch.cuda.current_stream(device))
+    return event
 
 
 class Encoding:
@@ -85,8 +120,8 @@ class Encoding:
     def __init__(self, encoder: Encoder, batch: int) -> None:
         self.seconds, self.pictures = 0.0, 0  # since somebody last looked
         self._encoder, self._batch = encoder, batch
-        self._buffers = [self._buffer(is_pinned=False)] * _BUFFERS
-        self._device: torch.device | None = None  # that pictures go to, if it is another than this one
+        self._device: torch.device | None = None  # that pictures go to, if it has memory of its own
+        self._buffers = [self._buffer()] * _BUFFERS
         self._gathered: list[tuple[Video, float, float, float]] = []
         self._closed: list[Video] = []
         self._late: _Made | None = None
@@ -97,7 +132,9 @@ class Encoding:
 
     def add(self, video: Video, picture: Picture) -> None:
         """Take a picture; there must be room for it."""
-        self._buffers[0].numpy()[len(self._gathered)] = picture.pixels
+        if not self._gathered:
+            self._buffers[0].wait()
+        self._buffers[0].pixels[len(self._gathered)] = picture.pixels
         self._gathered.append((video, picture.t, picture.end, picture.shot))
         video.waiting += 1
 
@@ -139,19 +176,15 @@ class Encoding:
                 self._closed.append(video)
 
     def _features(self, count: int) -> Sequence[Tensor]:
-        pictures = self._buffers[0][:count]
-        if self._device:
-            pictures = pictures.to(self._device, non_blocking=True)
-        features = self._encoder.features(pictures)
+        features = self._encoder.features(self._buffers[0].taken(count))
         self._buffers.reverse()
         if features.is_cuda and not self._device:
             self._device = features.device
-            self._buffers = [self._buffer(is_pinned=True) for _ in range(_BUFFERS)]
+            self._buffers = [self._buffer() for _ in range(_BUFFERS)]
         return features.unbind()
 
-    def _buffer(self, *, is_pinned: bool) -> Tensor:
-        size = self._encoder.spec.look.size
-        return torch.empty((self._batch, size, size, 3), dtype=torch.uint8, pin_memory=is_pinned)
+    def _buffer(self) -> _Buffer:
+        return _Buffer(self._batch, self._encoder.spec.look.size, self._device)
 
     def _made(self, windows: Sequence[tuple[Video, Window[Tensor]]], closed: Sequence[Video]) -> _Made:
         """Few passes for all of them: what they make does not depend on what else is made."""
@@ -171,10 +204,7 @@ class Encoding:
             features += window.features
         if features:
             vectors.append(self._clips(features, index))
-        event = None
-        if vectors and self._device:
-            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            event.record(torch.cuda.current_stream(self._device))
+        event = _event(self._device) if vectors and self._device else None
         return _Made(vectors, event, wanted, closed)
 
     def _clips(self, features: Sequence[Tensor], index: Sequence[IntArray]) -> Tensor:

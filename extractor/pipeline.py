@@ -25,6 +25,7 @@ from extractor.encoding import Encoding, Video
 from extractor.media import children
 from extractor.media.reading import Here, Order, Trouble
 from extractor.shortcut import ShortCut, View
+from extractor.stock import Cores, allowed
 from extractor.teller import Beside, Teller
 from extractor.work import Committed, Encoded, Job, Loaded, Outcome, Report, Stalled, Work
 
@@ -38,8 +39,8 @@ def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> 
     """Everything the feed gives, into the job's store; until it is dry, `stop` is set, or a file stalls."""
     if job.workers:
         children.prepare()
-    if job.threads:  # before the encoder is tried and compiled, which would take more
-        torch.set_num_threads(job.threads)
+    job = replace(job, cores=allowed(job.cores))
+    Cores(job.cores).leave(job.decoders)  # before the encoder is tried and compiled, which would take more
     encoder, device = load_for(job, device)
     if encoder.spec.pictures_per_feature != 1:
         raise EncoderError(f"{encoder.spec.name} wants runs of pictures, which this version cannot feed.")
@@ -105,7 +106,7 @@ class _Extraction:
         self._claims = Claims(
             self._is_known, (lambda stamp: {}) if job.again else ShortCut(writer.store, self._view).alike
         )
-        self._encoding = Encoding(encoder, job.batch)
+        self._encoding, self._cores = Encoding(encoder, job.batch), Cores(job.cores)
         self._videos: dict[str, Video] = {}
         self._texts: list[Work] = []
         self._copies: dict[str, list[Work]] = {}  # of contents in hand
@@ -125,7 +126,7 @@ class _Extraction:
         with closing(decoders.run(job.decoders, stop)) as messages:
             for message in messages:
                 if message is not None:
-                    yield from self._heard(message)
+                    yield from self._heard(message, decoders)
                 else:
                     yield from self._done_with(self._encoding.settle())
                 if time.monotonic() - self._beat >= BEAT_S:
@@ -134,6 +135,7 @@ class _Extraction:
                         yield self._commit(decoders)
                     if has_stalled := decoders.has_stalled:
                         break
+        self._cores.leave(0)
         yield from self._done_with(self._encoding.encode())
         yield from self._done_with(self._encoding.settle())
         yield from self._encode_texts()
@@ -148,7 +150,7 @@ class _Extraction:
         known = self._view()
         return known.has_rows(source) or known.is_removed(source)
 
-    def _heard(self, message: Message) -> Iterator[Report]:
+    def _heard(self, message: Message, decoders: Decoders) -> Iterator[Report]:
         match message:
             case Begun(work, source):
                 if source in self._videos:
@@ -157,6 +159,7 @@ class _Extraction:
             case Seen(source, picture):
                 self._encoding.add(self._videos[source], picture)
                 if self._encoding.is_full:
+                    self._cores.leave(decoders.busy)
                     yield from self._done_with(self._encoding.encode())
             case Ended(source):
                 yield from self._ended(self._videos[source], message)

@@ -48,7 +48,7 @@ class Job:
     precision: str = "auto"
     compile: bool = False
     decoder: str = "cpu"  # of videos; or "cuda": the worker's GPU
-    threads: int = 0  # of the encoder; 0: what torch thinks best
+    cores: int = 0  # of a worker: the encoder has those that no decoder is busy on; 0: what torch thinks best
     again: bool = False
     retry_failed: bool = False
     shots: bool = False  # record where they begin, whatever the points

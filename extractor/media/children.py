@@ -298,8 +298,6 @@ class _Sender:
                 self._put(found)
 
     def _put(self, picture: Picture) -> None:
-        if not self._free and self._times:
-            self.say(None)
         while not self._free:
             freed: int = pickle.loads(self._line.recv_bytes())
             self._free += freed
@@ -308,6 +306,8 @@ class _Sender:
         if not self._times:
             self._since = time.monotonic()
         self._times.append((picture.t, picture.end, picture.shot))
+        if len(self._times) >= self._ring.count // 2:
+            self.say(None)
 
 
 def _die_with_parent() -> None:

@@ -17,11 +17,12 @@ import numpy as np
 from extractor.media.picture import Pixels
 
 _MOST_BYTES = 64 << 20  # of one block
-_LEAST, _MOST = 4, 64  # slots
+_LEAST, _MOST = 2, 16  # slots
 
 
 def slots_for(size: int) -> int:
-    """How many pictures of that size may be on their way: a few batches, unless they are huge."""
+    """How many pictures of that size may be on their way: both sides can go on, and who waits for the
+    encoder does so soon."""
     return max(_LEAST, min(_MOST, _MOST_BYTES // (size * size * 3)))
 
 

@@ -47,6 +47,7 @@ _SUFFIXES = (
 _TO_ENTRIES = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")  # one in the other
 _MOST_BOXES = 200_000  # of a level: days in fragments of a second; a file full of empty ones is no video
 _ENCRYPTED = (b"encv", b"drmi")
+_SMALL_BYTES = 1 << 18
 
 
 class NotVideo(VideoError):
@@ -93,10 +94,16 @@ def is_encrypted(path: Path, head: bytes) -> bool:
         return False
     try:
         with path.open("rb") as file:
-            size = path.stat().st_size
+            size = os.fstat(file.fileno()).st_size
+            if size <= _SMALL_BYTES and not _is_named(file.read()):
+                return False  # a look at all of it costs less than the way to the right boxes
             return any(tag in _ENCRYPTED for tag in _sample_entries(file, 0, size, _TO_ENTRIES))
     except OSError:
         return False
+
+
+def _is_named(data: bytes) -> bool:
+    return any(tag in data for tag in _ENCRYPTED)
 
 
 def _head(path: Path, name: str) -> bytes:

@@ -77,7 +77,7 @@ def test_lines_that_were_told_behind_the_rows_hide_no_samples(tmp_path: Path, vi
         shelf.put(videos / "red.mp4", f"{name}.mp4")
         say(shelf.films / f"{name}.srt", name)
     assert outcome(shelf.extract()) == {"done": 1, "copies": 1}
-    (alike,) = ShortCut(shelf.store).alike(stamp_of(os.stat(shelf.films / "a.mp4"))).values()
+    (alike,) = ShortCut(shelf.store, shelf.store.log.last).alike(stamp_of(os.stat(shelf.films / "a.mp4"))).values()
     assert alike == content_of(os.fsencode(videos / "red.mp4"))
 
 
@@ -123,7 +123,7 @@ def test_where_stamp_and_samples_are_those_of_two_contents_the_file_is_read(
         shelf.put(tmp_path / name)
         if name == "a.mp4":
             assert outcome(shelf.extract()) == {"done": 1}
-            (alike,) = ShortCut(shelf.store).alike(stamp_of(os.stat(tmp_path / "films" / name))).values()
+            (alike,) = ShortCut(shelf.store, shelf.store.log.last).alike(stamp_of(os.stat(tmp_path / "films" / name))).values()
             assert alike == content_of(os.fsencode(tmp_path / name))
             shelf.put(tmp_path / "a.mp4", "again.mp4")
             assert outcome(shelf.extract()) == {"already": 1, "copies": 1}
@@ -134,7 +134,7 @@ def test_where_stamp_and_samples_are_those_of_two_contents_the_file_is_read(
     assert outcome(shelf.extract("--again")) == {"done": 2, "copies": 1}
     if has_checkpoint:
         write_checkpoint(shelf.store.log.folder, shelf.store.log.last())
-    assert ShortCut(shelf.store).alike(stamp_of(os.stat(shelf.films / "b.mp4"))) == {}
+    assert ShortCut(shelf.store, shelf.store.log.last).alike(stamp_of(os.stat(shelf.films / "b.mp4"))) == {}
     shelf.put(tmp_path / "b.mp4", "c.mp4")
     assert outcome(shelf.extract()) == {"already": 3, "copies": 1}
     assert sorted(map(len, shelf.live().values())) == [2, 2]

@@ -34,7 +34,7 @@ def shelf(tmp_path: Path, videos: Path) -> Shelf:
 
 
 def run_of(shelf: Shelf, **how: float) -> Run:
-    job = Job(shelf.folder / "data" / "toy-rgb", "toy:rgb", threads=1, **how)  # type: ignore[arg-type]
+    job = Job(shelf.folder / "data" / "toy-rgb", "toy:rgb", cores=1, **how)  # type: ignore[arg-type]
     return Run(job, Wanted(target_of(str(shelf.films))), Tally(), threading.Event())
 
 
