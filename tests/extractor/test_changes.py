@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,11 @@ def shelf(tmp_path: Path, videos: Path) -> Shelf:
     return shelf
 
 
+def alike_to(shelf: Shelf, path: Path) -> Mapping[str, Content]:
+    """What a file of this one's stamp may hold."""
+    return ShortCut(shelf.store, shelf.store.log.last).alike(stamp_of(os.stat(path)))
+
+
 def test_a_file_that_moved_is_found_again_at_once_and_its_old_place_is_pruned(shelf: Shelf) -> None:
     before = vectors(shelf.store)
     (shelf.films / "dogs").mkdir()
@@ -77,7 +82,9 @@ def test_lines_that_were_told_behind_the_rows_hide_no_samples(tmp_path: Path, vi
         shelf.put(videos / "red.mp4", f"{name}.mp4")
         say(shelf.films / f"{name}.srt", name)
     assert outcome(shelf.extract()) == {"done": 1, "copies": 1}
-    (alike,) = ShortCut(shelf.store, shelf.store.log.last).alike(stamp_of(os.stat(shelf.films / "a.mp4"))).values()
+    (alike,) = (
+        ShortCut(shelf.store, shelf.store.log.last).alike(stamp_of(os.stat(shelf.films / "a.mp4"))).values()
+    )
     assert alike == content_of(os.fsencode(videos / "red.mp4"))
 
 
@@ -123,7 +130,11 @@ def test_where_stamp_and_samples_are_those_of_two_contents_the_file_is_read(
         shelf.put(tmp_path / name)
         if name == "a.mp4":
             assert outcome(shelf.extract()) == {"done": 1}
-            (alike,) = ShortCut(shelf.store, shelf.store.log.last).alike(stamp_of(os.stat(tmp_path / "films" / name))).values()
+            (alike,) = (
+                ShortCut(shelf.store, shelf.store.log.last)
+                .alike(stamp_of(os.stat(tmp_path / "films" / name)))
+                .values()
+            )
             assert alike == content_of(os.fsencode(tmp_path / name))
             shelf.put(tmp_path / "a.mp4", "again.mp4")
             assert outcome(shelf.extract()) == {"already": 1, "copies": 1}
@@ -134,7 +145,7 @@ def test_where_stamp_and_samples_are_those_of_two_contents_the_file_is_read(
     assert outcome(shelf.extract("--again")) == {"done": 2, "copies": 1}
     if has_checkpoint:
         write_checkpoint(shelf.store.log.folder, shelf.store.log.last())
-    assert ShortCut(shelf.store, shelf.store.log.last).alike(stamp_of(os.stat(shelf.films / "b.mp4"))) == {}
+    assert alike_to(shelf, shelf.films / "b.mp4") == {}
     shelf.put(tmp_path / "b.mp4", "c.mp4")
     assert outcome(shelf.extract()) == {"already": 3, "copies": 1}
     assert sorted(map(len, shelf.live().values())) == [2, 2]

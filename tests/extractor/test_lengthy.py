@@ -1,0 +1,96 @@
+"""However long a film and however many videos: memory and descriptors stay what they are."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from extractor.media.write import Encoding, write_video
+from tests.extractor.shelf import Shelf, age, outcome
+from tests.extractor.test_cli import run_command
+from tests.extractor.watched import Held, watch
+
+HOURS, TINY, MIXED = 10, 10_000, 2_000
+FEW = 10  # times fewer
+MORE_BYTES = 64 << 20  # of a worker, which holds rows and small pictures until they are committed
+LEAK_BYTES = 16 << 20
+
+
+def extracted(shelf: Shelf, *flags: str) -> Held:
+    process = run_command(shelf, "--workers=1", "--decoders=1", "--allow-failed", *flags)
+    held = watch(process)
+    assert process.returncode == 0
+    seconds = shelf.report()["seconds"]
+    sys.stdout.write(f"\n{held}; cpu {seconds['cpu']:.1f} s of {seconds['wall']:.1f} s\n")
+    return held
+
+
+def assert_like(many: Held, few: Held, more_bytes: int) -> None:
+    for role in ("command", "worker", "decoder"):
+        before, after = few.most[role], many.most[role]
+        assert after.memory_bytes < before.memory_bytes + more_bytes, role
+        assert after.descriptors <= before.descriptors + 2, role
+
+
+def fill(shelf: Shelf, videos: list[Path], count: int) -> None:
+    """So many files, all different: each ends with a box that says which it is."""
+    datas = [video.read_bytes() for video in videos]
+    for number in range(count):
+        video, data = videos[number % len(videos)], datas[number % len(videos)]
+        path = shelf.films / f"{number // 1000}" / f"{number:05}{video.suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data + struct.pack(">I4sQ", 16, b"free", number))
+        age(path)
+
+
+@pytest.mark.slow
+def test_a_film_of_ten_hours_takes_little_more_memory_than_one_of_one(tmp_path: Path) -> None:
+    held = []
+    for count in (HOURS * 3600 // FEW, HOURS * 3600):
+        shelf = Shelf(tmp_path / str(count))
+        shelf.films.mkdir(parents=True)
+        pictures = (np.full((36, 64, 3), n * 7 % 256, np.uint8) for n in range(count))
+        write_video(shelf.films / "long.mp4", pictures, Encoding(fps=Fraction(1), gop=250))
+        age(shelf.films / "long.mp4")
+        held.append(extracted(shelf))
+        assert shelf.report()["rows"]["frame"] == count
+    assert_like(held[1], held[0], MORE_BYTES)
+
+
+@pytest.mark.slow
+def test_ten_thousand_tiny_videos_take_little_more_memory_than_some_hundreds(tmp_path: Path) -> None:
+    small = []
+    for number, (width, height) in enumerate([(64, 64), (160, 90), (320, 180)]):
+        pictures = (np.full((height, width, 3), 80 * n, np.uint8) for n in range(1 + number % 2))
+        small.append(tmp_path / f"{number}.mp4")
+        write_video(small[-1], pictures, Encoding(fps=Fraction(1)))
+    held = []
+    for count in (TINY // FEW, TINY):
+        shelf = Shelf(tmp_path / str(count))
+        fill(shelf, small, count)
+        held.append(extracted(shelf))
+        assert outcome(shelf.report()) == {"done": count}
+    assert_like(held[1], held[0], MORE_BYTES)
+
+
+@pytest.mark.slow
+def test_two_thousand_files_of_many_kinds_leave_nothing_behind(
+    tmp_path: Path, videos: Path, broken: Path
+) -> None:
+    whole = [videos / name for name in ("late.mp4", "short.webm", "vfr.mkv", "with-sound.mkv", "rotated.mp4")]
+    cut = [tmp_path / f"cut{path.suffix}" for path in whole]
+    for path, source in zip(cut, whole, strict=True):
+        path.write_bytes(source.read_bytes()[: source.stat().st_size * 2 // 3])
+    bad = [broken / name for name in ("text.mp4", "zeros.mp4", "encrypted.mp4")]
+    held = []
+    for count in (MIXED // FEW, MIXED):
+        shelf = Shelf(tmp_path / str(count))
+        fill(shelf, [*whole, *cut, *bad], count)
+        held.append(extracted(shelf, "--no-thumbs"))
+        assert sum(outcome(shelf.report()).values()) == count
+    assert_like(held[1], held[0], LEAK_BYTES)
