@@ -42,6 +42,7 @@ MAX_ROWS = 65_536
 MAX_SECONDS = 600.0
 MAX_BYTES = 64 << 20  # of thumbnails and lines
 MAX_WORDS = 100_000
+MAX_SOURCES = 10_000  # a source of few rows takes more memory than these
 LINE_BYTES = 256  # of a line in memory, beside its characters
 NO_THUMBS = Thumbs()
 _FACTS = tuple(field.name for field in fields(Facts) if field.name != "shots")
@@ -204,7 +205,8 @@ class Writer:
     def due(self) -> bool:
         """Whether the caller should commit now, between two sources."""
         most, waited = max(self._rows.values(), default=0), time.monotonic() - self._since
-        is_full = most >= self._max_rows or self._bytes >= MAX_BYTES or len(self._claims) >= MAX_WORDS
+        is_full = most >= self._max_rows or self._bytes >= MAX_BYTES
+        is_full |= len(self._claims) >= MAX_WORDS or len(self._held) >= MAX_SOURCES
         return bool(self._claims) and (is_full or waited >= self._max_seconds)
 
     def commit(self) -> int | None:

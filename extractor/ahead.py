@@ -125,6 +125,7 @@ class _Hand:
     work: Work | None = None
     at: float = 0.0
     waits: bool = False  # for the encoder
+    rested_s: float = 0.0  # by waiting for it
 
 
 class Decoders:
@@ -135,7 +136,7 @@ class Decoders:
         self, feed: Iterator[Work], claims: Claims, wanted: Order, stall_s: float, make: MakeDecoder
     ) -> None:
         """`wanted`: what is asked of each file."""
-        self.waited_s = 0.0
+        self._waited_s = self._rested_s = 0.0
         self._stall_s, self._make = stall_s, make
         self._clock = Patience(self._stall_s / 4)
         self._hands: list[_Hand] = []
@@ -171,6 +172,13 @@ class Decoders:
         """How many are at work, and not waiting for the encoder."""
         return sum(hand.work is not None and not hand.waits for hand in self._hands)
 
+    def waits_s(self) -> tuple[float, float]:
+        """Since the last call: how long the encoder waited for pictures, and they all for the encoder."""
+        rested_s = sum(hand.rested_s for hand in self._hands)
+        found = self._waited_s, rested_s - self._rested_s
+        self._waited_s, self._rested_s = 0.0, rested_s
+        return found
+
     @property
     def has_stalled(self) -> bool:
         """Whether a thread has read no block, sent no picture and not waited to send one for too long."""
@@ -180,7 +188,7 @@ class Decoders:
     def _arrived(self) -> Message | _Dry | Exception | None:
         started = time.monotonic()
         found = self._stock.get(_LOOK_S)
-        self.waited_s += time.monotonic() - started
+        self._waited_s += time.monotonic() - started
         return found
 
     def _thread(self, hand: _Hand) -> None:
@@ -215,9 +223,11 @@ class Decoders:
         hand: _Hand = self._mine.hand
         while not self._closed.is_set():
             self._beat()
-            hand.waits = self._stock.is_full
-            if self._stock.put(message, _LOOK_S):
-                hand.waits = False
+            began = time.monotonic()
+            is_in = self._stock.put(message, _LOOK_S)
+            hand.rested_s += time.monotonic() - began
+            hand.waits = not is_in  # until then its decoder has had the time to fill all slots
+            if is_in:
                 return
         raise LeftError
 

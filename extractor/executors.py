@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import queue
 import signal
 import threading
@@ -234,7 +235,7 @@ class _Pool:
 
 def _send(line: Connection, message: Work | _Stop | None) -> None:
     with suppress(OSError):  # its end is noticed where we listen
-        line.send(message)
+        line.send_bytes(pickle.dumps(message))
 
 
 def _child(job: Job, device: str, line: Connection) -> None:
@@ -249,8 +250,9 @@ def _child(job: Job, device: str, line: Connection) -> None:
     threading.Thread(target=_listen, args=(line, inbox, stop), daemon=True).start()
 
     def send(said: _Said) -> None:
+        data = pickle.dumps(said)  # send looks up first what only it can pickle
         with sending:
-            line.send(said)
+            line.send_bytes(data)
 
     def stay_heard() -> None:
         while True:

@@ -295,8 +295,8 @@ class _Extraction:
         seconds, self._seconds = self._seconds, {"encode": 0.0, "write": 0.0}
         seconds["encode"] += self._encoding.seconds
         self._encoding.seconds = 0.0
-        waited, decoders.waited_s = decoders.waited_s, 0.0
-        return Committed(entry, waited, **seconds)
+        waited_s, rested_s = decoders.waits_s()
+        return Committed(entry, waited_s, **seconds, wait_encoder=rested_s)
 
 
 def _reported(beside: Beside, outcome: Outcome, source: str) -> Report:

@@ -18,7 +18,7 @@ class Stock(Generic[T]):
     def __init__(self, most: int) -> None:
         self._most = most
         self._held: deque[T] = deque()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._some, self._room = threading.Condition(self._lock), threading.Condition(self._lock)
         self._is_full = False
 
@@ -42,11 +42,6 @@ class Stock(Generic[T]):
                 self._is_full = False
                 self._room.notify_all()
             return item
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it takes no more for now."""
-        return self._is_full
 
 
 class Cores:

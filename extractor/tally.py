@@ -39,6 +39,7 @@ class Tally:
     gone: int = 0
     cut: dict[Key, str] = field(default_factory=dict)  # texts that are longer than the encoder reads
     wait_pictures: float = 0.0
+    wait_encoder: float = 0.0
     encode: float = 0.0
     write: float = 0.0
     paused: float = 0.0
@@ -57,8 +58,9 @@ class Tally:
                 self._count(event, 1)
             case Encoded(pictures):
                 self.pictures += pictures
-            case Committed(_, wait, encode, write, cpu):
+            case Committed(_, wait, encode, write, cpu, rested):
                 self.wait_pictures += wait
+                self.wait_encoder += rested
                 self.encode += encode
                 self.write += write
                 self.worker_cpu += cpu
@@ -144,6 +146,7 @@ class Tally:
             "seconds": {
                 "wall": round(self.seconds, 3),
                 "wait_pictures": round(self.wait_pictures, 3),
+                "wait_encoder": round(self.wait_encoder, 3),
                 "encode": round(self.encode, 3),
                 "write": round(self.write, 3),
                 "paused": round(self.paused, 3),

@@ -156,6 +156,7 @@ class Committed:
     encode: float = 0.0
     write: float = 0.0
     cpu: float = 0.0  # of a worker and what it started; in the parent's own process it is the parent's
+    wait_encoder: float = 0.0  # of its decoders together
 
 
 @dataclass(frozen=True, slots=True)

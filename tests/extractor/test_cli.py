@@ -63,7 +63,8 @@ def test_the_first_line_names_the_store_and_the_last_says_what_was_done(
 
 def test_the_report_has_the_contracts_keys(shelf: Shelf) -> None:
     report = shelf.extract()
-    assert report["seconds"].keys() == {"wall", "wait_pictures", "encode", "write", "paused", "cpu"}
+    seconds = {"wall", "wait_pictures", "wait_encoder", "encode", "write", "paused", "cpu"}
+    assert report["seconds"].keys() == seconds
     assert report["skipped"].keys() == {
         *("already", "failed_before", "removed", "unstable", "still", "not_video")
     }

@@ -1,0 +1,75 @@
+"""Decoders that run ahead: they rest while the encoder has enough, and it is told who waited for whom."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.log import Task
+from core.types import Facts, Look, Place, Sampling
+from extractor.ahead import Begun, Claims, Decoders, Ended, Message, Seen
+from extractor.content import Content, content_of
+from extractor.find import stamp_of
+from extractor.media.reader import Picture
+from extractor.media.reading import Order, Read
+from extractor.work import Work
+from tests.extractor.test_children import wait_for
+
+WANTED = Order(b"", Sampling(), Look(size=4))
+
+
+@dataclass
+class Endless:
+    """A decoder of so many pictures a file."""
+
+    count: int
+
+    def content(self, file: bytes) -> Content:
+        return content_of(file)
+
+    def read(self, order: Order) -> Iterator[Picture | Read]:
+        pixels = np.zeros((4, 4, 3), np.uint8)
+        yield from (Picture(float(n), n + 1.0, pixels) for n in range(self.count))
+        yield Read(Facts(seconds=float(self.count)))
+
+    def close(self) -> None:
+        pass
+
+
+def decoders(folder: Path, files: int, pictures: int) -> Decoders:
+    works = []
+    for number in range(files):
+        path = folder / f"{number}.mp4"
+        path.write_text(str(number))
+        place = Place("films", os.fsencode(path.name), stamp_of(path.stat()))
+        works.append(Work(Task(place, 0), file=os.fsencode(path)))
+    claims = Claims(lambda source: False)
+    return Decoders(iter(works), claims, WANTED, 60.0, lambda beat, is_left: Endless(pictures))
+
+
+def test_a_decoder_rests_while_the_encoder_has_enough_and_goes_on_when_half_is_gone(tmp_path: Path) -> None:
+    ahead = decoders(tmp_path, 1, 1_000)
+    with closing(ahead.run(1, threading.Event())) as messages:
+        found: list[Message | None] = [next(messages)]
+        wait_for(lambda: ahead.busy == 0)
+        while ahead.busy == 0:
+            found.append(next(messages))
+        assert len(found) > 60
+        found += messages
+    assert [type(each) for each in found] == [Begun, *[Seen] * 1_000, Ended]
+    waited_s, rested_s = ahead.waits_s()
+    assert waited_s >= 0.0 and rested_s > 0.1
+    assert ahead.waits_s() == (0.0, 0.0)
+
+
+def test_nobody_is_busy_when_all_is_read(tmp_path: Path) -> None:
+    ahead = decoders(tmp_path, 5, 3)
+    found = list(ahead.run(2, threading.Event()))
+    assert sum(isinstance(each, Seen) for each in found) == 15
+    assert ahead.busy == 0 and not ahead.has_stalled

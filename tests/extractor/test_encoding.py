@@ -1,0 +1,98 @@
+"""Batches across videos: the same rows as each video's own, one batch late, and nothing of what is void."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from core.log import Task
+from core.types import Facts, Kind, Place, Sampling
+from extractor.ahead import Ended
+from extractor.encoders import load
+from extractor.encoding import Encoding, Video
+from extractor.media.picture import Pixels
+from extractor.media.reader import Picture
+from extractor.work import Work
+
+SAMPLING = Sampling(clip_seconds=4.0, stride_seconds=2.0)
+
+
+def video(name: str) -> Video:
+    return Video.begun(Work(Task(Place("films", name.encode(), "1-1"), 0)), name, SAMPLING)
+
+
+def pictures(seed: int, count: int) -> list[Picture]:
+    order = np.random.default_rng(seed)
+    drawn: Iterator[Pixels] = (order.integers(0, 256, (32, 32, 3)).astype(np.uint8) for _ in range(count))
+    return [Picture(float(n), n + 1.0, pixels) for n, pixels in enumerate(drawn)]
+
+
+def give(encoding: Encoding, of: Video, given: list[Picture]) -> list[Video]:
+    done: list[Video] = []
+    for picture in given:
+        encoding.add(of, picture)
+        if encoding.is_full:
+            done += encoding.encode()
+    return done
+
+
+def end(encoding: Encoding, of: Video) -> None:
+    of.ended = Ended(of.source, Facts())
+    encoding.close(of)
+
+
+def rows(of: Video) -> dict[Kind, tuple[list[tuple[float, float]], bytes]]:
+    return {
+        kind: ([(each.start, each.end) for each in segments], vectors.tobytes())
+        for kind, (segments, vectors) in of.all_rows().items()
+    }
+
+
+def alone(seed: int, count: int) -> dict[Kind, tuple[list[tuple[float, float]], bytes]]:
+    encoding, of = Encoding(load("toy:rgb"), 1), video("alone")
+    give(encoding, of, pictures(seed, count))
+    end(encoding, of)
+    assert list(encoding.settle()) == [of]
+    return rows(of)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 16, 64])
+def test_rows_are_those_of_each_video_alone(batch: int) -> None:
+    encoding, done = Encoding(load("toy:rgb"), batch), list[Video]()
+    counts = (1, 2, 700, 5, 1, 16)
+    videos = [video(str(number)) for number in range(len(counts))]
+    for number, count in enumerate(counts):
+        done += give(encoding, videos[number], pictures(number, count))
+        end(encoding, videos[number])
+    done += encoding.encode()
+    done += encoding.settle()
+    assert done == videos
+    for number, count in enumerate(counts):
+        assert rows(videos[number]) == alone(number, count)
+    assert encoding.pictures == sum(counts)
+
+
+def test_rows_come_one_batch_late_or_when_nothing_else_is_to_do() -> None:
+    encoding, first, second = Encoding(load("toy:rgb"), 2), video("first"), video("second")
+    assert give(encoding, first, pictures(0, 2)) == []
+    end(encoding, first)
+    assert give(encoding, second, pictures(1, 2)) == []
+    assert give(encoding, second, pictures(2, 2)) == [first]
+    end(encoding, second)
+    assert list(encoding.settle()) == [second]
+    assert list(encoding.settle()) == [] and list(encoding.encode()) == []
+
+
+def test_what_is_void_makes_no_rows_and_takes_none_away() -> None:
+    encoding, void, other = Encoding(load("toy:rgb"), 8), video("void"), video("other")
+    give(encoding, void, pictures(0, 3))
+    void.is_void = True
+    again = video("void")
+    give(encoding, again, pictures(1, 3))
+    give(encoding, other, pictures(2, 1))
+    for each in (again, other):
+        end(encoding, each)
+    assert [*encoding.encode(), *encoding.settle()] == [again, other]
+    assert rows(again) == alone(1, 3) and rows(other) == alone(2, 1)
