@@ -10,16 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from core.log import Task
 from core.types import Facts, Look, Place, Sampling
 from extractor.ahead import Begun, Claims, Decoders, Ended, Message, Seen
 from extractor.content import Content, content_of
 from extractor.find import stamp_of
+from extractor.media.children import Child, Limits
 from extractor.media.reader import Picture
 from extractor.media.reading import Order, Read
 from extractor.work import Work
+from tests.extractor.shelf import Shelf, outcome
 from tests.extractor.test_children import wait_for
+from tests.extractor.test_executors import run_of
 
 WANTED = Order(b"", Sampling(), Look(size=4))
 
@@ -73,3 +77,23 @@ def test_nobody_is_busy_when_all_is_read(tmp_path: Path) -> None:
     found = list(ahead.run(2, threading.Event()))
     assert sum(isinstance(each, Seen) for each in found) == 15
     assert ahead.busy == 0 and not ahead.has_stalled
+
+
+def test_nothing_waits_for_a_look_at_the_clock(
+    tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many files: where each took one such look, a run would take hours."""
+    for module in ("ahead", "executors", "media.children"):
+        monkeypatch.setattr(f"extractor.{module}._LOOK_S", 3600.0)
+    shelf = Shelf(tmp_path)
+    for name in ("late.mp4", "short.webm", "vfr.mkv"):
+        shelf.put(videos / name)
+        shelf.put(videos / name, f"copy-{name}")
+    assert outcome(shelf.extract()) == {"done": 3, "copies": 3}
+    again = run_of(shelf, workers=1, again=True)
+    list(again.events())
+    assert (again.tally.done, again.tally.copies) == (3, 3)
+    with closing(Child(Limits(), 48, lambda: None, lambda: False)) as child:
+        for path in shelf.films.iterdir():
+            *_, last = child.read(Order(os.fsencode(path), Sampling(), Look(size=48)))
+            assert isinstance(last, Read)
