@@ -20,7 +20,9 @@ from extractor.stock import Stock
 from extractor.work import Patience, Work, size_of
 
 log = logging.getLogger(__name__)
-_STOCK = 128  # messages, nearly all of them pictures, that may wait for the encoder
+# Messages, nearly all of them pictures, that may wait for the encoder: at least so many, or so many for each
+# decoder, unless these would take more memory.
+_STOCK, _STOCK_EACH, _STOCK_BYTES = 128, 16, 128 << 20
 _LOOK_S = 0.2  # how soon a waiting thread notices that it is to stop
 _JOIN_S = 2.0
 CHANGED = "it changed while it was read"
@@ -144,11 +146,13 @@ class Decoders:
         self._feed, self._claims, self._wanted = feed, claims, wanted
         self._feeding = threading.Lock()
         self._stock: Stock[Message | _Dry | Exception] = Stock(_STOCK)
+        self._most = _STOCK_BYTES // (wanted.look.size**2 * 3) + 1
         self._closed = threading.Event()
 
     def run(self, count: int, stop: threading.Event) -> Generator[Message | None, None, None]:
         """The messages of all threads until the feed is dry and they have ended, or `stop` is set."""
         self._hands = [_Hand() for _ in range(count)]
+        self._stock = Stock(min(max(_STOCK, _STOCK_EACH * count), self._most))
         threads = [threading.Thread(target=self._thread, args=(hand,), daemon=True) for hand in self._hands]
         for thread in threads:
             thread.start()

@@ -66,7 +66,7 @@ class _Alive:
 
 
 _Times = tuple[float, float, float]  # a picture's start and end, and where its shot begins
-_Asked = bytes | Order | int  # hash that file; read it, or the next one as the last; so many slots are free
+_Asked = bytes | Order | int  # hash that file; do that order; so many slots are free
 _Answer = _Alive | Anew | Content | Read | OSError | Error
 _Told = tuple[tuple[_Times, ...], _Answer | None]  # of pictures in the next slots, and of what is behind them
 

@@ -17,7 +17,7 @@ from tests.extractor.watched import Held, watch
 
 HOURS, TINY, MIXED = 10, 10_000, 2_000
 FEW = 10  # times fewer
-MORE_BYTES = 64 << 20  # of a worker, which holds rows and small pictures until they are committed
+MORE_BYTES = 96 << 20  # rows and small pictures until they are committed, and what is known of each packet
 LEAK_BYTES = 16 << 20
 
 
