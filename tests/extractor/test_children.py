@@ -88,11 +88,13 @@ def test_a_child_tells_what_is_wrong_with_a_file_and_reads_the_next(
     assert_as_here(child, videos / "red.mp4")
 
 
-def test_a_mistake_of_the_asker_is_raised_where_it_was_made(child: Child, videos: Path) -> None:
-    order = Order(os.fsencode(videos / "red.mp4"), SAMPLING, Look(size=48, hdr="tonemap"))
-    with pytest.raises(UsageError, match="hdr 'tonemap' does not work yet"):
-        list(child.read(order))
-    assert_as_here(child, videos / "red.mp4")
+def test_a_mistake_of_the_asker_is_raised_where_it_was_made(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    act = "from core.errors import UsageError; raise UsageError('made by hand')"
+    trap(shelf.folder, monkeypatch, "red.mp4", act, when="isinstance(args[0], str)")
+    with pytest.raises(UsageError, match="made by hand"):
+        list(run_of(shelf, workers=1).events())
 
 
 def test_a_child_waits_for_whoever_is_slow(child: Child, videos: Path) -> None:
