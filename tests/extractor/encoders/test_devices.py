@@ -85,11 +85,11 @@ def test_more_workers_than_devices_use_them_in_turn(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "devices", "each"),
     [
-        ({}, ("cuda:0", "cuda:1"), (2, 3, 1)),
-        ({"workers": 4}, ("cuda:0", "cuda:1", "cuda:0", "cuda:1"), (4, 1, 1)),
-        ({"device": "cuda:1"}, ("cuda:1",), (1, 7, 1)),
-        ({"device": "cpu"}, ("cpu",), (1, 7, 1)),
-        ({"device": "cpu", "workers": 0}, ("cpu",), (0, 7, 0)),
+        ({}, ("cuda:0", "cuda:1"), (2, 3, 4)),
+        ({"workers": 4}, ("cuda:0", "cuda:1", "cuda:0", "cuda:1"), (4, 1, 2)),
+        ({"device": "cuda:1"}, ("cuda:1",), (1, 7, 8)),
+        ({"device": "cpu"}, ("cpu",), (1, 7, 8)),
+        ({"device": "cpu", "workers": 0}, ("cpu",), (0, 7, 8)),
     ],
 )
 def test_each_gpu_has_a_worker_with_its_share_of_the_cores(
@@ -103,7 +103,7 @@ def test_each_gpu_has_a_worker_with_its_share_of_the_cores(
     monkeypatch.setattr("extractor.cli.core_count", lambda: 8)
     job = _job(ExtractSettings(**flags), Chosen(tmp_path, "toy:rgb", Library(tmp_path)), {})
     assert job.device_of_each == devices
-    assert (job.workers, job.decoders, job.threads) == each
+    assert (job.workers, job.decoders, job.cores) == each
 
 
 def test_torch_is_not_imported_to_find_no_gpu() -> None:
