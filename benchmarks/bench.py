@@ -1,0 +1,83 @@
+"""What `benchmarks/extract.py` measures with: films, clips, models, and how much of each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from benchmarks.bars import BARS
+from benchmarks.bound import Bound
+from benchmarks.figures import Figure
+from benchmarks.films import Films
+from benchmarks.plain import Plain
+from benchmarks.worker import BATCH, Worker, encoder_of
+from core.types import Sampling
+
+ONE, TENTH = Sampling(), Sampling(fps=0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured."""
+
+    pairs: int = 5
+    film_s: int = 120  # of 1080p
+    coded_s: int = 60  # of 720p in each other codec
+    clips_step: int = 6  # of the real clips every so many-th goes through a model
+    planned_step: int = 1  # and is decoded
+    tiny: int = 10_000
+    long_hours: int = 10
+
+
+QUICK = Sizes(pairs=3, film_s=30, coded_s=30, clips_step=32, planned_step=8, tiny=500, long_hours=1)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is measured, with what."""
+
+    films: Films
+    sizes: Sizes
+    clips: Sequence[Path] = ()
+    precision: str = "bf16"  # the best that this machine has
+    _models: dict[str, Worker] = field(default_factory=dict)
+
+    def worker(self, precision: str) -> Worker:
+        """With one decoder, and an encoder that is loaded once."""
+        if precision not in self._models:
+            self._models[precision] = Worker(encoder_of(precision), self.stills)
+        return self._models[precision]
+
+    @cached_property
+    def plain(self) -> Plain:
+        return Plain()
+
+    @cached_property
+    def bound(self) -> Bound:
+        return Bound(self.precision)
+
+    @cached_property
+    def stills(self) -> list[Path]:
+        return self.films.still(BATCH)
+
+    @cached_property
+    def film(self) -> Path:
+        return self.films.film("h264", 1080, self.sizes.film_s)
+
+
+Measure = Callable[[Bench], Iterator[Figure]]
+
+
+def figure(name: str, values: Sequence[float] | float, note: str = "") -> Figure:
+    """One of the table."""
+    found = (values,) if isinstance(values, float) else tuple(values)
+    return Figure(name, found, BARS[name], note)
+
+
+def say(text: str) -> None:
+    """What is no measure but tells what stands behind it."""
+    sys.stdout.write(f"  {text}\n")
+    sys.stdout.flush()

@@ -1,0 +1,62 @@
+"""What extraction costs: against what no program goes below, against the loop that people write, by codec, by
+length and by number of files; what limits it, and where the seconds go.
+
+python benchmarks/extract.py [FOLDER] [--quick] [--json FILE] [--only MEASURE] [--plots DIR] [--cache DIR]
+
+FOLDER holds videos: films are made of them, and they are measured themselves. Without one, films are drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import tempfile
+from pathlib import Path
+
+CACHE = Path(tempfile.gettempdir()) / "cinedex-films"
+
+
+def main() -> int:
+    """Print each figure with its bars; the exit status tells whether all reach what they must."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", help="real videos")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter: minutes in place of an hour")
+    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="MEASURE", help="this group of them; may be repeated"
+    )
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw cost against number and length there")
+    parser.add_argument("--cache", type=Path, default=CACHE, help=f"where films are kept (default: {CACHE})")
+    asked = parser.parse_args()
+    logging.disable(logging.WARNING)  # open_clip's, that weights are random
+
+    # Here and not above: each decoder imports this file anew.
+    from benchmarks.bench import QUICK, Bench, Sizes
+    from benchmarks.clips import clips_of
+    from benchmarks.curves import draw
+    from benchmarks.figures import Figure, exit_code, table, told, write_json
+    from benchmarks.films import Films
+    from benchmarks.measures import MEASURES, hold_threads
+
+    if unknown := set(asked.only) - set(MEASURES):
+        parser.error(f"--only {unknown.pop()} is none of {', '.join(MEASURES)}")
+    hold_threads()
+    clips = clips_of(asked.folder) if asked.folder else []
+    bench = Bench(Films(asked.cache, clips), QUICK if asked.quick else Sizes(), clips)
+    found: list[Figure] = []
+    for name, measure in MEASURES.items():
+        if not asked.only or name in asked.only:
+            for each in measure(bench):
+                told(each)
+                found.append(each)
+    if asked.plots:
+        draw(bench, asked.plots)
+    sys.stdout.write(f"\n{table(found)}")
+    if asked.json:
+        write_json(asked.json, found)
+    return exit_code(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""The measures of `benchmarks/extract.py`, in groups that share their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from benchmarks.bench import ONE, TENTH, Bench, Measure, figure, say
+from benchmarks.bound import Needed, decode, needed
+from benchmarks.costs import Way, cost_of, rounds
+from benchmarks.figures import Figure
+from benchmarks.memory import peak_gib
+from benchmarks.planned import excess_ms, savings
+from benchmarks.stages import stages
+from benchmarks.whole import clips, film, film_tenth
+from core.types import Sampling
+
+CODECS = ("hevc", "vp9", "av1")
+
+
+def planned(bench: Bench) -> Iterator[Figure]:
+    """Films of each codec with a keyframe each 1.9 s."""
+    films = {"h264": bench.film}
+    films |= {codec: bench.films.film(codec, 720, bench.sizes.coded_s) for codec in CODECS}
+    for codec, path in films.items():
+        found = savings([path], {"": ONE, "_tenth": TENTH}, bench.sizes.pairs)
+        for ending, values in found.items():
+            yield figure(f"{codec}_planned{ending}", values)
+
+
+def planned_clips(bench: Bench) -> Iterator[Figure]:
+    """Real clips."""
+    files = bench.clips[:: bench.sizes.planned_step]
+    if not files:
+        return say("no FOLDER was given: no real clips are decoded")
+    samplings = {
+        "": ONE,
+        "_uniform": Sampling(points="uniform", count=8),
+        "_keyframes": Sampling(points="keyframes"),
+    }
+    for ending, values in savings(files, samplings, bench.sizes.pairs).items():
+        yield figure(f"clips_planned{ending}", values, f"{len(files)} files")
+
+
+def never_slower(bench: Bench) -> Iterator[Figure]:
+    """Each file by itself: real clips, or else small films."""
+    files = list(bench.clips[:: bench.sizes.planned_step]) or bench.films.tiny(100)[0]
+    excess = {path: excess_ms(path, ONE) for path in files}
+    worst = max(excess, key=lambda path: excess[path])
+    yield figure("never_slower", excess[worst], f"of {len(files)} files {worst.name} is the worst")
+
+
+def tiny(bench: Bench) -> Iterator[Figure]:
+    """Videos of one second, no two of the same bytes, in as many parts as there are rounds."""
+    count = bench.sizes.tiny // bench.sizes.pairs
+    files, long = bench.films.tiny(bench.sizes.tiny), bench.films.tiny_long(count)
+    worker = bench.worker(bench.precision)
+    values = []
+    for number in range(bench.sizes.pairs):
+        part = files[number * count : (number + 1) * count]
+        ways: dict[str, Way] = {
+            "many": lambda part=part: worker.run(part, ONE),  # type: ignore[misc]
+            "long": lambda: worker.run([long], ONE),
+        }
+        [found] = rounds(ways, 1)
+        per_picture = {name: cost.cpu_s / cost.pictures for name, cost in found.items()}
+        values.append(per_picture["long"] / per_picture["many"])
+    more_ms = (per_picture["many"] - per_picture["long"]) * 1e3
+    yield figure("tiny", values, f"{bench.sizes.tiny} videos; {more_ms:.2f} ms more a video")
+
+
+def memory(bench: Bench) -> Iterator[Figure]:
+    """The peaks, with the real model; of many and long ones with one that takes no time."""
+    often, best = Sampling(fps=5.0), bench.precision
+    for name, codec, lines in (("memory_4k", "h264", 2160), ("memory_8k", "hevc", 4320)):
+        path = bench.films.film(codec, lines, 2)
+        yield figure(name, peak_gib([path], bench.stills, often, best), f"{codec}, 2 s at 5 fps")
+    hours = bench.sizes.long_hours
+    minute = bench.films.film("h264", 180, 60)
+    long = bench.films.longer(minute, 60 * hours)
+    yield figure("memory_long", peak_gib([long], bench.stills, ONE), f"{hours} hours of 180p, toy:rgb")
+    files = bench.films.tiny(bench.sizes.tiny)
+    yield figure("memory_many", peak_gib(files, bench.stills, ONE), f"{len(files)} videos, toy:rgb")
+
+
+def profile(bench: Bench) -> Iterator[Figure]:
+    """CPU seconds by stage over the film; no figure comes of it."""
+    worker = bench.worker(bench.precision)
+    packets: Needed = needed(bench.film, ONE)
+    runs = [stages(packets, ONE, worker.encoder) for _ in range(bench.sizes.pairs)]
+    least = {name: min(run[name] for run in runs) for name in runs[0]}
+    whole = min(worker.run([bench.film], ONE).cpu_s for _ in range(bench.sizes.pairs))
+    least["hand-over and the rest"] = whole - sum(least.values())
+    for name, seconds in least.items():
+        each_ms = seconds / packets.pictures * 1e3
+        say(f"{name:24} {seconds:7.3f} s  {seconds / whole:6.1%}  {each_ms:7.2f} ms a picture")
+    say(f"{'all':24} {whole:7.3f} s, the least of {len(runs)} runs")
+    yield from ()
+
+
+def bare_speed(bench: Bench) -> Iterator[Figure]:
+    """How the film compares with real footage, which is decoded at about 2.8 ms a frame; no figure."""
+    cost = cost_of(lambda: decode(Needed(bench.film, b"", 0)))
+    say(f"{bench.film.name}: {cost.cpu_s / cost.pictures * 1e3:.2f} ms to decode a frame, all of them")
+    yield from ()
+
+
+MEASURES: dict[str, Measure] = {
+    "speed": bare_speed,
+    "film": film,
+    "film_tenth": film_tenth,
+    "clips": clips,
+    "planned": planned,
+    "planned_clips": planned_clips,
+    "never_slower": never_slower,
+    "tiny": tiny,
+    "memory": memory,
+    "profile": profile,
+}
+
+
+def hold_threads() -> None:
+    """One for torch, on every side."""
+    torch.set_num_threads(1)
