@@ -1,5 +1,5 @@
-"""What `benchmarks/extract.py` measures, and what each must reach. Nearly all are ratios within one run, in CPU
-seconds of all processes: they mean the same on every machine."""
+"""What `benchmarks/extract.py` measures, and what each must reach. Nearly all are ratios within one run, in
+CPU seconds of all processes: they mean the same on every machine."""
 
 from __future__ import annotations
 

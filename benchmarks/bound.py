@@ -13,19 +13,19 @@ from pathlib import Path
 import av
 import open_clip
 import torch
-from av.codec.context import CodecContext
-from extractor.media.plan import plan
-from extractor.media.timeline import survey
+from av.video.codeccontext import VideoCodecContext
 
 from benchmarks.costs import Cost, cost_of
 from benchmarks.worker import BATCH, MODEL
 from core.types import Look, Sampling
 from extractor.media.clock import time_zero
 from extractor.media.opening import choose_stream, open_container
-from extractor.media.packets import Losses, read
+from extractor.media.packets import Losses, VideoPacket, read
+from extractor.media.plan import plan
 from extractor.media.points import Choice, needs_scan
 from extractor.media.reader import Picture, Reader
 from extractor.media.subtitles import Tracks
+from extractor.media.timeline import survey
 
 _SKIP, _DROP, _LAST = 0, 1, 4  # of a plan's acts
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -44,7 +44,9 @@ class Needed:
 def needed(path: Path, sampling: Sampling) -> Needed:
     """By the product's own plan, where that turns out to hold."""
     with Reader(path) as reader:
-        count = sum(isinstance(found, Picture) for found in reader.planned(sampling, _LOOK))
+        count = 0
+        for found in reader.planned(sampling, _LOOK):
+            count = count + 1 if isinstance(found, Picture) else 0
         way = reader.way
     return Needed(path, acts_of(path, sampling) if way == "planned" else b"", count)
 
@@ -81,7 +83,7 @@ def decode(file: Needed) -> int:
     return count
 
 
-def _decoded(codec: CodecContext, packet: av.Packet | None) -> int:
+def _decoded(codec: VideoCodecContext, packet: VideoPacket | None) -> int:
     try:
         return len(codec.decode(packet))
     except av.error.FFmpegError:  # a damaged file is decoded as far as it goes

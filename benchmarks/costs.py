@@ -1,4 +1,4 @@
-"""What an act costs in CPU seconds, and several acts in turn: what else the machine does then meets all alike."""
+"""What an act costs in CPU seconds, and several acts in turn: what else the machine does meets all alike."""
 
 from __future__ import annotations
 

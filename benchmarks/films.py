@@ -19,7 +19,10 @@ from extractor.media.picture import Pixels
 from extractor.media.write import Encoding, write_video
 
 FPS = Fraction(30)
-GOP = 57  # 1.9 s: with 2 s exactly, every tenth second would fall on a keyframe and cost next to nothing
+GOP = 60
+_FIRST = (
+    30  # frames of the first GOP: else every tenth second would be a keyframe, which costs next to nothing
+)
 _MP4, _SEED = ".mp4", 7
 _BASES = 20  # tiny videos that are coded; the others hold the same packets
 _WAYS = {
@@ -44,8 +47,13 @@ class Films:
         path = self.folder / f"{codec}-{lines}p-{seconds}s-{self._of}{_MP4}"
         if not path.exists():
             self._say(path)
-            frames = islice(self._footage(lines), seconds * int(FPS))
-            self._write(path, frames, _WAYS[codec])
+            frames = self._footage(lines)
+            parts = [path.with_stem(f"{path.stem}-{number}") for number in range(2)]
+            for part, count in zip(parts, (_FIRST, seconds * int(FPS) - _FIRST), strict=True):
+                self._write(part, islice(frames, count), _WAYS[codec])
+            _remux(parts, path)
+            for part in parts:
+                part.unlink()
         return path
 
     def longer(self, path: Path, times: int) -> Path:

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from extractor.media.picture import Pixels
 
-SCENE_FRAMES = 150
+_SCENE_FRAMES = 60, 240
+_SHIMMER = 6  # how much weaker the texture in front is
 _LEAST_LINES = 480  # of a clip that is worth scaling up
 _LEAST_BITS = 0.01  # a pixel: less is a black or a still picture
 _OBJECTS = 3
-_GRAIN = 2.0  # levels
+_FALL = 1.4  # power of the spectrum; real pictures are a little softer than 1/f
+_GRAIN = 1.5  # levels
 _MARGIN = 1.5  # how much larger a scene is than what the camera sees of it
 
 
@@ -30,7 +32,8 @@ def real(clips: Sequence[Path], width: int, height: int) -> Iterator[Pixels]:
         for clip in clips:
             for frame in _frames(clip):
                 any_frame = True
-                yield frame.reformat(width, height, "rgb24", interpolation="BICUBIC").to_ndarray()
+                scaled = frame.reformat(width, height, "rgb24", interpolation="BICUBIC")
+                yield scaled.to_ndarray().astype(np.uint8, copy=False)
         if not any_frame:
             return
 
@@ -73,21 +76,35 @@ def drawn(seed: int, width: int, height: int) -> Iterator[Pixels]:
 def _scene(
     random: np.random.Generator, width: int, height: int, grain: Sequence[NDArray[np.int16]]
 ) -> Iterator[Pixels]:
-    """A camera that pans over a texture, and things of other textures that cross it."""
-    canvas = _texture(random, round(width * _MARGIN), round(height * _MARGIN))
-    room = np.array(canvas.shape[:2]) - (height, width)
-    start = random.uniform(0.2, 0.8, 2) * room
-    speed = random.uniform(-0.3, 0.3, 2) * room / SCENE_FRAMES
-    shake = np.cumsum(random.normal(0, 0.6, (SCENE_FRAMES, 2)), axis=0)
+    """A camera that pans over a texture with another one in front that shimmers, and things that cross it."""
+    count = int(random.integers(*_SCENE_FRAMES))
+    back = _Layer(random, width, height, count)
+    front = _Layer(random, width, height, count)
     things = [_Thing(random, width, height) for _ in range(_OBJECTS)]
-    for number in range(SCENE_FRAMES):
-        top, left = np.clip(start + speed * number + shake[number], 0, room).astype(int)
-        picture = canvas[top : top + height, left : left + width].astype(np.int16)
+    for number in range(count):
+        picture = back.seen(number) + (front.seen(number) - 128) // _SHIMMER
         for thing in things:
             thing.draw(picture, number)
         noise = grain[int(random.integers(len(grain)))]
         noise = np.roll(noise, tuple(random.integers(0, (height, width))), (0, 1))
         yield np.clip(picture + noise[..., None], 0, 255).astype(np.uint8)
+
+
+class _Layer:
+    """A texture, and the window through which a hand-held camera sees it."""
+
+    def __init__(self, random: np.random.Generator, width: int, height: int, count: int) -> None:
+        self._canvas = _texture(random, round(width * _MARGIN), round(height * _MARGIN)).astype(np.int16)
+        self._size = height, width
+        room = np.array(self._canvas.shape[:2]) - self._size
+        pan = random.uniform(-0.3, 0.3, 2) * room / count * np.arange(count)[:, None]
+        shake = np.cumsum(random.normal(0, 0.6, (count, 2)), axis=0)
+        self._corners = np.clip(random.uniform(0.3, 0.7, 2) * room + pan + shake, 0, room).astype(int)
+
+    def seen(self, number: int) -> NDArray[np.int16]:
+        top, left = self._corners[number]
+        height, width = self._size
+        return self._canvas[top : top + height, left : left + width].copy()
 
 
 class _Thing:
@@ -125,7 +142,7 @@ def _falling(random: np.random.Generator, width: int, height: int) -> NDArray[np
     frequency = np.sqrt(down**2 + across**2)
     frequency[0, 0] = 1.0
     phases = np.exp(2j * np.pi * random.random(frequency.shape))
-    field = np.fft.irfft2(phases / frequency, (height, width))
+    field = np.fft.irfft2(phases / frequency**_FALL, (height, width))
     found: NDArray[np.float32] = ((field - field.mean()) / field.std()).astype(np.float32)
     return found
 

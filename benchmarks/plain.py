@@ -1,4 +1,4 @@
-"""The plain loop that people write: every frame decoded, `to_image`, open_clip's transform, batches of fp32."""
+"""The plain loop that people write: every frame decoded, `to_image`, open_clip's transform, fp32 batches."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _images(file: Path, fps: float) -> Iterator[Image.Image]:
                 t = frame.time if frame.time is not None else number / float(stream.average_rate or 25)
                 zero = t if zero is None else zero
                 if t - zero >= point / fps - 1e-6:
-                    yield frame.to_image()
+                    yield frame.to_image()  # type: ignore[no-untyped-call]  # PyAV has no types for it
                     point = int((t - zero + 1e-6) * fps) + 1
     except av.error.FFmpegError:  # damaged: what came before counts
         return
