@@ -128,6 +128,7 @@ class Films:
     def _write(self, path: Path, frames: Iterator[Pixels], how: Encoding) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f"draft-{path.name}")
+        os.environ.setdefault("SVT_LOG", "1")  # else it tells all that it is
         write_video(draft, frames, how)
         os.replace(draft, path)
 
@@ -145,7 +146,7 @@ def _remux(parts: Sequence[Path], path: Path, comment: str = "") -> None:
         for part in parts:
             with av.open(str(part)) as container:
                 source = container.streams.video[0]
-                stream = stream or out.add_stream_from_template(source)
+                stream = stream or out.add_stream_from_template(source, opaque=True)
                 for packet in container.demux(source):
                     if packet.dts is None or packet.pts is None:
                         continue

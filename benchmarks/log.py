@@ -19,11 +19,17 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from benchmarks.figures import Bar, Figure, exit_code, told, write_json
 from core.checkpoint import PLACES, WINNERS, Checkpoint, write_checkpoint
 from core.log import Log, begin
 from core.rules import Entry, LastWords, Word
 from extractor.find import Listing, target_of
 
+BARS = {
+    "todo_to_bare_walk": Bar("todo over files that are all done ÷ a bare walk", 3.0, 3.0, "lower"),
+    "load_to_bare_read": Bar("loading last words ÷ a bare read of their columns", 5.0, 5.0, "lower"),
+    "load_peak_megabytes": Bar("memory for that", 100.0, 100.0, "lower", "MB"),
+}
 PAIRS = 7
 FILES = 10_000
 PLACE_COLUMNS = ["key", "stamp_key", "source_key", "entry", "verb", "why"]
@@ -132,20 +138,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as work:
         todo = measure_todo(Path(work))
         load, megabytes = measure_load(Path(work), places)
-    bars = {
-        "todo_to_bare_walk": (todo, 3.0),
-        "load_to_bare_read": (load, 5.0),
-        "load_peak_megabytes": (megabytes, 100.0),
-    }
-    for name, (value, bar) in bars.items():
-        sys.stdout.write(f"{name:22} {value:8.2f}   at most {bar:g}\n")
+    values = {"todo_to_bare_walk": todo, "load_to_bare_read": load, "load_peak_megabytes": megabytes}
+    found = [Figure(name, (value,), BARS[name]) for name, value in values.items()]
+    for each in found:
+        told(each)
     if asked.json:
-        held = {
-            name: {"value": value, "pass": value <= bar, "goal": bar, "better": "lower"}
-            for name, (value, bar) in bars.items()
-        }
-        asked.json.write_text(json.dumps(held, indent=1))
-    return 0 if all(value <= bar for value, bar in bars.values()) else 1
+        write_json(asked.json, found)
+    return exit_code(found)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Writes a line for each seed before it is read and one after, so that whoever wai
 from __future__ import annotations
 
 import faulthandler
+import os
 import resource
 import sys
 from pathlib import Path
@@ -13,8 +14,16 @@ from random import Random
 
 from core.errors import VideoError
 from core.types import Look, Sampling
-from extractor.media.reader import Reader
+from extractor.media.reader import Anew, Reader
 
+Seen = tuple[float, float, bytes]  # t, end and pixels of a picture
+SAMPLINGS = (
+    Sampling(fps=5.0),
+    Sampling(fps=1.0),
+    Sampling(points="uniform", count=4),
+    Sampling(points="keyframes"),
+)
+DIFFERS = "differs"  # in pixels: a decoder may leave what it cannot read as memory happened to be
 MOST_BYTES = 300_000  # of a file that is worth damaging: larger ones only take longer
 
 
@@ -58,17 +67,34 @@ def _splice(random: Random, data: bytearray, files: list[Path]) -> None:
     data[start:] = other[random.randrange(len(other) + 1) :]
 
 
-def outcome(path: Path) -> str:
-    """What came of reading a file; everything but a VideoError is raised."""
+def outcome(path: Path, sampling: Sampling) -> str:
+    """What came of reading a file, decoding all of it and as planned; all but a VideoError is raised."""
+    told, whole = _read(path, sampling, is_planned=False)
+    way, found = _read(path, sampling, is_planned=True)
+    # Until when the last one is shown may hang on damage that a plan passes over.
+    times, planned_times = ([(t, end) for t, end, _ in each][:-1] for each in (whole, found))
+    assert len(found) == len(whole) and times == planned_times, f"{way}: {planned_times}, not {times}"
+    return f"{way} {DIFFERS if [p for *_, p in found] != [p for *_, p in whole] else 'same'} {told}"
+
+
+def _read(path: Path, sampling: Sampling, *, is_planned: bool) -> tuple[str, list[Seen]]:
+    found: list[Seen] = []
     try:
         with Reader(path) as reader:
-            count, last = 0, -1.0
-            for picture in reader.pictures(Sampling(fps=5.0), Look(size=32)):
+            last = -1.0
+            read = reader.planned if is_planned else reader.pictures
+            for picture in read(sampling, Look(size=32)):
+                if isinstance(picture, Anew):
+                    found, last = [], -1.0
+                    continue
                 assert last < picture.t <= picture.end, (last, picture.t, picture.end)
-                count, last = count + 1, picture.t
-            return f"{count} pictures, {reader.facts.lost_packets} lost, {reader.facts.seconds:.3f} s"
+                found.append((picture.t, picture.end, picture.pixels.tobytes()))
+                last = picture.t
+            if is_planned:
+                return reader.way, found
+            return f"{len(found)} pictures, {reader.facts.lost_packets} lost", found
     except VideoError as error:
-        return f"{error.why or 'failed'}: {error}"
+        return f"{error.why or 'failed'}: {error}", []
 
 
 def main(folder: Path, first: int, count: int, limit_s: int, files: list[Path]) -> None:
@@ -79,10 +105,22 @@ def main(folder: Path, first: int, count: int, limit_s: int, files: list[Path]) 
         sys.stdout.write(f"{seed} {name} ")
         sys.stdout.flush()
         faulthandler.dump_traceback_later(limit_s, exit=True)
-        said = outcome(path)
+        said = outcome(path, SAMPLINGS[seed % len(SAMPLINGS)])
         faulthandler.cancel_dump_traceback_later()
         path.unlink()
-        sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB {said}\n")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        sys.stdout.write(f"{peak} MiB peak {resident_mib(os.getpid())} MiB {open_files()} files {said}\n")
+
+
+def resident_mib(process: int) -> int:
+    """What a process has in memory now."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * resource.getpagesize() >> 20
+
+
+def open_files() -> int:
+    """How many descriptors this process has."""
+    return len(os.listdir("/proc/self/fd"))
 
 
 if __name__ == "__main__":
