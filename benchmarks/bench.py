@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import torch
+
 from benchmarks.bars import BARS
 from benchmarks.bound import Bound
 from benchmarks.figures import Figure
@@ -15,6 +17,7 @@ from benchmarks.films import Films
 from benchmarks.plain import Plain
 from benchmarks.worker import BATCH, Worker, encoder_of
 from core.types import Sampling
+from extractor.encoders.precision import chosen, has_bf16
 
 ONE, TENTH = Sampling(), Sampling(fps=0.1)
 
@@ -42,7 +45,7 @@ class Bench:
     films: Films
     sizes: Sizes
     clips: Sequence[Path] = ()
-    precision: str = "bf16"  # the best that this machine has
+    precision: str = field(default_factory=lambda: best_precision("cpu"))
     _models: dict[str, Worker] = field(default_factory=dict)
 
     def worker(self, precision: str) -> Worker:
@@ -66,6 +69,11 @@ class Bench:
     @cached_property
     def film(self) -> Path:
         return self.films.film("h264", 1080, self.sizes.film_s)
+
+
+def best_precision(device: str) -> str:
+    """What "auto" would try there."""
+    return chosen("auto", device, has_bf16=has_bf16(torch.device(device)))
 
 
 Measure = Callable[[Bench], Iterator[Figure]]

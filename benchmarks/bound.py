@@ -93,11 +93,11 @@ def _decoded(codec: VideoCodecContext, packet: VideoPacket | None) -> int:
 class Bound:
     """A model with random weights, and pictures for it."""
 
-    def __init__(self, precision: str, device: str = "cpu", model: str = MODEL) -> None:
+    def __init__(self, precision: str, device: str = "cpu", model: str = MODEL, batch: int = BATCH) -> None:
         name, dtype = model.partition(":")[2], _DTYPES[precision]
         self._visual = open_clip.create_model(name, precision="fp32").eval().visual.to(device, dtype)
         size = open_clip.get_model_config(name)["vision_cfg"]["image_size"]
-        self._batch = torch.randn(BATCH, 3, size, size).to(device, dtype)
+        self._batch = torch.randn(batch, 3, size, size).to(device, dtype)
 
     def run(self, files: Sequence[Needed]) -> Cost:
         """Decode them, and then encode as many pictures as are wanted of them."""

@@ -64,6 +64,14 @@ class Films:
             _remux([path] * times, long)
         return long
 
+    def copies(self, path: Path, count: int) -> list[Path]:
+        """The same film so many times, each of other bytes."""
+        found = [path.with_stem(f"{path.stem}-copy{number}") for number in range(count)]
+        for number, copy in enumerate(found):
+            if not copy.exists():
+                _remux([path], copy, comment=f"number {number}")
+        return found
+
     def tiny(self, count: int) -> list[Path]:
         """So many videos of a second, no two of the same bytes."""
         found = [self._tiny / f"{number % 100:02}" / f"{number}{_MP4}" for number in range(count)]

@@ -10,6 +10,7 @@ from benchmarks.bench import ONE, TENTH, Bench, Measure, figure, say
 from benchmarks.bound import Needed, decode, needed
 from benchmarks.costs import Way, cost_of, rounds
 from benchmarks.figures import Figure
+from benchmarks.gpu import gpu
 from benchmarks.memory import peak_gib
 from benchmarks.planned import excess_ms, savings
 from benchmarks.stages import stages
@@ -117,6 +118,7 @@ MEASURES: dict[str, Measure] = {
     "never_slower": never_slower,
     "tiny": tiny,
     "memory": memory,
+    "gpu": gpu,
     "profile": profile,
 }
 

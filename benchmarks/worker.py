@@ -110,7 +110,7 @@ class _Run:
         job = Job(
             self._store.root,
             worker.encoder.spec.name,
-            batch=BATCH,
+            batch=len(worker.stills),
             decoders=worker.decoders,
             threads=torch.get_num_threads(),
             **worker.options,
