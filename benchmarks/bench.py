@@ -12,6 +12,7 @@ import torch
 
 from benchmarks.bars import BARS
 from benchmarks.bound import Bound
+from benchmarks.clips import length_s
 from benchmarks.figures import Figure
 from benchmarks.films import Films
 from benchmarks.plain import Plain
@@ -29,13 +30,14 @@ class Sizes:
     pairs: int = 5
     film_s: int = 120  # of 1080p
     coded_s: int = 60  # of 720p in each other codec
-    clips_step: int = 6  # of the real clips every so many-th goes through a model
-    planned_step: int = 1  # and is decoded
+    clips_step: int = 6  # of the real clips every so many-th goes through a model,
+    longest_clip_s: float = float("inf")  # if it is no longer,
+    planned_step: int = 1  # and every so many-th is decoded
     tiny: int = 10_000
     long_hours: int = 10
 
 
-QUICK = Sizes(pairs=3, film_s=30, coded_s=30, clips_step=32, planned_step=8, tiny=500, long_hours=1)
+QUICK = Sizes(pairs=3, film_s=60, coded_s=30, longest_clip_s=40.0, planned_step=8, tiny=500, long_hours=1)
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,12 @@ class Bench:
     @cached_property
     def stills(self) -> list[Path]:
         return self.films.still(BATCH)
+
+    @cached_property
+    def some_clips(self) -> list[Path]:
+        """The real clips that go through a model."""
+        fit = [path for path in self.clips if length_s(path) <= self.sizes.longest_clip_s]
+        return fit[:: self.sizes.clips_step]
 
     @cached_property
     def film(self) -> Path:

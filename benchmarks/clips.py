@@ -37,3 +37,9 @@ def _is_decodable(path: Path) -> bool:
             return next(iter(reader.pictures(Sampling(), _LOOK)), None) is not None
     except VideoError:
         return False
+
+
+def length_s(path: Path) -> float:
+    """What its header says."""
+    with Reader(path) as reader:
+        return reader.facts.seconds

@@ -24,9 +24,7 @@ def draw(bench: Bench, folder: Path) -> None:
     longer = {each: bench.films.longer(minute, each) if each > 1 else minute for each in minutes}
     by_length = {each: worker.run([path], ONE) for each, path in longer.items()}
     _write(folder / "number.svg", "Videos of one second", Axis("videos", is_log=True), by_number)
-    _write(
-        folder / "length.svg", "One film of 720p, 1 picture a second", Axis("minutes", is_log=True), by_length
-    )
+    _write(folder / "length.svg", "One film of 720p, 1 picture a second", Axis("minutes"), by_length)
 
 
 def _write(path: Path, title: str, across: Axis, found: dict[int, Cost]) -> None:
@@ -34,7 +32,7 @@ def _write(path: Path, title: str, across: Axis, found: dict[int, Cost]) -> None
         "all": [(float(at), cost.cpu_s) for at, cost in found.items()],
         "decoding": [(float(at), cost.decoder_cpu_s) for at, cost in found.items()],
     }
-    write_plot(path, title, across, Axis("CPU seconds", is_log=True), lines)
+    write_plot(path, title, across, Axis("CPU seconds", is_log=across.is_log), lines)
     for at, cost in found.items():
         each_ms = cost.cpu_s / cost.pictures * 1e3
         say(f"{path.stem} {at:5}: {cost.cpu_s:8.2f} CPU seconds, {each_ms:.1f} ms a picture")

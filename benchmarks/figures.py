@@ -58,11 +58,11 @@ class Figure:
 
     @property
     def _verdict(self) -> str:
-        if self.bar.least is None and self.bar.goal is None:
-            return ""
         if not self.passes:
             return "MISSED"
-        return "goal" if self._reaches(self.bar.goal) else "pass"
+        if self.bar.goal is not None and self._reaches(self.bar.goal):
+            return "goal"
+        return "pass" if self.bar.least is not None else ""
 
 
 def _short(value: float) -> str:

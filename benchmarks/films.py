@@ -31,7 +31,7 @@ _WAYS = {
     "vp9": Encoding("vp9", FPS, GOP, crf=34, options=(("deadline", "good"), ("cpu-used", "5"), ("b", "0"))),
     "av1": Encoding("av1", FPS, GOP, crf=35, options=(("preset", "9"),)),
 }
-_SIZES = {2160: 3840, 4320: 7680}  # width by lines, where 16:9 is not enough to say
+_MOST_LINES = 1080  # that footage is made for; larger pictures are made of its
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,9 @@ class Films:
         if not path.exists():
             self._say(path)
             frames = self._footage(lines)
-            parts = [path.with_stem(f"{path.stem}-{number}") for number in range(2)]
-            for part, count in zip(parts, (_FIRST, seconds * int(FPS) - _FIRST), strict=True):
+            counts = [count for count in (_FIRST, seconds * int(FPS) - _FIRST) if count]
+            parts = [path.with_stem(f"{path.stem}-{number}") for number in range(len(counts))]
+            for part, count in zip(parts, counts, strict=True):
                 self._write(part, islice(frames, count), _WAYS[codec])
             _remux(parts, path)
             for part in parts:
@@ -126,7 +127,10 @@ class Films:
         return blake2b(names.encode(), digest_size=4).hexdigest()
 
     def _footage(self, lines: int) -> Iterator[Pixels]:
-        width = _SIZES.get(lines, lines * 16 // 9)
+        if lines > _MOST_LINES:  # what is seen in it does not matter then
+            times = lines // _MOST_LINES
+            return (frame.repeat(times, 0).repeat(times, 1) for frame in self._footage(_MOST_LINES))
+        width = lines * 16 // 9
         if self.clips and not self._lively:
             self._lively.extend(footage.lively(self.clips))
         if self._lively:

@@ -26,7 +26,7 @@ from core.writer import KindRows, Writer
 from extractor.content import content_of
 from extractor.encoders.base import Encoder
 from extractor.media import picture
-from extractor.media.picture import Pixels, Turn
+from extractor.media.picture import Lens, Pixels, Turn
 from extractor.media.reader import Picture, Reader
 from extractor.windows import Row, Windows
 
@@ -68,7 +68,7 @@ class _Clocked:
     seconds: dict[str, float]  # set below, for one run
 
     def __init__(self, *given: object) -> None:
-        self._lens, self._plain = picture.Lens(*given), VideoReformatter()  # type: ignore[arg-type]
+        self._lens, self._plain = Lens(*given), VideoReformatter()  # type: ignore[arg-type]
 
     @property
     def rotation(self) -> int:

@@ -39,7 +39,7 @@ def film_tenth(bench: Bench) -> Iterator[Figure]:
 
 def clips(bench: Bench) -> Iterator[Figure]:
     """Real clips at 1 picture a second."""
-    files = bench.clips[:: bench.sizes.clips_step]
+    files = bench.some_clips
     if not files:
         return say("no FOLDER was given: no real clips are measured")
     found = _whole(bench, files, ONE)

@@ -25,7 +25,7 @@ from core.store import Store
 from core.types import Place, Sampling
 from core.writer import Writer
 from extractor.encoders import load
-from extractor.encoders.base import Encoder
+from extractor.encoders.base import Encoder, Pace
 from extractor.find import stamp_of
 from extractor.media import children
 from extractor.pipeline import extract
@@ -39,7 +39,7 @@ _WARM_S = 120.0  # for a decoder that starts
 
 def encoder_of(precision: str, device: str = "cpu", model: str = MODEL) -> Encoder:
     """The model with random weights, which cost what any others do."""
-    return load(model, device=device, random_weights=0, precision=precision)
+    return load(model, device=device, random_weights=0, pace=Pace(precision))
 
 
 @dataclass

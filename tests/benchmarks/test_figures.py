@@ -12,6 +12,7 @@ from benchmarks.figures import Bar, Figure, exit_code, table, told, write_json
 RATIO = Bar("ours to theirs", 2.0, 3.0)
 TIME = Bar("how long", 1.0, 0.5, "lower", "s")
 TOLD = Bar("only told")
+ONLY_GOAL = Bar("nothing is asked of it", None, 1.0, "lower")
 
 
 def test_the_median_counts_and_the_spread_is_shown() -> None:
@@ -29,6 +30,8 @@ def test_the_median_counts_and_the_spread_is_shown() -> None:
         (0.8, TIME, 0, "pass"),
         (0.5, TIME, 0, "goal"),
         (7.0, TOLD, 0, ""),
+        (7.0, ONLY_GOAL, 0, ""),
+        (0.7, ONLY_GOAL, 0, "goal"),
     ],
 )
 def test_the_exit_status_tells_whether_all_reach_what_they_must(
