@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of all processes. `waited_s`, `encode_s` and `write_s`: what a worker's main thread did meanwhile."""
+    """Of all processes. `waited_s` (for pictures), `encode_s` and `write_s`: what a worker's main thread did
+    meanwhile; `held_s`: how long its decoders waited for the encoder."""
 
     cpu_s: float
     wall_s: float
@@ -18,6 +19,7 @@ class Cost:
     waited_s: float = 0.0
     encode_s: float = 0.0
     write_s: float = 0.0
+    held_s: float = 0.0
 
 
 Way = Callable[[], Cost]

@@ -78,9 +78,10 @@ def _wall_to_share(cost: Cost) -> float:
 def _limits(found: Sequence[Mapping[str, Cost]]) -> str:
     """Who waited for whom, in the quickest run: others' work on the machine lengthened that least."""
     cost = min((each[_OURS] for each in found), key=lambda cost: cost.wall_s)
-    idle = max(0.0, cost.wall_s - cost.decoder_cpu_s)
+    idle_s = max(0.0, cost.wall_s - cost.decoder_cpu_s - cost.held_s)
     return (
         f"of {cost.wall_s:.2f} s the encoder waited {cost.waited_s:.2f} s for pictures, encoded "
         f"{cost.encode_s:.2f} s and wrote {cost.write_s:.2f} s to the disk; the decoder worked "
-        f"{cost.decoder_cpu_s:.2f} s and waited {idle:.2f} s, for the encoder, the disk or a core"
+        f"{cost.decoder_cpu_s:.2f} s, waited {cost.held_s:.2f} s for the encoder and {idle_s:.2f} s for the disk, "
+        "a core or work"
     )

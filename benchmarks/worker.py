@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmarks.costs import Cost
 from core.log import Task
 from core.store import Store
@@ -85,7 +83,7 @@ class _Run:
 
     def cost(self) -> Cost:
         pictures, left = 0, len(self._worker.stills)
-        parts = {"waited_s": 0.0, "encode_s": 0.0, "write_s": 0.0}
+        parts = dict.fromkeys(("waited_s", "encode_s", "write_s", "held_s"), 0.0)
         for event in self._events():
             match event:
                 case Report(outcome=outcome, error=error):
@@ -101,6 +99,7 @@ class _Run:
                     parts["waited_s"] += event.wait_pictures
                     parts["encode_s"] += event.encode
                     parts["write_s"] += event.write
+                    parts["held_s"] += event.wait_encoder
         own = _own_cpu_s() - self._own
         cpu, wall = cpu_s() - self._cpu, time.monotonic() - self._started
         return Cost(cpu, wall, pictures - len(self._worker.stills), cpu - own, **parts)
@@ -112,7 +111,6 @@ class _Run:
             worker.encoder.spec.name,
             batch=len(worker.stills),
             decoders=worker.decoders,
-            threads=torch.get_num_threads(),
             **worker.options,
         )
         yield from extract(job, self._feed(), worker.encoder, self._clerk, threading.Event())
