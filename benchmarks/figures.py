@@ -66,7 +66,9 @@ class Figure:
 
 
 def _short(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.5g}" if 0.99 <= value < 1 else f"{value:.3g}"
 
 
 def told(figure: Figure) -> None:

@@ -7,7 +7,6 @@ python benchmarks/pictures.py [FOLDER] [--quick] [--json FILE]
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import sys
 import time
@@ -24,6 +23,7 @@ import torch
 from av.video.frame import VideoFrame
 from PIL import Image
 
+from benchmarks.figures import Bar, Figure, exit_code, told, write_json
 from core.types import Look
 from extractor.media.picture import Lens, Pixels, cropped, fitted
 from extractor.media.thumbs import jpeg, tile
@@ -34,8 +34,9 @@ SHAPES = {
 }  # fmt: skip
 QUICK = ("360p", "720p", "1080p")
 BARRED = "1080p"
-PASS, GOAL = 1 / 4, 1 / 6  # of Pillow's CPU time
-MOST_GREY, LEAST_COSINE = 1, 0.9999
+TO_PILLOW = Bar(f"a picture of {BARRED} ÷ Pillow's, CPU seconds", 1 / 4, 1 / 6, "lower")
+GREY = Bar("the most that it is off from Pillow's", 1, 1, "lower", "grey levels")
+COSINE = Bar("its cosine to Pillow's, the least", 0.9999, 0.9999, unit="")
 PAIRS, QUICK_PAIRS = 9, 5
 PAIR_S = 0.15  # of CPU time that each way takes in each pair, at least
 FRAMES = 3  # that are taken in turn, so that none is still in the cache
@@ -194,28 +195,20 @@ def main() -> int:
         frames = of_folder(asked.folder)
         held["folder"] = measure(frames, ways(False), pairs)
         sys.stdout.write(table(f"{len(frames)} real ones", held["folder"]))
+    found = _figures(held[BARRED]["torch"])
+    for each in found:
+        told(each)
     if asked.json:
-        asked.json.write_text(json.dumps(_as_json(held[BARRED]["torch"]), indent=1))
-    return 0 if all(each["pass"] for each in _as_json(held[BARRED]["torch"]).values()) else 1
+        write_json(asked.json, found)
+    return exit_code(found)
 
 
-def _as_json(cost: Cost) -> dict[str, dict[str, object]]:
-    ratio = median(cost.ratios)
-    return {
-        "pictures_to_pillow": {"value": ratio, "pass": ratio <= PASS, "goal": GOAL, "better": "lower"},
-        "pictures_grey_levels": {
-            "value": cost.most_grey,
-            "pass": cost.most_grey <= MOST_GREY,
-            "goal": MOST_GREY,
-            "better": "lower",
-        },
-        "pictures_cosine": {
-            "value": cost.cosine,
-            "pass": cost.cosine >= LEAST_COSINE,
-            "goal": LEAST_COSINE,
-            "better": "higher",
-        },
-    }
+def _figures(cost: Cost) -> list[Figure]:
+    return [
+        Figure("pictures_to_pillow", tuple(cost.ratios), TO_PILLOW),
+        Figure("pictures_grey_levels", (float(cost.most_grey),), GREY),
+        Figure("pictures_cosine", (cost.cosine,), COSINE),
+    ]
 
 
 if __name__ == "__main__":

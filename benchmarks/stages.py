@@ -26,7 +26,7 @@ from core.writer import KindRows, Writer
 from extractor.content import content_of
 from extractor.encoders.base import Encoder
 from extractor.media import picture
-from extractor.media.picture import Lens, Pixels, Turn
+from extractor.media.picture import Lens, Pixels, Whole
 from extractor.media.reader import Picture, Reader
 from extractor.windows import Row, Windows
 
@@ -74,7 +74,7 @@ class _Clocked:
     def rotation(self) -> int:
         return self._lens.rotation
 
-    def __call__(self, frame: VideoFrame, also: Callable[[Pixels, Turn], None] | None = None) -> Pixels:
+    def __call__(self, frame: VideoFrame, also: Callable[[Whole], None] | None = None) -> Pixels:
         found: list[Pixels] = []
         convert = _cpu_s(lambda: self._plain.reformat(frame, format="rgb24", threads=1))
         alone = _cpu_s(lambda: found.append(self._lens(frame)))

@@ -82,6 +82,6 @@ def _limits(found: Sequence[Mapping[str, Cost]]) -> str:
     return (
         f"of {cost.wall_s:.2f} s the encoder waited {cost.waited_s:.2f} s for pictures, encoded "
         f"{cost.encode_s:.2f} s and wrote {cost.write_s:.2f} s to the disk; the decoder worked "
-        f"{cost.decoder_cpu_s:.2f} s, waited {cost.held_s:.2f} s for the encoder and {idle_s:.2f} s for the disk, "
-        "a core or work"
+        f"{cost.decoder_cpu_s:.2f} s, waited {cost.held_s:.2f} s for the encoder and {idle_s:.2f} s for the "
+        "disk, a core or work"
     )
