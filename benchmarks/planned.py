@@ -20,13 +20,8 @@ _LOOK = Look(size=32)
 _NOTHING: picture.Pixels = np.empty((0, 0, 3), np.uint8)
 
 
-class _Blind:
-    """A lens that sees nothing: what is compared is decoding alone."""
-
-    rotation = 0
-
-    def __init__(self, *_: object) -> None:
-        pass
+class _Blind(picture.Lens):
+    """Sees nothing: what is compared is decoding alone."""
 
     def __call__(self, *_: object) -> picture.Pixels:
         return _NOTHING

@@ -26,7 +26,7 @@ from core.writer import KindRows, Writer
 from extractor.content import content_of
 from extractor.encoders.base import Encoder
 from extractor.media import picture
-from extractor.media.picture import Lens, Pixels, Whole
+from extractor.media.picture import Pixels, Whole
 from extractor.media.reader import Picture, Reader
 from extractor.windows import Row, Windows
 
@@ -62,26 +62,21 @@ def _cpu_s(act: Callable[[], object]) -> float:
     return time.process_time() - before
 
 
-class _Clocked:
-    """A lens that does each of its parts with a clock."""
+class _Clocked(picture.Lens):
+    """Does each of its parts with a clock."""
 
     seconds: dict[str, float]  # set below, for one run
-
-    def __init__(self, *given: object) -> None:
-        self._lens, self._plain = Lens(*given), VideoReformatter()  # type: ignore[arg-type]
-
-    @property
-    def rotation(self) -> int:
-        return self._lens.rotation
+    _plain: VideoReformatter | None = None
 
     def __call__(self, frame: VideoFrame, also: Callable[[Whole], None] | None = None) -> Pixels:
-        found: list[Pixels] = []
-        convert = _cpu_s(lambda: self._plain.reformat(frame, format="rgb24", threads=1))
-        alone = _cpu_s(lambda: found.append(self._lens(frame)))
+        self._plain = plain = self._plain or VideoReformatter()
+        see, found = super().__call__, list[Pixels]()
+        convert = _cpu_s(lambda: plain.reformat(frame, format="rgb24", threads=1))
+        alone = _cpu_s(lambda: found.append(see(frame)))
         self.seconds["convert"] += convert
         self.seconds["scale"] += alone - convert
         if also is not None:
-            self.seconds["thumbs"] += _cpu_s(lambda: self._lens(frame, also)) - alone
+            self.seconds["thumbs"] += _cpu_s(lambda: see(frame, also)) - alone
         return found[0]
 
 
