@@ -56,7 +56,8 @@ def _images(file: Path, fps: float) -> Iterator[Image.Image]:
     point = 0
     try:
         with av.open(str(file)) as container:
-            stream = next(each for each in container.streams.video if each.frames != 1)
+            moving = (each for each in container.streams.video if each.frames != 1)
+            stream = next(moving, container.streams.video[0])
             stream.thread_type = "AUTO"
             for number, frame in enumerate(container.decode(stream)):
                 t = frame.time if frame.time is not None else number / float(stream.average_rate or 25)
