@@ -55,6 +55,7 @@ class Plan:
     pts: Sequence[int]  # of the rows
     keys: frozenset[int]  # pts of what has to be a keyframe: runs begin with it, or it is wanted as one
     end: Fraction  # of the video
+    drops: bool  # pictures that no other refers to are passed over
 
     def decode(self, packets: Iterable[VideoPacket], stream: VideoStream) -> Iterator[VideoFrame]:
         """The picture of each row."""
@@ -62,6 +63,8 @@ class Plan:
         for frame in self._out(packets, stream):
             if frame.pts is None or frame.is_corrupt:
                 raise UnmetError("a picture is damaged", is_damage=True)
+            if self.drops and frame.interlaced_frame:  # of two fields, of which one may have been dropped
+                raise UnmetError("a picture is of fields")
             if frame.pts in self.keys and not frame.key_frame:
                 raise UnmetError("a keyframe is none")
             if waiting and frame.pts >= waiting[0]:
@@ -121,7 +124,7 @@ def plan(
     acts[[last for _, last in runs]] |= _LAST
     sure = [first for first, _ in runs] + (numbers if choice.takes_keyframes else [])
     of_keys = frozenset(int(timeline.pts[number]) for number in sure if timeline.is_key[number])
-    return Plan(rows, acts.tobytes(), [int(timeline.pts[number]) for number in numbers], of_keys, end)
+    return Plan(rows, acts.tobytes(), [int(timeline.pts[number]) for number in numbers], of_keys, end, drops)
 
 
 def _is_orderly(timeline: Timeline, stream: VideoStream) -> bool:

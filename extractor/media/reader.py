@@ -230,22 +230,26 @@ class Reader:
             return _Ready(opened.stream, opened.tracks, Choice(sampling), self._packets(opened))
         if is_ordered:
             return self._scanned(sampling)
-        timeline, held = survey(self._packets(opened))
-        tracks, stream, is_whole = opened.tracks, opened.stream, not self._losses.packets
-        scan = timeline.scan(stream, self._zero) if is_whole and needs_scan(sampling) else None
-        if scan is None and needs_scan(sampling):
+        packets, wants_scan = self._packets(opened), needs_scan(sampling)
+        found = survey(packets, opened.stream, to_plan=not wants_scan)
+        is_whole, scan = found.is_whole and not self._losses.packets, None
+        if wants_scan and is_whole:
+            scan = found.timeline.scan(opened.stream, self._zero, with_times=bool(sampling.preset))
+        if wants_scan and scan is None:
             return self._scanned(sampling)
-        choice = Choice(sampling, scan)
-        may_plan = may_plan and is_whole and timeline.first == opened.ahead.first_pts
-        found = plan(timeline, choice, stream, self._zero, way) if may_plan else None
-        if found:
-            self.way = way
-        if held is not None:
-            packets = self._beaten(taken(held))
+        choice, planned = Choice(sampling, scan), None
+        if may_plan and is_whole and found.timeline.first == opened.ahead.first_pts:
+            planned = plan(found.timeline, choice, opened.stream, self._zero, way)
+        tracks = opened.tracks
+        if found.held is not None:
+            packets = chain(self._beaten(taken(found.held)), packets)
         else:
             opened = self._at_start()
             packets = self._packets(opened)
-        return _Ready(opened.stream, tracks if found else opened.tracks, choice, packets, found)
+        if planned is None:
+            return _Ready(opened.stream, opened.tracks, choice, packets)
+        self.way = way
+        return _Ready(opened.stream, tracks, choice, packets, planned)
 
     def _scanned(self, sampling: Sampling) -> _Ready:
         """After a decoding of everything, only for its times."""

@@ -14,8 +14,8 @@ from extractor.media.clock import Shown
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Where each picture begins, in order, and where the last one ends, on our time line; `start`: where the
-    first picture or sound begins."""
+    """Where each picture begins, in order (or only the first, where no more is asked), and where the last one
+    ends, on our time line; `start`: where the first picture or sound begins."""
 
     times: tuple[Fraction, ...]
     end: Fraction

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from core.types import IntArray
 from extractor.media.clock import TICK
+from extractor.media.headers import HeaderWatch
 from extractor.media.packets import VideoPacket
 from extractor.media.scan import Scan, scan_of
 
 HOLD_BYTES = 32 << 20  # of packets that are kept, so that a file is read once
+_PACKET_BYTES = 800  # that each takes besides what is in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Timeline:
     is_key: NDArray[np.bool_]
     is_shown: NDArray[np.bool_]  # or taken away by an edit list
     is_told: bool  # each shown one says a time that no other has
-    is_sound: bool  # none is damaged, none changes what the decoder was told in the beginning
+    is_sound: bool  # none is damaged, and decoding may begin with any keyframe
 
     @property
     def first(self) -> int | None:
@@ -36,13 +38,15 @@ class Timeline:
         shown = self.pts[self.is_shown]
         return int(shown.min()) if len(shown) else None
 
-    def scan(self, stream: VideoStream, zero: Fraction) -> Scan | None:
-        """When pictures begin and end, or None where not each packet says so."""
+    def scan(self, stream: VideoStream, zero: Fraction, *, with_times: bool) -> Scan | None:
+        """When pictures begin and end, or None where not each packet says so; all their times only on
+        request: a film of ten hours has a million."""
         if not self.is_told:
             return None
-        base = stream.time_base or TICK
-        times = (ticks * base - zero for ticks in sorted(self.pts[self.is_shown].tolist()))
-        return scan_of(tuple(times), self.end(stream) - zero, stream, zero)
+        base, ticks = stream.time_base or TICK, self.pts[self.is_shown]
+        wanted = sorted(ticks.tolist()) if with_times else [self.first or 0]
+        times = tuple(each * base - zero for each in wanted)
+        return scan_of(times, self.end(stream) - zero, stream, zero)
 
     def end(self, stream: VideoStream) -> Fraction:
         """Until when the last picture is shown, by FFmpeg's zero."""
@@ -57,11 +61,21 @@ class Timeline:
         return max(ends)
 
 
-def survey(packets: Iterable[VideoPacket]) -> tuple[Timeline, list[VideoPacket] | None]:
-    """Read all packets; they too are given back, unless they are too many to hold."""
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was found by reading packets; `held`: these, unless they are too many to hold."""
+
+    timeline: Timeline
+    held: list[VideoPacket] | None
+    is_whole: bool  # or it was left off, since nothing can be planned
+
+
+def survey(packets: Iterable[VideoPacket], stream: VideoStream, *, to_plan: bool = False) -> Survey:
+    """Read all packets; if only `to_plan`, until it turns out that this cannot be done."""
     pts, lengths, keys, shown = array("q"), array("q"), bytearray(), bytearray()
+    headers = HeaderWatch(stream)
     held: list[VideoPacket] | None = []
-    size, is_told, is_sound = 0, True, True
+    size, is_told, is_sound, is_whole = 0, True, True, True
     for number, packet in enumerate(packets):
         is_key, is_shown = packet.is_keyframe, not packet.is_discard
         if packet.pts is None:
@@ -71,16 +85,22 @@ def survey(packets: Iterable[VideoPacket]) -> tuple[Timeline, list[VideoPacket] 
         lengths.append(max(0, packet.duration or 0))
         keys.append(is_key)
         shown.append(is_shown)
-        if packet.is_corrupt or (is_key and number and packet.has_sidedata("new_extradata")):
+        headers.look(packet, is_key=is_key)
+        if packet.is_corrupt or (number and packet.has_sidedata("new_extradata")):
             is_sound = False
         if held is not None:
-            size += packet.size
+            size += packet.size + _PACKET_BYTES
             held.append(packet)
             if size > HOLD_BYTES:
                 held = None
+        if to_plan and not is_sound and held is not None:
+            is_whole = False
+            break
     of_shown = _ticks(pts)[_flags(shown)]
     is_told = is_told and 0 < len(of_shown) == len(np.unique(of_shown))
-    return Timeline(_ticks(pts), _ticks(lengths), _flags(keys), _flags(shown), is_told, is_sound), held
+    is_sound = is_sound and headers.are_repeated
+    arrays = _ticks(pts), _ticks(lengths), _flags(keys), _flags(shown)
+    return Survey(Timeline(*arrays, is_told, is_sound), held, is_whole)
 
 
 def _ticks(packed: array[int]) -> IntArray:

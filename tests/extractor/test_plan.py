@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 import struct
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
 import pytest
+from av.packet import Packet
+from av.video.stream import VideoStream
 
 from core.errors import VideoError
 from core.types import Sampling
@@ -64,10 +66,10 @@ def x265(params: str) -> Encoding:
     return Encoding("hevc", gop=50, bframes=4, options=((X265, f"{QUIET}:{params}"),))
 
 
-def uneven() -> tuple[Fraction, ...]:
+def uneven(longest: Fraction) -> tuple[Fraction, ...]:
     random, times = Random(5), [F(0)]
     while len(times) < SECONDS * FPS:
-        times.append(times[-1] + random.choice([F(1, 100), F(1, 25), F(3, 25), F(2, 5)]))
+        times.append(times[-1] + random.choice([F(1, 100), F(1, 25), F(3, 25), longest]))
     return tuple(times)
 
 
@@ -77,7 +79,11 @@ FILMS = {
     "open gop mp4": Film(".mp4", x264("open-gop=1:b-adapt=0")),
     "open gop ts": Film(".ts", x264("open-gop=1:b-adapt=0")),
     "frame-coded interlaced": Film(".mp4", x264("interlaced=1")),
-    "uneven times": Film(".mp4", x264("b-adapt=0"), times=uneven()),
+    "uneven times": Film(".mp4", x264("b-adapt=0"), times=uneven(F(2, 5))),
+    "hevc uneven": Film(".mp4", x265("b-adapt=0"), times=uneven(F(1, 10))),
+    "hevc with long gaps": Film(".mp4", x265("b-adapt=0"), way="full", times=uneven(F(2, 5))),
+    "vp9 uneven": Film(".webm", Encoding("vp9", gop=50), times=uneven(F(2, 5))),
+    "av1 uneven": Film(".mp4", Encoding("av1", gop=50), times=uneven(F(2, 5))),
     "begins late": Film(".mkv", x264(""), times=tuple(F(3) + n / FPS for n in range(300))),
     "intra refresh": Film(".mp4", x264("intra-refresh=1"), way="retried full"),
     "one long gop": Film(".mp4", x264("scenecut=0", gop=10_000)),
@@ -130,9 +136,18 @@ def test_the_same_pictures_come_out_in_every_mode(film: tuple[Path, Film]) -> No
     assert set(ways) == set(made.way.split())
 
 
-def test_an_edit_list_that_begins_in_the_middle_is_kept(tmp_path: Path) -> None:
+EDITED = {
+    "h264": x264("b-pyramid=normal:b-adapt=0:scenecut=0"),
+    "hevc": x265("b-adapt=0:scenecut=0"),
+    "vp9": Encoding("vp9", gop=50),
+    "av1": Encoding("av1", gop=50),
+}
+
+
+@pytest.mark.parametrize("codec", EDITED)
+def test_an_edit_list_that_begins_in_the_middle_is_kept(tmp_path: Path, codec: str) -> None:
     path, skipped = tmp_path / "edited.mp4", 80
-    write_video(path, moving(300), x264("b-pyramid=normal:b-adapt=0:scenecut=0"))
+    write_video(path, moving(300), replace(EDITED[codec], time_base=F(1, 12_800)))
     data = bytearray(path.read_bytes())
     entry = data.index(b"elst") + 12  # version, flags and count; then length, media time and rate
     length, begin = struct.unpack_from(">Ii", data, entry)
@@ -142,6 +157,65 @@ def test_an_edit_list_that_begins_in_the_middle_is_kept(tmp_path: Path) -> None:
         whole, facts, _ = read(path, sampling, "pictures")
         assert read(path, sampling, "planned") == (whole, facts, "planned"), name
         assert facts.seconds == pytest.approx(12 - skipped / 25, abs=0.2)
+
+
+def coded(encoding: Encoding, folder: Path, frames: Iterable[Pixels]) -> list[Packet[VideoStream]]:
+    """Packets of a stream that says its parameters in them."""
+    write_video(folder / "part.ts", frames, encoding)
+    with av.open(str(folder / "part.ts")) as container:
+        return [packet for packet in container.demux(container.streams.video[0]) if packet.size]
+
+
+def without_sets(data: bytes, sets: Container[int], shift: int) -> bytes:
+    units = [unit for unit in re.split(b"\0*\0\0\1", data) if unit]
+    return b"".join(b"\0\0\0\1" + unit for unit in units if unit[0] >> shift & (31, 63)[shift] not in sets)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "sets"),
+    [
+        (
+            "hevc",
+            [x265(f"bframes=2:scenecut=0:{how}") for how in ("qp=18", "qp=38:no-signhide=1")],
+            (32, 33, 34),
+        ),
+        (
+            "hevc",
+            [x265(f"bframes=2:scenecut=0:{how}") for how in ("qp=22", "qp=22:scaling-list=default")],
+            (32, 33, 34),
+        ),
+        (
+            "h264",
+            [x264(f"cabac=0:scenecut=0:{how}", bframes=0) for how in ("ref=1", "ref=4:8x8dct=1")],
+            (7, 8),
+        ),
+    ],
+)
+def test_parameters_that_are_said_once_are_not_passed_over(
+    tmp_path: Path, name: str, parts: list[Encoding], sets: tuple[int, ...]
+) -> None:
+    frames, path, base = list(moving(500)), tmp_path / "spliced.ts", 90_000 // 25
+    first, second = (
+        coded(part, tmp_path, some) for part, some in zip(parts, (frames[:200], frames[200:]), strict=True)
+    )
+    with av.open(str(path), "w") as container:
+        stream = cast(
+            VideoStream, container.add_stream({"hevc": "libx265", "h264": "libx264"}[name], rate=25)
+        )
+        stream.width = stream.height = 96
+        stream.time_base = F(1, 90_000)
+        for part, begin in ((first, 0), (second, 200)):
+            zero = min(packet.pts or 0 for packet in part)
+            for number, packet in enumerate(part):
+                data = bytes(packet)
+                made = Packet(without_sets(data, sets, name == "hevc") if number else data)
+                assert packet.pts is not None and packet.dts is not None
+                made.pts, made.dts = packet.pts - zero + begin * base, packet.dts - zero + begin * base
+                made.time_base, made.is_keyframe, made.stream = F(1, 90_000), packet.is_keyframe, stream
+                container.mux(made)
+    for fps in (0.1, 0.2, 0.5):
+        whole, facts, _ = read(path, Sampling(fps=fps), "pictures")
+        assert read(path, Sampling(fps=fps), "planned")[:2] == (whole, facts)
 
 
 def test_what_is_too_large_to_hold_is_read_twice(
@@ -158,12 +232,12 @@ def surveyed(
     """The plan for a file of which something else is said, and what its decoding gives."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        timeline, held = survey(packet for packet in container.demux(stream) if packet.size)
-        found = plan(change(timeline), Choice(sampling), stream, F(0))
-        if found is None or held is None:
+        seen = survey((packet for packet in container.demux(stream) if packet.size), stream)
+        found = plan(change(seen.timeline), Choice(sampling), stream, F(0))
+        if found is None or seen.held is None:
             return None, None
         try:
-            return found, [frame.pts for frame in found.decode(held, stream)]
+            return found, [frame.pts for frame in found.decode(seen.held, stream)]
         except UnmetError as error:
             return found, str(error)
 
