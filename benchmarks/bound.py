@@ -55,9 +55,10 @@ def acts_of(path: Path, sampling: Sampling) -> bytes:
     """What a plan does with each packet; nothing where there is none."""
     with open_container(path, b"") as container:
         stream = choose_stream(container, path)
-        timeline, _ = survey(read(container, stream, Losses(), Tracks(container)))
+        timeline = survey(read(container, stream, Losses(), Tracks(container)), stream).timeline
         zero = time_zero(container, stream, timeline.first)
-        scan = timeline.scan(stream, zero) if needs_scan(sampling) else None
+        has_scan = needs_scan(sampling)
+        scan = timeline.scan(stream, zero, with_times=bool(sampling.preset)) if has_scan else None
         found = plan(timeline, Choice(sampling, scan), stream, zero)
         return found.acts if found else b""
 
