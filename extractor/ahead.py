@@ -61,7 +61,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class Settled:
     """A place without pictures: a text to encode ("mine"), a content that the store or a worker has."""
 
     work: Work
@@ -77,7 +77,7 @@ class Unread:
     trouble: Trouble
 
 
-Message = Begun | Seen | Ended | Whole | Unread
+Message = Begun | Seen | Ended | Settled | Unread
 # By its sign of life, and by what tells it that nobody wants more.
 MakeDecoder = Callable[[Beat, Callable[[], bool]], Decoder]
 
@@ -238,9 +238,9 @@ class Decoders:
     def _take(self, work: Work, decoder: Decoder) -> None:
         if work.text is not None:
             source = work.place.stamp
-            return self._put(Whole(work, source, self._claims.take(source)))
+            return self._put(Settled(work, source, self._claims.take(source)))
         if work.source:
-            return self._put(Whole(work, work.source, "known"))
+            return self._put(Settled(work, work.source, "known"))
         try:
             with spooled(work, self._beat_or_leave) as file:
                 self._take_file(work, file, decoder)
@@ -257,7 +257,7 @@ class Decoders:
             raise ChangedError
         claim = self._claims.take(content.id)
         if claim != "mine":
-            return self._put(Whole(work, content.id, claim))
+            return self._put(Settled(work, content.id, claim))
         read = self._read(work, file, content, decoder)
         trouble = read.trouble if is_unchanged(work) else Trouble(CHANGED)
         facts = replace(read.facts, size=content.size, samples=content.samples)

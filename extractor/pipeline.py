@@ -16,7 +16,8 @@ from core.errors import EncoderError
 from core.store import Store
 from core.types import Facts, Float32Array, Kind, Look, Segment, Source, Thumbs
 from core.writer import KindRows, Writer
-from extractor.ahead import Begun, Claims, Decoders, Ended, MakeDecoder, Message, Seen, Unread, Whole
+from extractor.ahead import Begun, Claims, Decoders, Ended, MakeDecoder, Message, Seen, Settled, Unread
+from extractor.cores import Cores, allowed
 from extractor.encoders import load
 from extractor.encoders.base import Encoder, Pace
 from extractor.encoders.devices import choose_device, use
@@ -25,7 +26,6 @@ from extractor.encoding import Encoding, Video
 from extractor.media import children
 from extractor.media.reading import Here, Order, Trouble
 from extractor.shortcut import ShortCut, View
-from extractor.stock import Cores, allowed
 from extractor.teller import Beside, Teller
 from extractor.work import Committed, Encoded, Job, Loaded, Outcome, Report, Stalled, Work
 
@@ -165,7 +165,7 @@ class _Extraction:
                 yield from self._ended(self._videos[source], message)
             case Unread(work, trouble):
                 yield self._troubled(work, "", trouble)
-            case Whole(work, source, claim):
+            case Settled(work, source, claim):
                 if claim == "mine":
                     self._texts.append(work)
                     if len(self._texts) >= self._job.batch:

@@ -1,12 +1,10 @@
-"""What waits for the encoder, and how many cores it is worked off with."""
+"""What waits for the encoder."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from typing import Generic, TypeVar
-
-import torch
 
 T = TypeVar("T")
 
@@ -42,24 +40,3 @@ class Stock(Generic[T]):
                 self._is_full = False
                 self._room.notify_all()
             return item
-
-
-class Cores:
-    """Those that no decoder is busy on are the encoder's; one always is. A thread that waits for a core
-    lets all others spin."""
-
-    def __init__(self, most: int) -> None:
-        """0: torch's threads stay as they are."""
-        self._most, self._now = most, torch.get_num_threads()
-
-    def leave(self, busy: int) -> None:
-        """Leave so many to decoders."""
-        threads = max(1, self._most - busy)
-        if self._most and threads != self._now:
-            torch.set_num_threads(threads)
-            self._now = threads
-
-
-def allowed(cores: int) -> int:
-    """So many, but no more than the user has told torch, as by OMP_NUM_THREADS; 0 stays."""
-    return min(cores, torch.get_num_threads())

@@ -16,7 +16,7 @@ _MIB = 1 << 20
 
 
 @dataclass(frozen=True)
-class Look:
+class Footprint:
     """One process at one moment."""
 
     memory_bytes: int  # of its own: what it shares with the server that it was forked from is not its doing
@@ -27,12 +27,12 @@ class Look:
 class Held:
     """The most that the command, its workers and their decoders held, by role."""
 
-    most: dict[str, Look] = field(default_factory=dict)
+    most: dict[str, Footprint] = field(default_factory=dict)
 
-    def take(self, role: str, look: Look) -> None:
+    def take(self, role: str, look: Footprint) -> None:
         """What one process holds now."""
-        before = self.most.get(role, Look(0, 0))
-        self.most[role] = Look(
+        before = self.most.get(role, Footprint(0, 0))
+        self.most[role] = Footprint(
             max(before.memory_bytes, look.memory_bytes), max(before.descriptors, look.descriptors)
         )
 
@@ -44,7 +44,7 @@ class Held:
 
 
 def watch(process: subprocess.Popen[str]) -> Held:
-    """Look again and again until it ends."""
+    """Footprint again and again until it ends."""
     held = Held()
     while True:
         for role, pid in _roles(process.pid):
@@ -55,10 +55,10 @@ def watch(process: subprocess.Popen[str]) -> Held:
             return held
 
 
-def _look(pid: int) -> Look:
+def _look(pid: int) -> Footprint:
     text = (PROC / str(pid) / "smaps_rollup").read_text()
     kilobytes = sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Private_Dirty:"))
-    return Look(kilobytes << 10, len(os.listdir(PROC / str(pid) / "fd")))
+    return Footprint(kilobytes << 10, len(os.listdir(PROC / str(pid) / "fd")))
 
 
 def _roles(command: int) -> Iterator[tuple[str, int]]:

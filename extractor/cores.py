@@ -1,0 +1,34 @@
+"""How many cores the encoder computes on."""
+
+from __future__ import annotations
+
+import torch
+
+
+class Cores:
+    """Those that no decoder is busy on are the encoder's; one always is. A thread that waits for a core
+    lets all others spin."""
+
+    def __init__(self, most: int) -> None:
+        """0: torch's threads stay as they are."""
+        self._most = most
+        self._before = self._now = torch.get_num_threads()
+
+    def leave(self, busy: int) -> None:
+        """Leave so many to decoders."""
+        if self._most:
+            self._set(max(1, self._most - busy))
+
+    def close(self) -> None:
+        """As many threads as there were before."""
+        self._set(self._before)
+
+    def _set(self, threads: int) -> None:
+        if threads != self._now:
+            torch.set_num_threads(threads)
+            self._now = threads
+
+
+def allowed(cores: int) -> int:
+    """So many, but no more than the user has told torch, as by OMP_NUM_THREADS; 0 stays."""
+    return min(cores, torch.get_num_threads())
