@@ -164,7 +164,8 @@ class _Running:
     @classmethod
     def start(cls, limits: Limits, size: int) -> _Running:
         try:
-            with suppress(EOFError):  # somebody has killed the fork server; another one is started
+            # Somebody has killed the fork server, before or after it was asked; another one is started.
+            with suppress(EOFError, ConnectionError):
                 return cls._started(limits, size)
             return cls._started(limits, size)
         except (OSError, EOFError) as error:  # no file's fault

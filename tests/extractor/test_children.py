@@ -21,7 +21,7 @@ import pytest
 from core.errors import UsageError
 from core.types import Facts, Look, Sampling
 from extractor.content import content_of
-from extractor.media.children import Child, Limits
+from extractor.media.children import Child, Limits, prepare
 from extractor.media.reader import Picture, Reader
 from extractor.media.reading import Order, Read
 from extractor.work import Lost
@@ -301,3 +301,22 @@ def decoders_below(pid: int) -> list[int]:
     workers = {child for child, parent in parents.items() if parent == pid}
     roots = {server for server in servers if parents.get(server) in workers}
     return [child for child in servers if parents.get(child) in roots]
+
+
+def test_a_fork_server_that_is_killed_while_it_is_asked_is_replaced(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = forkserver._forkserver
+    prepare()
+    first, really = server._forkserver_pid, server.ensure_running
+
+    def killed_behind_the_look() -> None:
+        really()
+        monkeypatch.undo()
+        os.kill(first, signal.SIGKILL)
+        os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)  # its socket refuses from now on
+
+    monkeypatch.setattr(server, "ensure_running", killed_behind_the_look)
+    with closing(Child(Limits(), 32, lambda: None, lambda: False)) as child:
+        assert child.content(bytes(shelf.films / "red.mp4")).size > 0
+    assert server._forkserver_pid != first
