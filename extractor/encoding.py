@@ -209,4 +209,5 @@ class Encoding:
 
     def _clips(self, features: Sequence[Tensor], index: Sequence[IntArray]) -> Tensor:
         rows = self._encoder.clips(torch.stack(tuple(features)), index)
-        return rows.to("cpu", torch.float32, non_blocking=True)
+        # Without waiting only where an event tells when they are there.
+        return rows.to("cpu", torch.float32, non_blocking=self._device is not None)

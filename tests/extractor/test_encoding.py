@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from core.log import Task
-from core.types import Facts, Kind, Place, Sampling
+from core.types import Facts, IntArray, Kind, Place, Sampling
 from extractor.ahead import Ended
-from extractor.encoders import load
+from extractor.encoders import load, toy
 from extractor.encoding import Encoding, Video
 from extractor.media.picture import Pixels
 from extractor.media.reader import Picture
@@ -96,3 +98,26 @@ def test_what_is_void_makes_no_rows_and_takes_none_away() -> None:
         end(encoding, each)
     assert [*encoding.encode(), *encoding.settle()] == [again, other]
     assert rows(again) == alone(1, 3) and rows(other) == alone(2, 1)
+
+
+class Noted(Tensor):
+    """Notes how it is brought to the host."""
+
+    found: list[bool] = []  # noqa: RUF012
+
+    def to(self, *args: Any, non_blocking: bool = False, **more: Any) -> Tensor:
+        self.found.append(non_blocking)
+        return super().to(*args, non_blocking=non_blocking, **more).as_subclass(Tensor)
+
+
+class OnTheHost(toy.Toy):
+    def clips(self, features: Tensor, index: Sequence[IntArray]) -> Tensor:
+        return super().clips(features, index).as_subclass(Noted)
+
+
+def test_where_no_event_tells_that_rows_are_there_they_are_waited_for() -> None:
+    encoding, of = Encoding(OnTheHost("cpu", load("toy:rgb").spec.look), 4), video("one")
+    give(encoding, of, pictures(0, 3))
+    end(encoding, of)
+    assert [*encoding.encode(), *encoding.settle()] == [of]
+    assert Noted.found and not any(Noted.found)
