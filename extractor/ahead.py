@@ -210,6 +210,8 @@ class Decoders:
                 raise
             except Exception as error:  # the thread's edge: the main thread raises it
                 self._put(error)
+            finally:
+                hand.work = None
 
     def _next(self) -> Work | None:
         with self._feeding:

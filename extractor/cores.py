@@ -11,24 +11,23 @@ class Cores:
 
     def __init__(self, most: int) -> None:
         """0: torch's threads stay as they are."""
-        self._most = most
-        self._before = self._now = torch.get_num_threads()
+        self._most, self._before = most, torch.get_num_threads()
 
     def leave(self, busy: int) -> None:
         """Leave so many to decoders."""
         if self._most:
-            self._set(max(1, self._most - busy))
+            _set(max(1, self._most - busy))
 
     def close(self) -> None:
         """As many threads as there were before."""
-        self._set(self._before)
-
-    def _set(self, threads: int) -> None:
-        if threads != self._now:
-            torch.set_num_threads(threads)
-            self._now = threads
+        _set(self._before)
 
 
 def allowed(cores: int) -> int:
     """So many, but no more than the user has told torch, as by OMP_NUM_THREADS; 0 stays."""
     return min(cores, torch.get_num_threads())
+
+
+def _set(threads: int) -> None:
+    if threads != torch.get_num_threads():
+        torch.set_num_threads(threads)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -40,15 +40,20 @@ def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> 
     if job.workers:
         children.prepare()
     job = replace(job, cores=allowed(job.cores))
-    Cores(job.cores).leave(job.decoders)  # before the encoder is tried and compiled, which would take more
-    encoder, device = load_for(job, device)
-    if encoder.spec.pictures_per_feature != 1:
-        raise EncoderError(f"{encoder.spec.name} wants runs of pictures, which this version cannot feed.")
-    writer = Writer(open_store(job, encoder))
-    precision: Precision | None = getattr(encoder, "precision", None)
-    yield Loaded(device, precision.name, precision.cosine) if precision else Loaded(device)
-    if device.startswith("cuda") and job.decoder == "cuda":
-        job = replace(job, decoder=device)  # its own, where there are several
+    with closing(Cores(job.cores)) as cores:
+        cores.leave(0)  # there are no decoders yet
+        encoder, device = load_for(job, device)
+        if encoder.spec.pictures_per_feature != 1:
+            raise EncoderError(f"{encoder.spec.name} wants runs of pictures, which this version cannot feed.")
+        writer = Writer(open_store(job, encoder))
+        if device.startswith("cuda") and job.decoder == "cuda":
+            job = replace(job, decoder=device)  # its own, where there are several
+        yield from _telling(device, encoder, _extracted(job, feed, encoder, writer, stop))
+
+
+def _extracted(
+    job: Job, feed: Iterator[Work], encoder: Encoder, writer: Writer, stop: threading.Event
+) -> Iterator[Told]:
     if not job.careful:
         yield from extract(job, feed, encoder, writer, stop)
         return
@@ -59,6 +64,30 @@ def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> 
                 return
         if stop.is_set():
             return
+
+
+def _telling(device: str, encoder: Encoder, events: Iterator[Told]) -> Iterator[Told]:
+    """Say once what the encoder computes in: as soon as it is settled, at the latest when all is done."""
+    loaded: Loaded | None = None
+    while True:
+        precision = _precision_of(encoder)
+        if loaded is None and (precision is None or precision.is_settled):
+            yield (loaded := _loaded(device, precision))
+        event = next(events, None)
+        if event is None:
+            break
+        yield event
+    if loaded is None:  # no picture came
+        yield _loaded(device, _precision_of(encoder))
+
+
+def _precision_of(encoder: Encoder) -> Precision | None:
+    found = getattr(encoder, "precision", None)
+    return found if isinstance(found, Precision) else None  # a stranger's may be anything
+
+
+def _loaded(device: str, precision: Precision | None) -> Loaded:
+    return Loaded(device, precision.name, precision.cosine) if precision else Loaded(device)
 
 
 def load_for(job: Job, device: str) -> tuple[Encoder, str]:
@@ -94,19 +123,20 @@ def extract(
     job: Job, feed: Iterator[Work], encoder: Encoder, writer: Writer, stop: threading.Event
 ) -> Iterator[Told]:
     """Decoders ahead, the encoder here, and a commit whenever one is due and at the end."""
-    yield from _Extraction(job, encoder, writer).run(feed, stop)
+    yield from _Extraction(job, encoder, writer, feed).run(stop)
 
 
 class _Extraction:
-    def __init__(self, job: Job, encoder: Encoder, writer: Writer) -> None:
+    def __init__(self, job: Job, encoder: Encoder, writer: Writer, feed: Iterator[Work]) -> None:
         self._job, self._encoder, self._writer = job, encoder, writer
-        self._teller = Teller(job, encoder, writer)
+        self._teller = Teller(job, encoder, writer, self._vectors)
         self._sampling = writer.store.sampling
         self._view = View(writer.store.log)
         self._claims = Claims(
             self._is_known, (lambda stamp: {}) if job.again else ShortCut(writer.store, self._view).alike
         )
         self._encoding, self._cores = Encoding(encoder, job.batch), Cores(job.cores)
+        self._decoders = self._made_decoders(feed)
         self._videos: dict[str, Video] = {}
         self._texts: list[Work] = []
         self._copies: dict[str, list[Work]] = {}  # of contents in hand
@@ -115,34 +145,35 @@ class _Extraction:
         self._seconds = {"encode": 0.0, "write": 0.0}
         self._beat = time.monotonic()
 
-    def run(self, feed: Iterator[Work], stop: threading.Event) -> Iterator[Told]:
+    def _made_decoders(self, feed: Iterator[Work]) -> Decoders:
         job, look = self._job, self._encoder.spec.look
         # A thread that minds a child ends it in time by itself, if it is not stuck.
         stall_s = 2 * job.stall_s + MINDING_S if job.workers else job.stall_s
         make = make_decoder(job, look)
         wanted = Order(b"", self._sampling, look, shots=job.shots, thumbs=job.thumbs, decoder=job.decoder)
-        decoders = Decoders(feed, self._claims, wanted, stall_s, make)
+        return Decoders(feed, self._claims, wanted, stall_s, make)
+
+    def run(self, stop: threading.Event) -> Iterator[Told]:
         has_stalled = False
-        with closing(decoders.run(job.decoders, stop)) as messages:
+        with closing(self._decoders.run(self._job.decoders, stop)) as messages:
             for message in messages:
                 if message is not None:
-                    yield from self._heard(message, decoders)
+                    yield from self._heard(message)
                 else:
                     yield from self._done_with(self._encoding.settle())
                 if time.monotonic() - self._beat >= BEAT_S:
                     yield self._encoded()
                     if self._writer.due:
-                        yield self._commit(decoders)
-                    if has_stalled := decoders.has_stalled:
+                        yield self._commit()
+                    if has_stalled := self._decoders.has_stalled:
                         break
-        self._cores.leave(0)
-        yield from self._done_with(self._encoding.encode())
+        yield from self._encode()
         yield from self._done_with(self._encoding.settle())
         yield from self._encode_texts()
         yield self._encoded()
-        yield self._commit(decoders)
+        yield self._commit()
         if has_stalled:
-            yield Stalled(job.stall_s)
+            yield Stalled(self._job.stall_s)
 
     def _is_known(self, source: str) -> bool:
         if self._job.again:
@@ -150,7 +181,7 @@ class _Extraction:
         known = self._view()
         return known.has_rows(source) or known.is_removed(source)
 
-    def _heard(self, message: Message, decoders: Decoders) -> Iterator[Report]:
+    def _heard(self, message: Message) -> Iterator[Report]:
         match message:
             case Begun(work, source):
                 if source in self._videos:
@@ -159,8 +190,7 @@ class _Extraction:
             case Seen(source, picture):
                 self._encoding.add(self._videos[source], picture)
                 if self._encoding.is_full:
-                    self._cores.leave(decoders.busy)
-                    yield from self._done_with(self._encoding.encode())
+                    yield from self._encode()
             case Ended(source):
                 yield from self._ended(self._videos[source], message)
             case Unread(work, trouble):
@@ -173,14 +203,22 @@ class _Extraction:
                 else:
                     yield from self._copy(work, source, is_known=claim == "known")
 
+    def _encode(self) -> Iterator[Report]:
+        self._cores.leave(self._decoders.busy)
+        yield from self._done_with(self._encoding.encode())
+
+    @torch.inference_mode()
+    def _vectors(self, texts: Sequence[str]) -> Float32Array:
+        self._cores.leave(self._decoders.busy)
+        return _on_host(self._encoder.texts(texts))
+
     def _encode_texts(self) -> Iterator[Report]:
         batch, self._texts = self._texts, []
         if not batch:
             return
         started = time.monotonic()
         texts = [work.text or "" for work in batch]
-        with torch.inference_mode():
-            vectors = _on_host(self._encoder.texts(texts))
+        vectors = self._vectors(texts)
         self._seconds["encode"] += time.monotonic() - started
         too_long = self._encoder.too_long(texts)
         for work, text, vector, is_cut in zip(batch, texts, vectors, too_long, strict=True):
@@ -283,7 +321,7 @@ class _Extraction:
         self._beat = time.monotonic()
         return Encoded(pictures)
 
-    def _commit(self, decoders: Decoders) -> Committed:
+    def _commit(self) -> Committed:
         started = time.monotonic()
         with self._claims.lock:
             entry = self._writer.commit()
@@ -295,7 +333,7 @@ class _Extraction:
         seconds, self._seconds = self._seconds, {"encode": 0.0, "write": 0.0}
         seconds["encode"] += self._encoding.seconds
         self._encoding.seconds = 0.0
-        waited_s, rested_s = decoders.waits_s()
+        waited_s, rested_s = self._decoders.waits_s()
         return Committed(entry, waited_s, **seconds, wait_encoder=rested_s)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from core.errors import UsageError
 from core.types import Float32Array, Layer, Line
@@ -33,10 +32,12 @@ class Beside:
 class Teller:
     """Gives a writer the lines of a source."""
 
-    def __init__(self, job: Job, encoder: Encoder, writer: Writer) -> None:
+    def __init__(
+        self, job: Job, encoder: Encoder, writer: Writer, embed: Callable[[Sequence[str]], Float32Array]
+    ) -> None:
         if job.embed_lines and not hasattr(encoder, "texts"):
             raise UsageError(f"--embed-subtitles: {encoder.spec.name} has no vectors of texts; leave it out.")
-        self._job, self._encoder, self._writer = job, encoder, writer
+        self._job, self._dim, self._writer, self._embed = job, encoder.spec.dim, writer, embed
         self._told: set[tuple[str, Layer]] = set()  # with --again: what is told anew, and once
 
     def embedded(self, source: str, lines: tuple[Line, ...]) -> int:
@@ -72,10 +73,9 @@ class Teller:
         self._told.add((source, layer))
         return is_first
 
-    @torch.inference_mode()
     def _vectors(self, lines: Sequence[Line]) -> Float32Array:
-        found = [np.empty((0, self._encoder.spec.dim), np.float32)]
+        found = [np.empty((0, self._dim), np.float32)]
         for first in range(0, len(lines), self._job.batch):
             texts = [line.text for line in lines[first : first + self._job.batch]]
-            found.append(self._encoder.texts(texts).to("cpu", torch.float32).numpy())
+            found.append(self._embed(texts))
         return np.concatenate(found)

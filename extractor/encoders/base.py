@@ -29,7 +29,8 @@ class Encoder(Protocol):
     the encoder's device.
 
     Optional beside it: `frames(features, index)`, one row for every entry of every clip; without it a frame
-    row is a clip of one. `precision`, a `Precision`: what its pictures are computed in.
+    row is a clip of one. `precision`, a `Precision`: what its pictures are computed in, settled at the latest
+    when one was.
     """
 
     spec: EncoderSpec

@@ -47,6 +47,7 @@ class OpenClip:
         self._device = torch.device(device)
         self._model = model.to(self._device)
         self._encode = self._model.encode_image
+        self._asked = EXACT.precision
         self._tokenizer = tokenizer
         self.precision = Precision()
         self._mean = torch.tensor(spec.look.mean, device=self._device).view(1, 3, 1, 1)
@@ -54,16 +55,31 @@ class OpenClip:
 
     def features(self, pictures: Tensor) -> Tensor:
         """float32 [n, dim]: a unit vector a picture."""
+        if not self.precision.is_settled:
+            self._settle()
+        return self._features(pictures)
+
+    def _features(self, pictures: Tensor) -> Tensor:
         return unit(self._encode(self._input(pictures)))
 
     def begin(self, pace: Pace) -> None:
         """Bring the picture tower to a precision, and perhaps compile it. Texts stay fp32: they are few, and
-        queries meet rows of any precision."""
-        self.precision = settle(self._model.visual, self.features, self.spec, pace.precision, self._device)
+        queries meet rows of any precision. What is asked by name may be refused, so it is tried now; the
+        rest when a picture comes, if one does."""
+        self._asked = pace.precision
+        if pace.precision == "auto" and not pace.compiled_for:
+            is_settled = wanted("auto", self._device) == "fp32"
+            self.precision = Precision(is_settled=is_settled)
+            return
+        self._settle()
         if pace.compiled_for:
             shape = (pace.compiled_for, self.spec.look.size, self.spec.look.size, 3)
             with torch.inference_mode():  # as in a run: what is compiled holds for nothing else
                 self._encode = compiled(self._encode, self._input(torch.zeros(shape, dtype=torch.uint8)))
+
+    @torch.inference_mode(False)  # what is made in it is of no use outside
+    def _settle(self) -> None:
+        self.precision = settle(self._model.visual, self._features, self.spec, self._asked, self._device)
 
     def _input(self, pictures: Tensor) -> Tensor:
         return self.prepared(pictures).to(next(self._model.visual.parameters()).dtype)
