@@ -68,7 +68,7 @@ class ExtractSettings(Settings):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="what pictures are encoded in; auto: less than fp32 where that is quick and right"
     )
-    compile: bool = Field(False, description="compile the encoder first, which takes a minute")
+    compile: bool = Field(False, description="compile the encoder first, which takes a while")
     decoder: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="what decodes videos; auto: the cpu; cuda: the worker's GPU"
     )

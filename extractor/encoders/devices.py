@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import re
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.errors import UsageError
 
@@ -55,20 +56,32 @@ def _found(count: int) -> str:
 
 
 def gpu_count() -> int:
-    """How many GPUs torch can use. Without a driver there are none, and torch need not be imported."""
-    if not _has_driver():
+    """How many GPUs torch can use. To ask for NVIDIA's, torch need not be imported."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return _count_by_torch() if Path("/dev/kfd").exists() else 0  # AMD's, which torch also calls cuda
+    return seen_by(driver) if _has_torch_for_it() else 0
+
+
+def seen_by(driver: Any) -> int:
+    """How many GPUs CUDA's driver shows to this process, by CUDA_VISIBLE_DEVICES too; none is touched."""
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
         return 0
+    return count.value
+
+
+def _has_torch_for_it() -> bool:
+    """Or torch was built for processors alone."""
+    torch = find_spec("torch")
+    return torch is not None and (Path(torch.origin or "").parent / "lib/libtorch_cuda.so").exists()
+
+
+def _count_by_torch() -> int:
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
-
-
-def _has_driver() -> bool:
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return Path("/dev/kfd").exists()  # AMD's, which torch also calls cuda
-    return True
 
 
 def use(device: str) -> None:
@@ -76,7 +89,11 @@ def use(device: str) -> None:
     if device.startswith("cuda:"):
         import torch
 
-        torch.cuda.set_device(device)
+        try:
+            torch.cuda.set_device(device)
+        except (RuntimeError, AssertionError) as error:  # its driver is too old, or another program has it
+            why = str(error).strip().splitlines()[0].rstrip(".")
+            raise UsageError(f"device {device!r} cannot be used: {why}.") from error
 
 
 def moved(pictures: Tensor, device: torch.device) -> Tensor:

@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from itertools import islice
 from multiprocessing import forkserver
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -306,7 +307,7 @@ def decoders_below(pid: int) -> list[int]:
 def test_a_fork_server_that_is_killed_while_it_is_asked_is_replaced(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = forkserver._forkserver
+    server: Any = forkserver._forkserver
     prepare()
     first, really = server._forkserver_pid, server.ensure_running
 

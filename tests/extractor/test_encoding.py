@@ -105,9 +105,9 @@ class Noted(Tensor):
 
     found: list[bool] = []  # noqa: RUF012
 
-    def to(self, *args: Any, non_blocking: bool = False, **more: Any) -> Tensor:
-        self.found.append(non_blocking)
-        return super().to(*args, non_blocking=non_blocking, **more).as_subclass(Tensor)
+    def to(self, *args: Any, **more: Any) -> Any:
+        self.found.append(more.get("non_blocking", False))
+        return super().to(*args, **more).as_subclass(Tensor)
 
 
 class OnTheHost(toy.Toy):

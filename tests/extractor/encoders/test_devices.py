@@ -14,7 +14,7 @@ from core.collections import Library
 from core.errors import UsageError
 from extractor.choose import Chosen, ExtractSettings
 from extractor.cli import _job
-from extractor.encoders.devices import choose_device, devices_of, gpu_count, moved
+from extractor.encoders.devices import choose_device, devices_of, gpu_count, moved, seen_by, use
 from extractor.work import Job
 
 
@@ -106,14 +106,47 @@ def test_each_gpu_has_a_worker_with_its_share_of_the_cores(
     assert (job.workers, job.decoders, job.cores) == each
 
 
-def test_torch_is_not_imported_to_find_no_gpu() -> None:
-    if gpu_count():
-        pytest.skip("there is one")
+def test_torch_is_not_imported_to_count_gpus() -> None:
+    if Path("/dev/kfd").exists():
+        pytest.skip("AMD's are counted by torch")
     code = (
         "import sys; from extractor.encoders.devices import gpu_count\n"
         "gpu_count(); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class Driver:
+    """Answers as CUDA's does: 0, or what is wrong."""
+
+    def __init__(self, init: int, asked: int, count: int) -> None:
+        self._init, self._asked, self._count = init, asked, count
+
+    def cuInit(self, flags: int) -> int:
+        assert flags == 0
+        return self._init
+
+    def cuDeviceGetCount(self, count: Any) -> int:
+        count._obj.value = self._count
+        return self._asked
+
+
+@pytest.mark.parametrize(("driver", "count"), [((0, 0, 3), 3), ((100, 0, 3), 0), ((0, 999, 3), 0)])
+def test_the_driver_says_how_many_gpus_there_are(driver: tuple[int, int, int], count: int) -> None:
+    assert seen_by(Driver(*driver)) == count
+
+
+def test_a_gpu_that_torch_cannot_use_is_told() -> None:
+    if gpu_count():
+        pytest.skip("there is one")
+    with pytest.raises(UsageError) as caught:
+        use("cuda:0")
+    assert str(caught.value).startswith("device 'cuda:0' cannot be used: ")
+
+
+@pytest.mark.gpu
+def test_torch_counts_as_many() -> None:
+    assert gpu_count() == torch.cuda.device_count()
 
 
 def test_pictures_on_the_processor_are_not_copied() -> None:
