@@ -78,7 +78,7 @@ def _telling(device: str, encoder: Encoder, events: Iterator[Told]) -> Iterator[
             break
         yield event
     if loaded is None:  # no picture came
-        yield _loaded(device, _precision_of(encoder))
+        yield Loaded(device)
 
 
 def _precision_of(encoder: Encoder) -> Precision | None:

@@ -159,7 +159,7 @@ class Tally:
             "still_points": self.still_points,
             "hdr": {transfer: self.hdr[transfer] for transfer in HDR},
             "cut_texts": len(self.cut),
-            "devices": {each.device: _precision(each) for each in self.loaded},
+            "devices": {each.device: _precision(each) for each in sorted(self.loaded, key=_says)},
             "decoded": {way: self.ways[way] for way in WAYS},
         }
 
@@ -176,6 +176,11 @@ class Tally:
         still = f", {self.still_points} still pictures left out" if self.still_points else ""
         what = f"{rows}{told}{still}{lost}"
         return f"{self.found} found: {', '.join(parts)}; {what}; {self.seconds:.1f} s{waited}."
+
+
+def _says(loaded: Loaded) -> bool:
+    """Before one that does comes one whose worker had no pictures."""
+    return bool(loaded.precision)
 
 
 def _precision(loaded: Loaded) -> dict[str, Any]:

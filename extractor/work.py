@@ -133,7 +133,8 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A worker has its encoder; "" where an encoder has no precision to choose, None where none was tried."""
+    """A worker has its encoder; "" where an encoder has no precision to choose or no picture
+    came that would have been in it, None where none was tried."""
 
     device: str
     precision: str = ""

@@ -19,6 +19,8 @@ from extractor.encoders import BUILT_IN, load
 from extractor.encoders.base import Encoder, Pace
 from extractor.encoders.open_clip import OpenClip
 from extractor.encoders.precision import Precision, chosen, has_bf16, names_bf16, settle, worst_cosine
+from extractor.tally import Tally
+from extractor.work import Loaded
 from tests.extractor.encoders.models import TINY, add_model, derived, inexact_state
 from tests.extractor.encoders.test_contract import check, pictures
 from tests.extractor.shelf import Shelf
@@ -323,7 +325,7 @@ def test_a_run_says_what_it_computes_in_before_it_works(
     assert told.endswith(f"device=cpu precision=bf16 cosine={found['cpu']['cosine']:.5f}")
 
 
-def test_a_run_without_pictures_tries_nothing_and_says_fp32(shelf: Shelf, has_it: None) -> None:
+def test_a_run_without_pictures_tries_nothing_and_says_so(shelf: Shelf, has_it: None) -> None:
     texts = shelf.folder / "texts.txt"
     texts.write_text("red\nblue\n")
     flags = (
@@ -335,7 +337,14 @@ def test_a_run_without_pictures_tries_nothing_and_says_fp32(shelf: Shelf, has_it
     )
     assert main([f"--data={shelf.folder / 'data'}", f"--report={shelf.folder / 'told.json'}", *flags]) == 0
     found = json.loads((shelf.folder / "told.json").read_text())
-    assert found["devices"] == {"cpu": {"precision": "fp32", "cosine": None}} and found["done"] == 2
+    assert found["devices"] == {"cpu": {"precision": None, "cosine": None}} and found["done"] == 2
+
+
+def test_a_worker_without_pictures_does_not_hide_what_another_computed_in() -> None:
+    tally = Tally()
+    for loaded in (Loaded("cpu", "bf16", 0.9999), Loaded("cpu")):
+        tally.take(loaded)
+    assert tally.as_json()["devices"] == {"cpu": {"precision": "bf16", "cosine": 0.9999}}
 
 
 def test_rows_of_two_precisions_share_a_store(shelf: Shelf, has_it: None) -> None:
