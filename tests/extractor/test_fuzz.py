@@ -19,7 +19,7 @@ from tests.extractor.fuzz import DIFFERS, EXCUSED, MOST_BYTES
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 60  # for a file, not for all of them
-MOST_EXCUSED = 0.05  # of what can be read, see `EXCUSED`
+MOST_EXCUSED = 0.02  # of what can be read, see `EXCUSED`
 WARM = 400  # files, after which a process has all that it keeps
 MOST_LEAK_MIB = 32
 MOST_GROWTH_MIB = 400  # between a run's tenth file and its last: codecs' buffers for larger pictures
