@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from core.types import Sampling
 from extractor.encoders.precision import chosen, has_bf16
 
 ONE, TENTH = Sampling(), Sampling(fps=0.1)
+NO_CLIPS = "no FOLDER of real videos was given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Bench:
     sizes: Sizes
     clips: Sequence[Path] = ()
     precision: str = field(default_factory=lambda: best_precision("cpu"))
+    left_out: dict[str, str] = field(default_factory=dict)  # rows, and why
     _models: dict[str, Worker] = field(default_factory=dict)
 
     def worker(self, precision: str) -> Worker:
@@ -55,6 +57,11 @@ class Bench:
         if precision not in self._models:
             self._models[precision] = Worker(encoder_of(precision), self.stills)
         return self._models[precision]
+
+    def leave_out(self, names: Iterable[str], why: str) -> None:
+        """Say so, now and below the table."""
+        self.left_out.update((BARS[name].what, why) for name in names)
+        say(f"left out: {', '.join(names)}, since {why}")
 
     @cached_property
     def plain(self) -> Plain:

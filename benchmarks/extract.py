@@ -12,6 +12,7 @@ import argparse
 import logging
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 CACHE = Path(tempfile.gettempdir()) / "cinedex-films"
@@ -41,8 +42,14 @@ def main() -> int:
 
     if unknown := set(asked.only) - set(MEASURES):
         parser.error(f"--only {unknown.pop()} is none of {', '.join(MEASURES)}")
-    hold_threads()
+    if asked.folder and not asked.folder.is_dir():
+        return refused(
+            f"{asked.folder} is no folder; name one that holds videos, or none to measure drawn films"
+        )
     clips = clips_of(asked.folder) if asked.folder else []
+    if asked.folder and not clips:
+        return refused(f"{asked.folder} holds no video that can be decoded; name a folder that does")
+    hold_threads()
     bench = Bench(Films(asked.cache, clips), QUICK if asked.quick else Sizes(), clips)
     found: list[Figure] = []
     for name, measure in MEASURES.items():
@@ -52,10 +59,23 @@ def main() -> int:
                 found.append(each)
     if asked.plots:
         draw(bench, asked.plots)
-    sys.stdout.write(f"\n{table(found)}")
+    sys.stdout.write(f"\n{table(found)}{''.join(left_out(bench.left_out))}")
     if asked.json:
         write_json(asked.json, found)
     return exit_code(found)
+
+
+def refused(why: str) -> int:
+    """One sentence; the exit status of what cannot be done as asked."""
+    sys.stderr.write(f"{why}.\n")
+    return 2
+
+
+def left_out(rows: Mapping[str, str]) -> Iterator[str]:
+    """What the table lacks, below it."""
+    for why in dict.fromkeys(rows.values()):
+        names = "; ".join(name for name, each in rows.items() if each == why)
+        yield f"\nNot measured, since {why}: {names}.\n"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from hashlib import blake2b
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 
 import av
@@ -24,6 +24,7 @@ _FIRST = (
     30  # frames of the first GOP: else every tenth second would be a keyframe, which costs next to nothing
 )
 _MP4, _SEED = ".mp4", 7
+_SPARSE_FPS = 60
 _BASES = 20  # tiny videos that are coded; the others hold the same packets
 _WAYS = {
     "h264": Encoding("h264", FPS, GOP, bframes=3, crf=23),
@@ -55,6 +56,17 @@ class Films:
             _remux(parts, path)
             for part in parts:
                 part.unlink()
+        return path
+
+    def sparse(self, seconds: int) -> Path:
+        """A still picture, 60 times a second: as many packets as can be, with next to nothing in them."""
+        path = self.folder / f"sparse-{seconds}s{_MP4}"
+        if not path.exists():
+            self._say(path)
+            picture = np.full((90, 160, 3), 90, np.uint8)
+            self._write(
+                path, repeat(picture, seconds * _SPARSE_FPS), Encoding("h264", Fraction(_SPARSE_FPS), GOP)
+            )
         return path
 
     def longer(self, path: Path, times: int) -> Path:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.bare import decode, needed
 from benchmarks.bench import ONE, Bench, figure, say
-from benchmarks.bound import Bound, decode, needed
+from benchmarks.bound import Bound
 from benchmarks.costs import cost_of
 from benchmarks.figures import Figure
 from benchmarks.worker import Worker, encoder_of
@@ -24,7 +25,7 @@ _BARE_PICTURES = 64 * 64
 def gpu(bench: Bench) -> Iterator[Figure]:
     """Rates by the clock on the wall: what it costs is the card."""
     if not torch.cuda.is_available():
-        return say("no GPU: what it could do is not measured")
+        return bench.leave_out(("gpu_clips", "gpu_keyframes"), "there is no GPU")
     cores = len(os.sched_getaffinity(0))
     encoder = encoder_of("auto", "cuda", _MODEL)
     bare = _bare_rate()

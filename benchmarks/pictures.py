@@ -203,6 +203,13 @@ def main() -> int:
     return exit_code(found)
 
 
+def figures(pairs: int) -> list[Figure]:
+    """Those of `BARRED` and the default alone."""
+    found = ways(False)
+    only = {name: found[name] for name in ("Pillow", "torch")}
+    return _figures(measure(made(SHAPES[BARRED], "yuv420p"), only, pairs)["torch"])
+
+
 def _figures(cost: Cost) -> list[Figure]:
     return [
         Figure("pictures_to_pillow", tuple(cost.ratios), TO_PILLOW),

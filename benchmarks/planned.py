@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from unittest.mock import patch
 
 import numpy as np
@@ -14,8 +15,9 @@ from core.types import Look, Sampling
 from extractor.media import picture
 from extractor.media.reader import Picture, Reader
 
-FULL = "full"
-SLACK, SLACK_MS = 1.02, 1.0  # what a plan may cost where it saves nothing
+FULL, PLANNED = "full", "planned"
+SLACK = 1.02  # what a plan may cost where it saves nothing
+LEAST_PAIRS, MOST_PAIRS, TRIED_S = 5, 25, 0.5  # the less there is to decode, the more a single try is off
 _LOOK = Look(size=32)
 _NOTHING: picture.Pixels = np.empty((0, 0, 3), np.uint8)
 
@@ -56,16 +58,14 @@ def savings(
     return {name: ratios(found, FULL, name) for name in samplings}
 
 
-def excess_ms(path: Path, sampling: Sampling, most: int = 9) -> float:
-    """How much more a file costs planned than `SLACK` times decoded whole: each the least of up to `most`
-    tries in turn, since a try can only be too long; no more tries than needed to be within `SLACK_MS`."""
-    least = {True: float("inf"), False: float("inf")}
-    excess = float("inf")
-    for number in range(most):
-        for is_planned in (True, False) if number % 2 else (False, True):
-            cost = decoded([path], sampling, is_planned=is_planned)
-            least[is_planned] = min(least[is_planned], cost.cpu_s)
-        excess = (least[True] - SLACK * least[False]) * 1e3
-        if excess <= SLACK_MS and number:
-            break
-    return excess
+def excess_ms(path: Path, sampling: Sampling) -> float:
+    """How much more a file costs planned than `SLACK` times decoded whole: medians of pairs in turn, as many
+    as its length gives, never fewer than `LEAST_PAIRS`."""
+    ways: dict[str, Way] = {
+        FULL: lambda: decoded([path], sampling, is_planned=False),
+        PLANNED: lambda: decoded([path], sampling, is_planned=True),
+    }
+    [first] = rounds(ways, 1)
+    found = rounds(ways, min(MOST_PAIRS, max(LEAST_PAIRS, int(TRIED_S / first[FULL].cpu_s))))
+    full_s, planned_s = (median(each[name].cpu_s for each in found) for name in ways)
+    return (planned_s - SLACK * full_s) * 1e3

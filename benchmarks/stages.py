@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
-from benchmarks.bound import Needed, acts_of, decode
+from benchmarks.bare import Needed, decode, demux, planning
 from benchmarks.worker import BATCH
 from core.log import Task
 from core.store import Store
@@ -35,8 +35,8 @@ def stages(film: Needed, sampling: Sampling, encoder: Encoder) -> dict[str, floa
     """CPU seconds by stage, in the order in which a picture goes through them."""
     path = film.path
     hashing = _cpu_s(lambda: content_of(os.fsencode(path)))
-    planning = _cpu_s(lambda: acts_of(path, sampling))
-    demuxing = _cpu_s(lambda: decode(Needed(path, bytes(len(film.acts)), 0)))
+    reading = _cpu_s(lambda: planning(path, sampling))
+    demuxing = _cpu_s(lambda: demux(path))
     decoding = _cpu_s(lambda: decode(film)) - demuxing
     seen, pictures, thumbs = _seen(path, sampling, encoder)
     features: list[Tensor] = []
@@ -47,7 +47,7 @@ def stages(film: Needed, sampling: Sampling, encoder: Encoder) -> dict[str, floa
     writing = _cpu_s(lambda: _write(encoder, sampling, rows, thumbs))
     return {
         "hash": hashing,
-        "demux and plan": planning,
+        "demux and plan": reading,
         "decode": decoding,
         **seen,
         "forward": forward,

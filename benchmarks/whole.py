@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.bench import ONE, TENTH, Bench, figure, say
-from benchmarks.bound import needed
+from benchmarks.bare import needed
+from benchmarks.bench import NO_CLIPS, ONE, TENTH, Bench, figure, say
 from benchmarks.costs import Cost, Way, ratios, rounds
 from benchmarks.figures import Figure
 from core.types import Sampling
 
-_OURS, _BOUND, _PLAIN = "ours", "bound", "plain loop"
+_OURS, _BOUND, _BESIDE, _PLAIN = "ours", "bound", "side by side", "plain loop"
 _FP32 = "fp32"
+CLIPS = "clips_of_bound", "clips_of_bound_beside", "clips_to_plain", "clips_to_plain_fp32"
 
 
 def film(bench: Bench) -> Iterator[Figure]:
     """One film at 1 picture a second: ours, the bound, and the plain loop."""
     found = _whole(bench, [bench.film], ONE)
     yield figure("film_of_bound", ratios(found, _BOUND, _OURS))
+    yield figure("film_of_bound_beside", ratios(found, _BESIDE, _OURS))
     yield figure("film_to_plain", ratios(found, _PLAIN, _OURS))
     yield figure("film_to_plain_fp32", ratios(found, _PLAIN, f"{_OURS} {_FP32}"))
     yield figure("wall_to_share", [_wall_to_share(each[_OURS]) for each in found], _limits(found))
@@ -41,10 +43,11 @@ def clips(bench: Bench) -> Iterator[Figure]:
     """Real clips at 1 picture a second."""
     files = bench.some_clips
     if not files:
-        return say("no FOLDER was given: no real clips are measured")
+        return bench.leave_out(CLIPS, NO_CLIPS)
     found = _whole(bench, files, ONE)
     note = f"{len(files)} of {len(bench.clips)} files"
     yield figure("clips_of_bound", ratios(found, _BOUND, _OURS), note)
+    yield figure("clips_of_bound_beside", ratios(found, _BESIDE, _OURS), note)
     yield figure("clips_to_plain", ratios(found, _PLAIN, _OURS), note)
     yield figure("clips_to_plain_fp32", ratios(found, _PLAIN, f"{_OURS} {_FP32}"), note)
 
@@ -55,6 +58,7 @@ def _whole(bench: Bench, files: Sequence[Path], sampling: Sampling) -> list[dict
     ways: dict[str, Way] = {
         _OURS: lambda: worker.run(files, sampling),
         _BOUND: lambda: bench.bound.run(packets),
+        _BESIDE: lambda: bench.bound.beside(packets),
         _PLAIN: lambda: bench.plain.run(files, sampling.fps),
         f"{_OURS} {_FP32}": lambda: single.run(files, sampling),
     }

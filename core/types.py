@@ -219,7 +219,7 @@ class Look:
     scale: Scale = "torch"  # who resizes: torch within a grey level of Pillow; swscale straight to the size
     sar: bool = True  # picture elements that are not square are stretched as a player does
     hdr: Hdr = "none"  # or a tone curve for PQ and HLG
-    untagged_hd: UntaggedHd = "601"  # the colour matrix of what names none and has 720 lines or more
+    untagged_hd: UntaggedHd = "601"  # the matrix of what names none and is 1280 wide or has > 576 lines
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 

@@ -26,7 +26,7 @@ Turn = tuple[int, int, int, int]  # a, b, c, d of FFmpeg's display matrix: x' = 
 
 UPRIGHT: Turn = (1, 0, 0, 1)
 _UNSPECIFIED = 2  # a colour tag that says nothing
-_HD_LINES = 720
+_HD_WIDTH, _SD_LINES = 1280, 576  # from so wide or above so high, players take what names no matrix for HD
 _MOST_ASPECT = 16  # of what is scaled; a thinner picture is cut to this first, or it would fill the memory
 _SWSCALE = {  # by default it gives two columns one colour, of however few there are
     "bicubic": Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT,
@@ -119,7 +119,8 @@ class Lens:
         self, reformatter: VideoReformatter, frame: VideoFrame, kind: str, size: Size | None = None
     ) -> NDArray[Any]:
         source: int | None = None
-        if self._look.untagged_hd == "709" and frame.colorspace == _UNSPECIFIED and frame.height >= _HD_LINES:
+        is_hd = frame.width >= _HD_WIDTH or frame.height > _SD_LINES
+        if self._look.untagged_hd == "709" and frame.colorspace == _UNSPECIFIED and is_hd:
             source = Colorspace.ITU709
         height, width = size or (frame.height, frame.width)
         way = _SWSCALE[self._look.resize] if size else None

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.bound import Needed, decode, needed
+from benchmarks.bare import Needed, decode, demux, needed, planning
+from benchmarks.bound import Bound
 from benchmarks.costs import Cost, ratios, rounds
 from benchmarks.films import Films
 from benchmarks.planned import decoded, savings
@@ -30,7 +31,30 @@ def test_the_bound_decodes_the_packets_that_are_needed(tmp_path: Path) -> None:
     film = Films(tmp_path).film("h264", 90, 4)
     found = needed(film, Sampling(fps=0.5))
     assert found.pictures == 2
-    assert 2 <= decode(found) < decode(Needed(film, b"", 2)) == 120
+    assert decode(found) == 2 < decode(Needed(film, None, 2)) == demux(film) == 120
+    assert not found.is_void
+    planning(film, Sampling(fps=0.5))
+
+
+def test_the_bound_is_that_of_a_plan_which_holds_or_of_everything(tmp_path: Path) -> None:
+    film = Films(tmp_path).film("h264", 90, 4)
+    data = bytearray(film.read_bytes())
+    middle = data.index(b"mdat") + 4 + len(data) // 2
+    data[middle : middle + 2000] = bytes(2000)
+    damaged = tmp_path / "damaged.mp4"
+    damaged.write_bytes(data)
+    found = needed(damaged, Sampling(fps=1.0))
+    assert found.is_void and found.plan is None and found.pictures >= 1
+    every = needed(film, Sampling(fps=30.0))
+    assert not every.is_void and every.plan is None and every.pictures == 120
+
+
+def test_bare_decoding_and_a_bare_model_run_one_after_the_other_or_side_by_side(tmp_path: Path) -> None:
+    bound = Bound("fp32", model="open_clip:ViT-S-32-alt")
+    files = [needed(Films(tmp_path).film("h264", 90, 4), Sampling(fps=0.5))]
+    apart, beside = bound.run(files), bound.beside(files)
+    assert apart.pictures == beside.pictures == 2
+    assert 0 < beside.decoder_cpu_s < beside.cpu_s
 
 
 def test_savings_compare_the_same_pictures(tmp_path: Path) -> None:

@@ -44,6 +44,12 @@ def test_a_longer_film_is_the_same_again_and_again(tmp_path: Path) -> None:
     assert frames_of(films.longer(short, 3)) == 3 * frames_of(short) == 180
 
 
+def test_a_sparse_film_has_next_to_nothing_in_its_packets(tmp_path: Path) -> None:
+    path = Films(tmp_path).sparse(10)
+    assert frames_of(path) == 600
+    assert path.stat().st_size < 100 * 600
+
+
 def test_tiny_videos_differ_in_bytes_and_lie_in_one_long_one_too(tmp_path: Path) -> None:
     films = Films(tmp_path)
     tiny = films.tiny(22)

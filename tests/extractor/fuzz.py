@@ -9,12 +9,18 @@ import faulthandler
 import os
 import resource
 import sys
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 
+from av.video.frame import VideoFrame
+
 from core.errors import VideoError
 from core.types import Look, Sampling
+from extractor.media.opening import choose_stream, open_container
+from extractor.media.packets import Losses, decode, read
 from extractor.media.reader import Anew, Reader
+from extractor.media.subtitles import Tracks
 
 Seen = tuple[float, float, bytes]  # t, end and pixels of a picture
 SAMPLINGS = (
@@ -23,7 +29,11 @@ SAMPLINGS = (
     Sampling(points="uniform", count=4),
     Sampling(points="keyframes"),
 )
-DIFFERS = "differs"  # what a decoder cannot read it may leave as its memory happened to be, without a word
+# What is planned is the same as all of a full decoding, or differs; that is excused only where the full one
+# itself is none to go by: it lost something or says that a picture is damaged, or its pictures hang on what
+# the decoder's memory happened to hold, so that they are others as soon as earlier ones are kept.
+SAME, DIFFERS, DAMAGED, UNSETTLED = "same", "differs", "damaged", "unsettled"
+EXCUSED = DAMAGED, UNSETTLED
 MOST_BYTES = 300_000  # of a file that is worth damaging: larger ones only take longer
 
 
@@ -69,21 +79,44 @@ def _splice(random: Random, data: bytearray, files: list[Path]) -> None:
 
 def outcome(path: Path, sampling: Sampling) -> str:
     """What came of reading a file, decoding all of it and as planned; all but a VideoError is raised."""
-    told, whole = _read(path, sampling, is_planned=False)
-    way, found = _read(path, sampling, is_planned=True)
+    told, whole, has_losses = _read(path, sampling, is_planned=False)
+    way, found, _ = _read(path, sampling, is_planned=True)
     # Until when the last one is shown may hang on damage that a plan passes over.
     is_same = [each[::2] for each in found] == [each[::2] for each in whole]
     is_same = is_same and [each[1] for each in found[:-1]] == [each[1] for each in whole[:-1]]
-    return f"{way} {'same' if is_same else DIFFERS} {told}"
+    verdict = SAME if is_same else DAMAGED if has_losses else _excuse(path)
+    return f"{way} {verdict} {told}"
 
 
-def _read(path: Path, sampling: Sampling, *, is_planned: bool) -> tuple[str, list[Seen]]:
+def _excuse(path: Path) -> str:
+    """Why a decoding of everything, which lost nothing, may still not be what another gives."""
+    damage, pictures = _decoded(path, is_kept=False)
+    if damage:
+        return DAMAGED
+    return DIFFERS if pictures == _decoded(path, is_kept=True)[1] else UNSETTLED
+
+
+def _decoded(path: Path, *, is_kept: bool) -> tuple[int, list[bytes]]:
+    """How many pictures are said to be damaged, and all; `is_kept`: none gives its memory to a later one."""
+    kept, damage, found = list[VideoFrame](), 0, list[bytes]()
+    with open_container(path, b"") as container:
+        stream = choose_stream(container, path)
+        losses = Losses()
+        for frame in decode(read(container, stream, losses, Tracks(container)), stream, losses):
+            damage += frame.is_corrupt
+            found.append(sha256(frame.to_ndarray().tobytes()).digest())
+            if is_kept:
+                kept.append(frame)
+    return damage, found
+
+
+def _read(path: Path, sampling: Sampling, *, is_planned: bool) -> tuple[str, list[Seen], bool]:
     found: list[Seen] = []
     try:
         with Reader(path) as reader:
             last = -1.0
-            read = reader.planned if is_planned else reader.pictures
-            for picture in read(sampling, Look(size=32)):
+            pictures = reader.planned if is_planned else reader.pictures
+            for picture in pictures(sampling, Look(size=32)):
                 if isinstance(picture, Anew):
                     found, last = [], -1.0
                     continue
@@ -91,10 +124,11 @@ def _read(path: Path, sampling: Sampling, *, is_planned: bool) -> tuple[str, lis
                 found.append((picture.t, picture.end, picture.pixels.tobytes()))
                 last = picture.t
             if is_planned:
-                return reader.way, found
-            return f"{len(found)} pictures, {reader.facts.lost_packets} lost", found
+                return reader.way, found, False
+            lost = reader.facts.lost_packets
+            return f"{len(found)} pictures, {lost} lost", found, lost > 0
     except VideoError as error:
-        return f"{error.why or 'failed'}: {error}", []
+        return f"{error.why or 'failed'}: {error}", [], True
 
 
 def main(folder: Path, first: int, count: int, limit_s: int, files: list[Path]) -> None:

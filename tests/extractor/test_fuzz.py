@@ -15,11 +15,11 @@ import pytest
 from extractor.media.plan import WAYS
 from extractor.media.write import Encoding, write_video
 from tests.extractor.drawn import numbered
-from tests.extractor.fuzz import DIFFERS, MOST_BYTES
+from tests.extractor.fuzz import DIFFERS, EXCUSED, MOST_BYTES
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 60  # for a file, not for all of them
-MOST_DIFFERING = 0.05  # of what can be read: of some damage a decoder says nothing
+MOST_EXCUSED = 0.02  # of what can be read, see `EXCUSED`
 WARM = 400  # files, after which a process has all that it keeps
 MOST_LEAK_MIB = 32
 MOST_GROWTH_MIB = 400  # between a run's tenth file and its last: codecs' buffers for larger pictures
@@ -88,9 +88,10 @@ def check(folder: Path, files: list[Path], first: int, count: int) -> list[Told]
     found = [Told.of(line) for line in lines]
     assert found[-1].peak_mib - found[min(10, count - 1)].peak_mib < MOST_GROWTH_MIB, lines
     read = [each.said for each in found if each.said.startswith(WAYS)]
-    differing = [said for said in read if said.split()[1] == DIFFERS]
-    sys.stdout.write(f"{len(differing)} of {len(read)} differ, planned, from a decoding of everything\n")
-    assert len(differing) <= MOST_DIFFERING * len(read), differing
+    excused = [said for said in read if said.split()[1] in EXCUSED]
+    sys.stdout.write(f"{len(excused)} of {len(read)} differ where no decoding is to be trusted\n")
+    assert not [line for line in lines if f" {DIFFERS} " in line]
+    assert len(excused) <= MOST_EXCUSED * len(read), excused
     return found
 
 

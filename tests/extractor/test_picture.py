@@ -204,12 +204,27 @@ def test_untagged_hd_means_nothing_to_what_has_no_matrix() -> None:
         assert np.array_equal(plain, other), kind
 
 
-def test_untagged_hd_can_be_read_as_bt709(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("height", "width", "turn", "is_hd"),
+    [
+        (720, 720, 0, True),
+        (536, 1280, 0, True),
+        (536, 1280, 90, True),
+        (1280, 536, 0, True),
+        (578, 720, 0, True),
+        (576, 1278, 0, False),
+        (576, 1278, 90, False),
+    ],
+)
+def test_untagged_hd_can_be_read_as_bt709(
+    tmp_path: Path, height: int, width: int, turn: int, is_hd: bool
+) -> None:
     path = tmp_path / "hd.mp4"
-    write_video(path, [np.full((720, 720, 3), (204, 90, 65), np.uint8)], Encoding())
+    picture = np.full((height, width, 3), (204, 90, 65), np.uint8)
+    write_video(path, [picture], Encoding(turn=turn))
     as_601, as_709 = first(path, Look(size=32))[16, 16], first(path, Look(size=32, untagged_hd="709"))[16, 16]
     assert np.abs(as_601.astype(int) - (204, 90, 65)).max() <= 3
-    assert np.abs(as_709.astype(int) - (214, 99, 62)).max() <= 3
+    assert np.abs(as_709.astype(int) - ((214, 99, 62) if is_hd else as_601)).max() <= 3
 
 
 def test_every_turn_is_told_in_degrees() -> None:
