@@ -271,8 +271,9 @@ def _follow(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
 def _tell_loaded(tally: Tally, event: Loaded) -> None:
     if tally.loaded[event] > 1:  # another worker there, or one that was started anew
         return
+    precision = f" precision={event.precision}" if event.precision else ""
     cosine = "" if event.cosine is None else f" cosine={event.cosine:.5f}"
-    log.info("device=%s precision=%s%s", event.device, event.precision or "none", cosine)
+    log.info("device=%s%s%s", event.device, precision, cosine)
 
 
 def _warn_failed(place: Place, error: str) -> None:

@@ -244,6 +244,7 @@ class Ahead:
         self._held: deque[Work] = deque()
         self._is_dry = False
         self._bytes = tally.bytes  # of all that was finished before, and of all that was met here
+        self._lost_before = frozenset(tally.lost)
 
     def look(self) -> bool:
         """Look a moment ahead; whether there is anything to do."""
@@ -254,7 +255,8 @@ class Ahead:
 
     def left(self) -> Left:
         """What is known to be to do; of bytes also what is in hand."""
-        return Left(len(self._held), max(0, self._bytes - self._tally.bytes), self._is_dry)
+        lost = len(self._tally.lost.keys() - self._lost_before)  # since: they come again in the next pass
+        return Left(len(self._held) + lost, max(0, self._bytes - self._tally.bytes), self._is_dry)
 
     def __iter__(self) -> Iterator[Work]:
         return self

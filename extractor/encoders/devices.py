@@ -42,7 +42,9 @@ def _meant(asked: str, count: int) -> tuple[str, ...]:
         return (CPU,)
     gpus = _GPUS.fullmatch("cuda" if asked == "auto" else asked)
     if gpus is None:
-        raise UsageError(f"device {asked!r} is none; 'auto', 'cpu', 'cuda' or 'cuda:1' are.")
+        raise UsageError(
+            f"device {asked!r} is unknown; 'auto', 'cpu', 'cuda', 'cuda:1' and 'cuda:0,1' are known."
+        )
     numbers = [int(number) for number in gpus[1].split(",")] if gpus[1] else list(range(count))
     if not numbers or max(numbers) >= count:
         raise UsageError(f"device {asked!r} is not on this machine; {_found(count)}.")

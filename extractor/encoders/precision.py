@@ -89,7 +89,7 @@ def chosen(asked: str, kind: str, *, has_bf16: bool) -> Name:
             return "fp16"
         case "fp16", _:
             raise UsageError("--precision fp16 is for GPUs; on a processor bf16 and fp32 are.")
-    raise UsageError(f"precision {asked!r} is none; 'auto', 'fp32', 'bf16' and 'fp16' are.")
+    raise UsageError(f"precision {asked!r} is unknown; 'auto', 'fp32', 'bf16' and 'fp16' are known.")
 
 
 def has_bf16(device: torch.device) -> bool:

@@ -18,7 +18,7 @@ from core.types import Place
 from extractor.job import Ahead
 from extractor.progress import Progress
 from extractor.tally import Tally
-from extractor.work import Encoded, Left, Report, Waiting, Work
+from extractor.work import Encoded, Left, Lost, Report, Waiting, Work
 from tests.extractor.shelf import Shelf, age
 
 UNTIL = datetime(2026, 11, 25, 22)
@@ -75,6 +75,18 @@ def test_the_time_to_go_goes_by_bytes_of_what_is_left_and_in_hand() -> None:
     assert line == "1 done, 2 left, 1:30 to go, 0 rows/s, 0 pictures/s"
     tally.paused = 5.0
     assert "0:45 to go" in Progress(tally, ahead.left, may_draw=True).line()
+
+
+def test_what_a_lost_worker_had_in_hand_is_left_for_the_next_pass() -> None:
+    tally = Tally()
+    works = [Work(Task(Place("films", b"%d.mp4" % n, "100-1"), 0)) for n in range(3)]
+    ahead = Ahead(iter(works), tally)
+    ahead.look()
+    tally.take(Lost("was killed by SIGKILL", open=(next(ahead), next(ahead))))
+    assert ahead.left() == Left(3, 300, True)
+    again = Ahead(iter(works), tally)
+    again.look()
+    assert again.left() == Left(3, 300, True)
 
 
 def test_a_second_pass_begins_with_what_it_has_to_do_itself() -> None:

@@ -235,7 +235,11 @@ def test_rows_of_lines_that_no_place_names_any_more_are_not_drawn(shelf: Shelf) 
     [
         (["--collection=none"], "data has no collection 'none'; it has default.", 2),
         (["--encoder=open_clip"], "Collection 'default' has no store of open_clip; it has toy:rgb.", 2),
-        (["--device=nonsense"], "device 'nonsense' is none; 'auto', 'cpu', 'cuda' or 'cuda:1' are.", 2),
+        (
+            ["--device=nonsense"],
+            "device 'nonsense' is unknown; 'auto', 'cpu', 'cuda', 'cuda:1' and 'cuda:0,1' are known.",
+            2,
+        ),
         (["--store=nowhere"], "nowhere is not a store: it has no store.json.", 1),
         (["--store=data/toy-rgb", "--encoder=open_clip"], "holds vectors of toy:rgb, not of open_clip.", 1),
     ],

@@ -95,7 +95,7 @@ def test_what_is_only_emulated_is_told(
     ("asked", "says"),
     [
         ("fp16", "--precision fp16 is for GPUs; on a processor bf16 and fp32 are."),
-        ("int8", "precision 'int8' is none; 'auto', 'fp32', 'bf16' and 'fp16' are."),
+        ("int8", "precision 'int8' is unknown; 'auto', 'fp32', 'bf16' and 'fp16' are known."),
     ],
 )
 def test_what_a_processor_cannot_do_is_refused(asked: str, says: str) -> None:
