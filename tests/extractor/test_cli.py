@@ -73,6 +73,21 @@ def test_the_report_has_the_contracts_keys(shelf: Shelf) -> None:
     assert {"found", "done", "copies", "failed", "lost_packets"} < report.keys()
 
 
+def test_operations_tells_of_every_key_of_the_report(shelf: Shelf) -> None:
+    report = shelf.extract()
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    told = page.partition("### The report")[2].partition("## ")[0]
+    keys = [
+        *report,
+        *report["seconds"],
+        *report["skipped"],
+        *report["decoded"],
+        *report["rows"],
+        *report["hdr"],
+    ]
+    assert [key for key in keys if f"`{key}`" not in told] == []
+
+
 def test_the_store_joins_its_collection_and_the_root_is_claimed(shelf: Shelf) -> None:
     shelf.extract()
     library = Library(shelf.folder / "data")
