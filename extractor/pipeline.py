@@ -43,6 +43,8 @@ def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> 
     with closing(Cores(job.cores)) as cores:
         cores.leave(0)  # there are no decoders yet
         encoder, device = load_for(job, device)
+        if stop.is_set():  # loading may take a while, and nothing is begun
+            return
         if encoder.spec.pictures_per_feature != 1:
             raise EncoderError(f"{encoder.spec.name} wants runs of pictures, which this version cannot feed.")
         writer = Writer(open_store(job, encoder))

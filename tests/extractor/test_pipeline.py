@@ -142,6 +142,15 @@ def test_a_stop_finishes_the_batch_in_hand_and_commits(tmp_path: Path, videos: P
     assert 0 < len(live) == len(events) - 1 < 20
 
 
+def test_a_stop_while_the_encoder_loads_leaves_no_store_behind(tmp_path: Path, videos: Path) -> None:
+    shelf, stop = Shelf(tmp_path), threading.Event()
+    shelf.put(videos / "red.mp4")
+    stop.set()
+    job = Job(tmp_path / "store", "toy:rgb")
+    assert list(work(job, "cpu", iter(works(shelf.films)), stop)) == []
+    assert not job.store.exists()
+
+
 def test_a_bug_that_one_video_shows_is_told_and_ends_nothing(
     tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
