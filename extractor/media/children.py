@@ -40,6 +40,7 @@ _FILES = 500  # that one child reads before a fresh one takes its place
 _LOOK_S = 0.2  # how soon it is noticed that nobody wants more, or that a child is silent
 _BEAT_S = 0.5
 _TOGETHER_S = 0.01  # how long a picture waits for others that can be told of together
+_AGAIN_S = 0.05
 _END_S = 2.0  # for one that was killed; who waits for a dead disk cannot even be killed
 _CPU_MORE = 20.0  # times what decoding a file is expected to take
 _CPU_S_PER_PIXEL = 3e-9
@@ -163,11 +164,15 @@ class _Running:
 
     @classmethod
     def start(cls, limits: Limits, size: int) -> _Running:
+        until = time.monotonic() + _END_S
         try:
-            # Somebody has killed the fork server, before or after it was asked; another one is started.
-            with suppress(EOFError, ConnectionError):
-                return cls._started(limits, size)
-            return cls._started(limits, size)
+            while True:
+                # Somebody has killed the fork server; once it is gone, another one is started.
+                with suppress(EOFError, ConnectionError):
+                    return cls._started(limits, size)
+                if time.monotonic() > until:
+                    return cls._started(limits, size)
+                time.sleep(_AGAIN_S)
         except (OSError, EOFError) as error:  # no file's fault
             raise Error(f"A decoder cannot be started: {_why(error)}.") from error
 
