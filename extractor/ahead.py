@@ -12,12 +12,11 @@ from typing import Literal
 
 from core.types import Facts, Line, Thumbs
 from extractor.content import Content, samples_of
-from extractor.media.plan import Way
 from extractor.media.reader import Anew, Picture
 from extractor.media.reading import Beat, Decoder, GoneError, LeftError, Order, Read, Trouble
 from extractor.spool import ChangedError, is_unchanged, spooled
 from extractor.stock import Stock
-from extractor.work import Patience, Work, size_of
+from extractor.work import Patience, Way, Work, size_of
 
 log = logging.getLogger(__name__)
 # Messages, nearly all of them pictures, that may wait for the encoder: at least so many, or so many for each

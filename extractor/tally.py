@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.types import KINDS, Kind, Place
-from extractor.work import Committed, Encoded, Event, Key, Loaded, Lost, Report, key_of, size_of
+from extractor.work import WAYS, Committed, Encoded, Event, Key, Loaded, Lost, Report, key_of, size_of
 
-WAYS = ("planned", "retried", "full")
 HDR = ("pq", "hlg")
 SKIPS = ("already", "failed_before", "removed", "unstable", "still", "not_video")
 

@@ -18,6 +18,8 @@ from core.types import Kind, Place
 from extractor.url import Url
 
 Outcome = Literal["done", "copy", "skipped", "failed"]
+Way = Literal["planned", "retried", "full"]  # how a video's pictures are come by
+WAYS: tuple[Way, ...] = ("planned", "retried", "full")  # each for where the one before it does not hold
 Key = tuple[str, bytes]
 _SHORT_S, _SHORT = 2.0, 0.1  # what a video may lack of its header's length: sound may be longer than pictures
 

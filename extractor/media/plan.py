@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
 
 import av
 import numpy as np
@@ -24,16 +23,14 @@ from extractor.media.clock import TICK, Shown
 from extractor.media.packets import VideoPacket
 from extractor.media.points import Choice
 from extractor.media.timeline import Timeline
+from extractor.work import Way
 
-Way = Literal["planned", "retried", "full"]
-WAYS: tuple[Way, ...] = ("planned", "retried", "full")  # each for where the one before it does not hold
-_SKIP, _DROP, _KEEP, _LAST = 0, 1, 2, 4  # what becomes of a packet; _LAST: of a run, beside the others
+# What becomes of a packet. _LAST, of a run, stands beside _KEEP: a run ends with a picture that is wanted.
+_SKIP, _DROP, _KEEP, _LAST = 0, 1, 2, 4
 _JUMP_S = 1  # back in time; a decoder's order of pictures explains less
 _BACK = {"planned": 0, "retried": 2}  # keyframes that are decoded before the one that should do
 _MOST_POINTS = 200_000  # that a plan may hold: 50 MB
 _PROGRESSIVE = 1  # a field order; above it, of fields
-
-
 # Whose packets and pictures agree on which of them are keyframes.
 _KEYED = frozenset(("av1", "h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vp8", "vp9"))
 

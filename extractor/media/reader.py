@@ -25,13 +25,14 @@ from extractor.media.clock import TICK, Clock, Shown, Times, time_zero
 from extractor.media.hardware import CPU, is_by_gpu
 from extractor.media.opening import choose_stream, open_container
 from extractor.media.packets import Ahead, Losses, VideoPacket, decode, look_ahead, read, taken
-from extractor.media.plan import WAYS, Plan, UnmetError, Way, plan
+from extractor.media.plan import Plan, UnmetError, plan
 from extractor.media.points import Choice, needs_scan
 from extractor.media.scan import of_pictures
 from extractor.media.shot_watch import Watch
 from extractor.media.subtitles import Tracks
 from extractor.media.timeline import survey
 from extractor.still import Still
+from extractor.work import WAYS, Way
 
 if TYPE_CHECKING:
     from extractor.media.picture import Lens, Pixels

@@ -14,9 +14,9 @@ from core.errors import Error, VideoError
 from core.types import Facts, Line, Look, Sampling, Thumbs
 from extractor.content import Content, content_of
 from extractor.media.hardware import CPU
-from extractor.media.plan import Way
 from extractor.media.reader import Anew, Picture, Reader
 from extractor.media.sniff import shown_name
+from extractor.work import Way
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from av.video.frame import VideoFrame
 
 from core.types import Facts, Look, Sampling
 from extractor.media.picture import Pixels
-from extractor.media.plan import Way
 from extractor.media.reader import Anew, Reader
+from extractor.work import Way
 
 Found = list[tuple[float, float, int]]  # a picture's times and the CRC of its planes
 MODES = {

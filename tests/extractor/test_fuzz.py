@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from extractor.media.plan import WAYS
 from extractor.media.write import Encoding, write_video
+from extractor.work import WAYS
 from tests.extractor.drawn import numbered
 from tests.extractor.fuzz import DIFFERS, EXCUSED, MOST_BYTES
 

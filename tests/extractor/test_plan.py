@@ -23,11 +23,12 @@ from core.errors import VideoError
 from core.types import Sampling
 from extractor.media.clock import Shown
 from extractor.media.picture import Pixels
-from extractor.media.plan import Plan, UnmetError, Way, plan
+from extractor.media.plan import Plan, UnmetError, plan
 from extractor.media.points import Choice
 from extractor.media.scan import Scan
 from extractor.media.timeline import Timeline, survey
 from extractor.media.write import Encoding, write_video
+from extractor.work import Way
 from tests.extractor.planes import MODES, read
 from tests.extractor.shelf import Shelf, age
 from tests.extractor.test_real_media import LONG
