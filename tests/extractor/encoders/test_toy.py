@@ -166,7 +166,7 @@ def test_devices_are_chosen_or_refused_by_name() -> None:
     there = torch.cuda.is_available()
     assert choose_device() == choose_device("auto") == ("cuda" if there else "cpu")
     assert choose_device("cpu") == "cpu"
-    with pytest.raises(UsageError, match="'abacus' is none"):
+    with pytest.raises(UsageError, match="'abacus' is unknown"):
         choose_device("abacus")
     with pytest.raises(UsageError, match="'cuda:99' is not on this machine"):
         choose_device("cuda:99")
