@@ -144,10 +144,12 @@ def _reasons(known: LastWords, base: Checkpoint | None, places: list[Place], wis
             continue
         verb = cast(PlaceVerb, VERBS[held["verb"][i]])
         seen = seen_of(place.stamp, place.sidecars if verb == "done" else ())
-        if lines[i] < 0 or held["stamp_key"][i] != key_of(seen):
+        source = int(held["source_key"][i])
+        if lines[i] < 0:
             reasons.append("")
+        elif held["stamp_key"][i] != key_of(seen):
+            reasons.append(why_not(known, place, wish) if source in known.removed_keys else "")
         else:
-            source = int(held["source_key"][i])
             has_rows = known.touched_sources.get(source, bool(rows[i]))
             why = WHYS[held["why"][i]]
             reasons.append(fits(verb, why, has_rows, source in known.removed_keys, wish))

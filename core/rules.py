@@ -9,7 +9,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Literal, Protocol
 
-from core.sidecars import is_sidecar, named_by, seen_of
+from core.sidecars import is_sidecar, seen_of
 from core.types import Layer, Place, Sidecar, canonical
 
 PlaceVerb = Literal["done", "failed", "skipped", "gone"]
@@ -266,11 +266,11 @@ class LastWords:
         found |= {said.word.source for said in self.fresh.values() if said.word.word == "done"}
         return found - self.removed()
 
-    def named_pairs(self) -> set[tuple[str, Layer]]:
-        """The sidecars' layers that some place's last word names."""
+    def with_sidecars(self) -> Iterator[Word]:
+        """The last words of places that name any."""
         held = self.base.with_sidecars() if self.base else ()
-        old = (word for key, word in held if key not in self.fresh)
-        return {pair for word in (*old, *(s.word for s in self.fresh.values())) for pair in named_by(word)}
+        yield from (word for key, word in held if key not in self.fresh)
+        yield from (said.word for said in self.fresh.values() if said.word.sidecars)
 
     def live(self) -> Iterator[LiveSource]:
         """Every live source by its id, with its places and the columns they give it."""
@@ -339,7 +339,9 @@ def why_not(known: LastWords, place: Place, wish: Wish) -> str:
         return ""
     word, beside = said.word, place.sidecars if said.word.word == "done" else ()
     if seen_of(word.stamp, word.sidecars) != seen_of(place.stamp, beside):
-        return ""
+        # The lines of a removed source are not kept: what lies beside it is read once it is back.
+        is_same = word.word == "done" and word.stamp == place.stamp and not wish.again
+        return "removed" if is_same and known.is_removed(word.source) else ""
     return fits(word.word, word.error, known.has_rows(word.source), known.is_removed(word.source), wish)
 
 
@@ -348,7 +350,12 @@ def settle(known: LastWords, claims: Iterable[Claim], own: Collection[str]) -> l
     claims = list(claims)
     said = known.said_of_places([key for claim in claims if (key := _asked(known, claim)) is not None])
     settled = (_settled(known, claim, own, said) for claim in claims)
-    return [word for word in settled if word is not None]
+    words = [word for word in settled if word is not None]
+    back = {word.source for word in words if word.word == "restored"}
+    # A removed source's place names no sidecars: their lines would be kept for nobody.
+    return [
+        replace(w, sidecars=()) if known.is_removed(w.source) and w.source not in back else w for w in words
+    ]
 
 
 def _asked(known: LastWords, claim: Claim) -> int | None:
@@ -390,11 +397,3 @@ def _kept_columns(known: LastWords, word: Word, said: Said | None) -> str | None
     if word.word == "done" and (known.has_rows(word.source) or known.is_removed(word.source)):
         return known.columns_of(word.source)
     return None  # a new content has no other place
-
-
-def carried(known: LastWords, shards: Collection[str]) -> set[tuple[str, Layer]]:
-    """What a compaction of these shards must carry over, of the layers they have won (rule 9): those of live
-    sources, and each sidecar's while a place names it, since its source may be restored or found anew."""
-    live, named = known.live_ids(), known.named_pairs()
-    won = ((winner.source, winner.layer) for winner in known.winners() if winner.shard in shards)
-    return {pair for pair in won if (pair in named if is_sidecar(pair[1]) else pair[0] in live)}

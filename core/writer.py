@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core import __version__, files, lines, npy, thumbs
+from core.compaction import carried, unsaid
 from core.log import Task
-from core.rules import EMBEDDED, Claim, Entry, LastWords, Word, carried, settle
+from core.rules import EMBEDDED, Claim, Entry, LastWords, Word, settle
 from core.shard import Shard, manifest_hash
 from core.sidecars import is_sidecar, named_by
 from core.store import FORMAT, Store
@@ -348,7 +349,7 @@ def compact(store: Store, shards: Sequence[str]) -> int | None:
         pairs = frozenset(carried(known, ending))
         # Each from the shard that won it: one that lost may be among these and has other rows of it.
         won = {name: {pair for pair in pairs if known.shard_of(*pair) == name} for name in ending}
-        return Plan((), pairs, lambda: _read_won(store, won), ending) if ending else None
+        return Plan(unsaid(known, ending), pairs, lambda: _read_won(store, won), ending) if ending else None
 
     return link(store, plan_of)
 

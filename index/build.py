@@ -73,7 +73,12 @@ def build(store: Store) -> int:
 
 
 def build_snapshot(
-    store: Store, *, publish: bool = True, fresh: bool = False, part_rows: int = PART_ROWS
+    store: Store,
+    *,
+    publish: bool = True,
+    fresh: bool = False,
+    part_rows: int = PART_ROWS,
+    most_dead: float = MOST_DEAD,
 ) -> Built:
     """The same, told in full. fresh: no part is taken over, which mends damaged ones."""
     with locked(store):
@@ -81,18 +86,19 @@ def build_snapshot(
         newest = _newest(store)
         if newest is None and not last.shards():
             raise SnapshotError(f"{store.root} holds nothing to build from; `extract` fills it.")
-        if newest and newest.entry == last.number and not fresh:
+        is_good = newest is not None and all(_is_alive(p.live, p.about, most_dead) for p in newest.parts)
+        if newest and newest.entry == last.number and is_good and not fresh:
             built = Built(newest.number, made=False, published=False)
         else:
-            built = _made(View(store, last), None if fresh else newest, part_rows)
+            built = _made(View(store, last), None if fresh else newest, part_rows, most_dead)
         return _published(store, built) if publish else built
 
 
-def _made(view: View, newest: Snapshot | None, part_rows: int) -> Built:
+def _made(view: View, newest: Snapshot | None, part_rows: int, most_dead: float) -> Built:
     kept: list[Kept] = []
     made: list[Kept] = []
     for kind in KINDS:
-        good = _good(view, newest, kind, part_rows)
+        good = _good(view, newest, kind, part_rows, most_dead)
         kept += good
         made += _missing(view, good, kind, part_rows)
     number = _write(view, [*kept, *made])
@@ -181,10 +187,15 @@ def _newest(store: Store) -> Snapshot | None:
     return None
 
 
-def _good(view: View, newest: Snapshot | None, kind: Kind, part_rows: int) -> list[Kept]:
+def _is_alive(live_rows: int, about: About, most_dead: float) -> bool:
+    """Whether a part may be kept."""
+    return live_rows >= (1 - most_dead) * about.rows
+
+
+def _good(view: View, newest: Snapshot | None, kind: Kind, part_rows: int, most_dead: float) -> list[Kept]:
     """Parts to take over: mostly alive, and not the smallest of too many."""
     found = [] if newest is None else _looked_at(view, newest, kind)
-    good = [kept for kept in found if kept.live_rows >= (1 - MOST_DEAD) * kept.about.rows]
+    good = [kept for kept in found if _is_alive(kept.live_rows, kept.about, most_dead)]
     if len(good) <= MOST_PARTS:
         return good
     # Half of them at once: else every build would merge again.

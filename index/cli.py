@@ -22,6 +22,7 @@ from core.errors import Error, SnapshotError, UsageError
 from core.files import reading
 from core.stop import stopping
 from core.store import Store
+from index import build as building
 from index.build import LEAST_RECALL_AT_10, Built, build_snapshot, publish
 from index.check import damage
 from index.follow import Follower
@@ -29,7 +30,7 @@ from index.gc import DAY_S, KEEP, gc
 from index.listing import Listed, listed, table, to_json
 from index.recall import SAMPLE, measure, worst
 from index.snapshot import Snapshot
-from index.worn import worn
+from index.worn import MOST_DEAD, advice, worn
 
 
 class StoreSettings(Settings):
@@ -44,6 +45,12 @@ class BuildSettings(StoreSettings):
 
     publish: bool = Field(True, description="with --no-publish the answers stay as they are")
     fresh: bool = Field(False, description="take over no part of the last snapshot: mends damaged ones")
+    dead: float = Field(
+        building.MOST_DEAD,
+        ge=0,
+        le=1,
+        description="share of a part that may be dead; 0: a part with any is made anew",
+    )
     follow: bool = Field(False, description="and again whenever `extract` has added something, until stopped")
     follow_seconds: float = Field(5.0, gt=0, le=86_400, description="between two looks at the log")
 
@@ -84,6 +91,13 @@ class GcSettings(StoreSettings):
 
 class CompactSettings(StoreSettings):
     """Write the live rows of small and of worn shards into new ones."""
+
+    dead: float = Field(
+        MOST_DEAD,
+        ge=0,
+        le=1,
+        description="share of a shard that may be dead; 0: all that have any are written anew",
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -147,9 +161,11 @@ def _build(settings: BuildSettings) -> int:
 
 def _build_one(store: Store, settings: BuildSettings) -> int:
     """The last entry that is covered then."""
-    built = build_snapshot(store, publish=settings.publish, fresh=settings.fresh)
+    built = build_snapshot(store, publish=settings.publish, fresh=settings.fresh, most_dead=settings.dead)
     snapshot = Snapshot.open(store, built.number)
     _say(f"{store.root.name}: {_told(built, snapshot)}")
+    if built.made and (told := advice(store, sum(snapshot.rows.values()))):
+        _say(f"{store.root.name}: {told}.")
     return snapshot.entry
 
 
@@ -248,7 +264,7 @@ def _gc(settings: GcSettings) -> int:
 def _compact(settings: CompactSettings) -> int:
     def work(root: Path) -> int:
         store = Store.open(root)
-        groups = worn(store)
+        groups = worn(store, most_dead=settings.dead)
         for group in groups:
             writer.compact(store, group)
         shards = sum(map(len, groups))

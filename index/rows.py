@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import thumbs
-from core.rules import LastWords, LiveSource, carried
+from core.compaction import carried
+from core.rules import LastWords, LiveSource
 from core.shard import Shard
 from core.sidecars import is_sidecar
 from core.store import Store

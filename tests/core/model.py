@@ -11,6 +11,7 @@ from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from core.compaction import carried, named_pairs, unsaid
 from core.rules import (
     Claim,
     Entry,
@@ -19,7 +20,6 @@ from core.rules import (
     Winner,
     Wish,
     Word,
-    carried,
     settle,
     why_not,
 )
@@ -172,10 +172,10 @@ class World:
             return False
         before, self.truth = self.truth, self.truth.after([entry])
         if entry.replaces:
-            kept = {source for source, layer in entry.holds if not is_sidecar(layer)}
-            assert kept <= before.live_ids(), "a compaction kept dead rows"
+            kept = {source for source, _ in entry.holds}
+            assert kept <= before.live_ids(), "a compaction kept dead rows or lines"
             kept_beside = {pair for pair in entry.holds if is_sidecar(pair[1])}
-            assert kept_beside <= before.named_pairs(), "a compaction kept lines that nothing names"
+            assert kept_beside <= named_pairs(before), "a compaction kept lines that nothing names"
         self._check_words(before, entry, claims)
         for shard in entry.replaces:
             self.replaced_h[shard] = self.clock_h
@@ -183,7 +183,7 @@ class World:
             shard = self.truth.shard_of(source, "visual")
             assert shard or source in self.restored, f"{source} is live without rows"
             assert not shard or (source, "visual") in self.shards[shard][0], f"{source} is not where it won"
-        for source, layer in self.truth.named_pairs():
+        for source, layer in named_pairs(self.truth):
             shard = self.truth.shard_of(source, layer)
             assert shard, f"{layer} of {source} is named and has no lines"
             assert (source, layer) in self.shards[shard][0], f"{layer} of {source} is not where it won"
@@ -314,9 +314,8 @@ class World:
                 yield
                 if self.clock_h - made_h >= 1:
                     continue
-            entry = Entry(
-                known.number + 1, (), name if pairs else "", "", tuple(sorted(pairs)), tuple(ending)
-            )
+            words, shard = unsaid(known, ending), name if pairs else ""
+            entry = Entry(known.number + 1, words, shard, "", tuple(sorted(pairs)), tuple(ending))
             committed = None
             for committed in self.append(entry, ()):
                 if committed is None:

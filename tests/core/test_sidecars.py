@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from core.checkpoint import SCHEMA, Checkpoint, write_checkpoint
+from core.compaction import named_pairs
 from core.log import Log, Task, decode_entry, encode_entry
 from core.rules import Entry, LastWords, Wish, Word, why_not
 from core.sidecars import seen_of
 from core.types import Place, Sidecar
-from core.writer import Writer
+from core.writer import Writer, compact
 from tests.core import stores
 
 ODD = Sidecar(b"caf\xe9/\xf0\x9f\x98\x80 \n.en.srt", "5-6", "ab" * 16)
@@ -82,7 +83,7 @@ def test_a_checkpoint_keeps_sidecars(tmp_path: Path) -> None:
     read = Log(log.folder).last()
     assert isinstance(read.base, Checkpoint)
     assert sorted(map(repr, read.words())) == sorted(map(repr, known.words()))
-    assert read.named_pairs() == known.named_pairs() == {(stores.source_id(1), s.layer) for s in (ODD, PLAIN)}
+    assert named_pairs(read) == named_pairs(known) == {(stores.source_id(1), s.layer) for s in (ODD, PLAIN)}
     (live,) = (each for each in read.live() if each.id == stores.source_id(1))
     assert live.has_layer(ODD.layer) and live.has_layer("visual") and not live.has_layer("sidecar:other")
 
@@ -96,12 +97,12 @@ def test_a_checkpoint_of_a_checkpoint_without_sidecars_reads_on(
         older.setattr("core.checkpoint._table", _older_table)
         path = write_checkpoint(log.folder, log.last())
     known = LastWords(Checkpoint.open(path))
-    assert known.named_pairs() == set()
+    assert named_pairs(known) == set()
     word = Word("done", "films", b"9.mp4", "1", stores.source_id(2), sidecars=(PLAIN,))
     later = known.after([Entry(known.number + 1, (word,))])
     again = LastWords(Checkpoint.open(write_checkpoint(log.folder, later)))
     assert sorted(map(repr, again.words())) == sorted(map(repr, later.words()))
-    assert again.named_pairs() == {(stores.source_id(2), PLAIN.layer)}
+    assert named_pairs(again) == {(stores.source_id(2), PLAIN.layer)}
 
 
 def _older_table(rows: list[dict[str, object]]) -> object:
@@ -127,3 +128,44 @@ def test_a_sidecar_that_nobody_read_is_not_named(tmp_path: Path) -> None:
     writer.commit()
     word = store.log.last().place(stores.place(1))
     assert word is not None and word.sidecars == (PLAIN,)
+
+
+@pytest.mark.parametrize("is_checkpointed", [False, True])
+def test_the_lines_of_a_removed_video_go_with_a_compaction_and_are_read_again_once_it_is_back(
+    tmp_path: Path, is_checkpointed: bool
+) -> None:
+    log = said(tmp_path, ODD, PLAIN)
+    store = stores.Store.open(tmp_path)
+    place = replace(stores.place(1), sidecars=unread(ODD, PLAIN))
+    writer = Writer(store)
+    writer.removed(stores.source_id(1), store.log.last().number)
+    writer.commit()
+    compact(store, sorted(store.log.last().shards()))
+    assert {winner.source for winner in log.last().winners()} == {stores.source_id(2)}
+    assert named_pairs(log.last()) == set()
+    if is_checkpointed:
+        write_checkpoint(log.folder, log.last())
+        log = Log(log.folder)
+    assert todo(log, place, stores.place(1)) == []
+    assert why_not(log.last(), place, Wish()) == "removed"
+    assert todo(log, replace(place, stamp="2")) == [place.path]
+    writer = Writer(store)
+    writer.restored(stores.source_id(1), store.log.last().number)
+    writer.commit()
+    assert todo(log, place) == [place.path]
+
+
+def test_lines_are_not_kept_of_a_video_that_is_removed_where_it_turns_up_anew(tmp_path: Path) -> None:
+    log = said(tmp_path)
+    store = stores.Store.open(tmp_path)
+    writer = Writer(store)
+    writer.removed(stores.source_id(1), store.log.last().number)
+    writer.commit()
+    writer = Writer(store)
+    writer.tell(stores.source_id(1), PLAIN.layer, ())
+    copy = Place("films", b"copy.mp4", "9", sidecars=(PLAIN,))
+    writer.seen(Task(copy, store.log.last().number), stores.source_id(1))
+    writer.commit()
+    assert named_pairs(log.last()) == set()
+    assert log.last().shard_of(stores.source_id(1), PLAIN.layer) == ""
+    assert todo(log, replace(copy, sidecars=unread(PLAIN))) == []
