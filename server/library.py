@@ -129,6 +129,12 @@ class ServedLibrary:
                 return offer.searcher()
         raise ApiError(404, f"encoder: the collection {name} has no {encoder!r}.", "encoder")
 
+    def newer(self, searcher: Searcher) -> Searcher | None:
+        """What answers in place of one that cannot any more, if anything else does."""
+        self.look()
+        found = self.find(searcher.collection, searcher.encoder.spec.name)
+        return None if found.view is searcher.view else found
+
 
 def load_encoder(spec: EncoderSpec) -> Encoder:
     """On the CPU. Imported when called: torch takes seconds, and the server answers meanwhile."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Response
 from fastapi.openapi.models import Example
 
+from core.errors import SnapshotError, StoreError
 from core.query import Query
 from server.library import ServedLibrary
 from server.limits import Slots
@@ -28,6 +30,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     "default": {"model": ErrorAnswer, "description": "Any other error, in the same shape"},
 }
 
+Newer = Callable[[Searcher], Searcher | None]  # what answers in place of one that cannot any more
 EXAMPLES: dict[str, Example] = {
     "a text": {"value": {"query": "a red truck at night"}},
     "videos": {"value": {"query": "a red truck at night", "group_by": "video", "limit": 5}},
@@ -48,15 +51,24 @@ def router(library: ServedLibrary, slots: Slots, metrics: Metrics) -> APIRouter:
         summary="Find moments of videos, or library texts",
     )
     async def search(asked: Annotated[SearchAsked, Body(openapi_examples=EXAMPLES)]) -> Response:
-        searcher = library.find(asked.collection, asked.encoder)
-        took, body = await slots.run(partial(answered, searcher, query_of(asked)), metrics.waited)
+        searcher, query = library.find(asked.collection, asked.encoder), query_of(asked)
+        took, body = await slots.run(partial(answered, searcher, query, library.newer), metrics.waited)
         metrics.took(took)
         return Response(body, media_type="application/json")
 
     return routes
 
 
-def answered(searcher: Searcher, query: Query) -> tuple[Took, bytes]:
+def answered(
+    searcher: Searcher, query: Query, newer: Callable[[Searcher], Searcher | None]
+) -> tuple[Took, bytes]:
     """All of it in one thread: to write thousands of results takes seconds, which the event loop has not."""
-    answer = searcher.answer(query)
+    try:
+        answer = searcher.answer(query)
+    except (SnapshotError, StoreError):
+        # A short `gc --age-s` takes away what an older snapshot needs; the one that is published answers.
+        found = newer(searcher)
+        if found is None:
+            raise
+        answer = found.answer(query)
     return answer.took, as_sent(answer)

@@ -16,13 +16,16 @@ import pytest
 
 import core.log
 from core import files
-from index.gc import DAY_S, gc
+from core.errors import StoreError
+from core.query import Part, Query
+from core.writer import compact
+from index.gc import DAY_S, collect, gc
 from index.snapshot import current
 from server.library import ServedLibrary
+from server.routes.search import answered
 from tests.server.conftest import Running, in_thread
-from tests.server.worlds import Shelf, id_of, samples, until
+from tests.server.worlds import TOY, Shelf, id_of, samples, until
 
-PUBLISHED = 20
 ASKERS = 8
 
 
@@ -45,9 +48,11 @@ def snapshot(http: httpx.Client) -> int:
     return int(http.post("/search", json={"query": "red"}).json()["snapshot"])
 
 
+@pytest.mark.parametrize("published", [20, pytest.param(200, marks=pytest.mark.slow)])
 def test_snapshots_are_swapped_under_load_without_a_failed_or_torn_answer(
-    shelf: Shelf, serve: Callable[..., Running]
+    shelf: Shelf, serve: Callable[..., Running], published: int
 ) -> None:
+    """With all that goes on beside it: shards are compacted, and what is two snapshots old goes at once."""
     server, over = serve(), threading.Event()
     wrong: list[str] = []
     seen: set[int] = set()
@@ -71,15 +76,18 @@ def test_snapshots_are_swapped_under_load_without_a_failed_or_torn_answer(
     askers = [threading.Thread(target=ask) for _ in range(ASKERS)]
     for asker in askers:
         asker.start()
-    for number in range(PUBLISHED):
-        shelf.add({f"more-{number}": [("green", 8 + number)]})  # snapshot n holds 2 + n videos
+    for number in range(published):
+        shelf.add({f"more-{number}": [("green", 8 + number % 20)]})  # snapshot n holds 2 + n videos
+        if number % 5 == 4:
+            compact(shelf.store, sorted(shelf.store.log.last().shards()))
         assert shelf.build() == 2 + number
-    until(lambda: snapshot(server.http) == 1 + PUBLISHED)
+        collect(shelf.store, keep=2, age_s=0, written_age_s=0)
+    until(lambda: snapshot(server.http) == 1 + published)
     over.set()
     for asker in askers:
         asker.join()
     assert wrong == [], server.log.read_text()
-    assert {1, 1 + PUBLISHED} <= seen
+    assert {1, 1 + published} <= seen
     assert len(seen) > 5
 
 
@@ -119,6 +127,31 @@ def test_a_store_is_followed_across_a_checkpoint_and_gc(
         assert shelf.build() == newest + 1
         until(lambda: snapshot(http) == newest + 1)
         assert green in videos(http, "green") and blue not in videos(http, "blue")
+
+
+def test_a_view_whose_rows_were_swept_gives_way_to_the_one_that_is_published(shelf: Shelf) -> None:
+    library = ServedLibrary.of_data(shelf.library.data)
+    until(lambda: not library.look() and is_ready(library))
+    old = library.find()
+    query = Query((Part(text="red"),))
+    shelf.add({"more": [("red", 20)]})
+    compact(shelf.store, sorted(shelf.store.log.last().shards()))
+    newest = shelf.build()
+    collect(shelf.store, keep=1, age_s=0, written_age_s=0)
+    assert len(old.view.search("clip", TOY.texts(["red"]).numpy(), 5)[0].scores) == 5, "what is mapped stays"
+    with pytest.raises(
+        StoreError, match=r"^[^\n]*manifest\.json cannot be read: No such file or directory\.$"
+    ):
+        old.answer(query)
+    _, body = answered(old, query, library.newer)
+    assert json.loads(body)["snapshot"] == newest
+    with pytest.raises(StoreError):
+        answered(old, query, lambda searcher: None)
+    assert library.newer(library.find()) is None
+
+
+def is_ready(library: ServedLibrary) -> bool:
+    return all(offer.seen.problem is None for offers in library.offers.values() for offer in offers)
 
 
 def age(folder: Path, seconds: float) -> None:
