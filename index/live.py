@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import SnapshotError
 from core.types import IntArray
 from index import mapped
 from index.part import About, Bits, Part
@@ -30,17 +31,23 @@ class LivePart:
 
     @classmethod
     def open(
-        cls, parts: Path, snapshot: Path, held: Mapping[str, Any], stamps: Mapping[str, Mapping[str, Any]]
+        cls,
+        parts: Path,
+        snapshot: Path,
+        held: Mapping[str, Any],
+        stamps: Mapping[str, Mapping[str, Any]],
+        sources: int,
     ) -> LivePart:
-        """Map a part and what the snapshot says of it, or SnapshotError."""
+        """Map a part and what the snapshot says of it, or SnapshotError. sources: lines of sources.arrow."""
         part = Part.open(parts, About.read(held["name"], held))
-        numbers, live = files_of(part.about.name)
-        return cls(
-            part,
-            mapped.open_npy(snapshot / numbers, np.dtype("<i4"), stamps[numbers]),
-            mapped.open_npy(snapshot / live, np.dtype("u1"), stamps[live]),
-            held["live"],
-        )
+        numbered, living = (snapshot / name for name in files_of(part.about.name))
+        numbers = mapped.open_npy(numbered, np.dtype("<i4"), stamps.get(numbered.name))
+        bits = mapped.open_npy(living, np.dtype("u1"), stamps.get(living.name))
+        if len(numbers) and not (numbers.min() >= -1 and numbers.max() < sources):
+            raise SnapshotError(f"{numbered} is damaged: it names a line that {sources} sources do not have.")
+        if len(bits) != -(-part.about.rows // 8) or np.bitwise_count(bits).sum() != held["live"]:
+            raise SnapshotError(f"{living} is damaged: it has not the {held['live']} live rows it should.")
+        return cls(part, numbers, bits, held["live"])
 
     @property
     def about(self) -> About:
@@ -49,8 +56,10 @@ class LivePart:
     @cached_property
     def _bounds(self) -> IntArray:
         """Where each run begins, and where the last one ends."""
-        runs = np.arange(len(self.numbers) + 1)
-        return np.searchsorted(np.ascontiguousarray(self.part.rows["source"]), runs).astype(np.int64)
+        runs, source = np.arange(len(self.numbers) + 1), np.ascontiguousarray(self.part.rows["source"])
+        if len(source) and not (source[0] >= 0 and source[-1] < len(self.numbers) and _is_sorted(source)):
+            raise self.part.damaged()
+        return np.searchsorted(source, runs).astype(np.int64)
 
     def positions(self, lines: Collection[int]) -> IntArray:
         """The live rows of these sources."""
@@ -63,7 +72,10 @@ class LivePart:
 
     def lines(self, records: np.ndarray[Any, Any]) -> IntArray:
         """The line of sources.arrow of each of these rows."""
-        found: IntArray = self.numbers[records["source"]].astype(np.int64)
+        try:
+            found: IntArray = self.numbers[records["source"]].astype(np.int64)
+        except IndexError:
+            raise self.part.damaged() from None
         return found
 
     def is_live(self, positions: IntArray) -> NDArray[np.bool_]:
@@ -85,6 +97,10 @@ class LivePart:
         kept = np.isin(self.numbers, np.fromiter(lines, np.int64, len(lines)))
         bits = pack(np.repeat(kept, np.diff(self._bounds))) & self.bits
         return replace(self, bits=bits, live=int(np.unpackbits(bits).sum()))
+
+
+def _is_sorted(numbers: Lines) -> bool:
+    return bool((numbers[1:] >= numbers[:-1]).all())
 
 
 def files_of(name: str) -> tuple[str, str]:

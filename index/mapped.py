@@ -45,8 +45,10 @@ def _hash_ends(path: Path) -> str:
     return digest.hexdigest()
 
 
-def require(path: Path, held: Mapping[str, Any]) -> None:
+def require(path: Path, held: Mapping[str, Any] | None) -> None:
     """Refuse a file that is missing, of another size, or with another beginning or end."""
+    if held is None:
+        raise SnapshotError(f"{path} has no size and no hash in its manifest.")
     with opening(path):
         try:
             size, ends = path.stat().st_size, _hash_ends(path)
@@ -69,7 +71,7 @@ def damage(path: Path, held: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def open_npy(path: Path, dtype: np.dtype[Any], held: Mapping[str, Any]) -> Array:
+def open_npy(path: Path, dtype: np.dtype[Any], held: Mapping[str, Any] | None) -> Array:
     """The list in a file, mapped."""
     require(path, held)
     try:

@@ -92,13 +92,17 @@ class Part:
     def open(cls, folder: Path, about: About) -> Part:
         """Map a part, or SnapshotError: FAISS has no checksums, so sizes and ends are compared before."""
         faiss_path, rows_path = folder / f"{about.name}.faiss", folder / f"{about.name}.rows.npy"
-        mapped.require(faiss_path, about.files[faiss_path.name])
-        rows = mapped.open_npy(rows_path, ROW, about.files[rows_path.name])
+        mapped.require(faiss_path, about.files.get(faiss_path.name))
+        rows = mapped.open_npy(rows_path, ROW, about.files.get(rows_path.name))
         index = _read_index(faiss_path)
         found = (index.d, index.ntotal, len(rows), index.metric_type)
         if found != (about.dim, about.rows, about.rows, faiss.METRIC_INNER_PRODUCT):
             raise SnapshotError(f"{faiss_path} does not hold the {about.rows} rows its manifest names.")
         return cls(about, index, rows)
+
+    def damaged(self) -> SnapshotError:
+        """What to raise where a row stands for nothing: only its ends are looked at when it is opened."""
+        return SnapshotError(f"{self.about.name}.rows.npy is damaged: a row stands for nothing.")
 
     def best(self, queries: Float32Array, k: int, bits: Bits) -> list[Found]:
         """The best k rows of each query among those whose bit is set."""
@@ -268,6 +272,9 @@ def exact(store: Store, part: Part, positions: IntArray) -> Float32Array:
     found = np.empty((len(positions), part.about.dim), np.float32)
     for shard in np.unique(records["shard"]):
         mine = records["shard"] == shard
-        vectors = store.shard(part.about.shards[shard]).vectors(part.about.kind)
-        found[mine] = vectors[records["row"][mine]]
+        try:
+            vectors = store.shard(part.about.shards[shard]).vectors(part.about.kind)
+            found[mine] = vectors[records["row"][mine]]
+        except IndexError:
+            raise part.damaged() from None
     return cast(Float32Array, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from core.shard import Shard
 from core.store import Store
 from core.types import KINDS, Float32Array, Kind, Segment
 from index import part as parts
+from index import shape
 from index.folders import opening
 from index.live import LivePart
 from index.merge import Row, best_rows
@@ -61,14 +63,14 @@ class Snapshot:
                 f"{folder} holds vectors of the encoder {held['encoder']}, "
                 f"not of {store.spec.name} ({store.spec.fingerprint})."
             )
+        if any(about["dim"] != store.spec.dim for about in held["parts"]):
+            raise SnapshotError(f"{folder} has a part whose rows are not of {store.spec.dim} numbers.")
         stamps = held["files"]
-        return cls(
-            store,
-            number,
-            held,
-            Sources.open(folder / FILE, stamps[FILE]),
-            tuple(LivePart.open(store.root / "parts", folder, about, stamps) for about in held["parts"]),
+        known = Sources.open(folder / FILE, stamps.get(FILE))
+        lives = (
+            LivePart.open(store.root / "parts", folder, about, stamps, len(known)) for about in held["parts"]
         )
+        return cls(store, number, held, known, tuple(lives))
 
     @property
     def fingerprint(self) -> str:
@@ -124,6 +126,8 @@ class Snapshot:
 
     def _segment(self, row: Row, kind: Kind, searched: Sequence[LivePart]) -> Segment:
         text = ""
+        if row.line < 0 or not math.isfinite(row.end - row.start):
+            raise searched[row.part].part.damaged()
         if kind == "text":
             # A library text is its source's; the rows of timed lines have texts of their own.
             record = searched[row.part].part.rows[row.position]
@@ -131,8 +135,11 @@ class Snapshot:
         return Segment(self.sources.id(row.line), row.start, row.end, text)
 
     def _text_in(self, part: LivePart, record: np.void) -> str:
-        texts = _texts(self.store.shard(part.about.shards[record["shard"]]).path)
-        return str(texts[int(record["row"])].as_py())
+        try:
+            texts = _texts(self.store.shard(part.about.shards[record["shard"]]).path)
+            return str(texts[int(record["row"])].as_py())
+        except IndexError:
+            raise part.part.damaged() from None
 
     def vectors(self, source: str, kind: Kind) -> tuple[Sequence[Segment], Float32Array]:
         """A stored source's rows in order of time, exactly as they are stored; none where it is unknown."""
@@ -142,6 +149,8 @@ class Snapshot:
         stored: list[Float32Array] = [np.empty((0, self.store.spec.dim), np.float32)]
         for part, positions in found:
             records = part.part.rows[positions]
+            if not np.isfinite(records["end"] - records["start"]).all():
+                raise part.part.damaged()
             text = self.sources.text(line) if kind == "text" else ""
             segments += [Segment(source, float(r["start"]), float(r["end"]), text) for r in records]
             stored.append(parts.exact(self.store, part.part, positions))
@@ -219,4 +228,5 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         held = files.read_sealed(folder / MANIFEST)
     if held.get("format") != FORMAT:
         raise SnapshotError(f"{folder} has format {held.get('format')}; this version reads {FORMAT}.")
+    shape.require_snapshot(folder / MANIFEST, held)
     return held
