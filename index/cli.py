@@ -23,6 +23,7 @@ from core.files import reading
 from core.stop import stopping
 from core.store import Store
 from index import build as building
+from index import factory
 from index.build import LEAST_RECALL_AT_10, Built, build_snapshot, publish
 from index.check import damage
 from index.follow import Follower
@@ -51,6 +52,11 @@ class BuildSettings(StoreSettings):
         le=1,
         description="share of a part that may be dead; 0: a part with any is made anew",
     )
+    factory: str = Field(
+        "",
+        description="a FAISS factory string, for one kind as clip=STRING; auto: by the number of rows",
+    )
+    memory_gb: float = Field(4.0, ge=0.25, le=65_536, description="of memory for a build, in GiB")
     follow: bool = Field(False, description="and again whenever `extract` has added something, until stopped")
     follow_seconds: float = Field(5.0, gt=0, le=86_400, description="between two looks at the log")
 
@@ -161,7 +167,14 @@ def _build(settings: BuildSettings) -> int:
 
 def _build_one(store: Store, settings: BuildSettings) -> int:
     """The last entry that is covered then."""
-    built = build_snapshot(store, publish=settings.publish, fresh=settings.fresh, most_dead=settings.dead)
+    built = build_snapshot(
+        store,
+        publish=settings.publish,
+        fresh=settings.fresh,
+        most_dead=settings.dead,
+        memory_bytes=int(settings.memory_gb * 2**30),
+        factories=factory.asked(settings.factory),
+    )
     snapshot = Snapshot.open(store, built.number)
     _say(f"{store.root.name}: {_told(built, snapshot)}")
     if built.made and (told := advice(store, sum(snapshot.rows.values()))):

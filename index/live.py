@@ -28,6 +28,7 @@ class LivePart:
     numbers: Lines
     bits: Bits
     live: int
+    alive: int  # as many as live where nothing is filtered
 
     @classmethod
     def open(
@@ -47,7 +48,7 @@ class LivePart:
             raise SnapshotError(f"{numbered} is damaged: it names a line that {sources} sources do not have.")
         if len(bits) != -(-part.about.rows // 8) or np.bitwise_count(bits).sum() != held["live"]:
             raise SnapshotError(f"{living} is damaged: it has not the {held['live']} live rows it should.")
-        return cls(part, numbers, bits, held["live"])
+        return cls(part, numbers, bits, held["live"], held["live"])
 
     @property
     def about(self) -> About:
@@ -69,6 +70,16 @@ class LivePart:
         found = [np.arange(bisect_left(source, run), bisect_right(source, run)) for run in runs]
         mine = np.concatenate([np.empty(0, np.int64), *found]).astype(np.int64)
         return mine[self.is_live(mine)]
+
+    def live_positions(self) -> IntArray:
+        """All rows that live."""
+        found: IntArray = np.empty(0, np.int64)
+        if self.live:
+            bytes_ = np.flatnonzero(self.bits)  # few of many, as a rule
+            bits = np.unpackbits(self.bits[bytes_][:, None], axis=1, bitorder="little")
+            byte, bit = np.nonzero(bits)
+            found = 8 * bytes_[byte] + bit
+        return found
 
     def lines(self, records: np.ndarray[Any, Any]) -> IntArray:
         """The line of sources.arrow of each of these rows."""
