@@ -15,7 +15,7 @@ from core.files import exists, names
 from core.log import Log, entry_numbers, entry_path, read_entry
 from core.shard import Shard, manifest_hash
 from core.store import PROBES
-from index import mapped, part
+from index import mapped, part, train
 from index.snapshot import CURRENT, current, folder_of, manifest_seal, numbers, published, read_manifest
 
 
@@ -28,6 +28,7 @@ def damage(root: Path) -> Iterator[str]:
         _of_shards(root, known),
         _of_snapshots(root, known),
         _of_parts(root / "parts"),
+        _of_parts(root / train.FOLDER),
     )
     said: set[str] = set()
     for sentence in chain.from_iterable(map(_or_error, checks)):

@@ -14,6 +14,8 @@ from index.folders import opening
 FAISS: Any = faiss  # its types are those of C++, and not what its Python wrappers take
 
 _STEP_BYTES = 1 << 20
+_ID_BYTES = 8
+_NEVER = (faiss.IndexIDMap, faiss.IndexShards, faiss.IndexReplicas)  # they write into a caller's parameters
 _READING = threading.Lock()  # FAISS' limits are the process'
 
 
@@ -40,3 +42,32 @@ def lists_of(index: Any) -> Any:
     """The index of inverted lists that it is or transforms vectors for, else None; to be kept with it."""
     inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
     return inner if isinstance(inner, faiss.IndexIVF) else None
+
+
+def head_bytes(index: Any, size: int) -> int:
+    """How much of its file says how the rest is to be read: centroids and the lengths of lists, of which a
+    wrong one makes FAISS crash. Codes and ids come behind; all of it where there are no lists."""
+    lists = lists_of(index)
+    if lists is None:
+        return 0 if isinstance(index, faiss.IndexFlatCodes) else size
+    return max(0, size - int(index.ntotal) * (int(lists.code_size) + _ID_BYTES))
+
+
+def require_sound(index: Any, path: Path, trained: str) -> None:
+    """Refuse what searches would trip over though it can be read: the hash of it may fit as well."""
+    lists = lists_of(index)
+    is_known = isinstance(index, faiss.IndexFlat) if not trained else not isinstance(index, _NEVER)
+    if not is_known or (lists is not None and not _are_whole(lists)):
+        raise SnapshotError(f"{path} is damaged: it is not an index that was built here.")
+
+
+def _are_whole(lists: Any) -> bool:
+    held = lists.invlists
+    return (
+        lists.quantizer is not None
+        and held is not None
+        and lists.quantizer.d == lists.d
+        and lists.quantizer.ntotal == lists.nlist == held.nlist
+        and lists.code_size == held.code_size
+        and held.compute_ntotal() == lists.ntotal
+    )

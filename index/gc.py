@@ -15,6 +15,7 @@ from core.log import collectable, entry_numbers, entry_path, read_entry
 from core.rules import Entry, LastWords
 from core.store import FOLDERS, Store
 from core.writer import SHARD_GOOD_SECONDS
+from index import train
 from index.build import locked
 from index.snapshot import current, folder_of, numbers, published, read_manifest
 
@@ -30,6 +31,7 @@ class Removed:
 
     snapshots: int = 0
     parts: int = 0
+    trainings: int = 0
     shards: int = 0
     log_files: int = 0
     leftovers: int = 0  # drafts and temps of crashed commands
@@ -41,8 +43,18 @@ class Ending:
 
     snapshots: Sequence[Path]
     parts: Sequence[str]
+    trained: Sequence[str]
     shards: Sequence[Path]
     log_files: Sequence[Path]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What the snapshots that stay name: parts, what these are copies of, and shards for exact rows."""
+
+    parts: set[str]
+    trained: set[str]
+    shards: set[str]
 
 
 def gc(store: Store, keep: int = KEEP, age_s: float = DAY_S) -> Removed:
@@ -60,11 +72,12 @@ def collect(store: Store, keep: int, age_s: float, written_age_s: float) -> Remo
         now = time.time()
         old_s = now - written_age_s
         kept = _kept_snapshots(store.root, keep, now - age_s)
-        parts, shards = _named(store.root, kept)
-        shards |= _counting(store, old_s)
+        named = _named(store.root, kept)
+        shards = named.shards | _counting(store, old_s)
         ending = Ending(
             snapshots=[folder_of(store.root, n) for n in numbers(store.root) if n not in kept],
-            parts=_ending_parts(store.root / "parts", parts),
+            parts=_ending_files(store.root / "parts", named.parts),
+            trained=_ending_files(store.root / train.FOLDER, named.trained),
             shards=_ending_shards(store.root / "shards", shards, old_s),
             log_files=_ending_log(store.root / "log", old_s),
         )
@@ -72,6 +85,7 @@ def collect(store: Store, keep: int, age_s: float, written_age_s: float) -> Remo
         return Removed(
             len(ending.snapshots),
             len(ending.parts),
+            len(ending.trained),
             len(ending.shards),
             len(ending.log_files),
             _sweep(store.root, written_age_s),
@@ -93,19 +107,19 @@ def _is_young(path: Path, old_s: float) -> bool:
         return path.stat().st_mtime > old_s
 
 
-def _named(root: Path, snapshots: Iterable[int]) -> tuple[set[str], set[str]]:
-    """The parts of these snapshots, and the shards they need for exact rows."""
-    parts: set[str] = set()
-    shards: set[str] = set()
+def _named(root: Path, snapshots: Iterable[int]) -> Named:
+    """What these snapshots need."""
+    named = Named(set(), set(), set())
     for number in sorted(snapshots):
         try:
             held = read_manifest(folder_of(root, number))
         except SnapshotError as error:
             raise SnapshotError(f"Nothing was removed, as it is not known what to keep: {error}") from error
         for about in held["parts"]:
-            parts.add(about["name"])
-            shards |= set(about["shards"])
-    return parts, shards
+            named.parts.add(about["name"])
+            named.trained.add(about.get("trained", ""))
+            named.shards.update(about["shards"])
+    return named
 
 
 def _counting(store: Store, old_s: float) -> set[str]:
@@ -131,8 +145,8 @@ def _entries_of_then(folder: Path, number: int, old_s: float) -> Iterator[Entry]
         yield entry
 
 
-def _ending_parts(folder: Path, kept: set[str]) -> list[str]:
-    """Also files that belong to no part."""
+def _ending_files(folder: Path, kept: set[str]) -> list[str]:
+    """Parts or trainings, and files that belong to none."""
     return sorted({name.partition(".")[0] for name in names(folder)} - kept)
 
 
@@ -151,15 +165,21 @@ def _remove(root: Path, ending: Ending) -> None:
     """Each before what it needs. Of a part the JSON first: without it the others are none."""
     for path in ending.snapshots:
         files.retire(path)
-    in_parts = [root / "parts" / f"{n}.{end}" for n in ending.parts for end in ("json", "rows.npy", "faiss")]
-    for path in in_parts:
-        with files.writing(path):
-            path.unlink(missing_ok=True)
+    for folder, stems in ((root / "parts", ending.parts), (root / train.FOLDER, ending.trained)):
+        for path in _files_of(folder, stems):
+            with files.writing(path):
+                path.unlink(missing_ok=True)
     for path in ending.shards:
         files.retire(path)
     for path in ending.log_files:
         with files.writing(path):
             path.unlink(missing_ok=True)
+
+
+def _files_of(folder: Path, stems: Sequence[str]) -> list[Path]:
+    mine = set(stems)
+    there = [name for name in names(folder) if name.partition(".")[0] in mine]
+    return [folder / name for name in sorted(there, key=lambda name: not name.endswith(".json"))]
 
 
 def _sweep(root: Path, age_s: float) -> int:

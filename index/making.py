@@ -41,7 +41,8 @@ def _write(parts: Path, held: dict[str, Any], index: Any, records: np.ndarray[An
         with files.writing(draft):
             faissfile.write(index, draft / "faiss")
             npy.write(draft / "rows.npy", [records])
-        return About.read(*named.settle(parts, draft, held, ("faiss", "rows.npy")))
+            heads = {"faiss": faissfile.head_bytes(index, (draft / "faiss").stat().st_size)}
+        return About.read(*named.settle(parts, draft, held, ("faiss", "rows.npy"), heads=heads))
 
 
 def _described(store: Store, kind: Kind, runs: Sequence[Run], shards: dict[str, int]) -> dict[str, Any]:

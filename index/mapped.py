@@ -15,18 +15,22 @@ from index.folders import opening
 
 # A header or a footer that lies about what is between is what makes a reader crash.
 ENDS_BYTES = 65_536
+WHOLE_BYTES = 4 << 20  # a file that is no larger is compared whole: 4 ms
+_BLOCK_BYTES = 1 << 20
 
 Array = np.ndarray[Any, Any]
 
 
-def stamp(path: Path) -> dict[str, Any]:
-    """What a manifest holds of a file."""
+def stamp(path: Path, head_bytes: int = 0) -> dict[str, Any]:
+    """What a manifest holds of a file; head_bytes: how much of it a reader must be able to trust."""
+    head = max(head_bytes, ENDS_BYTES)
     with opening(path):
-        return {
+        held = {
             "bytes": path.stat().st_size,
             "blake2b": files.hash_file(path),
-            "ends": _hash_ends(path),
+            "ends": _hash_ends(path, head),
         }
+    return held | ({"head": head} if head > ENDS_BYTES else {})
 
 
 def stamps(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
@@ -34,12 +38,13 @@ def stamps(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
     return {path.name: stamp(path) for path in paths}
 
 
-def _hash_ends(path: Path) -> str:
+def _hash_ends(path: Path, head_bytes: int) -> str:
     digest = blake2b(digest_size=16)
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(0)
-        digest.update(file.read(ENDS_BYTES))
+        while block := file.read(min(_BLOCK_BYTES, head_bytes - file.tell())):
+            digest.update(block)
         file.seek(max(file.tell(), size - ENDS_BYTES))
         digest.update(file.read(ENDS_BYTES))
     return digest.hexdigest()
@@ -51,13 +56,15 @@ def require(path: Path, held: Mapping[str, Any] | None) -> None:
         raise SnapshotError(f"{path} has no size and no hash in its manifest.")
     with opening(path):
         try:
-            size, ends = path.stat().st_size, _hash_ends(path)
+            size = path.stat().st_size
+            is_small = size <= WHOLE_BYTES
+            found = files.hash_file(path) if is_small else _hash_ends(path, held.get("head", ENDS_BYTES))
         except FileNotFoundError as error:
             raise SnapshotError(f"{path} is missing.") from error
     if size != held["bytes"]:
         raise SnapshotError(f"{path} is damaged: it has {size} bytes, not {held['bytes']}.")
-    if ends != held["ends"]:
-        raise SnapshotError(f"{path} is damaged: its first or last bytes are not those written.")
+    if found != held["blake2b" if is_small else "ends"]:
+        raise SnapshotError(f"{path} is damaged: its bytes are not those that were written.")
 
 
 def damage(path: Path, held: Mapping[str, Any]) -> list[str]:

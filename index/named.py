@@ -29,11 +29,20 @@ def draft(folder: Path) -> Iterator[Path]:
 
 
 def settle(
-    folder: Path, inside: Path, held: Mapping[str, Any], suffixes: Sequence[str], prefix: str = ""
+    folder: Path,
+    inside: Path,
+    held: Mapping[str, Any],
+    suffixes: Sequence[str],
+    prefix: str = "",
+    heads: Mapping[str, int] | None = None,
 ) -> tuple[str, dict[str, Any]]:
-    """Describe the files of a draft and give all their name; it and the description."""
+    """Describe the files of a draft and give all their name; it and the description.
+
+    heads: bytes of the beginning of some, which are compared whenever they are opened.
+    """
     with files.writing(inside):
-        held = {**held, "files": {f".{suffix}": mapped.stamp(inside / suffix) for suffix in suffixes}}
+        stamps = {f".{s}": mapped.stamp(inside / s, (heads or {}).get(s, 0)) for s in suffixes}
+        held = {**held, "files": stamps}
         (inside / "json").write_text(files.sealed(held))
     name = prefix + _hash(held)
     with files.writing(folder / f"{name}.json"):

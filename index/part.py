@@ -107,6 +107,7 @@ class Part:
         found = (index.d, index.ntotal, len(rows), index.metric_type)
         if found != (about.dim, about.rows, about.rows, faiss.METRIC_INNER_PRODUCT):
             raise SnapshotError(f"{faiss_path} does not hold the {about.rows} rows its manifest names.")
+        faissfile.require_sound(index, faiss_path, about.trained)
         return cls(about, index, rows, folder.parent / "shards")
 
     def damaged(self) -> SnapshotError:

@@ -1,0 +1,229 @@
+"""Files that are damaged, cut off or forged are refused in one sentence, and never end the process."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from core import files
+from core.errors import SnapshotError
+from core.store import Store
+from index import faissfile, mapped
+from index.build import build_snapshot, publish
+from index.snapshot import Snapshot, read_manifest
+from tests.index import mutations
+from tests.index.worlds import DIM, lived_in
+
+FACTORIES = {"frame": "IVF2,SQ8", "clip": "IVF2,SQfp16"}
+Held = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with flat parts, published as 1, and one with lists, as 2."""
+    faiss.omp_set_num_threads(1)  # its threads do not survive a fork
+    lived = lived_in(tmp_path_factory.mktemp("origin") / "store")
+    build_snapshot(lived.store, part_rows=30)
+    build_snapshot(lived.store, part_rows=40, factories=FACTORIES, publish=False)
+    return lived.store.root
+
+
+@pytest.fixture
+def root(origin: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(origin, tmp_path / "store")
+
+
+def read_by_search(root: Path, number: int) -> list[Path]:
+    """All files of a snapshot and of its parts."""
+    names = {about["name"] for about in read_manifest(root / "snapshots" / f"{number:06d}")["parts"]}
+    in_parts = [path for path in (root / "parts").iterdir() if path.name.partition(".")[0] in names]
+    return sorted([root / "CURRENT", *(root / "snapshots" / f"{number:06d}").iterdir(), *in_parts])
+
+
+def assert_refused(root: Path, number: int, trusted: bool, count: int) -> None:
+    publish(Store.open(root), number)
+    seed = random.randrange(1 << 30)
+    made = mutations.mutations(root, read_by_search(root, number), count, seed, trusted)
+    assert mutations.crashes(root, made, trusted) == [], f"seed {seed}"
+    mutations.use(root)
+
+
+@pytest.mark.parametrize("trusted", [False, True], ids=["hashes compared", "hashes forged"])
+@pytest.mark.parametrize("number", [1, 2], ids=["flat", "lists"])
+def test_no_mutation_of_any_file_does_more_than_be_refused(root: Path, number: int, trusted: bool) -> None:
+    assert_refused(root, number, trusted, 80)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trusted", [False, True], ids=["hashes compared", "hashes forged"])
+@pytest.mark.parametrize("factory", ["Flat", "IVF4,SQfp16", "IVF4,SQ8", "IVF4,RaBitQ4", "IVF4,PQ4x4"])
+def test_nor_does_any_of_thousands(tmp_path: Path, factory: str, trusted: bool) -> None:
+    lived = lived_in(tmp_path / "store")
+    lived.add(20)
+    asked = {"frame": factory, "clip": factory}
+    build_snapshot(lived.store, part_rows=100, factories=asked, publish=False)  # type: ignore[arg-type]
+    assert_refused(lived.store.root, 1, trusted, 2000)
+
+
+def forged(root: Path, change: Callable[[Held], object]) -> None:
+    """Another snapshot.json, with a seal that fits, published."""
+    folder = root / "snapshots" / "000001"
+    held = read_manifest(folder)
+    change(held)
+    (folder / "snapshot.json").write_text(files.sealed(held))
+    (root / "CURRENT").write_text(f"000001 {files.hash_file(folder / 'snapshot.json')}\n")
+
+
+MANIFESTS: list[Callable[[Held], object]] = [
+    lambda held: held.clear(),
+    lambda held: held.update(format=1, parts="none"),
+    lambda held: held.update(entry="1"),
+    lambda held: held.update(files=[]),
+    lambda held: held["files"].clear(),
+    lambda held: held["files"]["sources.arrow"].pop("ends"),
+    lambda held: held["files"]["sources.arrow"].update(bytes="1"),
+    lambda held: held["parts"].append(None),
+    lambda held: held["parts"][0].pop("files"),
+    lambda held: held["parts"][0]["files"].clear(),
+    lambda held: held["parts"][0].update(name="../../../etc/passwd"),
+    lambda held: held["parts"][0].update(shards=["../.."]),
+    lambda held: held["parts"][0].update(shards=[7]),
+    lambda held: held["parts"][0].update(kind="smell"),
+    lambda held: held["parts"][0].update(dim=1 << 40),
+    lambda held: held["parts"][0].update(dim=DIM + 1),
+    lambda held: held["parts"][0].update(rows=1 << 60),
+    lambda held: held["parts"][0].update(rows=held["parts"][0]["rows"] - 1),
+    lambda held: held["parts"][0].update(live=-1),
+    lambda held: held["parts"][0].update(live=held["parts"][0]["live"] - 1),
+    lambda held: held["parts"][0].update(trained="frame-" + "0" * 32, lossy="yes", rows=0, live=0),
+]
+
+
+@pytest.mark.parametrize("change", MANIFESTS)
+def test_a_forged_snapshot_is_refused(root: Path, change: Callable[[Held], object]) -> None:
+    forged(root, change)
+    with pytest.raises(SnapshotError, match=r"^[^\n]+\.$"):
+        mutations.use(root)
+
+
+def flat(rows: int) -> Any:
+    index = faiss.IndexFlatIP(DIM)
+    index.add(np.zeros((rows, DIM), np.float32))
+    return index
+
+
+def made(factory: str, rows: int, dim: int = DIM, metric: int = faiss.METRIC_INNER_PRODUCT) -> Any:
+    index = faiss.index_factory(dim, factory, metric)
+    vectors = np.random.default_rng(0).standard_normal((rows, dim)).astype(np.float32)
+    index.train(vectors)
+    if isinstance(index, faiss.IndexIDMap):
+        index.add_with_ids(vectors, np.arange(rows))
+    else:
+        index.add(vectors)
+    return index
+
+
+def with_few_centroids(rows: int) -> Any:
+    index = made("IVF4,Flat", rows)
+    quantizer = flat(3)
+    index.quantizer, index.own_fields = quantizer, False
+    index.kept = quantizer  # as long as the index, which does not own it
+    return index
+
+
+def without_lists(rows: int) -> Any:
+    index = made("IVF2,Flat", rows)
+    index.ntotal = rows
+    index.invlists.resize(0, 0)
+    return index
+
+
+FOREIGN: list[Callable[[int], Any]] = [
+    lambda rows: made("IDMap,Flat", rows),
+    lambda rows: made("IDMap2,Flat", rows),
+    lambda rows: made("Flat", rows, metric=faiss.METRIC_L2),
+    lambda rows: made("Flat", rows, dim=DIM + 1),
+    lambda rows: made("Flat", rows + 1),
+    with_few_centroids,
+    without_lists,
+    lambda rows: faiss.IndexBinaryFlat(DIM),
+]
+NOT_FLAT: list[Callable[[int], Any]] = [
+    lambda rows: made("HNSW4", rows),
+    lambda rows: made("SQ8", rows),
+    lambda rows: made("IVF2,Flat", rows),
+]
+
+
+@pytest.mark.parametrize(
+    ("number", "foreign"),
+    [(number, each) for number in (1, 2) for each in FOREIGN] + [(1, each) for each in NOT_FLAT],
+)
+def test_another_index_than_was_built_is_refused(
+    root: Path, number: int, foreign: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(Store.open(root), number)
+    about = read_manifest(root / "snapshots" / f"{number:06d}")["parts"][0]
+    index = foreign(about["rows"])
+    write = faiss.write_index_binary if isinstance(index, faiss.IndexBinary) else faiss.write_index
+    path = root / "parts" / f"{about['name']}.faiss"
+    path.unlink()
+    write(index, str(path))
+    with pytest.raises(SnapshotError, match=r"faiss is damaged: it(s bytes| has \d+ bytes)[^\n]+\.$"):
+        Snapshot.open(Store.open(root))
+    monkeypatch.setattr(mapped, "require", mutations.trusting)
+    with pytest.raises(SnapshotError, match=r"faiss (is damaged: |does not hold the )[^\n]+\.$"):
+        Snapshot.open(Store.open(root))
+
+
+def test_another_table_than_was_written_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapped, "require", mutations.trusting)
+    path = root / "snapshots" / "000001" / "sources.arrow"
+    with pa.memory_map(str(path)) as file:
+        table = pa.ipc.open_file(file).read_all()
+    for other in (
+        table.drop_columns("columns"),
+        table.set_column(0, "id", pa.array(range(len(table)))),
+        table.append_column("id", table["id"]),
+        pa.table({}),
+    ):
+        path.unlink()
+        with path.open("wb") as file, pa.ipc.new_file(file, other.schema) as writer:
+            writer.write_table(other)
+        with pytest.raises(SnapshotError, match=r"sources\.arrow is damaged: a column is missing or of"):
+            Snapshot.open(Store.open(root))
+    nothing = pa.nulls(len(table), pa.string())
+    other = table.set_column(table.schema.get_field_index("columns"), "columns", nothing)
+    path.unlink()
+    with path.open("wb") as file, pa.ipc.new_file(file, other.schema) as writer:
+        writer.write_table(other)
+    snapshot = Snapshot.open(Store.open(root))
+    with pytest.raises(SnapshotError, match=r"^sources\.arrow is damaged: its line 0 makes no sense\.$"):
+        snapshot.source(snapshot.sources.id(0))
+
+
+def test_a_flip_in_the_middle_of_what_faiss_must_trust_is_seen(tmp_path: Path) -> None:
+    """The lengths of the lists lie behind the centroids, far from both ends of a large file."""
+    index = made("IVF64,SQ8", 80_000, 64)
+    path = tmp_path / "index.faiss"
+    faiss.write_index(index, str(path))
+    head = faissfile.head_bytes(index, path.stat().st_size)
+    held = mapped.stamp(path, head)
+    assert held["bytes"] > mapped.WHOLE_BYTES
+    mapped.require(path, held)
+    lengths = np.array([index.invlists.list_size(n) for n in range(64)], np.int64).tobytes()
+    at = path.read_bytes().index(lengths)
+    assert at + len(lengths) <= head < 100_000
+    with path.open("r+b") as file:
+        file.seek(at + 8)
+        file.write(b"\xff\xff")
+    with pytest.raises(SnapshotError, match=r"its bytes are not those that were written\.$"):
+        mapped.require(path, held)
