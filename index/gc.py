@@ -31,10 +31,10 @@ class Removed:
 
     snapshots: int = 0
     parts: int = 0
-    trainings: int = 0
     shards: int = 0
     log_files: int = 0
     leftovers: int = 0  # drafts and temps of crashed commands
+    trained_indexes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,9 @@ class Ending:
 
     snapshots: Sequence[Path]
     parts: Sequence[str]
-    trained: Sequence[str]
     shards: Sequence[Path]
     log_files: Sequence[Path]
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """What the snapshots that stay name: parts, what these are copies of, and shards for exact rows."""
-
-    parts: set[str]
-    trained: set[str]
-    shards: set[str]
+    trained: Sequence[str]
 
 
 def gc(store: Store, keep: int = KEEP, age_s: float = DAY_S) -> Removed:
@@ -72,23 +63,23 @@ def collect(store: Store, keep: int, age_s: float, written_age_s: float) -> Remo
         now = time.time()
         old_s = now - written_age_s
         kept = _kept_snapshots(store.root, keep, now - age_s)
-        named = _named(store.root, kept)
-        shards = named.shards | _counting(store, old_s)
+        parts, shards, trained = _named(store.root, kept)
+        shards |= _counting(store, old_s)
         ending = Ending(
             snapshots=[folder_of(store.root, n) for n in numbers(store.root) if n not in kept],
-            parts=_ending_files(store.root / "parts", named.parts),
-            trained=_ending_files(store.root / train.FOLDER, named.trained),
+            parts=_ending_names(store.root / "parts", parts),
             shards=_ending_shards(store.root / "shards", shards, old_s),
             log_files=_ending_log(store.root / "log", old_s),
+            trained=_ending_names(store.root / train.FOLDER, trained),
         )
         _remove(store.root, ending)
         return Removed(
             len(ending.snapshots),
             len(ending.parts),
-            len(ending.trained),
             len(ending.shards),
             len(ending.log_files),
             _sweep(store.root, written_age_s),
+            len(ending.trained),
         )
 
 
@@ -107,19 +98,21 @@ def _is_young(path: Path, old_s: float) -> bool:
         return path.stat().st_mtime > old_s
 
 
-def _named(root: Path, snapshots: Iterable[int]) -> Named:
-    """What these snapshots need."""
-    named = Named(set(), set(), set())
+def _named(root: Path, snapshots: Iterable[int]) -> tuple[set[str], set[str], set[str]]:
+    """The parts of these snapshots, the shards they need for exact rows, and what they are copies of."""
+    parts: set[str] = set()
+    shards: set[str] = set()
+    trained: set[str] = set()
     for number in sorted(snapshots):
         try:
             held = read_manifest(folder_of(root, number))
         except SnapshotError as error:
             raise SnapshotError(f"Nothing was removed, as it is not known what to keep: {error}") from error
         for about in held["parts"]:
-            named.parts.add(about["name"])
-            named.trained.add(about.get("trained", ""))
-            named.shards.update(about["shards"])
-    return named
+            parts.add(about["name"])
+            shards |= set(about["shards"])
+            trained.add(about.get("trained", ""))
+    return parts, shards, trained
 
 
 def _counting(store: Store, old_s: float) -> set[str]:
@@ -145,8 +138,8 @@ def _entries_of_then(folder: Path, number: int, old_s: float) -> Iterator[Entry]
         yield entry
 
 
-def _ending_files(folder: Path, kept: set[str]) -> list[str]:
-    """Parts or trainings, and files that belong to none."""
+def _ending_names(folder: Path, kept: set[str]) -> list[str]:
+    """Also files that belong to nothing."""
     return sorted({name.partition(".")[0] for name in names(folder)} - kept)
 
 

@@ -16,13 +16,14 @@ import pytest
 from core import files
 from core.errors import SnapshotError
 from core.store import Store
+from core.types import Kind
 from index import faissfile, mapped
 from index.build import build_snapshot, publish
 from index.snapshot import Snapshot, read_manifest
 from tests.index import mutations
 from tests.index.worlds import DIM, lived_in
 
-FACTORIES = {"frame": "IVF2,SQ8", "clip": "IVF2,SQfp16"}
+FACTORIES: dict[Kind, str] = {"frame": "IVF2,SQ8", "clip": "IVF2,SQfp16"}
 Held = dict[str, Any]
 
 
@@ -123,6 +124,8 @@ def flat(rows: int) -> Any:
 def made(factory: str, rows: int, dim: int = DIM, metric: int = faiss.METRIC_INNER_PRODUCT) -> Any:
     index = faiss.index_factory(dim, factory, metric)
     vectors = np.random.default_rng(0).standard_normal((rows, dim)).astype(np.float32)
+    if isinstance(index, faiss.IndexIVF):
+        index.cp.min_points_per_centroid = 1  # else it prints
     index.train(vectors)
     if isinstance(index, faiss.IndexIDMap):
         index.add_with_ids(vectors, np.arange(rows))
@@ -133,9 +136,8 @@ def made(factory: str, rows: int, dim: int = DIM, metric: int = faiss.METRIC_INN
 
 def with_few_centroids(rows: int) -> Any:
     index = made("IVF4,Flat", rows)
-    quantizer = flat(3)
-    index.quantizer, index.own_fields = quantizer, False
-    index.kept = quantizer  # as long as the index, which does not own it
+    index.quantizer.reset()
+    index.quantizer.add(np.zeros((3, DIM), np.float32))
     return index
 
 
