@@ -13,6 +13,7 @@ from core.types import KINDS
 Shape = Mapping[str, type]
 SNAPSHOT: Shape = {"encoder": str, "entry": int, "parts": list, "files": dict, "recall": dict}
 PART: Shape = {"name": str, "kind": str, "dim": int, "rows": int, "live": int, "shards": list, "files": dict}
+EFFORT: Shape = {"lists": int, "candidates": int}
 STAMP: Shape = {"bytes": int, "blake2b": str, "ends": str}
 
 
@@ -37,6 +38,12 @@ def require_snapshot(path: Path, held: Mapping[str, Any]) -> None:
             raise SnapshotError(f"{path} is damaged: a part or a shard has a name that none can have.")
         if part["kind"] not in KINDS or not 0 <= part["live"] <= part["rows"]:
             raise SnapshotError(f"{path} is damaged: a part's kind or rows cannot be.")
+    efforts = held.get("effort", {})
+    require(path, efforts, {}, "effort")
+    for effort in efforts.values():
+        require(path, effort, EFFORT, "effort")
+        if effort["lists"] < 0 or effort["candidates"] < 1:
+            raise SnapshotError(f"{path} is damaged: an effort cannot be.")
 
 
 def _require_stamps(path: Path, held: Mapping[str, Any]) -> None:

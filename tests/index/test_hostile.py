@@ -104,6 +104,9 @@ MANIFESTS: list[Callable[[Held], object]] = [
     lambda held: held["parts"][0].update(rows=held["parts"][0]["rows"] - 1),
     lambda held: held["parts"][0].update(live=-1),
     lambda held: held["parts"][0].update(live=held["parts"][0]["live"] - 1),
+    lambda held: held.update(effort=3),
+    lambda held: held.update(effort={"frame": {"lists": 1}}),
+    lambda held: held.update(effort={"frame": {"lists": -1, "candidates": 1}}),
     lambda held: held["parts"][0].update(trained="frame-" + "0" * 32, lossy="yes", rows=0, live=0),
 ]
 
