@@ -64,10 +64,11 @@ class Machine:
         self.world.add(4)
         self.world.add(2, "text")
         self.build()
+        acts = (
+            [self.change] * 3 + [self.build] * 2 + [self.retag, self.compact_worn, self.go_back, self.sweep]
+        )
         for _ in range(steps):
-            act = self.chance.choice([self.change, self.change, self.retag, self.compact_worn, self.build])
-            if self.chance.random() < 0.25:
-                act = self.chance.choice([self.go_back, self.sweep])
+            act = acts[int(self.chance.integers(0, len(acts)))]
             self.done.append(act.__name__)
             act()
             self.check()
