@@ -15,6 +15,7 @@ FAISS: Any = faiss  # its types are those of C++, and not what its Python wrappe
 
 _STEP_BYTES = 1 << 20
 _ID_BYTES = 8
+_TABLE_BYTES = 2 << 30
 _NEVER = (faiss.IndexIDMap, faiss.IndexShards, faiss.IndexReplicas)  # they write into a caller's parameters
 _READING = threading.Lock()  # FAISS' limits are the process'
 
@@ -22,10 +23,11 @@ _READING = threading.Lock()  # FAISS' limits are the process'
 def read(path: Path, *, is_mapped: bool = True) -> Any:
     """The index in a file whose size and ends were compared before, or SnapshotError."""
     with opening(path):
-        limit = 2 * path.stat().st_size
+        size = path.stat().st_size
     with _READING:
-        faiss.set_deserialization_vector_byte_limit(limit)
-        faiss.set_deserialization_loop_limit(limit)
+        # FAISS holds against it a table that it might make of product codes as well.
+        faiss.set_deserialization_vector_byte_limit(max(2 * size, min(1024 * size, _TABLE_BYTES)))
+        faiss.set_deserialization_loop_limit(2 * size)
         try:
             return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if is_mapped else 0)
         except (RuntimeError, MemoryError) as error:

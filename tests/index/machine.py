@@ -156,9 +156,9 @@ class Machine:
             assert info is None or dict(info.columns) == truth.columns.get(source, {}), (source, self.done)
 
 
-def opened(store: Store) -> Snapshot:
+def opened(store: Store, number: int | None = None) -> Snapshot:
     """At full effort."""
-    found = Snapshot.open(store)
+    found = Snapshot.open(store, number)
     effort = {kind: {"lists": 0, "candidates": CANDIDATES} for kind in found.held.get("effort", {})}
     return replace(found, held={**found.held, "effort": effort})
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from core import files
 from core.errors import SnapshotError, StoreError
+from core.store import Store
+from core.types import Float32Array, IntArray, Kind
 from index import build as building
+from index import making, part
 from index.build import build, build_snapshot, publish
 from index.check import damage
 from index.snapshot import Snapshot, current, numbers
+from tests.index.machine import opened
 from tests.index.test_snapshot import assert_answers
 from tests.index.worlds import World, lived_in, make, source_id, world
 
@@ -43,6 +48,40 @@ def test_a_second_build_takes_over_the_parts_of_the_first(tmp_path: Path) -> Non
     assert (built.parts_kept, built.parts_made) == (2, 2)
     assert names(lived, first) < names(lived, built.number)
     assert_answers(lived, Snapshot.open(lived.store))
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IVF2,SQ8"])
+def test_adding_replacing_and_retiring_make_parts_of_the_new_rows_and_read_no_others(
+    tmp_path: Path, factory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    real = part.stored
+
+    def counted(store: Store, shard: str, kind: Kind, at: IntArray) -> Float32Array:
+        read.append(len(at))
+        return real(store, shard, kind, at)
+
+    monkeypatch.setattr(making, "stored", counted)
+    lived = world(tmp_path / "store")
+    lived.add(20)
+    factories: dict[Kind, str] = {"frame": factory, "clip": factory}
+    build_snapshot(lived.store, factories=factories, publish=False)
+
+    def made_by(change: Callable[[], None]) -> tuple[int, int, int]:
+        """Parts kept, parts made, and rows read for these."""
+        change()
+        read.clear()
+        built = build_snapshot(lived.store, publish=False)
+        assert_answers(lived, opened(lived.store, built.number))
+        return built.parts_kept, built.parts_made, sum(read)
+
+    def rows(source: str) -> int:
+        return sum(len(segments) for segments, _ in lived.held[source].values())
+
+    assert made_by(lambda: lived.add(1)) == (2, 2, rows(source_id(21)))
+    assert made_by(lambda: lived.replace(source_id(3))) == (4, 2, rows(source_id(3)))
+    assert made_by(lambda: lived.remove(source_id(4))) == (6, 0, 0)
+    assert made_by(lambda: lived.restore(source_id(4))) == (6, 0, 0)
 
 
 def test_a_removal_needs_no_new_part(tmp_path: Path) -> None:

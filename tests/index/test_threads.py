@@ -14,17 +14,21 @@ import numpy as np
 import pytest
 
 from core.query import Filter
-from index import part
+from index import merge, part
 from index.build import build, build_snapshot
 from index.snapshot import Snapshot
 from tests.index.test_snapshot import told
-from tests.index.worlds import lived_in, world
+from tests.index.worlds import Answer, lived_in, world
 
 
-def test_eight_threads_with_filters_of_their_own_each_get_the_truth(tmp_path: Path) -> None:
+@pytest.mark.parametrize("factory", ["Flat", "IVF4,SQfp16"])
+def test_eight_threads_with_filters_of_their_own_each_get_the_truth(
+    tmp_path: Path, factory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merge, "FEW_ROWS", 0)  # or the index would not be asked
     lived = world(tmp_path / "store")
     lived.add(150)
-    build_snapshot(lived.store, part_rows=60)
+    build_snapshot(lived.store, part_rows=60, factories={"frame": factory, "clip": factory})
     snapshot = Snapshot.open(lived.store)
     assert len(snapshot.parts) > 6
     sources = sorted(lived.held)
@@ -34,12 +38,36 @@ def test_eight_threads_with_filters_of_their_own_each_get_the_truth(tmp_path: Pa
         for _ in range(25):
             hidden = frozenset(chance.choice(sources, int(chance.integers(0, len(sources)))).tolist())
             query = (chance.integers(-3, 4, (1, 8)) / 8).astype(np.float32)
-            hits = snapshot.search("frame", query, 10, filter=Filter(hidden=hidden))[0]
+            hits = snapshot.search("frame", query, 10, filter=Filter(hidden=hidden), effort=0)[0]
             assert told(hits) == lived.best("frame", query[0], 10, hidden)
         return thread
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(search, range(8))) == list(range(8))
+
+
+@pytest.mark.parametrize("factory", ["IVF16,SQ8", "IVF16,RaBitQ4", "IVF16,PQ4x4"])
+def test_eight_threads_that_look_into_few_lists_answer_as_one_does(
+    tmp_path: Path, factory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merge, "FEW_ROWS", 0)
+    lived = world(tmp_path / "store", exact=False)
+    lived.add(150)
+    number = build_snapshot(lived.store, part_rows=100, factories={"frame": factory}, publish=False).number
+    snapshot, sources = Snapshot.open(lived.store, number), sorted(lived.held)
+
+    def search(thread: int) -> list[Answer]:
+        chance, found = np.random.default_rng(thread), []
+        for _ in range(25):
+            some = frozenset(chance.choice(sources, int(chance.integers(20, 100))).tolist())
+            query = chance.standard_normal((1, 8)).astype(np.float32)
+            found.append(told(snapshot.search("frame", query, 10, filter=Filter(sources=some), effort=2)[0]))
+        return found
+
+    alone = [search(thread) for thread in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(search, range(8))) == alone
+    assert all(len(answer) == 10 for answers in alone for answer in answers)
 
 
 def test_snapshots_are_swapped_under_threads_that_search(tmp_path: Path) -> None:
