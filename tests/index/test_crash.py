@@ -130,6 +130,20 @@ def test_a_build_killed_at_any_step_leaves_the_old_answers_or_the_new(tmp_path: 
     assert scene.run(start, build) > 25
 
 
+def build_lists(store: Store) -> object:
+    return build_snapshot(store, factories={"frame": "IVF2,SQfp16"})
+
+
+@pytest.mark.slow
+def test_a_training_killed_at_any_step_leaves_the_old_answers_or_the_new(
+    tmp_path: Path, start: Start
+) -> None:
+    scene = Scene(tmp_path, changed)
+    assert scene.run(start, build_lists, build_lists) > 35
+    sweep_all(scene.store)
+    assert len(list((scene.root / "trained").glob("*.json"))) == 1
+
+
 def test_a_first_build_killed_at_any_step_publishes_all_or_nothing(tmp_path: Path, start: Start) -> None:
     scene = Scene(tmp_path, changed)
     for name in ("parts", "snapshots"):
