@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,14 @@ LINES = (Line(0.0, 1.0, "a red circle", "eng"), Line(2.0, 3.0, "something blue",
 @pytest.fixture
 def shelf(tmp_path: Path) -> Shelf:
     return Shelf(tmp_path)
+
+
+@pytest.fixture
+def open_shelf() -> Iterator[Shelf]:
+    """In a folder that other users can reach, unlike pytest's."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        yield Shelf(Path(folder))
 
 
 def put(shelf: Shelf, name: str, text: str, ns: int = LONG_AGO_NS) -> Path:
@@ -138,11 +147,11 @@ def test_a_sidecar_without_sense_is_named_and_not_read_again(shelf: Shelf, video
     assert outcome(shelf.extract()) == {"already": 1}
 
 
-def test_a_sidecar_that_cannot_be_read_is_tried_in_the_next_run(shelf: Shelf, videos: Path) -> None:
+def test_a_sidecar_that_cannot_be_read_is_tried_in_the_next_run(open_shelf: Shelf, videos: Path) -> None:
+    shelf = open_shelf
     shelf.put(videos / "red.mp4")
     srt = put(shelf, "red.srt", SRT.format("hello"))
-    for folder in (shelf.folder, *shelf.folder.parents[:2], shelf.films):
-        folder.chmod(0o777)
+    shelf.films.chmod(0o777)
     srt.chmod(0)
     with as_nobody():
         assert outcome(shelf.extract()) == {"done": 1}
