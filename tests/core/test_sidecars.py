@@ -10,6 +10,7 @@ from core.compaction import named_pairs
 from core.log import Log, Task, decode_entry, encode_entry
 from core.rules import Entry, LastWords, Wish, Word, why_not
 from core.sidecars import seen_of
+from core.store import Store
 from core.types import Place, Sidecar
 from core.writer import Writer, compact
 from tests.core import stores
@@ -135,7 +136,7 @@ def test_the_lines_of_a_removed_video_go_with_a_compaction_and_are_read_again_on
     tmp_path: Path, is_checkpointed: bool
 ) -> None:
     log = said(tmp_path, ODD, PLAIN)
-    store = stores.Store.open(tmp_path)
+    store = Store.open(tmp_path)
     place = replace(stores.place(1), sidecars=unread(ODD, PLAIN))
     writer = Writer(store)
     writer.removed(stores.source_id(1), store.log.last().number)
@@ -157,7 +158,7 @@ def test_the_lines_of_a_removed_video_go_with_a_compaction_and_are_read_again_on
 
 def test_lines_are_not_kept_of_a_video_that_is_removed_where_it_turns_up_anew(tmp_path: Path) -> None:
     log = said(tmp_path)
-    store = stores.Store.open(tmp_path)
+    store = Store.open(tmp_path)
     writer = Writer(store)
     writer.removed(stores.source_id(1), store.log.last().number)
     writer.commit()
