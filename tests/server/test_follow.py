@@ -48,7 +48,9 @@ def snapshot(http: httpx.Client) -> int:
     return int(http.post("/search", json={"query": "red"}).json()["snapshot"])
 
 
-@pytest.mark.parametrize("published", [20, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "published", [20, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+)
 def test_snapshots_are_swapped_under_load_without_a_failed_or_torn_answer(
     shelf: Shelf, serve: Callable[..., Running], published: int
 ) -> None:
