@@ -27,10 +27,14 @@ FACTORIES: dict[Kind, str] = {"frame": "IVF2,SQ8", "clip": "IVF2,SQfp16"}
 Held = dict[str, Any]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    faiss.omp_set_num_threads(1)  # those of OpenMP do not survive a fork
+
+
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with flat parts, published as 1, and one with lists, as 2."""
-    faiss.omp_set_num_threads(1)  # its threads do not survive a fork
     lived = lived_in(tmp_path_factory.mktemp("origin") / "store")
     build_snapshot(lived.store, part_rows=30)
     build_snapshot(lived.store, part_rows=40, factories=FACTORIES, publish=False)
