@@ -28,6 +28,7 @@ from index.build import build_snapshot, publish
 
 DIM = 16
 ROWS_A_SOURCE = 100
+FACTORY = "IVF1024,SQ8"
 SEARCHES = 50
 PROCESSES = 3
 RUNS = 5
@@ -54,8 +55,7 @@ def made(root: Path, rows: int) -> Store:
         if writer.due:
             writer.commit()
     writer.commit()
-    lists = max(16, round(rows**0.5))
-    built = build_snapshot(store, publish=False, factories={"frame": f"IVF{lists},SQ8"})
+    built = build_snapshot(store, publish=False, factories={"frame": FACTORY})
     publish(store, built.number)
     return store
 
