@@ -18,7 +18,7 @@ from core.errors import SnapshotError
 from core.files import exists
 from core.store import Store
 from core.types import KINDS, Kind
-from index import mapped, part, recall, sources
+from index import columns, mapped, part, recall, sources
 from index.live import files_of, pack
 from index.part import About, Part, Run
 from index.rows import View
@@ -237,6 +237,7 @@ def _write(view: View, kept: Sequence[Kept]) -> int:
     with files.draft(final) as folder:
         with files.writing(final):
             sources.write(folder / sources.FILE, view.live, known)
+            columns.write(folder / columns.FILE, view.live, known)
             for each in kept:
                 _write_live(folder, view, each)
         held = _described(view, folder, kept)
