@@ -125,6 +125,12 @@ class Shelves:
                 writer.seen(Task(place, since), film.id, columns=told)
         writer.commit()
 
+    def tag(self, film: Film, columns: dict[str, Any]) -> None:
+        """Other columns of a video that is known."""
+        writer, since = Writer(self.store), self.store.log.last().number
+        writer.seen(Task(film.places[0], since), film.id, columns=json.dumps(columns))
+        writer.commit()
+
     def _film(self, number: int) -> Film:
         id, count = source_id(number), int(self.chance.integers(1, 8))
         frames = [Segment(id, float(i), float(i + 1)) for i in range(count)]
