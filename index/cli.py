@@ -22,6 +22,7 @@ from core.errors import Error, SnapshotError, UsageError
 from core.files import reading
 from core.stop import stopping
 from core.store import Store
+from index import factory
 from index.build import LEAST_RECALL_AT_10, Built, build_snapshot, publish
 from index.check import damage
 from index.follow import Follower
@@ -44,6 +45,11 @@ class BuildSettings(StoreSettings):
 
     publish: bool = Field(True, description="with --no-publish the answers stay as they are")
     fresh: bool = Field(False, description="take over no part of the last snapshot: mends damaged ones")
+    factory: str = Field(
+        "",
+        description="a FAISS factory string, for one kind as clip=STRING; auto: by the number of rows",
+    )
+    memory_gb: float = Field(4.0, ge=0.25, le=65_536, description="of memory for a build, in GiB")
     follow: bool = Field(False, description="and again whenever `extract` has added something, until stopped")
     follow_seconds: float = Field(5.0, gt=0, le=86_400, description="between two looks at the log")
 
@@ -147,7 +153,13 @@ def _build(settings: BuildSettings) -> int:
 
 def _build_one(store: Store, settings: BuildSettings) -> int:
     """The last entry that is covered then."""
-    built = build_snapshot(store, publish=settings.publish, fresh=settings.fresh)
+    built = build_snapshot(
+        store,
+        publish=settings.publish,
+        fresh=settings.fresh,
+        memory_bytes=int(settings.memory_gb * 2**30),
+        factories=factory.asked(settings.factory),
+    )
     snapshot = Snapshot.open(store, built.number)
     _say(f"{store.root.name}: {_told(built, snapshot)}")
     return snapshot.entry

@@ -62,11 +62,10 @@ class Recent:
 
 
 def narrowed(parts: Sequence[LivePart], where: Where, columns: Columns) -> list[LivePart]:
-    """The parts with the rows that the conditions keep; those without any are left out."""
+    """The parts with the rows alone alive that the conditions keep."""
     sieve = _Sieve(columns)
     sieve.check(where)
-    found = (part.kept(sieve.rows(where, part)) for part in parts)
-    return [part for part in found if part.live]
+    return [part.kept(sieve.rows(where, part)) for part in parts]
 
 
 class _Sieve:

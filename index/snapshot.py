@@ -15,7 +15,7 @@ import pyarrow as pa
 from core import files
 from core.errors import SnapshotError, UsageError
 from core.files import names
-from core.query import Filter, Hits
+from core.query import Effort, Filter, Hits
 from core.shard import Shard
 from core.store import Store
 from core.types import KINDS, Float32Array, Kind, Segment
@@ -105,20 +105,26 @@ class Snapshot:
         filter: Filter | None = None,
         effort: int | None = None,
     ) -> list[Hits]:
-        """The best k rows of each query, vectors: [n, dim]. Flat parts are exact at any effort."""
+        """The best k rows of each query, vectors: [n, dim]. effort: lists to look into, 0 for all."""
         queries = np.ascontiguousarray(vectors, np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.store.spec.dim:
             raise UsageError(f"Queries of shape {queries.shape} do not fit [n, {self.store.spec.dim}].")
         if k < 1:
             raise UsageError(f"k is {k}; at least 1 row can be asked for.")
         searched = self.filtered(kind, filter)
-        return [self._hits(rows, kind, searched) for rows in best_rows(searched, queries, k)]
+        chosen = self.effort(kind) if effort is None else replace(self.effort(kind), lists=effort)
+        return [self._hits(rows, kind, searched) for rows in best_rows(searched, queries, k, chosen)]
+
+    def effort(self, kind: Kind) -> Effort:
+        """How far a search looks where nobody says."""
+        chosen = self.held.get("effort", {}).get(kind)
+        return Effort(chosen["lists"], chosen["candidates"]) if chosen else Effort()
 
     def filtered(self, kind: Kind, filter: Filter | None) -> list[LivePart]:
-        """The parts that have live rows which a filter keeps, with these alone alive."""
+        """All parts of a kind, with the rows alone alive that a filter keeps: in some of them none."""
         searched = self._of(kind)
         if filter is None:
-            return [part for part in searched if part.live]
+            return searched
         if (where := filter.where) is not None:
             # By what is written: True and 1 are one key of a dictionary, and no one value.
             key = f"{kind} {where!r}"
@@ -129,7 +135,7 @@ class Snapshot:
         if filter.hidden:
             lines = self.sources.lines(filter.hidden)
             searched = [part.without(lines) for part in searched]
-        return [part for part in searched if part.live]
+        return searched
 
     def _hits(self, rows: Sequence[Row], kind: Kind, searched: Sequence[LivePart]) -> Hits:
         segments = [self._segment(row, kind, searched) for row in rows]

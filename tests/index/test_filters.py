@@ -18,6 +18,7 @@ from core.store import Store
 from index.build import build_snapshot
 from index.filters import RECENT, Recent
 from index.live import LivePart
+from index.part import Part
 from index.snapshot import Snapshot
 from tests.index.tagged import DAYS, KINDS, Shelves
 from tests.index.test_snapshot import told
@@ -140,7 +141,7 @@ def test_from_everything_kept_to_one_video_to_nothing(shelf: Shelf) -> None:
     assert assert_true(shelf, all_of(is_("path", eq=film.places[0].shown))) == len(film.rows["frame"][0])
     nothing = all_of(is_("path", eq="films/none.mp4"))
     assert assert_true(shelf, nothing) == 0
-    assert snapshot.filtered("frame", Filter(where=nothing)) == []
+    assert not any(part.live for part in snapshot.filtered("frame", Filter(where=nothing)))
 
 
 def test_any_place_of_a_video_will_do_and_none_may_be_where_none_must_be(shelf: Shelf) -> None:
@@ -153,10 +154,20 @@ def test_any_place_of_a_video_will_do_and_none_may_be_where_none_must_be(shelf: 
         assert film.id not in {source for _, source, *_ in others}
 
 
-def test_parts_without_a_row_that_is_kept_are_not_searched(shelf: Shelf) -> None:
-    shelves, snapshot = shelf.shelves, shelf.snapshot
-    first = all_of(is_("path", eq=shelves.films[0].places[0].shown))
-    assert len(snapshot.filtered("frame", Filter(where=first))) == 1
+def test_parts_without_a_row_that_is_kept_are_not_searched(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, searched_in = Part.best, set[str]()
+
+    def best(part: Part, *args: Any) -> Any:
+        searched_in.add(part.about.name)
+        return real(part, *args)
+
+    monkeypatch.setattr(Part, "best", best)
+    assert_true(shelf, all_of(is_("path", eq=shelf.shelves.films[0].places[0].shown)))
+    assert len(searched_in) == 1
+    assert_true(shelf, Where())
+    assert len(searched_in) == len(shelf.snapshot.parts)
 
 
 def test_seconds_of_a_video_are_conditions_on_its_rows(shelf: Shelf) -> None:
