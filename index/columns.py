@@ -231,7 +231,8 @@ class Columns:
         values = self.sources.table[name].combine_chunks()
         unknown = pa.scalar(0 if FACTS[name] == "number" else "", values.type)
         lines = np.flatnonzero(pc.not_equal(values, unknown))
-        return Column(FACTS[name], values.take(pa.array(lines)), lines.astype(np.int32))
+        known = values if len(lines) == len(values) else values.take(pa.array(lines))
+        return Column(FACTS[name], known, lines.astype(np.int32))
 
     def _read(self, batch: pa.RecordBatch) -> Column:
         """Every byte is looked at: what Arrow takes on trust may lead it anywhere."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -61,11 +61,34 @@ class Recent:
         return made
 
 
-def narrowed(parts: Sequence[LivePart], where: Where, columns: Columns) -> list[LivePart]:
-    """The parts with the rows alone alive that the conditions keep."""
+class HasRows(Protocol):
+    """An array of rows with a `start` and an `end` each."""
+
+    @property
+    def rows(self) -> np.ndarray[Any, Any]: ...
+
+
+class OfSources(Protocol):
+    """Rows of sources, as a snapshot sees them: a LivePart is one."""
+
+    @property
+    def part(self) -> HasRows: ...
+
+    def spread(self, of_sources: Mask) -> Mask:
+        """What holds of each source as what holds of each row."""
+        ...
+
+
+def masks(parts: Iterable[OfSources], where: Where, columns: Columns) -> Iterator[Mask]:
+    """For each part which of its rows the conditions keep; UsageError says at once what is wrong with them."""
     sieve = _Sieve(columns)
     sieve.check(where)
-    return [part.kept(sieve.rows(where, part)) for part in parts]
+    return (sieve.rows(where, part) for part in parts)
+
+
+def narrowed(parts: Sequence[LivePart], where: Where, columns: Columns) -> list[LivePart]:
+    """The parts with the rows alone alive that the conditions keep."""
+    return [part.kept(mask) for part, mask in zip(parts, masks(parts, where, columns), strict=True)]
 
 
 class _Sieve:
@@ -95,12 +118,12 @@ class _Sieve:
             )
         return self._masks[id(node)]
 
-    def rows(self, node: Condition | Where, part: LivePart) -> Mask:
+    def rows(self, node: Condition | Where, part: OfSources) -> Mask:
         """A boolean a row."""
         if not _is_of_rows(node):
             return part.spread(self.sources(node))
         if isinstance(node, Where):
-            return _joined(node, lambda child: self.rows(child, part), part.about.rows)
+            return _joined(node, lambda child: self.rows(child, part), len(part.part.rows))
         return _passing(part.part.rows[node.column], _tests(node, "number"))
 
 
