@@ -80,7 +80,7 @@ class OfSources(Protocol):
 
 
 def masks(parts: Iterable[OfSources], where: Where, columns: Columns) -> Iterator[Mask]:
-    """For each part which of its rows the conditions keep; UsageError says at once what is wrong with them."""
+    """For each part which of its rows the conditions keep; UsageError says at once what is wrong."""
     sieve = _Sieve(columns)
     sieve.check(where)
     return (sieve.rows(where, part) for part in parts)

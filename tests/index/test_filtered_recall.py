@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,18 @@ from numpy.typing import NDArray
 from core.log import Task
 from core.query import Condition, Filter, Where
 from core.store import Store
-from core.types import EncoderSpec, Facts, Float32Array, Float64Array, Look, Place, Sampling, Segment, Source
+from core.types import (
+    EncoderSpec,
+    Facts,
+    Float32Array,
+    Float64Array,
+    Kind,
+    Look,
+    Place,
+    Sampling,
+    Segment,
+    Source,
+)
 from core.writer import Writer
 from index import merge
 from index.build import build_snapshot
@@ -102,3 +114,23 @@ def test_recall_holds_from_everything_kept_to_one_video(
     }
     found = {name: archive.recall(snapshot, *case) for name, case in cases.items()}
     assert min(found.values()) >= 0.95, found
+
+
+def test_threads_with_filters_of_their_own_each_get_what_one_alone_gets(archive: Archive) -> None:
+    factories: dict[Kind, str] = {"frame": "IVF128,SQfp16"}
+    built = build_snapshot(archive.store, fresh=True, part_rows=9_000, publish=False, factories=factories)
+    filters = [Filter(where=Where(must=(seconds(gte=n, lte=n + 120),))) for n in range(1, 180, 10)]
+
+    def answers(snapshot: Snapshot, filter: Filter) -> list[list[tuple[str, float]]]:
+        found = snapshot.search("frame", archive.queries[:4], 10, filter=filter, effort=4)
+        return [[(row.source, row.start) for row in hits.segments] for hits in found]
+
+    alone = [answers(Snapshot.open(archive.store, built.number), filter) for filter in filters]
+    shared = Snapshot.open(archive.store, built.number)
+
+    def ask(thread: int) -> None:
+        for number in np.random.default_rng(thread).permutation(len(filters)).tolist():
+            assert answers(shared, filters[number]) == alone[number]
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(8)))

@@ -33,15 +33,19 @@ class Shelf:
     def __init__(self, shelves: Shelves, snapshot: Snapshot) -> None:
         self.shelves, self.snapshot = shelves, snapshot
 
+    @classmethod
+    def built(cls, root: Path, seed: int = 0) -> Shelf:
+        shelves = Shelves.filled(root, seed=seed)
+        build_snapshot(shelves.store, part_rows=40)
+        snapshot = Snapshot.open(shelves.store)
+        assert len(snapshot.parts) > 4
+        return cls(shelves, snapshot)
+
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     """60 videos in some parts, with columns of every kind."""
-    shelves = Shelves.filled(tmp_path_factory.mktemp("shelf") / "store")
-    build_snapshot(shelves.store, part_rows=40)
-    snapshot = Snapshot.open(shelves.store)
-    assert len(snapshot.parts) > 4
-    return Shelf(shelves, snapshot)
+    return Shelf.built(tmp_path_factory.mktemp("shelf") / "store")
 
 
 def is_(column: str, **tests: Any) -> Condition:
@@ -108,13 +112,26 @@ def trees(shelves: Shelves) -> st.SearchStrategy[Where]:
     return among(st.recursive(conditions(shelves), among, max_leaves=5))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_is_asked_for_the_answer_is_brute_force_on_the_rows_kept(
     shelf: Shelf, data: st.DataObject
 ) -> None:
     where = data.draw(trees(shelf.shelves))
     assert_true(shelf, where, k=data.draw(st.sampled_from([1, 5, 1000])))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_so_it_is_whatever_the_store_holds(tmp_path: Path, seed: int) -> None:
+    shelf = Shelf.built(tmp_path / "store", seed)
+
+    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(where=trees(shelf.shelves))
+    def holds(where: Where) -> None:
+        assert_true(shelf, where)
+
+    holds()
 
 
 @pytest.mark.parametrize("column", KINDS)
