@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import SnapshotError
 from core.types import IntArray
 from index import mapped
 from index.part import About, Bits, Part
@@ -52,8 +53,11 @@ class LivePart:
     @cached_property
     def _bounds(self) -> IntArray:
         """Where each run begins, and where the last one ends."""
-        runs = np.arange(len(self.numbers) + 1, dtype=np.int32)  # as the rows': else they are all made wider
-        return np.searchsorted(np.ascontiguousarray(self.part.rows["source"]), runs).astype(np.int64)
+        source = np.ascontiguousarray(self.part.rows["source"])
+        begins = np.flatnonzero(source[1:] != source[:-1]) + 1
+        if len(begins) + 1 != len(self.numbers):
+            raise SnapshotError(f"The part {self.about.name} is damaged: its rows are not of its runs.")
+        return np.concatenate([[0], begins, [len(source)]])
 
     def positions(self, lines: Collection[int]) -> IntArray:
         """The live rows of these sources."""
