@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import Error
+from core.query import Condition, Filter, Where
 from core.store import Store
 from index import mapped
 from index.snapshot import Snapshot
@@ -62,10 +63,16 @@ def use(root: Path) -> None:
     """Everything that a search and an answer read."""
     snapshot = Snapshot.open(Store.open(root))
     queries = np.random.default_rng(0).standard_normal((3, snapshot.store.spec.dim)).astype(np.float32)
+    where = Where(must=(Condition("path", (("prefix", "films/"),)),))
+    for name in snapshot.columns.names:
+        snapshot.columns.get(name)
     masked = snapshot.masked(set(list(snapshot.sources.ids())[:2]))
     for view in (snapshot, masked):
         for kind in view.rows:
-            for hits in view.search(kind, queries, 20):
+            found = view.search(kind, queries, 20) + view.search(
+                kind, queries, 20, filter=Filter(where=where)
+            )
+            for hits in found:
                 assert len(hits.segments) == len(hits.scores)
                 assert all(np.isfinite([s.start, s.end]).all() for s in hits.segments)
     for id in list(snapshot.sources.ids()):
