@@ -34,6 +34,16 @@ class Query:
     group_size: int = 3
     merge_gap_s: float | None = 0.0  # hits of one source so near are one moment; None: never
     pad_s: float = 0.0
+    effort: int | None = None  # lists to probe; None: what was found to be enough
+    exact: bool = False  # compare with every row
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What a search of an index spends."""
+
+    lists: int = 0  # to probe; 0 where the index has none
+    candidates: int = 1  # times k rows that are scored again by the stored vectors; 1: none are
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +82,9 @@ class Search(Protocol):
         *,
         filter: Filter | None = None,
         effort: int | None = None,
+        exact: bool = False,
     ) -> list[Hits]:
-        """The best k rows of each query, vectors: [n, dim]."""
+        """The best k rows of each query, vectors: [n, dim]. effort: lists; exact: compared with every row."""
         ...
 
     def vectors(self, source: str, kind: Kind) -> tuple[Sequence[Segment], Float32Array]:

@@ -33,13 +33,13 @@ from index.snapshot import (
     published,
     read_manifest,
 )
+from index.survey import survey
 
 log = logging.getLogger(__name__)
 
 PART_ROWS = 1 << 20  # of 512 numbers: 2 GiB in memory while it is made
 MOST_PARTS = 64  # each costs descriptors, and a search of its own
 MOST_DEAD = 0.2
-LEAST_RECALL_AT_10 = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +73,39 @@ def build(store: Store) -> int:
 
 
 def build_snapshot(
-    store: Store, *, publish: bool = True, fresh: bool = False, part_rows: int = PART_ROWS
+    store: Store,
+    *,
+    publish: bool = True,
+    fresh: bool = False,
+    part_rows: int = PART_ROWS,
+    wanted: float = recall.WANTED,
 ) -> Built:
-    """The same, told in full. fresh: no part is taken over, which mends damaged ones."""
+    """The same, told in full. fresh: no part is taken over, which mends damaged ones. wanted: recall@10."""
     with locked(store):
         last = store.log.last()
         newest = _newest(store)
         if newest is None and not last.shards():
             raise SnapshotError(f"{store.root} holds nothing to build from; `extract` fills it.")
-        if newest and newest.entry == last.number and not fresh:
+        is_new = newest is None or newest.entry != last.number or _wanted(newest) != wanted
+        if newest and not is_new and not fresh:
             built = Built(newest.number, made=False, published=False)
         else:
-            built = _made(View(store, last), None if fresh else newest, part_rows)
+            built = _made(View(store, last), None if fresh else newest, part_rows, wanted)
         return _published(store, built) if publish else built
 
 
-def _made(view: View, newest: Snapshot | None, part_rows: int) -> Built:
+def _wanted(snapshot: Snapshot) -> float:
+    return float(snapshot.held.get("recall_wanted", recall.WANTED))
+
+
+def _made(view: View, newest: Snapshot | None, part_rows: int, wanted: float) -> Built:
     kept: list[Kept] = []
     made: list[Kept] = []
     for kind in KINDS:
         good = _good(view, newest, kind, part_rows)
         kept += good
         made += _missing(view, good, kind, part_rows)
-    number = _write(view, [*kept, *made])
+    number = _write(view, [*kept, *made], newest, wanted)
     log.info("built snapshot=%d entry=%d kept=%d made=%d", number, view.last.number, len(kept), len(made))
     return Built(number, made=True, published=False, parts_kept=len(kept), parts_made=len(made))
 
@@ -133,13 +143,12 @@ def _entry(store: Store, number: int) -> int:
 
 def require_recall(store: Store, number: int) -> None:
     """Refuse to publish by itself what finds too little."""
-    measured = read_manifest(folder_of(store.root, number))["recall"]
-    for kind, of_kind in measured.items():
-        if of_kind["10"] < LEAST_RECALL_AT_10:
-            raise SnapshotError(
-                f"Snapshot {number} finds {of_kind['10']:.3f} of the ten best {kind} rows, less than "
-                f"{LEAST_RECALL_AT_10}; `cinedex index publish {number}` publishes it all the same."
-            )
+    held = read_manifest(folder_of(store.root, number))
+    if short := recall.shortfall(held["recall"], held.get("recall_wanted", recall.WANTED)):
+        raise SnapshotError(
+            f"Snapshot {number} finds {short}; `--factory` with a finer index finds more, a lower `--recall` "
+            f"asks for less, and `cinedex index publish {number}` publishes it all the same."
+        )
 
 
 def publish(store: Store, number: int) -> None:
@@ -228,7 +237,7 @@ def _cut(runs: Iterable[Run], most: int) -> Iterator[list[Run]]:
         yield group
 
 
-def _write(view: View, kept: Sequence[Kept]) -> int:
+def _write(view: View, kept: Sequence[Kept], before: Snapshot | None, wanted: float) -> int:
     """The snapshot's folder; its number."""
     store, known = view.store, view.known()
     # Above CURRENT's as well: no number ever means two snapshots, not even where one was lost.
@@ -240,7 +249,7 @@ def _write(view: View, kept: Sequence[Kept]) -> int:
             for each in kept:
                 _write_live(folder, view, each)
         held = _described(view, folder, kept)
-        held["recall"] = recall.measure(Snapshot.of(store, folder, number, held))
+        held |= survey(Snapshot.of(store, folder, number, held), folder, before, wanted)
         with files.writing(final):
             (folder / MANIFEST).write_text(files.sealed(held))
     return number

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.query import Effort
 from core.types import Float32Array, IntArray
 from index.live import LivePart
 from index.part import Found
@@ -24,7 +25,12 @@ class Row:
     position: int
 
 
-def best_rows(parts: Sequence[LivePart], queries: Float32Array, k: int) -> list[list[Row]]:
+_ALL = Effort()
+
+
+def best_rows(
+    parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effort = _ALL
+) -> list[list[Row]]:
     """The k best live rows of each query, best first; equal scores by source, then time."""
     # One more than asked, to see whether the cut goes through rows of one score.
     found = [part.part.best(queries, k + 1, part.bits) for part in parts]
@@ -39,7 +45,7 @@ def _best(parts: Sequence[LivePart], query: Float32Array, k: int, found: list[Fo
             part.part.at_least(query, last, part.bits) if _is_cut(each, k, last) else each
             for part, each in zip(parts, found, strict=True)
         ]
-    return _ordered(parts, found, k)
+    return ordered(parts, found, k)
 
 
 def _is_cut(found: Found, k: int, last: np.float32) -> bool:
@@ -47,7 +53,7 @@ def _is_cut(found: Found, k: int, last: np.float32) -> bool:
     return len(found.scores) > k and bool(found.scores.min() >= last)
 
 
-def _ordered(parts: Sequence[LivePart], found: Sequence[Found], k: int) -> list[Row]:
+def ordered(parts: Sequence[LivePart], found: Sequence[Found], k: int) -> list[Row]:
     pairs = enumerate(zip(parts, found, strict=True))
     columns = [_identified(number, part, each) for number, (part, each) in pairs]
     if not columns:

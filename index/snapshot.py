@@ -15,11 +15,12 @@ import pyarrow as pa
 from core import files
 from core.errors import SnapshotError, UsageError
 from core.files import names
-from core.query import Filter, Hits
+from core.query import Effort, Filter, Hits
 from core.shard import Shard
 from core.store import Store
 from core.types import KINDS, Float32Array, Kind, Segment
 from index import part as parts
+from index.exact import every_row
 from index.folders import opening
 from index.live import LivePart
 from index.merge import Row, best_rows
@@ -89,6 +90,14 @@ class Snapshot:
     def _of(self, kind: Kind) -> list[LivePart]:
         return [part for part in self.parts if part.about.kind == kind]
 
+    def parts_of(self, kind: Kind) -> list[LivePart]:
+        """The parts that hold live rows of a kind."""
+        return [part for part in self._of(kind) if part.live]
+
+    def effort(self, kind: Kind) -> Effort:
+        """What was found to be enough when this was built."""
+        return Effort(**self.held.get("effort", {}).get(kind, {}))
+
     def search(
         self,
         kind: Kind,
@@ -97,15 +106,17 @@ class Snapshot:
         *,
         filter: Filter | None = None,
         effort: int | None = None,
+        exact: bool = False,
     ) -> list[Hits]:
-        """The best k rows of each query, vectors: [n, dim]. Flat parts are exact at any effort."""
+        """The best k rows of each query, vectors: [n, dim]. exact: every row's stored vector is compared."""
         queries = np.ascontiguousarray(vectors, np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.store.spec.dim:
             raise UsageError(f"Queries of shape {queries.shape} do not fit [n, {self.store.spec.dim}].")
         if k < 1:
             raise UsageError(f"k is {k}; at least 1 row can be asked for.")
         searched = [part for part in self._filtered(self._of(kind), filter) if part.live]
-        return [self._hits(rows, kind, searched) for rows in best_rows(searched, queries, k)]
+        found = every_row(self.store, searched, queries, k) if exact else best_rows(searched, queries, k)
+        return [self._hits(rows, kind, searched) for rows in found]
 
     def _filtered(self, searched: list[LivePart], filter: Filter | None) -> list[LivePart]:
         if filter is None:

@@ -185,8 +185,10 @@ class SearchAsked(_Asked):
     min_confidence: Annotated[float | Literal["high", "medium", "low"] | None, Later] = _later(
         None, "results below are left out"
     )
-    exact: Annotated[bool, Later] = _later(False, "compare with every row")
-    effort: Annotated[int | None, Later] = _later(None, "lists to probe", ge=1)
+    exact: bool = Field(False, description="compare with every row instead of searching the index")
+    effort: int | None = Field(
+        None, ge=1, description="lists to probe; null: as many as were found to be enough"
+    )
     include: Annotated[list[Literal["metadata", "thumbnail", "scores", "explain", "vector"]], Later] = _later(
         ["metadata", "thumbnail"], "what results carry"
     )

@@ -119,7 +119,7 @@ class Searcher:
         k, spent, videos = max(LOOK_AT, _ROWS_A_RESULT * query.limit), 0.0, -1
         while True:
             began = time.perf_counter()
-            hits, is_all = self._hits(kind, asked, k)
+            hits, is_all = self._hits(query, kind, asked, k)
             spent += time.perf_counter() - began
             moments = moments_of(hits, kind, query.merge_gap_s)
             groups = by_video(moments) if query.by_video else [[moment] for moment in moments]
@@ -132,13 +132,15 @@ class Searcher:
             # Rows of a range that was asked with are left out: behind a long one, more are to be looked at.
             k = k * _MORE if asked.ranges else min(k * _MORE, LOOK_AT_MOST)
 
-    def _hits(self, kind: Kind, asked: Asked, k: int) -> tuple[Hits, bool]:
+    def _hits(self, query: Query, kind: Kind, asked: Asked, k: int) -> tuple[Hits, bool]:
         """The best k rows less those that were asked with, and whether there are no others."""
         total = self.view.rows.get(kind, 0)
         if not total:
             return Hits.none(), True
         hidden = Filter(hidden=asked.sources) if asked.sources else None
-        hits = self.view.search(kind, asked.vector[None], min(k, total), filter=hidden)[0]
+        hits = self.view.search(
+            kind, asked.vector[None], min(k, total), filter=hidden, effort=query.effort, exact=query.exact
+        )[0]
         is_all = k >= total or len(hits.scores) < k
         if not asked.ranges:
             return hits, is_all

@@ -22,6 +22,8 @@ def query_of(asked: SearchAsked) -> Query:
         asked.group_size,
         asked.merge_gap_s,
         asked.pad_s,
+        asked.effort,
+        asked.exact,
     )
 
 

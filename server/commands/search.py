@@ -35,6 +35,10 @@ class SearchSettings(Settings):
     top: int = Field(5, ge=1, le=1_000, description="results")
     level: Literal["frame", "clip", "video"] | None = Field(None, description="which rows are searched")
     target: Literal["videos", "texts"] = Field("videos", description="moments of videos, or library texts")
+    exact: bool = Field(False, description="compare with every row instead of searching the index")
+    effort: int | None = Field(
+        None, ge=1, le=1_000_000, description="lists to probe; else as many as were found to be enough"
+    )
     collection: str | None = Field(None, description="which one; else `default` or the first")
     encoder: str | None = Field(None, description="which of the collection's; else the first")
     store: Path | None = Field(None, description="a store's folder, instead of a library")
@@ -82,6 +86,8 @@ def body_of(settings: SearchSettings) -> dict[str, Any]:
         "target": settings.target,
         "collection": settings.collection,
         "encoder": settings.encoder,
+        "exact": settings.exact,
+        "effort": settings.effort,
     }
 
 

@@ -61,6 +61,9 @@ BODIES: list[tuple[Any, str | None]] = [
     ({"query": "red", "merge_gap_s": -1}, "merge_gap_s"),
     ({"query": "red", "pad_s": float("-inf")}, "pad_s"),
     ({"query": "red", "pad_s": 3_601}, "pad_s"),
+    ({"query": "red", "exact": 1}, "exact"),
+    ({"query": "red", "effort": 0}, "effort"),
+    ({"query": "red", "effort": 1.5}, "effort"),
     ({"query": "red", "quary": None}, "quary"),
     ({"query": "red", "top": 5}, "top"),
 ]
@@ -76,8 +79,6 @@ NOT_BUILT: list[tuple[Any, str]] = [
     ({"query": "red", "diversity": 0.5}, "diversity"),
     ({"query": "red", "min_score": 0.5}, "min_score"),
     ({"query": "red", "min_confidence": "high"}, "min_confidence"),
-    ({"query": "red", "exact": True}, "exact"),
-    ({"query": "red", "effort": 5}, "effort"),
     ({"query": "red", "include": ["vector"]}, "include"),
     ({"query": [{"image": "aGVsbG8="}]}, "query[0].image"),
     ({"query": [{"image_url": "http://example.org/a.png"}]}, "query[0].image_url"),

@@ -1,0 +1,80 @@
+"""What a build measures: the effort that finds enough, and what searches find with it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from core.query import Effort
+from core.types import IntArray, Kind
+from index import asked as queries
+from index import mapped, recall, truth
+from index.asked import Drawn
+from index.effort import choose
+from index.past import Past
+from index.recall import Measured, Trial
+from index.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
+
+_SURE = 2.0  # standard errors: what a sample finds shall hold of other queries, too
+
+
+def survey(now: Snapshot, folder: Path, before: Snapshot | None, wanted: float) -> dict[str, Any]:
+    """What a snapshot's manifest holds of its recall; the queries and the truth are files beside it."""
+    past = Past.of(before, now)
+    drawn = past.draw(now)
+    queries.write(folder / queries.FILE, drawn)
+    measured: dict[Kind, Measured] = {}
+    for kind in drawn:
+        rows = past.rows(kind, drawn)
+        trial = _trial(now, folder, kind, drawn, past, rows)
+        # While the same is asked again the effort stays as long as it does: an increment is cheap.
+        first = _effort_before(past, kind, wanted) if rows is not None else None
+        measured[kind] = trial.measured(_effort(trial, wanted, first))
+    written = [queries.FILE, *(truth.file_of(part.about.name) for part in now.parts if part.live)]
+    return {
+        **recall.to_json(measured),
+        "recall_wanted": wanted,
+        "effort": {kind: asdict(each.effort) for kind, each in measured.items()},
+        "files": {**now.held["files"], **mapped.stamps(folder / name for name in written)},
+    }
+
+
+def _trial(
+    now: Snapshot, folder: Path, kind: Kind, drawn: Mapping[Kind, Drawn], past: Past, rows: IntArray | None
+) -> Trial:
+    held, asked = now.parts_of(kind), queries.asked(now, kind, drawn)
+    found: list[truth.Array] = []
+    scanned = 0
+    for part in held:
+        known = None if rows is None else past.truth(part, rows)
+        if known is None:
+            known = truth.scan(now.store, part, asked)
+            scanned += part.live
+        truth.write(folder / truth.file_of(part.about.name), known)
+        found.append(known)
+    log.info("compared kind=%s queries=%d rows=%d of=%d", kind, len(asked), scanned, now.rows[kind])
+    return Trial(now, held, asked, truth.best(held, found))
+
+
+def _effort_before(past: Past, kind: Kind, wanted: float) -> Effort | None:
+    """What was chosen for the same, if parts of the same training are searched."""
+    if past.before is None or past.before.held.get("recall_wanted") != wanted:
+        return None
+    return past.before.effort(kind)
+
+
+def _effort(trial: Trial, wanted: float, first: Effort | None) -> Effort:
+    lists, is_lossy = 0, False
+    if not lists and not is_lossy:
+        return Effort()
+    if first is not None and first.lists <= lists and trial.finds(first, wanted, _SURE):
+        return first
+    found = choose(lambda effort, share: trial.finds(effort, share, _SURE), wanted, lists, is_lossy)
+    if trial.finds(found, wanted, _SURE):
+        return found
+    return choose(trial.finds, wanted, lists, is_lossy)
