@@ -22,6 +22,7 @@ from index.snapshot import Snapshot
 
 FILE = "asked.arrow"
 SAMPLE = 256
+FEW = 32  # where nothing can be missed but by a fault
 _ENOUGH_LEFT = 0.75  # of those drawn; the others' rows died
 _GROWN = 2  # times the rows that they were drawn from: then others would be as likely
 
@@ -102,7 +103,7 @@ def draw(snapshot: Snapshot, kind: Kind, sample: int = SAMPLE) -> Drawn:
     records, vectors, lines = [], [], []
     for part, end in zip(held, ends.tolist(), strict=True):
         mine = picked[(picked >= end - part.live) & (picked < end)] - (end - part.live)
-        at = part.alive()[mine]
+        at = part.live_positions()[mine]
         records.append(part.part.rows[at])
         lines.append(part.lines(records[-1]))
         vectors.append(parts.exact(snapshot.store, part.part, at))
@@ -111,12 +112,12 @@ def draw(snapshot: Snapshot, kind: Kind, sample: int = SAMPLE) -> Drawn:
     return Drawn(count, ids, rows["start"].copy(), rows["end"].copy(), np.concatenate(vectors))
 
 
-def still_good(snapshot: Snapshot, kind: Kind, drawn: Drawn) -> IntArray | None:
+def still_good(snapshot: Snapshot, kind: Kind, drawn: Drawn, sample: int) -> IntArray | None:
     """Which of those drawn live as they were; None where others have to be drawn."""
     if snapshot.rows[kind] > _GROWN * drawn.of_rows:
         return None
     left = np.flatnonzero(_live(snapshot, kind, drawn))
-    return left if len(left) and len(left) >= _ENOUGH_LEFT * min(SAMPLE, drawn.of_rows) else None
+    return left if len(left) and len(left) >= _ENOUGH_LEFT * min(sample, drawn.of_rows) else None
 
 
 def _live(snapshot: Snapshot, kind: Kind, drawn: Drawn) -> NDArray[np.bool_]:

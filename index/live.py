@@ -64,8 +64,8 @@ class LivePart:
         mine = np.concatenate([np.empty(0, np.int64), *found]).astype(np.int64)
         return mine[self.is_live(mine)]
 
-    def alive(self) -> IntArray:
-        """All live rows."""
+    def live_positions(self) -> IntArray:
+        """All rows that live."""
         return np.flatnonzero(np.unpackbits(self.bits, count=self.about.rows, bitorder="little"))
 
     def steps(self) -> Iterator[IntArray]:

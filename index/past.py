@@ -28,7 +28,7 @@ class Past:
     kept: Mapping[Kind, IntArray] = field(default_factory=dict)  # which of the drawn are asked again
 
     @classmethod
-    def of(cls, before: Snapshot | None, now: Snapshot) -> Past:
+    def of(cls, before: Snapshot | None, now: Snapshot, sample: int) -> Past:
         if before is None or queries.FILE not in before.held["files"]:
             return cls()
         path = folder_of(before.store.root, before.number) / queries.FILE
@@ -37,13 +37,19 @@ class Past:
         except SnapshotError as error:
             log.warning("snapshot=%d is measured anew: %s", now.number, error)
             return cls()
-        left = {kind: queries.still_good(now, kind, each) for kind, each in drawn.items() if kind in now.rows}
+        left = {
+            kind: queries.still_good(now, kind, each, sample)
+            for kind, each in drawn.items()
+            if kind in now.rows
+        }
         return cls(before, drawn, {kind: numbers for kind, numbers in left.items() if numbers is not None})
 
-    def draw(self, now: Snapshot) -> dict[Kind, Drawn]:
+    def draw(self, now: Snapshot, sample: int) -> dict[Kind, Drawn]:
         """What is asked now: what was, or others."""
         return {
-            kind: self.drawn[kind].only(self.kept[kind]) if kind in self.kept else queries.draw(now, kind)
+            kind: self.drawn[kind].only(self.kept[kind])
+            if kind in self.kept
+            else queries.draw(now, kind, sample)
             for kind in now.rows
         }
 

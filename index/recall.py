@@ -51,22 +51,37 @@ class Trial:
     held: list[LivePart]
     asked: Asked
     best: Float32Array  # scores of each query, [queries, at most 100]
-    _known: dict[tuple[Effort, int], Float64Array] = field(default_factory=dict)
+    _tried: dict[Effort, Float64Array] = field(default_factory=dict)
 
     @cached_property
     def _overlapped(self) -> int:
         return self.asked.overlapped(self.held)
 
-    def shares(self, effort: Effort, depth: int) -> Float64Array:
-        """The share of the truth that each query finds; nan where there is nothing to find."""
-        if (effort, depth) not in self._known:
-            self._known[effort, depth] = self._shares(effort, depth)
-        return self._known[effort, depth]
+    def finds(self, effort: Effort, share: float, errors: float = 0.0) -> bool:
+        """Whether both find that share of the ten best rows, with so many standard errors to spare."""
+        if effort not in self._tried:
+            self._tried[effort] = self._shares(self._answers(effort, 10), 10)
+        shares = self._tried[effort]
+        each = [shares[where] for where in self.asked.groups().values()]
+        return all(_mean(found) - errors * _error(found) >= share for found in each)
 
-    def _shares(self, effort: Effort, depth: int) -> Float64Array:
-        answers = best_rows(self.held, self.asked.vectors, depth + self._overlapped, effort)
+    def measured(self, effort: Effort) -> Measured:
+        """At every depth, asked for as deep: rows that are scored again are so many times as many."""
+        again = effort.candidates > 1
+        deepest = None if again else self._answers(effort, truth.DEEPEST)
+        found = {d: self._shares(self._answers(effort, d) if deepest is None else deepest, d) for d in DEPTHS}
+        groups = self.asked.groups()
+        recall = {name: {str(d): _mean(found[d][where]) for d in DEPTHS} for name, where in groups.items()}
+        return Measured(recall, self._latency_ms(effort), effort)
+
+    def _answers(self, effort: Effort, depth: int) -> list[Float32Array]:
+        """The true scores of the rows that each query finds, in order, less those that say nothing."""
+        return self._scores(best_rows(self.held, self.asked.vectors, depth + self._overlapped, effort))
+
+    def _shares(self, answers: list[Float32Array], depth: int) -> Float64Array:
+        """The share of the truth in each answer; nan where there is nothing to find."""
         found = np.full(len(self.asked), np.nan)
-        for query, scores in enumerate(self._scores(answers)):
+        for query, scores in enumerate(answers):
             among = self.best[query, :depth]
             among = among[np.isfinite(among)]
             if len(among):
@@ -76,7 +91,6 @@ class Trial:
         return found
 
     def _scores(self, answers: list[list[Row]]) -> list[Float32Array]:
-        """The true scores of the rows answered to each query, in order, less those that say nothing."""
         flat = [(number, row) for number, rows in enumerate(answers) for row in rows]
         query = np.array([number for number, _ in flat], np.int64)
         which, position, line = (
@@ -92,18 +106,7 @@ class Trial:
         tells = ~self.asked.are_overlapped(query, line, start, end)
         return [scores[(query == number) & tells] for number in range(len(answers))]
 
-    def recall(self, effort: Effort, depth: int = 10) -> dict[str, float]:
-        """Of stored rows and of texts."""
-        shares = self.shares(effort, depth)
-        return {name: _mean(shares[where]) for name, where in self.asked.groups().items()}
-
-    def finds(self, effort: Effort, share: float, errors: float = 0.0) -> bool:
-        """Whether both find that share of the ten best rows, with so many standard errors to spare."""
-        shares = self.shares(effort, 10)
-        each = [shares[where] for where in self.asked.groups().values()]
-        return all(_mean(found) - errors * _error(found) >= share for found in each)
-
-    def latency_ms(self, effort: Effort) -> dict[str, float]:
+    def _latency_ms(self, effort: Effort) -> dict[str, float]:
         """One query after the other, each for the hundred best rows."""
         took: list[float] = []
         until = time.perf_counter() + _TIMED_S
@@ -114,11 +117,6 @@ class Trial:
             if time.perf_counter() > until:
                 break
         return {f"p{part}": round(float(np.percentile(took, part)), 3) for part in (50, 99)}
-
-    def measured(self, effort: Effort) -> Measured:
-        depths = {depth: self.recall(effort, depth) for depth in DEPTHS}
-        recall = {name: {str(d): depths[d][name] for d in DEPTHS} for name in self.asked.groups()}
-        return Measured(recall, self.latency_ms(effort), effort)
 
 
 def _mean(shares: Float64Array) -> float:
@@ -153,6 +151,11 @@ def to_json(measured: Mapping[Kind, Measured]) -> dict[str, Any]:
     }
 
 
+def may_miss(held: list[LivePart]) -> bool:
+    """Whether a search of these parts can do with less than all, and miss something."""
+    return False
+
+
 def shortfall(recall: Mapping[Any, Depths], wanted: float) -> str:
     """The kind that finds too little, in words; "" where none does."""
     for kind, of_kind in recall.items():
@@ -161,6 +164,6 @@ def shortfall(recall: Mapping[Any, Depths], wanted: float) -> str:
     return ""
 
 
-def worst(recall: Mapping[str, Depths], depth: int = 10) -> float:
+def worst(recall: Mapping[Any, Depths], depth: int = 10) -> float:
     """The lowest of any kind."""
     return min((of_kind[str(depth)] for of_kind in recall.values()), default=1.0)

@@ -12,7 +12,7 @@ from core.query import Effort
 from core.types import IntArray, Kind
 from index import asked as queries
 from index import mapped, recall, truth
-from index.asked import Drawn
+from index.asked import FEW, SAMPLE, Drawn
 from index.effort import choose
 from index.past import Past
 from index.recall import Measured, Trial
@@ -25,8 +25,9 @@ _SURE = 2.0  # standard errors: what a sample finds shall hold of other queries,
 
 def survey(now: Snapshot, folder: Path, before: Snapshot | None, wanted: float) -> dict[str, Any]:
     """What a snapshot's manifest holds of its recall; the queries and the truth are files beside it."""
-    past = Past.of(before, now)
-    drawn = past.draw(now)
+    sample = SAMPLE if any(recall.may_miss(now.parts_of(kind)) for kind in now.rows) else FEW
+    past = Past.of(before, now, sample)
+    drawn = past.draw(now, sample)
     queries.write(folder / queries.FILE, drawn)
     measured: dict[Kind, Measured] = {}
     for kind in drawn:
