@@ -56,7 +56,7 @@ class _Best:
         rows["score"], rows["position"] = score, position
         self._waiting.append((query, rows))
         self._waits += len(query)
-        if self._waits > self._held.size // 4:
+        if self._waits > self._held.size:
             self._sort_in()
 
     def rows(self) -> Array:
