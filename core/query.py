@@ -39,19 +39,19 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """What a search of an index spends."""
-
-    lists: int = 0  # to probe; 0 where the index has none
-    candidates: int = 1  # times k rows that are scored again by the stored vectors; 1: none are
-
-
-@dataclass(frozen=True, slots=True)
 class Filter:
     """Sources to look at; None is all of them. Conditions on columns come with the index issue."""
 
     sources: frozenset[str] | None = None
     hidden: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How far an approximate index looks; an exact one finds all there is at any effort."""
+
+    lists: int = 0  # to look into; 0: all of them
+    candidates: int = 1  # times k rows that lossy codes pick, to be scored by the stored vectors
 
 
 @dataclass(frozen=True, slots=True)

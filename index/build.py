@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from core.errors import SnapshotError
 from core.files import exists
 from core.store import Store
 from core.types import KINDS, Kind
-from index import mapped, part, recall, sources
+from index import factory, making, mapped, part, recall, sources, train
 from index.live import files_of, pack
 from index.part import About, Part, Run
 from index.rows import View
@@ -34,12 +34,14 @@ from index.snapshot import (
     read_manifest,
 )
 from index.survey import survey
+from index.train import Training
 
 log = logging.getLogger(__name__)
 
 PART_ROWS = 1 << 20  # of 512 numbers: 2 GiB in memory while it is made
 MOST_PARTS = 64  # each costs descriptors, and a search of its own
 MOST_DEAD = 0.2
+MEMORY_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,31 @@ class Built:
     parts_kept: int = 0
     parts_made: int = 0
     stays: int = 0  # the published snapshot, where it is another one and was left
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """How parts are made."""
+
+    part_rows: int
+    memory_bytes: int
+    wanted: float  # recall@10
+    asked: Mapping[Kind, str]  # factories by name, of this build and those before it
+    before: Mapping[Kind, str]  # of those before it
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the parts of a kind are copies of, and all rows that are to be in them."""
+
+    kind: Kind
+    runs: Sequence[Run]
+    factory: str = factory.FLAT
+    training: Training | None = None
+
+    @property
+    def trained(self) -> str:
+        return self.training.name if self.training else ""
 
 
 @dataclass(frozen=True)
@@ -78,19 +105,28 @@ def build_snapshot(
     publish: bool = True,
     fresh: bool = False,
     part_rows: int = PART_ROWS,
+    memory_bytes: int = MEMORY_BYTES,
+    factories: Mapping[Kind, str] | None = None,
     wanted: float = recall.WANTED,
 ) -> Built:
-    """The same, told in full. fresh: no part is taken over, which mends damaged ones. wanted: recall@10."""
+    """The same, told in full. fresh: nothing is taken over, which mends what is damaged.
+
+    factories: FAISS' strings for some kinds, "auto" for what the table says. wanted: recall@10.
+    """
+    factory.require(factories or {}, store.spec.dim)
     with locked(store):
         last = store.log.last()
         newest = _newest(store)
         if newest is None and not last.shards():
             raise SnapshotError(f"{store.root} holds nothing to build from; `extract` fills it.")
-        is_new = newest is None or newest.entry != last.number or _wanted(newest) != wanted
-        if newest and not is_new and not fresh:
+        before = dict(newest.held.get("asked", {})) if newest else {}
+        asked = {k: s for k, s in (before | dict(factories or {})).items() if s != factory.AUTO}
+        means = Means(part_rows, memory_bytes, wanted, asked, before)
+        is_same = newest and newest.entry == last.number and asked == before and _wanted(newest) == wanted
+        if newest and is_same and not fresh:
             built = Built(newest.number, made=False, published=False)
         else:
-            built = _made(View(store, last), None if fresh else newest, part_rows, wanted)
+            built = _made(View(store, last), None if fresh else newest, means)
         return _published(store, built) if publish else built
 
 
@@ -98,16 +134,53 @@ def _wanted(snapshot: Snapshot) -> float:
     return float(snapshot.held.get("recall_wanted", recall.WANTED))
 
 
-def _made(view: View, newest: Snapshot | None, part_rows: int, wanted: float) -> Built:
+def _made(view: View, newest: Snapshot | None, means: Means) -> Built:
     kept: list[Kept] = []
     made: list[Kept] = []
-    for kind in KINDS:
-        good = _good(view, newest, kind, part_rows)
+    plans = [_planned(view, newest, kind, means) for kind in KINDS]
+    for plan in plans:
+        good = _good(view, newest, plan, means.part_rows)
         kept += good
-        made += _missing(view, good, kind, part_rows)
-    number = _write(view, [*kept, *made], newest, wanted)
+        made += _missing(view, good, plan, means.part_rows)
+    number = _write(view, [*kept, *made], _named(plans, means), newest)
     log.info("built snapshot=%d entry=%d kept=%d made=%d", number, view.last.number, len(kept), len(made))
     return Built(number, made=True, published=False, parts_kept=len(kept), parts_made=len(made))
+
+
+def _planned(view: View, newest: Snapshot | None, kind: Kind, means: Means) -> Planned:
+    """The training that is there, unless another factory is asked for or the rows have outgrown it."""
+    runs = list(view.runs(kind))
+    rows = sum(run.count for run in runs)
+    asked, before = means.asked.get(kind), means.before.get(kind)
+    training = _training(view, newest, kind)
+    is_as_asked = training and (asked == training.factory or asked is before is None)
+    if training and is_as_asked and rows <= train.OUTGROWN * training.rows:
+        return Planned(kind, runs, training.factory, training)
+    string = asked or factory.chosen(rows, view.store.spec.dim, means.memory_bytes, means.wanted)
+    if string == factory.FLAT or not runs:
+        return Planned(kind, runs)
+    return Planned(kind, runs, string, train.train(view.store, kind, runs, string, means.memory_bytes))
+
+
+def _training(view: View, newest: Snapshot | None, kind: Kind) -> Training | None:
+    """What the newest parts of a kind are copies of, if they are and it is whole."""
+    parts = newest.parts if newest else ()
+    name = next((part.about.trained for part in parts if part.about.kind == kind), "")
+    try:
+        return Training.read(view.store, name) if name else None
+    except SnapshotError as error:
+        log.warning("trained=%s is made anew: %s", name, error)
+        return None
+
+
+def _named(plans: Sequence[Planned], means: Means) -> dict[str, Any]:
+    """What a snapshot holds of how its parts were made, and how much they shall find."""
+    there = [plan for plan in plans if plan.runs]
+    return {
+        "factories": {plan.kind: plan.factory for plan in there},
+        "asked": {plan.kind: means.asked[plan.kind] for plan in there if plan.kind in means.asked},
+        "recall_wanted": means.wanted,
+    }
 
 
 def _published(store: Store, built: Built) -> Built:
@@ -190,9 +263,9 @@ def _newest(store: Store) -> Snapshot | None:
     return None
 
 
-def _good(view: View, newest: Snapshot | None, kind: Kind, part_rows: int) -> list[Kept]:
-    """Parts to take over: mostly alive, and not the smallest of too many."""
-    found = [] if newest is None else _looked_at(view, newest, kind)
+def _good(view: View, newest: Snapshot | None, plan: Planned, part_rows: int) -> list[Kept]:
+    """Parts to take over: of this training, mostly alive, and not the smallest of too many."""
+    found = [] if newest is None else _looked_at(view, newest, plan)
     good = [kept for kept in found if kept.live_rows >= (1 - MOST_DEAD) * kept.about.rows]
     if len(good) <= MOST_PARTS:
         return good
@@ -202,9 +275,9 @@ def _good(view: View, newest: Snapshot | None, kind: Kind, part_rows: int) -> li
     return [kept for kept in good if kept.about.name not in merged]
 
 
-def _looked_at(view: View, newest: Snapshot, kind: Kind) -> Iterator[Kept]:
+def _looked_at(view: View, newest: Snapshot, plan: Planned) -> Iterator[Kept]:
     for held in newest.parts:
-        if held.about.kind != kind:
+        if held.about.kind != plan.kind or held.about.trained != plan.trained:
             continue
         try:
             runs = tuple(part.runs_of(part.read(view.store.root / "parts", held.about.name)))
@@ -214,12 +287,12 @@ def _looked_at(view: View, newest: Snapshot, kind: Kind) -> Iterator[Kept]:
         yield Kept(held.about, runs, tuple(map(view.is_live, runs)))
 
 
-def _missing(view: View, kept: Sequence[Kept], kind: Kind, part_rows: int) -> Iterator[Kept]:
+def _missing(view: View, kept: Sequence[Kept], plan: Planned, part_rows: int) -> Iterator[Kept]:
     """New parts of the live rows that are in none."""
     have = {(run.shard, run.first) for each in kept for run in each.runs}
-    wanted = (run for run in view.runs(kind) if (run.shard, run.first) not in have)
+    wanted = (run for run in plan.runs if (run.shard, run.first) not in have)
     for runs in _cut(wanted, part_rows):
-        about = part.make(view.store, kind, runs)
+        about = making.make(view.store, plan.kind, runs, plan.training)
         Part.open(view.store.root / "parts", about)
         yield Kept(about, tuple(runs), (True,) * len(runs))
 
@@ -237,7 +310,7 @@ def _cut(runs: Iterable[Run], most: int) -> Iterator[list[Run]]:
         yield group
 
 
-def _write(view: View, kept: Sequence[Kept], before: Snapshot | None, wanted: float) -> int:
+def _write(view: View, kept: Sequence[Kept], how: Mapping[str, Any], before: Snapshot | None) -> int:
     """The snapshot's folder; its number."""
     store, known = view.store, view.known()
     # Above CURRENT's as well: no number ever means two snapshots, not even where one was lost.
@@ -248,8 +321,8 @@ def _write(view: View, kept: Sequence[Kept], before: Snapshot | None, wanted: fl
             sources.write(folder / sources.FILE, view.live, known)
             for each in kept:
                 _write_live(folder, view, each)
-        held = _described(view, folder, kept)
-        held |= survey(Snapshot.of(store, folder, number, held), folder, before, wanted)
+        held = {**_described(view, folder, kept), **how}
+        held |= survey(Snapshot.of(store, folder, number, held), folder, before)
         with files.writing(final):
             (folder / MANIFEST).write_text(files.sealed(held))
     return number
@@ -274,7 +347,6 @@ def _described(view: View, folder: Path, kept: Sequence[Kept]) -> dict[str, Any]
         "encoder": view.store.spec.fingerprint,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "entry": view.last.number,
-        "factory": part.FACTORY,
         "sources": len(view.live),
         "rows": {kind: count for kind, count in rows.items() if count},
         "parts": [each.about.to_json() | {"live": each.live_rows} for each in kept],

@@ -20,8 +20,10 @@ from core.commands import nearest
 from core.config import Alone, Settings, run
 from core.errors import Error, SnapshotError, UsageError
 from core.files import reading
+from core.query import Effort
 from core.stop import stopping
 from core.store import Store
+from index import factory
 from index.asked import SAMPLE
 from index.build import Built, build_snapshot, publish
 from index.check import damage
@@ -45,6 +47,11 @@ class BuildSettings(StoreSettings):
 
     publish: bool = Field(True, description="with --no-publish the answers stay as they are")
     fresh: bool = Field(False, description="take over no part of the last snapshot: mends damaged ones")
+    factory: str = Field(
+        "",
+        description="a FAISS factory string, for one kind as clip=STRING; auto: by the number of rows",
+    )
+    memory_gb: float = Field(4.0, ge=0.25, le=65_536, description="of memory for a build, in GiB")
     recall: float = Field(
         WANTED, gt=0, le=1, description="of the ten best rows a search shall find; less is not published"
     )
@@ -156,7 +163,14 @@ def _build(settings: BuildSettings) -> int:
 
 def _build_one(store: Store, settings: BuildSettings) -> int:
     """The last entry that is covered then."""
-    built = build_snapshot(store, publish=settings.publish, fresh=settings.fresh, wanted=settings.recall)
+    built = build_snapshot(
+        store,
+        publish=settings.publish,
+        fresh=settings.fresh,
+        memory_bytes=int(settings.memory_gb * 2**30),
+        factories=factory.asked(settings.factory),
+        wanted=settings.recall,
+    )
     snapshot = Snapshot.open(store, built.number)
     _say(f"{store.root.name}: {_told(built, snapshot)}")
     return snapshot.entry
@@ -258,7 +272,7 @@ def _measured(kind: str, measured: Measured) -> Iterator[str]:
         shown = ", ".join(f"recall@{depth} {share:.4f}" for depth, share in recall.items())
         yield f"{kind} rows by {asked}: {shown}"
     times, effort = measured.latency_ms, measured.effort
-    spent = f" with {effort.lists} lists and {effort.candidates} candidates a row" if effort.lists else ""
+    spent = f" of {effort.lists} lists and {effort.candidates} x candidates" if effort != Effort() else ""
     yield f"{kind} rows: a search{spent} takes {times['p50']:.1f} ms, one in a hundred {times['p99']:.1f} ms"
 
 

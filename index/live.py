@@ -30,6 +30,7 @@ class LivePart:
     numbers: Lines
     bits: Bits
     live: int
+    alive: int  # as many as live where nothing is filtered
 
     @classmethod
     def open(
@@ -42,6 +43,7 @@ class LivePart:
             part,
             mapped.open_npy(snapshot / numbers, np.dtype("<i4"), stamps[numbers]),
             mapped.open_npy(snapshot / live, np.dtype("u1"), stamps[live]),
+            held["live"],
             held["live"],
         )
 
@@ -66,7 +68,13 @@ class LivePart:
 
     def live_positions(self) -> IntArray:
         """All rows that live."""
-        return np.flatnonzero(np.unpackbits(self.bits, count=self.about.rows, bitorder="little"))
+        found: IntArray = np.empty(0, np.int64)
+        if self.live:
+            bytes_ = np.flatnonzero(self.bits)  # few of many, as a rule
+            bits = np.unpackbits(self.bits[bytes_][:, None], axis=1, bitorder="little")
+            byte, bit = np.nonzero(bits)
+            found = 8 * bytes_[byte] + bit
+        return found
 
     def steps(self) -> Iterator[IntArray]:
         """All live rows, as many at a time as their vectors go into a bounded memory; few at first."""

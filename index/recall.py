@@ -17,7 +17,7 @@ from index import part as parts
 from index import truth
 from index.asked import SAMPLE, Asked
 from index.live import LivePart
-from index.merge import Row, best_rows
+from index.merge import Row, are_few, best_rows
 from index.snapshot import Snapshot
 
 DEPTHS = (1, 10, 100)
@@ -66,9 +66,8 @@ class Trial:
         return all(_mean(found) - errors * _error(found) >= share for found in each)
 
     def measured(self, effort: Effort) -> Measured:
-        """At every depth, asked for as deep: rows that are scored again are so many times as many."""
-        again = effort.candidates > 1
-        deepest = None if again else self._answers(effort, truth.DEEPEST)
+        """At every depth, asked for as deep: who wants more rows is given more lists and candidates."""
+        deepest = None if may_miss(self.held) else self._answers(effort, truth.DEEPEST)
         found = {d: self._shares(self._answers(effort, d) if deepest is None else deepest, d) for d in DEPTHS}
         groups = self.asked.groups()
         recall = {name: {str(d): _mean(found[d][where]) for d in DEPTHS} for name, where in groups.items()}
@@ -153,7 +152,7 @@ def to_json(measured: Mapping[Kind, Measured]) -> dict[str, Any]:
 
 def may_miss(held: list[LivePart]) -> bool:
     """Whether a search of these parts can do with less than all, and miss something."""
-    return False
+    return any(part.about.trained for part in held) and not are_few(held)
 
 
 def shortfall(recall: Mapping[Any, Depths], wanted: float) -> str:

@@ -87,16 +87,12 @@ class Snapshot:
         counts = {kind: sum(part.live for part in self._of(kind)) for kind in KINDS}
         return {kind: count for kind, count in counts.items() if count}
 
-    def _of(self, kind: Kind) -> list[LivePart]:
-        return [part for part in self.parts if part.about.kind == kind]
-
     def parts_of(self, kind: Kind) -> list[LivePart]:
         """The parts that hold live rows of a kind."""
         return [part for part in self._of(kind) if part.live]
 
-    def effort(self, kind: Kind) -> Effort:
-        """What was found to be enough when this was built."""
-        return Effort(**self.held.get("effort", {}).get(kind, {}))
+    def _of(self, kind: Kind) -> list[LivePart]:
+        return [part for part in self.parts if part.about.kind == kind]
 
     def search(
         self,
@@ -108,15 +104,21 @@ class Snapshot:
         effort: int | None = None,
         exact: bool = False,
     ) -> list[Hits]:
-        """The best k rows of each query, vectors: [n, dim]. exact: every row's stored vector is compared."""
+        """The best k rows of each query, vectors: [n, dim]. effort: lists to look into, 0 for all."""
         queries = np.ascontiguousarray(vectors, np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.store.spec.dim:
             raise UsageError(f"Queries of shape {queries.shape} do not fit [n, {self.store.spec.dim}].")
         if k < 1:
             raise UsageError(f"k is {k}; at least 1 row can be asked for.")
-        searched = [part for part in self._filtered(self._of(kind), filter) if part.live]
-        found = every_row(self.store, searched, queries, k) if exact else best_rows(searched, queries, k)
+        searched = self._filtered(self._of(kind), filter)
+        chosen = self.effort(kind) if effort is None else replace(self.effort(kind), lists=effort)
+        found = every_row(searched, queries, k) if exact else best_rows(searched, queries, k, chosen)
         return [self._hits(rows, kind, searched) for rows in found]
+
+    def effort(self, kind: Kind) -> Effort:
+        """How far a search looks where nobody says."""
+        chosen = self.held.get("effort", {}).get(kind)
+        return Effort(chosen["lists"], chosen["candidates"]) if chosen else Effort()
 
     def _filtered(self, searched: list[LivePart], filter: Filter | None) -> list[LivePart]:
         if filter is None:

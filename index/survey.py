@@ -23,8 +23,9 @@ log = logging.getLogger(__name__)
 _SURE = 2.0  # standard errors: what a sample finds shall hold of other queries, too
 
 
-def survey(now: Snapshot, folder: Path, before: Snapshot | None, wanted: float) -> dict[str, Any]:
+def survey(now: Snapshot, folder: Path, before: Snapshot | None) -> dict[str, Any]:
     """What a snapshot's manifest holds of its recall; the queries and the truth are files beside it."""
+    wanted = float(now.held["recall_wanted"])
     sample = SAMPLE if any(recall.may_miss(now.parts_of(kind)) for kind in now.rows) else FEW
     past = Past.of(before, now, sample)
     drawn = past.draw(now, sample)
@@ -34,12 +35,11 @@ def survey(now: Snapshot, folder: Path, before: Snapshot | None, wanted: float) 
         rows = past.rows(kind, drawn)
         trial = _trial(now, folder, kind, drawn, past, rows)
         # While the same is asked again the effort stays as long as it does: an increment is cheap.
-        first = _effort_before(past, kind, wanted) if rows is not None else None
+        first = _effort_before(now, past, kind, wanted) if rows is not None else None
         measured[kind] = trial.measured(_effort(trial, wanted, first))
     written = [queries.FILE, *(truth.file_of(part.about.name) for part in now.parts if part.live)]
     return {
         **recall.to_json(measured),
-        "recall_wanted": wanted,
         "effort": {kind: asdict(each.effort) for kind, each in measured.items()},
         "files": {**now.held["files"], **mapped.stamps(folder / name for name in written)},
     }
@@ -62,18 +62,20 @@ def _trial(
     return Trial(now, held, asked, truth.best(held, found))
 
 
-def _effort_before(past: Past, kind: Kind, wanted: float) -> Effort | None:
-    """What was chosen for the same, if parts of the same training are searched."""
+def _effort_before(now: Snapshot, past: Past, kind: Kind, wanted: float) -> Effort | None:
+    """What was chosen for the same, where parts of the same training are searched."""
     if past.before is None or past.before.held.get("recall_wanted") != wanted:
         return None
-    return past.before.effort(kind)
+    trained = {part.about.trained for part in [*past.before.parts_of(kind), *now.parts_of(kind)]}
+    chosen = past.before.effort(kind)
+    return chosen if len(trained) == 1 and chosen != Effort() else None
 
 
 def _effort(trial: Trial, wanted: float, first: Effort | None) -> Effort:
-    lists, is_lossy = 0, False
-    if not lists and not is_lossy:
+    if not recall.may_miss(trial.held):
         return Effort()
-    if first is not None and first.lists <= lists and trial.finds(first, wanted, _SURE):
+    lists, is_lossy = trial.held[0].part.list_count, trial.held[0].about.lossy
+    if first is not None and trial.finds(first, wanted, _SURE):
         return first
     found = choose(lambda effort, share: trial.finds(effort, share, _SURE), wanted, lists, is_lossy)
     if trial.finds(found, wanted, _SURE):

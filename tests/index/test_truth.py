@@ -34,11 +34,11 @@ def _many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("index.survey.FEW", 64)
 
 
-def built(lived: World, caplog: pytest.LogCaptureFixture, **options: bool) -> tuple[Snapshot, Compared]:
+def built(lived: World, caplog: pytest.LogCaptureFixture, fresh: bool = False) -> tuple[Snapshot, Compared]:
     """The new snapshot, and how many rows of each kind were compared."""
     caplog.clear()
     with caplog.at_level(logging.INFO, "index.survey"):
-        number = build_snapshot(lived.store, part_rows=100, **options).number
+        number = build_snapshot(lived.store, part_rows=100, fresh=fresh).number
     found = [re.match(r"compared kind=(\w+) queries=\d+ rows=(\d+)", line) for line in caplog.messages]
     return Snapshot.open(lived.store, number), {m[1]: int(m[2]) for m in found if m}
 
