@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from core.query import Effort
 
-MOST_CANDIDATES = 32
+MOST_CANDIDATES = 64
 _FINE = 16  # a choice within a sixteenth of the least is good enough: each trial searches
 
 Finds = Callable[[Effort, float], bool]  # whether a search with that effort finds that share of the truth
