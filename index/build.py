@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,9 +18,11 @@ from core.errors import SnapshotError
 from core.files import exists
 from core.store import Store
 from core.types import KINDS, Kind
-from index import factory, making, mapped, part, recall, sources, train
+from index import factory, making, mapped, part, recall, sources
 from index.live import files_of, pack
 from index.part import About, Part, Run
+from index.plan import Means, Plan, plans, told
+from index.progress import Progress
 from index.rows import View
 from index.snapshot import (
     CURRENT,
@@ -34,7 +36,6 @@ from index.snapshot import (
     read_manifest,
 )
 from index.survey import survey
-from index.train import Training
 
 log = logging.getLogger(__name__)
 
@@ -56,31 +57,6 @@ class Built:
     stays: int = 0  # the published snapshot, where it is another one and was left
 
 
-@dataclass(frozen=True, slots=True)
-class Means:
-    """How parts are made."""
-
-    part_rows: int
-    memory_bytes: int
-    wanted: float  # recall@10
-    asked: Mapping[Kind, str]  # factories by name, of this build and those before it
-    before: Mapping[Kind, str]  # of those before it
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """What the parts of a kind are copies of, and all rows that are to be in them."""
-
-    kind: Kind
-    runs: Sequence[Run]
-    factory: str = factory.FLAT
-    training: Training | None = None
-
-    @property
-    def trained(self) -> str:
-        return self.training.name if self.training else ""
-
-
 @dataclass(frozen=True)
 class Kept:
     """A part with its runs: what of it lives."""
@@ -90,8 +66,16 @@ class Kept:
     live: tuple[bool, ...]
 
     @property
+    def count(self) -> int:
+        """Rows, live or not."""
+        return self.about.rows
+
+    @property
     def live_rows(self) -> int:
         return sum(run.count for run, live in zip(self.runs, self.live, strict=True) if live)
+
+
+Piece = TypeVar("Piece", Run, Kept)
 
 
 def build(store: Store) -> int:
@@ -119,10 +103,8 @@ def build_snapshot(
         newest = _newest(store)
         if newest is None and not last.shards():
             raise SnapshotError(f"{store.root} holds nothing to build from; `extract` fills it.")
-        before = dict(newest.held.get("asked", {})) if newest else {}
-        asked = {k: s for k, s in (before | dict(factories or {})).items() if s != factory.AUTO}
-        means = Means(part_rows, memory_bytes, wanted, asked, before)
-        is_same = newest and newest.entry == last.number and asked == before and _wanted(newest) == wanted
+        means = Means.of(newest, part_rows, memory_bytes, wanted, factories)
+        is_same = newest and newest.entry == last.number and means.is_as_before and _wanted(newest) == wanted
         if newest and is_same and not fresh:
             built = Built(newest.number, made=False, published=False)
         else:
@@ -137,50 +119,16 @@ def _wanted(snapshot: Snapshot) -> float:
 def _made(view: View, newest: Snapshot | None, means: Means) -> Built:
     kept: list[Kept] = []
     made: list[Kept] = []
-    plans = [_planned(view, newest, kind, means) for kind in KINDS]
-    for plan in plans:
-        good = _good(view, newest, plan, means.part_rows)
+    progress = Progress()
+    planned = plans(view, newest, means, progress)
+    for plan in planned:
+        good, merged = _taken_over(view, newest, plan, means.part_rows)
         kept += good
-        made += _missing(view, good, plan, means.part_rows)
-    number = _write(view, [*kept, *made], _named(plans, means), newest)
+        made += [*merged, *_missing(view, [*good, *merged], plan, means, progress)]
+    number = _write(view, [*kept, *made], told(planned, means), newest, progress)
+    progress.end()
     log.info("built snapshot=%d entry=%d kept=%d made=%d", number, view.last.number, len(kept), len(made))
     return Built(number, made=True, published=False, parts_kept=len(kept), parts_made=len(made))
-
-
-def _planned(view: View, newest: Snapshot | None, kind: Kind, means: Means) -> Planned:
-    """The training that is there, unless another factory is asked for or the rows have outgrown it."""
-    runs = list(view.runs(kind))
-    rows = sum(run.count for run in runs)
-    asked, before = means.asked.get(kind), means.before.get(kind)
-    training = _training(view, newest, kind)
-    is_as_asked = training and (asked == training.factory or asked is before is None)
-    if training and is_as_asked and rows <= train.OUTGROWN * training.rows:
-        return Planned(kind, runs, training.factory, training)
-    string = asked or factory.chosen(rows, view.store.spec.dim, means.memory_bytes, means.wanted)
-    if string == factory.FLAT or not runs:
-        return Planned(kind, runs)
-    return Planned(kind, runs, string, train.train(view.store, kind, runs, string, means.memory_bytes))
-
-
-def _training(view: View, newest: Snapshot | None, kind: Kind) -> Training | None:
-    """What the newest parts of a kind are copies of, if they are and it is whole."""
-    parts = newest.parts if newest else ()
-    name = next((part.about.trained for part in parts if part.about.kind == kind), "")
-    try:
-        return Training.read(view.store, name) if name else None
-    except SnapshotError as error:
-        log.warning("trained=%s is made anew: %s", name, error)
-        return None
-
-
-def _named(plans: Sequence[Planned], means: Means) -> dict[str, Any]:
-    """What a snapshot holds of how its parts were made, and how much they shall find."""
-    there = [plan for plan in plans if plan.runs]
-    return {
-        "factories": {plan.kind: plan.factory for plan in there},
-        "asked": {plan.kind: means.asked[plan.kind] for plan in there if plan.kind in means.asked},
-        "recall_wanted": means.wanted,
-    }
 
 
 def _published(store: Store, built: Built) -> Built:
@@ -263,19 +211,34 @@ def _newest(store: Store) -> Snapshot | None:
     return None
 
 
-def _good(view: View, newest: Snapshot | None, plan: Planned, part_rows: int) -> list[Kept]:
-    """Parts to take over: of this training, mostly alive, and not the smallest of too many."""
+def _taken_over(
+    view: View, newest: Snapshot | None, plan: Plan, part_rows: int
+) -> tuple[list[Kept], list[Kept]]:
+    """Parts of this training that are mostly alive; of too many the smallest are merged, which are new."""
     found = [] if newest is None else _looked_at(view, newest, plan)
     good = [kept for kept in found if kept.live_rows >= (1 - MOST_DEAD) * kept.about.rows]
     if len(good) <= MOST_PARTS:
-        return good
+        return good, []
     # Half of them at once: else every build would merge again.
     small = sorted((k for k in good if k.live_rows <= part_rows // 2), key=lambda k: k.live_rows)
-    merged = {kept.about.name for kept in small[: MOST_PARTS // 2]}
-    return [kept for kept in good if kept.about.name not in merged]
+    groups = [group for group in _cut(small[: MOST_PARTS // 2], part_rows) if len(group) > 1]
+    merging = {kept.about.name for group in groups for kept in group}
+    merged = (_merged(view, plan, group) for group in groups)
+    return [k for k in good if k.about.name not in merging], [m for m in merged if m]
 
 
-def _looked_at(view: View, newest: Snapshot, plan: Planned) -> Iterator[Kept]:
+def _merged(view: View, plan: Plan, group: Sequence[Kept]) -> Kept | None:
+    """None where they cannot be: then their live rows are added anew."""
+    try:
+        about = making.merge(view.store, plan, [(kept.about, kept.runs) for kept in group])
+    except SnapshotError as error:
+        log.info("%s parts are made anew: %s", plan.kind, error)
+        return None
+    runs = tuple(run for kept in group for run in kept.runs)
+    return Kept(about, runs, tuple(live for kept in group for live in kept.live))
+
+
+def _looked_at(view: View, newest: Snapshot, plan: Plan) -> Iterator[Kept]:
     for held in newest.parts:
         if held.about.kind != plan.kind or held.about.trained != plan.trained:
             continue
@@ -287,30 +250,39 @@ def _looked_at(view: View, newest: Snapshot, plan: Planned) -> Iterator[Kept]:
         yield Kept(held.about, runs, tuple(map(view.is_live, runs)))
 
 
-def _missing(view: View, kept: Sequence[Kept], plan: Planned, part_rows: int) -> Iterator[Kept]:
+def _missing(
+    view: View, kept: Sequence[Kept], plan: Plan, means: Means, progress: Progress
+) -> Iterator[Kept]:
     """New parts of the live rows that are in none."""
     have = {(run.shard, run.first) for each in kept for run in each.runs}
-    wanted = (run for run in plan.runs if (run.shard, run.first) not in have)
+    wanted = [run for run in plan.runs if (run.shard, run.first) not in have]
+    if not wanted:
+        return
+    progress.begin(f"{plan.kind}: adding", sum(run.count for run in wanted))
+    part_rows = min(means.part_rows, making.most_rows(view.store, plan, means.memory_bytes))
     for runs in _cut(wanted, part_rows):
-        about = making.make(view.store, plan.kind, runs, plan.training)
+        about = making.make(view.store, plan, runs, progress)
         Part.open(view.store.root / "parts", about)
         yield Kept(about, tuple(runs), (True,) * len(runs))
 
 
-def _cut(runs: Iterable[Run], most: int) -> Iterator[list[Run]]:
-    group: list[Run] = []
+def _cut(pieces: Iterable[Piece], most: int) -> Iterator[list[Piece]]:
+    """In groups of at most so many rows, or of one piece."""
+    group: list[Piece] = []
     rows = 0
-    for run in runs:
-        if group and rows + run.count > most:
+    for piece in pieces:
+        if group and rows + piece.count > most:
             yield group
             group, rows = [], 0
-        group.append(run)
-        rows += run.count
+        group.append(piece)
+        rows += piece.count
     if group:
         yield group
 
 
-def _write(view: View, kept: Sequence[Kept], how: Mapping[str, Any], before: Snapshot | None) -> int:
+def _write(
+    view: View, kept: Sequence[Kept], how: Mapping[str, Any], before: Snapshot | None, progress: Progress
+) -> int:
     """The snapshot's folder; its number."""
     store, known = view.store, view.known()
     # Above CURRENT's as well: no number ever means two snapshots, not even where one was lost.
@@ -322,7 +294,7 @@ def _write(view: View, kept: Sequence[Kept], how: Mapping[str, Any], before: Sna
             for each in kept:
                 _write_live(folder, view, each)
         held = {**_described(view, folder, kept), **how}
-        held |= survey(Snapshot.of(store, folder, number, held), folder, before)
+        held |= survey(Snapshot.of(store, folder, number, held), folder, before, progress)
         with files.writing(final):
             (folder / MANIFEST).write_text(files.sealed(held))
     return number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -51,7 +52,7 @@ class BuildSettings(StoreSettings):
         "",
         description="a FAISS factory string, for one kind as clip=STRING; auto: by the number of rows",
     )
-    memory_gb: float = Field(4.0, ge=0.25, le=65_536, description="of memory for a build, in GiB")
+    memory: str = Field("4G", description="that training and adding may take: a number and M, G or T")
     recall: float = Field(
         WANTED, gt=0, le=1, description="of the ten best rows a search shall find; less is not published"
     )
@@ -167,13 +168,21 @@ def _build_one(store: Store, settings: BuildSettings) -> int:
         store,
         publish=settings.publish,
         fresh=settings.fresh,
-        memory_bytes=int(settings.memory_gb * 2**30),
+        memory_bytes=memory_bytes(settings.memory),
         factories=factory.asked(settings.factory),
         wanted=settings.recall,
     )
     snapshot = Snapshot.open(store, built.number)
     _say(f"{store.root.name}: {_told(built, snapshot)}")
     return snapshot.entry
+
+
+def memory_bytes(text: str) -> int:
+    """What "4G" means."""
+    found = re.fullmatch(r"([1-9][0-9]{0,6})([MGT])", text)
+    if found is None:
+        raise UsageError(f"--memory is {text!r}; a whole number and M, G or T would be right, as 4G.")
+    return int(found[1]) << {"M": 20, "G": 30, "T": 40}[found[2]]
 
 
 def _build_on(settings: BuildSettings) -> int:

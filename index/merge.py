@@ -117,7 +117,7 @@ def _searched(parts: Sequence[LivePart], queries: Float32Array, k: int, effort: 
     answers: list[tuple[Float32Array, IntArray]] = []
     for part in (parts[number] for number in live):
         if part.about.trained not in asked:
-            lists = _lists(parts, part.part.list_count, k, effort)
+            lists = lists_for(parts, part.part.list_count, k, effort)
             asked[part.about.trained] = part.part.asked(queries, lists)
         # One more than wanted, to see whether the cut goes through rows of one score.
         answers.append(part.part.best(asked[part.about.trained], min(k + 1, part.about.rows), part.bits))
@@ -132,7 +132,7 @@ def _searched(parts: Sequence[LivePart], queries: Float32Array, k: int, effort: 
     return _completed(parts, queries, k, effort, found)
 
 
-def _lists(parts: Sequence[LivePart], count: int, k: int, effort: Effort) -> int:
+def lists_for(parts: Sequence[LivePart], count: int, k: int, effort: Effort) -> int:
     """How many lists to look into: the fewer rows are kept, the more hold one that is wanted."""
     if not effort.lists:
         return count

@@ -16,8 +16,9 @@ from index import asked as queries
 from index import part as parts
 from index import truth
 from index.asked import SAMPLE, Asked
+from index.effort import MOST_CANDIDATES
 from index.live import LivePart
-from index.merge import Row, are_few, best_rows
+from index.merge import Row, are_few, best_rows, lists_for
 from index.snapshot import Snapshot
 
 DEPTHS = (1, 10, 100)
@@ -56,6 +57,12 @@ class Trial:
     @cached_property
     def _overlapped(self) -> int:
         return self.asked.overlapped(self.held)
+
+    @property
+    def fewest_lists(self) -> int:
+        """That are probed at any effort, for them to hold the most candidates there may be."""
+        most = MOST_CANDIDATES * (10 + self._overlapped)
+        return lists_for(self.held, self.held[0].part.list_count, most, Effort(1))
 
     def finds(self, effort: Effort, share: float, errors: float = 0.0) -> bool:
         """Whether both find that share of the ten best rows, with so many standard errors to spare."""

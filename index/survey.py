@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from core.query import Effort
-from core.types import IntArray, Kind
+from core.types import Kind
 from index import asked as queries
 from index import mapped, recall, truth
 from index.asked import FEW, SAMPLE, Drawn
 from index.effort import choose
 from index.past import Past
+from index.progress import Progress
 from index.recall import Measured, Trial
 from index.snapshot import Snapshot
 
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 _SURE = 2.0  # standard errors: what a sample finds shall hold of other queries, too
 
 
-def survey(now: Snapshot, folder: Path, before: Snapshot | None) -> dict[str, Any]:
+def survey(now: Snapshot, folder: Path, before: Snapshot | None, progress: Progress) -> dict[str, Any]:
     """What a snapshot's manifest holds of its recall; the queries and the truth are files beside it."""
     wanted = float(now.held["recall_wanted"])
     sample = SAMPLE if any(recall.may_miss(now.parts_of(kind)) for kind in now.rows) else FEW
@@ -33,7 +34,7 @@ def survey(now: Snapshot, folder: Path, before: Snapshot | None) -> dict[str, An
     measured: dict[Kind, Measured] = {}
     for kind in drawn:
         rows = past.rows(kind, drawn)
-        trial = _trial(now, folder, kind, drawn, past, rows)
+        trial = _trial(now, folder, kind, drawn, past, progress)
         # While the same is asked again the effort stays as long as it does: an increment is cheap.
         first = _effort_before(now, past, kind, wanted) if rows is not None else None
         measured[kind] = trial.measured(_effort(trial, wanted, first))
@@ -46,9 +47,10 @@ def survey(now: Snapshot, folder: Path, before: Snapshot | None) -> dict[str, An
 
 
 def _trial(
-    now: Snapshot, folder: Path, kind: Kind, drawn: Mapping[Kind, Drawn], past: Past, rows: IntArray | None
+    now: Snapshot, folder: Path, kind: Kind, drawn: Mapping[Kind, Drawn], past: Past, progress: Progress
 ) -> Trial:
-    held, asked = now.parts_of(kind), queries.asked(now, kind, drawn)
+    held, asked, rows = now.parts_of(kind), queries.asked(now, kind, drawn), past.rows(kind, drawn)
+    progress.begin(f"comparing {kind} rows", now.rows[kind])
     found: list[truth.Array] = []
     scanned = 0
     for part in held:
@@ -56,6 +58,7 @@ def _trial(
         if known is None:
             known = truth.scan(now.store, part, asked)
             scanned += part.live
+        progress.add(part.live)
         truth.write(folder / truth.file_of(part.about.name), known)
         found.append(known)
     log.info("compared kind=%s queries=%d rows=%d of=%d", kind, len(asked), scanned, now.rows[kind])
@@ -77,7 +80,7 @@ def _effort(trial: Trial, wanted: float, first: Effort | None) -> Effort:
     lists, is_lossy = trial.held[0].part.list_count, trial.held[0].about.lossy
     if first is not None and trial.finds(first, wanted, _SURE):
         return first
-    found = choose(lambda effort, share: trial.finds(effort, share, _SURE), wanted, lists, is_lossy)
+    found = choose(lambda e, share: trial.finds(e, share, _SURE), wanted, lists, is_lossy, trial.fewest_lists)
     if trial.finds(found, wanted, _SURE):
         return found
-    return choose(trial.finds, wanted, lists, is_lossy)
+    return choose(trial.finds, wanted, lists, is_lossy, trial.fewest_lists)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-import faiss
 import numpy as np
 
 from core import files
@@ -17,8 +16,9 @@ from core.query import Effort
 from core.store import Store
 from core.types import Float32Array, Kind
 from index import factory, faissfile, mapped, named
-from index.faissfile import FAISS
 from index.part import Run, stored
+from index.progress import Progress
+from index.trial import is_lossy, reason
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,6 @@ _ROWS_A_LIST = 64
 _ROWS = 100_000  # for an index without lists
 _COPIES = 4  # of the sample, which FAISS makes while it trains
 _SEED = 1
-_TRIED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,11 @@ class Training:
         for file, stamp in held["files"].items():
             if damaged := mapped.damage(folder / file, stamp):
                 raise SnapshotError(damaged[0])
+        return cls.of(name, held)
+
+    @classmethod
+    def of(cls, name: str, held: Mapping[str, Any]) -> Training:
+        """From its JSON."""
         return cls(name, held["kind"], held["factory"], held["rows"], held["lossy"], held["lists"])
 
     def empty(self, store: Store) -> Any:
@@ -64,31 +68,31 @@ class Training:
         return faissfile.read(store.root / FOLDER / f"{self.name}.faiss", is_mapped=False)
 
 
-def train(store: Store, kind: Kind, runs: Sequence[Run], string: str, memory_bytes: int) -> Training:
+def train(
+    store: Store, kind: Kind, runs: Sequence[Run], string: str, memory_bytes: int, progress: Progress
+) -> Training:
     """Train an index of that factory string; it is there, whole and synced, once its JSON has its name."""
-    rows = sum(run.count for run in runs)
     index = factory.empty(string, store.spec.dim)
-    sample = _sample(store, kind, runs, _sample_rows(index, rows, memory_bytes))
-    _train(index, string, kind, sample)
-    lossy = not _tried(index, string, sample[:_TRIED])
-    lists = _list_count(index)
-    held = {
+    rows = sum(run.count for run in runs)
+    held: dict[str, Any] = {
         "format": FORMAT,
         "encoder": store.spec.fingerprint,
         "kind": kind,
         "dim": store.spec.dim,
         "factory": string,
         "rows": rows,
-        "sample": len(sample),
-        "lossy": lossy,
-        "lists": lists,
+        "lists": _list_count(index),
     }
+    sample = _sample(store, kind, runs, _sample_rows(index, rows, memory_bytes))
+    progress.begin(f"{kind}: training {string} on a sample", len(sample))
+    _train(index, string, kind, sample)
     folder = store.root / FOLDER
     with named.draft(folder) as draft:
         with files.writing(draft):
+            held |= {"sample": len(sample), "lossy": is_lossy(index, string, sample, draft)}
             faissfile.write(index, draft / "faiss")
-        name, _ = named.settle(folder, draft, held, ("faiss",), f"{kind}-")
-    return Training(name, kind, string, rows, lossy, lists)
+        name, held = named.settle(folder, draft, held, ("faiss",), f"{kind}-")
+    return Training.of(name, held)
 
 
 def _list_count(index: Any) -> int:
@@ -130,35 +134,5 @@ def _train(index: Any, string: str, kind: Kind, sample: Float32Array) -> None:
         index.train(sample)
     except RuntimeError as error:
         raise UsageError(
-            f"FAISS cannot train {string!r} on {len(sample)} {kind} rows: {_reason(error)}."
+            f"FAISS cannot train {string!r} on {len(sample)} {kind} rows: {reason(error)}."
         ) from error
-
-
-def _reason(error: RuntimeError) -> str:
-    return str(error).strip().splitlines()[0].rpartition("Error: ")[2].rstrip(".")
-
-
-def _tried(index: Any, string: str, sample: Float32Array) -> bool:
-    """Whether its scores are those of the vectors; UsageError where it finds what was not selected."""
-    full = faiss.clone_index(index)
-    full.add(sample)
-    bits = np.packbits(np.arange(len(sample)) % 2 == 0, bitorder="little")
-    scores, positions = _search_all(full, string, sample, bits)
-    if (positions[positions >= 0] % 2).any():
-        raise UsageError(f"The index {string!r} does not heed which rows are selected.")
-    there = positions >= 0
-    true = np.einsum("qd,qkd->qk", sample, sample[positions])
-    return bool(np.allclose(scores[there], true[there], rtol=1e-5, atol=1e-6))
-
-
-def _search_all(full: Any, string: str, sample: Float32Array, bits: Any) -> Any:
-    selector = FAISS.IDSelectorBitmap(bits)
-    lists = faissfile.lists_of(full)
-    if lists is None:
-        params = FAISS.SearchParameters(sel=selector)
-    else:
-        params = FAISS.SearchParametersIVF(sel=selector, nprobe=lists.nlist)
-    try:
-        return full.search(sample, min(8, len(sample)), params=params)
-    except RuntimeError as error:
-        raise UsageError(f"The index {string!r} takes no selected rows: {_reason(error)}.") from error
