@@ -152,7 +152,7 @@ class _Extraction:
         # A thread that minds a child ends it in time by itself, if it is not stuck.
         stall_s = 2 * job.stall_s + MINDING_S if job.workers else job.stall_s
         make = make_decoder(job, look)
-        wanted = Order(b"", self._sampling, look, shots=job.shots, thumbs=job.thumbs, decoder=job.decoder)
+        wanted = Order(self._sampling, look, shots=job.shots, thumbs=job.thumbs, decoder=job.decoder)
         return Decoders(feed, self._claims, wanted, stall_s, make)
 
     def run(self, stop: threading.Event) -> Iterator[Told]:
