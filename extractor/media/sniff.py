@@ -93,7 +93,7 @@ def is_encrypted(path: Path, head: bytes) -> bool:
     if head[4:8] not in _MOV_BOXES:
         return False
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             if size <= _SMALL_BYTES and not _is_named(file.read()):
                 return False  # a look at all of it costs less than the way to the right boxes
@@ -103,14 +103,14 @@ def is_encrypted(path: Path, head: bytes) -> bool:
 
 
 def _is_named(data: bytes) -> bool:
-    return any(tag in data for tag in _ENCRYPTED)
+    return any(data.rfind(tag) >= 0 for tag in _ENCRYPTED)  # from behind it is found several times as fast
 
 
 def _head(path: Path, name: str) -> bytes:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
             raise VideoError(f"{name} is not a plain file.")
-        with path.open("rb") as file:
+        with open(path, "rb", buffering=0) as file:
             return file.read(HEAD_BYTES)
     except OSError as error:
         raise VideoError(f"{name} cannot be read: {error.strerror}.") from error
