@@ -127,7 +127,7 @@ class Child:
         while True:
             pictures, said = self._heard(running)
             taken = [Picture(t, end, running.ring.take(), shot) for t, end, shot in pictures]
-            if taken:
+            if taken and not isinstance(said, Read):  # with the next file all slots are free anyway
                 running.say(len(taken))
             yield from taken
             if isinstance(said, OSError | Error):
@@ -290,8 +290,8 @@ class _Sender:
         while True:
             asked: _Asked = pickle.loads(self._line.recv_bytes())
             if not isinstance(asked, int):
+                self._free = self._ring.count  # who asks has taken all pictures before
                 return asked
-            self._free += asked
 
     def beat(self) -> None:
         """Tell of pictures that have waited long enough; a sign of life, if the last one is a while ago."""
