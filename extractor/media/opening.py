@@ -36,6 +36,7 @@ _GAMES = (
 _SOUND = "aac ac3 aiff amr caf dts eac3 flac m4a mp3 w64 wav wv xwma"
 FORMATS = ",".join(" ".join((_CONTAINERS, _RAW, _CAMERAS, _ANIMATIONS, _GAMES, _SOUND)).split())
 _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+_MOV = "mov,mp4,m4a,3gp,3g2,mj2"  # as FFmpeg calls it where it finds out by itself
 # FFmpeg decodes the first pictures of some streams to learn their order. Nobody sees these.
 _PROBING = {"skip_loop_filter": "all", "skip_idct": "all"}
 _DAMAGE = av.error.InvalidDataError | av.error.ArgumentError | av.error.EOFError
@@ -50,6 +51,7 @@ def open_container(path: Path, head: bytes, decoder: str = CPU) -> InputContaine
         return av.open(
             name,
             "r",
+            format=_MOV if sniff.is_mov(head) else None,
             options=_PROBING,
             container_options=_OPTIONS,
             metadata_errors="replace",

@@ -38,6 +38,8 @@ _PICTURES = {
 _JPEG2000 = b"\0\0\0\x0cjP  \r\n\x87\n"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PICTURE_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"miaf", b"msf1")
+_JPEG_BRANDS = (b"jp2 ", b"jpx ", b"jxl ")
+_MPEG_IN_MOV = b"mhlrMPEG"  # of a handler: what is inside is opened as MPEG
 _MOV_BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot")
 _CONTAINERS = (b"\x1aE\xdf\xa3", b"RIFF", b"FLV", b"OggS", b"0&\xb2u", b"\0\0\1", b".RMF", b"\x06\x0e+4")
 _SUFFIXES = (
@@ -86,6 +88,11 @@ def is_known_video(path: Path, head: bytes) -> bool:
     """Whether a file that cannot be opened was meant to be a video, and not some other kind of file."""
     known = head[4:8] in _MOV_BOXES or head.startswith(_CONTAINERS) or head[:1] == head[188:189] == b"G"
     return known or f"{path.suffix.lower()} " in _SUFFIXES
+
+
+def is_mov(head: bytes) -> bool:
+    """Whether FFmpeg, which tries hundreds of formats on a file's first bytes, takes it for an mp4 or mov."""
+    return head[4:8] == b"ftyp" and head[8:12] not in _JPEG_BRANDS and _MPEG_IN_MOV not in head
 
 
 def is_encrypted(path: Path, head: bytes) -> bool:
