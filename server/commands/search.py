@@ -35,6 +35,7 @@ class SearchSettings(Settings):
     top: int = Field(5, ge=1, le=1_000, description="results")
     level: Literal["frame", "clip", "video"] | None = Field(None, description="which rows are searched")
     target: Literal["videos", "texts"] = Field("videos", description="moments of videos, or library texts")
+    filter: str = Field("", description="what is looked through, as JSON: docs/http-api.md, Filter")
     exact: bool = Field(False, description="compare with every row instead of searching the index")
     effort: int | None = Field(
         None, ge=1, le=1_000_000, description="lists to probe; else as many as were found to be enough"
@@ -84,11 +85,19 @@ def body_of(settings: SearchSettings) -> dict[str, Any]:
         "limit": settings.top,
         "level": settings.level,
         "target": settings.target,
+        "filter": _filter(settings.filter),
         "collection": settings.collection,
         "encoder": settings.encoder,
         "exact": settings.exact,
         "effort": settings.effort,
     }
+
+
+def _filter(text: str) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"filter {text[:60]!r} is not JSON: {error}.", "filter") from error
 
 
 def from_server(url: str, body: dict[str, Any]) -> dict[str, Any]:
