@@ -18,7 +18,7 @@ from core.errors import SnapshotError
 from core.files import exists
 from core.store import Store
 from core.types import KINDS, Kind
-from index import columns, factory, making, mapped, part, recall, sources
+from index import calibration, columns, factory, making, mapped, part, recall, sources
 from index.live import files_of, pack
 from index.part import About, Part, Run
 from index.plan import Means, Plan, plans, told
@@ -295,6 +295,7 @@ def _write(
             for each in kept:
                 _write_live(folder, view, each)
         held = {**_described(view, folder, kept), **how}
+        held |= calibration.added(Snapshot.of(store, folder, number, held), folder)
         held |= survey(Snapshot.of(store, folder, number, held), folder, before, progress)
         with files.writing(final):
             (folder / MANIFEST).write_text(files.sealed(held))

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from core import files
 from core.query import Effort
 from core.types import Kind
 from index import asked as queries
@@ -30,7 +31,8 @@ def survey(now: Snapshot, folder: Path, before: Snapshot | None, progress: Progr
     sample = SAMPLE if any(recall.may_miss(now.parts_of(kind)) for kind in now.rows) else FEW
     past = Past.of(before, now, sample)
     drawn = past.draw(now, sample)
-    queries.write(folder / queries.FILE, drawn)
+    with files.writing(folder):
+        queries.write(folder / queries.FILE, drawn)
     measured: dict[Kind, Measured] = {}
     for kind in drawn:
         rows = past.rows(kind, drawn)
@@ -59,7 +61,8 @@ def _trial(
             known = truth.scan(now.store, part, asked)
             scanned += part.live
         progress.add(part.live)
-        truth.write(folder / truth.file_of(part.about.name), known)
+        with files.writing(folder):
+            truth.write(folder / truth.file_of(part.about.name), known)
         found.append(known)
     log.info("compared kind=%s queries=%d rows=%d of=%d", kind, len(asked), scanned, now.rows[kind])
     return Trial(now, held, asked, truth.best(held, found))
