@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, overload
 
 import numpy as np
 
-from core.types import Float32Array, Kind, Segment
+from core.types import Float32Array, Float64Array, Kind, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,12 @@ class Query:
     group_size: int = 3
     merge_gap_s: float | None = 0.0  # hits of one source so near are one moment; None: never
     pad_s: float = 0.0
+    effort: int | None = None  # lists to probe; None: what was found to be enough
+    exact: bool = False  # compare with every row
     where: Where | None = None
+    weigh_frames: bool = False  # moments of clips come in the order of their pictures
+    min_score: float | None = None
+    min_confidence: float | str | None = None  # or "high", "medium", "low"
 
 
 Value = str | int | float | bool
@@ -79,6 +84,38 @@ class Effort:
 
 
 @dataclass(frozen=True, slots=True)
+class Segments(Sequence[Segment]):
+    """Segments as columns: of the hundreds of rows that are looked at, few are ever looked at one by one."""
+
+    source: Sequence[str]
+    start: Float64Array
+    end: Float64Array
+    text: Sequence[str] = ()  # of none of them, or of each
+
+    @classmethod
+    def of(cls, segments: Sequence[Segment]) -> Segments:
+        """The columns of any segments."""
+        if isinstance(segments, Segments):
+            return segments
+        start, end = [each.start for each in segments], [each.end for each in segments]
+        texts = [each.text for each in segments]
+        return cls([each.source for each in segments], np.array(start, float), np.array(end, float), texts)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @overload
+    def __getitem__(self, number: int) -> Segment: ...
+    @overload
+    def __getitem__(self, number: slice) -> Segments: ...
+    def __getitem__(self, number: int | slice) -> Segment | Segments:
+        if isinstance(number, slice):
+            return Segments(self.source[number], self.start[number], self.end[number], self.text[number])
+        text = self.text[number] if self.text else ""
+        return Segment(self.source[number], float(self.start[number]), float(self.end[number]), text)
+
+
+@dataclass(frozen=True, slots=True)
 class Hits:
     """Rows of one query, best first."""
 
@@ -106,8 +143,9 @@ class Search(Protocol):
         *,
         filter: Filter | None = None,
         effort: int | None = None,
+        exact: bool = False,
     ) -> list[Hits]:
-        """The best k rows of each query, vectors: [n, dim]."""
+        """The best k rows of each query, vectors: [n, dim]. effort: lists; exact: compared with every row."""
         ...
 
     def vectors(self, source: str, kind: Kind) -> tuple[Sequence[Segment], Float32Array]:

@@ -18,7 +18,7 @@ from core.errors import SnapshotError
 from core.files import exists
 from core.store import Store
 from core.types import KINDS, Kind
-from index import columns, factory, making, mapped, part, recall, sources
+from index import calibration, columns, factory, making, mapped, part, recall, sources
 from index.live import files_of, pack
 from index.part import About, Part, Run
 from index.plan import Means, Plan, plans, told
@@ -35,13 +35,13 @@ from index.snapshot import (
     published,
     read_manifest,
 )
+from index.survey import survey
 
 log = logging.getLogger(__name__)
 
 PART_ROWS = 1 << 20  # of 512 numbers: 2 GiB in memory while it is made
 MOST_PARTS = 64  # each costs descriptors, and a search of its own
 MOST_DEAD = 0.2
-LEAST_RECALL_AT_10 = 0.95
 MEMORY_BYTES = 4 << 30
 
 
@@ -92,10 +92,11 @@ def build_snapshot(
     most_dead: float = MOST_DEAD,
     memory_bytes: int = MEMORY_BYTES,
     factories: Mapping[Kind, str] | None = None,
+    wanted: float = recall.WANTED,
 ) -> Built:
     """The same, told in full. fresh: nothing is taken over, which mends what is damaged.
 
-    factories: FAISS' strings for some kinds, "auto" for what the table says.
+    factories: FAISS' strings for some kinds, "auto" for what the table says. wanted: recall@10.
     """
     factory.require(factories or {}, store.spec.dim)
     with locked(store):
@@ -103,13 +104,18 @@ def build_snapshot(
         newest = _newest(store)
         if newest is None and not last.shards():
             raise SnapshotError(f"{store.root} holds nothing to build from; `extract` fills it.")
-        means = Means.of(newest, part_rows, memory_bytes, factories)
+        means = Means.of(newest, part_rows, memory_bytes, wanted, factories)
+        is_same = newest and newest.entry == last.number and means.is_as_before and _wanted(newest) == wanted
         is_good = newest is not None and all(_is_alive(p.live, p.about, most_dead) for p in newest.parts)
-        if newest and newest.entry == last.number and is_good and not fresh and means.is_as_before:
+        if newest and is_same and is_good and not fresh:
             built = Built(newest.number, made=False, published=False)
         else:
             built = _made(View(store, last), None if fresh else newest, means, most_dead)
         return _published(store, built) if publish else built
+
+
+def _wanted(snapshot: Snapshot) -> float:
+    return float(snapshot.held.get("recall_wanted", recall.WANTED))
 
 
 def _made(view: View, newest: Snapshot | None, means: Means, most_dead: float) -> Built:
@@ -121,8 +127,8 @@ def _made(view: View, newest: Snapshot | None, means: Means, most_dead: float) -
         good, merged = _taken_over(view, newest, plan, means.part_rows, most_dead)
         kept += good
         made += [*merged, *_missing(view, [*good, *merged], plan, means, progress)]
+    number = _write(view, [*kept, *made], told(planned, means), newest, progress)
     progress.end()
-    number = _write(view, [*kept, *made], told(planned, means))
     log.info("built snapshot=%d entry=%d kept=%d made=%d", number, view.last.number, len(kept), len(made))
     return Built(number, made=True, published=False, parts_kept=len(kept), parts_made=len(made))
 
@@ -160,13 +166,12 @@ def _entry(store: Store, number: int) -> int:
 
 def require_recall(store: Store, number: int) -> None:
     """Refuse to publish by itself what finds too little."""
-    measured = read_manifest(folder_of(store.root, number))["recall"]
-    for kind, of_kind in measured.items():
-        if of_kind["10"] < LEAST_RECALL_AT_10:
-            raise SnapshotError(
-                f"Snapshot {number} finds {of_kind['10']:.3f} of the ten best {kind} rows, less than "
-                f"{LEAST_RECALL_AT_10}; `cinedex index publish {number}` publishes it all the same."
-            )
+    held = read_manifest(folder_of(store.root, number))
+    if short := recall.shortfall(held["recall"], held.get("recall_wanted", recall.WANTED)):
+        raise SnapshotError(
+            f"Snapshot {number} finds {short}; `--factory` with a finer index finds more, a lower `--recall` "
+            f"asks for less, and `cinedex index publish {number}` publishes it all the same."
+        )
 
 
 def publish(store: Store, number: int) -> None:
@@ -282,7 +287,9 @@ def _cut(pieces: Iterable[Piece], most: int) -> Iterator[list[Piece]]:
         yield group
 
 
-def _write(view: View, kept: Sequence[Kept], how: Mapping[str, Any]) -> int:
+def _write(
+    view: View, kept: Sequence[Kept], how: Mapping[str, Any], before: Snapshot | None, progress: Progress
+) -> int:
     """The snapshot's folder; its number."""
     store, known = view.store, view.known()
     # Above CURRENT's as well: no number ever means two snapshots, not even where one was lost.
@@ -295,7 +302,8 @@ def _write(view: View, kept: Sequence[Kept], how: Mapping[str, Any]) -> int:
             for each in kept:
                 _write_live(folder, view, each)
         held = {**_described(view, folder, kept), **how}
-        held["recall"] = recall.measure(Snapshot.of(store, folder, number, held))
+        held |= calibration.added(Snapshot.of(store, folder, number, held), folder)
+        held |= survey(Snapshot.of(store, folder, number, held), folder, before, progress)
         with files.writing(final):
             (folder / MANIFEST).write_text(files.sealed(held))
     return number

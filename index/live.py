@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,9 @@ from index.part import About, Bits, Part
 
 Lines = NDArray[np.int32]
 _ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1)  # in a byte
+
+_STEP_BYTES = 16 << 20  # of vectors in float32
+_FIRST_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,34 @@ class LivePart:
             raise SnapshotError(f"The part {self.about.name} is damaged: its rows are not of its runs.")
         return np.concatenate([[0], begins, [len(source)]])
 
+    @cached_property
+    def _by_line(self) -> tuple[IntArray, Lines]:
+        """The runs in the order of their lines, and these: a line's runs are found without reading all."""
+        order = np.argsort(self.numbers, kind="stable")
+        return order, self.numbers[order]
+
+    def have(self, lines: IntArray) -> NDArray[np.bool_]:
+        """Which of these sources have rows here, live or not."""
+        ordered = self._by_line[1]
+        found: NDArray[np.bool_] = np.searchsorted(ordered, lines) < np.searchsorted(ordered, lines, "right")
+        return found & (lines >= 0)
+
     def positions(self, lines: Collection[int]) -> IntArray:
         """The live rows of these sources."""
-        source = self.part.rows["source"]
-        runs = np.flatnonzero(np.isin(self.numbers, np.fromiter(lines, np.int64, len(lines))))
+        source, (order, ordered) = self.part.rows["source"], self._by_line
+        wanted = np.unique(np.fromiter(lines, np.int64, len(lines)))
+        edges = zip(np.searchsorted(ordered, wanted), np.searchsorted(ordered, wanted, "right"), strict=True)
+        runs = np.sort(np.concatenate([order[:0], *(order[first:behind] for first, behind in edges)]))
         # Bisected, because of a large mapped part only the pages of these rows should be read.
         found = [np.arange(bisect_left(source, run), bisect_right(source, run)) for run in runs]
         mine = np.concatenate([np.empty(0, np.int64), *found]).astype(np.int64)
         return mine[self.is_live(mine)]
+
+    def begun(self, line: int, start: float, end: float) -> IntArray:
+        """The live rows of a source that begin in [start, end)."""
+        positions = self.positions([line])
+        begins = self.part.rows["start"][positions]
+        return positions[(begins >= start) & (begins < end)]
 
     @property
     def selected(self) -> Bits | None:
@@ -87,6 +110,16 @@ class LivePart:
             byte, bit = np.nonzero(bits)
             found = 8 * bytes_[byte] + bit
         return found
+
+    def steps(self) -> Iterator[IntArray]:
+        """All live rows, as many at a time as their vectors go into a bounded memory; few at first."""
+        most = max(_FIRST_ROWS, _STEP_BYTES // (4 * self.about.dim))
+        first, count = 0, _FIRST_ROWS
+        while first < self.about.rows:
+            at = np.arange(first, min(first + count, self.about.rows))
+            if len(live := at[self.is_live(at)]):
+                yield live
+            first, count = first + count, min(2 * count, most)
 
     def lines(self, records: np.ndarray[Any, Any]) -> IntArray:
         """The line of sources.arrow of each of these rows."""

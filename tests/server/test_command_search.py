@@ -48,6 +48,8 @@ def test_a_server_and_the_store_answer_the_same(
         ["blue", "--level", "video", "--top", "2"],
         ["--video", id_of("green")],
         ["sea", "--target", "texts"],
+        ["blue", "--exact"],
+        ["blue", "--effort", "3"],
         ["red", "--level", "frame", "--collection", "default", "--encoder", "toy:rgb"],
         ["blue", "--filter", '{"seconds": {"gte": 17}, "metadata.tag": "sample"}'],
     ):
