@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -22,6 +22,9 @@ class Part:
     weight: float = 1.0
 
 
+Mode = Literal["visual", "text", "hybrid"]  # by vectors, by words, by both
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What is asked, after validation."""
@@ -34,6 +37,7 @@ class Query:
     group_size: int = 3
     merge_gap_s: float | None = 0.0  # hits of one source so near are one moment; None: never
     pad_s: float = 0.0
+    mode: Mode | None = None  # None: both where there are lines, else by vectors
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from core.errors import SnapshotError
 from core.files import exists
 from core.store import Store
 from core.types import KINDS, Kind
-from index import mapped, part, recall, sources
+from index import mapped, part, passages, recall, sources
 from index.live import files_of, pack
 from index.part import About, Part, Run
 from index.rows import View
@@ -81,7 +81,7 @@ def build_snapshot(
         newest = _newest(store)
         if newest is None and not last.shards():
             raise SnapshotError(f"{store.root} holds nothing to build from; `extract` fills it.")
-        if newest and newest.entry == last.number and not fresh:
+        if newest and newest.entry == last.number and "words" in newest.held and not fresh:
             built = Built(newest.number, made=False, published=False)
         else:
             built = _made(View(store, last), None if fresh else newest, part_rows)
@@ -95,7 +95,7 @@ def _made(view: View, newest: Snapshot | None, part_rows: int) -> Built:
         good = _good(view, newest, kind, part_rows)
         kept += good
         made += _missing(view, good, kind, part_rows)
-    number = _write(view, [*kept, *made])
+    number = _write(view, [*kept, *made], newest)
     log.info("built snapshot=%d entry=%d kept=%d made=%d", number, view.last.number, len(kept), len(made))
     return Built(number, made=True, published=False, parts_kept=len(kept), parts_made=len(made))
 
@@ -228,7 +228,7 @@ def _cut(runs: Iterable[Run], most: int) -> Iterator[list[Run]]:
         yield group
 
 
-def _write(view: View, kept: Sequence[Kept]) -> int:
+def _write(view: View, kept: Sequence[Kept], newest: Snapshot | None) -> int:
     """The snapshot's folder; its number."""
     store, known = view.store, view.known()
     # Above CURRENT's as well: no number ever means two snapshots, not even where one was lost.
@@ -239,7 +239,10 @@ def _write(view: View, kept: Sequence[Kept]) -> int:
             sources.write(folder / sources.FILE, view.live, known)
             for each in kept:
                 _write_live(folder, view, each)
-        held = _described(view, folder, kept)
+            told = passages.write(
+                folder, view, known, [words.about for words in newest.words] if newest else ()
+            )
+        held = _described(view, folder, kept) | {"words": told}
         held["recall"] = recall.measure(Snapshot.of(store, folder, number, held))
         with files.writing(final):
             (folder / MANIFEST).write_text(files.sealed(held))

@@ -105,6 +105,7 @@ def _named(root: Path, snapshots: Iterable[int]) -> tuple[set[str], set[str]]:
         for about in held["parts"]:
             parts.add(about["name"])
             shards |= set(about["shards"])
+        parts |= {about["name"] for about in held.get("words", ())}
     return parts, shards
 
 
@@ -151,7 +152,8 @@ def _remove(root: Path, ending: Ending) -> None:
     """Each before what it needs. Of a part the JSON first: without it the others are none."""
     for path in ending.snapshots:
         files.retire(path)
-    in_parts = [root / "parts" / f"{n}.{end}" for n in ending.parts for end in ("json", "rows.npy", "faiss")]
+    suffixes = ("json", "rows.npy", "faiss", "lines.npy", "words")
+    in_parts = [root / "parts" / f"{n}.{end}" for n in ending.parts for end in suffixes]
     for path in in_parts:
         with files.writing(path):
             path.unlink(missing_ok=True)

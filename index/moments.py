@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from core.query import Hits
 from core.types import Kind, Segment
+from index.words import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,9 @@ class Moment:
     text: str = ""
     confidence: float | None = None
     rows: int = 1  # hits in it
+    told: Told | None = None  # the passage in it that was found by its words
+    matched: tuple[str, ...] = ()  # what words matched on
+    is_seen: bool = True  # False: found by words alone, and without a score
 
     @property
     def id(self) -> str:

@@ -27,6 +27,7 @@ FACTORY = "Flat"
 ROW = np.dtype([("source", "<i4"), ("shard", "<i4"), ("start", "<f8"), ("end", "<f8"), ("row", "<i8")])
 Bits = NDArray[np.uint8]  # one bit a row, the lowest first: what FAISS takes as a selector
 
+SUFFIXES = ("faiss", "rows.npy", "json")
 _STEP_ROWS = 16_384
 _STEP_BYTES = 1 << 20
 _READING = threading.Lock()  # FAISS' limits are the process'
@@ -134,16 +135,16 @@ def _read_index(path: Path) -> Any:
 def make(store: Store, kind: Kind, runs: Sequence[Run]) -> About:
     """A new part of these rows; it is there, whole and synced, once its JSON has its name."""
     parts = store.root / "parts"
-    with _draft(parts) as draft:
-        held = _write(store, kind, runs, draft)
+    with draft(parts) as folder:
+        held = _write(store, kind, runs, folder)
         name = files.hash_bytes(canonical(held).encode())
         with files.writing(parts / f"{name}.json"):
-            _settle(parts, draft, name)
+            settle(parts, folder, name, SUFFIXES)
     return About.read(name, named(name, held))
 
 
 @contextmanager
-def _draft(parts: Path) -> Iterator[Path]:
+def draft(parts: Path) -> Iterator[Path]:
     """A folder to fill. It goes in the end, where one of `files.draft` gets a name: the files leave it."""
     folder = parts / f"{files.DRAFT}{uuid.uuid4().hex}"
     try:
@@ -157,7 +158,7 @@ def _draft(parts: Path) -> Iterator[Path]:
 def _write(store: Store, kind: Kind, runs: Sequence[Run], draft: Path) -> dict[str, Any]:
     shards = {name: number for number, name in enumerate(sorted({run.shard for run in runs}))}
     index, records = _filled(store, kind, runs), _records(store, kind, runs, shards)
-    held = _described(store, kind, runs, shards)
+    held = _described(store, kind, runs)
     with files.writing(draft):
         # Through a file of ours: FAISS prints what goes wrong with its own, and tells nobody.
         with (draft / "faiss").open("wb") as file:
@@ -168,9 +169,8 @@ def _write(store: Store, kind: Kind, runs: Sequence[Run], draft: Path) -> dict[s
     return held
 
 
-def _settle(parts: Path, draft: Path, name: str) -> None:
-    """Give the three files their names, the JSON last: without it the others count for nothing."""
-    suffixes = ("faiss", "rows.npy", "json")
+def settle(parts: Path, draft: Path, name: str, suffixes: Sequence[str]) -> None:
+    """Give the files their names, the JSON last: without it the others count for nothing."""
     for suffix in suffixes:
         files.sync(draft / suffix)
     for suffix in suffixes:
@@ -181,7 +181,7 @@ def _settle(parts: Path, draft: Path, name: str) -> None:
     files.sync(parts)
 
 
-def _described(store: Store, kind: Kind, runs: Sequence[Run], shards: dict[str, int]) -> dict[str, Any]:
+def _described(store: Store, kind: Kind, runs: Sequence[Run]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "encoder": store.spec.fingerprint,
@@ -189,6 +189,14 @@ def _described(store: Store, kind: Kind, runs: Sequence[Run], shards: dict[str, 
         "dim": store.spec.dim,
         "factory": FACTORY,
         "rows": sum(run.count for run in runs),
+        **runs_to_json(runs),
+    }
+
+
+def runs_to_json(runs: Sequence[Run]) -> dict[str, Any]:
+    """As a part's JSON holds them; `runs_of` reads it."""
+    shards = {name: number for number, name in enumerate(sorted({run.shard for run in runs}))}
+    return {
         "shards": list(shards),
         "runs": {
             "source": [run.source for run in runs],

@@ -21,9 +21,12 @@ from core.store import Store
 from core.types import KINDS, Float32Array, Kind, Segment
 from index import part as parts
 from index.folders import opening
+from index.lexical import WordKind
 from index.live import LivePart
 from index.merge import Row, best_rows
 from index.sources import FILE, SourceInfo, Sources
+from index.terms import Terms
+from index.words import LiveWords, Mask, Told, best
 
 FORMAT = 1
 CURRENT = "CURRENT"
@@ -40,6 +43,7 @@ class Snapshot:
     sources: Sources
     parts: tuple[LivePart, ...]
     hidden: frozenset[int] = frozenset()  # lines of sources that are masked
+    words: tuple[LiveWords, ...] = ()
 
     @classmethod
     def open(cls, store: Store, number: int | None = None) -> Snapshot:
@@ -68,6 +72,9 @@ class Snapshot:
             held,
             Sources.open(folder / FILE, stamps[FILE]),
             tuple(LivePart.open(store.root / "parts", folder, about, stamps) for about in held["parts"]),
+            words=tuple(
+                LiveWords.open(store.root / "parts", folder, about, stamps) for about in held.get("words", ())
+            ),
         )
 
     @property
@@ -117,6 +124,31 @@ class Snapshot:
             lines = self.sources.lines(filter.hidden)
             searched = [part.without(lines) for part in searched]
         return searched
+
+    def told(
+        self, kind: WordKind, asked: Terms, k: int, *, some: bool = False, filter: Filter | None = None
+    ) -> tuple[list[Told], bool]:
+        """The k best passages of a kind by their words, and whether there are no others. some: those too that
+        have not all of the words."""
+        found = [words for words in self.words if words.about.kind == kind]
+        kept = self._kept_sources(filter)
+        searched = found if kept is None else [words.only(words.spread(kept)) for words in found]
+        return best(searched, asked, k, some, self.sources.id)
+
+    def _kept_sources(self, filter: Filter | None) -> Mask | None:
+        hidden = self.hidden | set(self.sources.lines(filter.hidden) if filter else ())
+        if not hidden and (filter is None or filter.sources is None):
+            return None
+        kept = np.ones(len(self.sources), np.bool_)
+        if filter is not None and filter.sources is not None:
+            kept[:] = False
+            kept[list(self.sources.lines(filter.sources))] = True
+        kept[list(hidden)] = False
+        return kept
+
+    def passages(self, kind: WordKind) -> int:
+        """How many live."""
+        return sum(words.live for words in self.words if words.about.kind == kind)
 
     def _hits(self, rows: Sequence[Row], kind: Kind, searched: Sequence[LivePart]) -> Hits:
         segments = [self._segment(row, kind, searched) for row in rows]

@@ -50,6 +50,11 @@ def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Search)
     )
 
 
+def unseen(encoder: Encoder) -> Asked:
+    """What is looked for by words alone."""
+    return Asked(np.zeros(encoder.spec.dim, np.float32), False, frozenset(), ())
+
+
 def encode(encoder: Encoder, texts: Sequence[str]) -> Float32Array:
     """float32 [len(texts), dim] on the host."""
     if not texts:

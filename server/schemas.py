@@ -51,12 +51,6 @@ def _only_default(value: Any) -> Any:
     raise not_built()
 
 
-def _only_visual(value: Any) -> Any:
-    if value in ("text", "hybrid"):
-        raise not_built()
-    return value  # the default where there are no lines, and today there are none
-
-
 class _Asked(BaseModel):
     """Nothing is guessed: no unknown field, no number from a string, no NaN."""
 
@@ -168,8 +162,8 @@ class SearchAsked(_Asked):
     level: Literal["frame", "clip", "video"] | None = Field(
         None, description="null: clip if there are clip rows, else frame; video: clip, grouped by video"
     )
-    mode: Annotated[Literal["visual", "text", "hybrid"] | None, BeforeValidator(_only_visual)] = Field(
-        None, description="vectors, words, both. Today only visual"
+    mode: Literal["visual", "text", "hybrid"] | None = Field(
+        None, description="vectors, words, both; null: both where there are timed lines, else vectors"
     )
     group_by: Literal["none", "video"] | None = Field(None, description="null: none, of level video: video")
     group_size: int = Field(3, ge=1, le=100, description="moments a video, when grouped")
@@ -190,6 +184,14 @@ class SearchAsked(_Asked):
     include: Annotated[list[Literal["metadata", "thumbnail", "scores", "explain", "vector"]], Later] = _later(
         ["metadata", "thumbnail"], "what results carry"
     )
+
+    @field_validator("mode")
+    @classmethod
+    def _has_words(cls, value: str, info: ValidationInfo) -> str:
+        parts = info.data.get("query")
+        if value == "text" and isinstance(parts, list) and any(part.text is None for part in parts):
+            raise refused('"text" is for queries of texts alone')
+        return value
 
     @field_validator("group_by")
     @classmethod

@@ -14,9 +14,10 @@ from extractor.encoders.base import Encoder
 from index.moments import Moment
 from index.snapshot import Snapshot
 from index.sources import SourceInfo
-from server.compose import Asked, compose
+from server.compose import Asked, compose, unseen
 from server.errors import ApiError
 from server.moments import moments_of
+from server.told import Wanted, mode_of, shown_of, wanted
 
 LOOK_AT = 256  # rows, at least
 LOOK_AT_MOST = 16_384  # so that no request takes seconds
@@ -81,11 +82,13 @@ class Searcher:
     def answer(self, query: Query) -> Answer:
         """All of it, in the calling thread."""
         began = time.perf_counter()
-        kind = self._kind(query)
-        asked = compose(query, self._own_kinds(query), self.encoder, self.view)
+        kind, mode = self._kind(query), mode_of(query, self.view)
+        by_words = mode == "text"
+        own = self._own_kinds(query)
+        asked = unseen(self.encoder) if by_words else compose(query, own, self.encoder, self.view)
         encoded = time.perf_counter()
-        looked = self._look(query, kind, asked)
-        seconds = _FrameTimes(self.view, asked.vector)
+        looked = self._look(query, None if by_words else kind, asked, wanted(query, mode))
+        seconds = _FrameTimes(self.view, None if by_words else asked.vector)
         results = [
             [self._found(moment, seconds, query.pad_s) for moment in group[: query.group_size]]
             for group in looked.groups[: query.limit]
@@ -115,19 +118,23 @@ class Searcher:
     def _own_kinds(self, query: Query) -> tuple[Kind, ...]:
         return ("frame", "clip", "text") if query.kind == "frame" else ("clip", "frame", "text")
 
-    def _look(self, query: Query, kind: Kind, asked: Asked) -> Looked:
+    def _look(self, query: Query, kind: Kind | None, asked: Asked, words: Wanted | None) -> Looked:
         k, spent, videos = max(LOOK_AT, _ROWS_A_RESULT * query.limit), 0.0, -1
         while True:
             began = time.perf_counter()
-            hits, is_all = self._hits(kind, asked, k)
+            hits, seen_all = self._hits(kind, asked, k) if kind else (Hits.none(), True)
+            moments, is_all = moments_of(hits, kind, query.merge_gap_s) if kind else [], seen_all
+            if words:
+                moments, told_all = words.fuse(moments, self.view, asked, min(k, LOOK_AT_MOST))
+                is_all &= told_all
             spent += time.perf_counter() - began
-            moments = moments_of(hits, kind, query.merge_gap_s)
             groups = by_video(moments) if query.by_video else [[moment] for moment in moments]
             if len(groups) >= query.limit or is_all:
                 return Looked(groups, is_all, spent)
-            if query.by_video and videos < 0:
+            if query.by_video and videos < 0 and kind:
                 videos = videos_with(self.view, kind, asked.sources)
-            if len(groups) == videos or len(hits.scores) >= LOOK_AT_MOST:
+            is_enough = k >= LOOK_AT_MOST and (seen_all or len(hits.scores) >= LOOK_AT_MOST)
+            if len(groups) == videos or is_enough:
                 return Looked(groups, len(groups) == videos, spent)
             # Rows of a range that was asked with are left out: behind a long one, more are to be looked at.
             k = k * _MORE if asked.ranges else min(k * _MORE, LOOK_AT_MOST)
@@ -149,7 +156,8 @@ class Searcher:
         info = self.view.source(moment.source) or SourceInfo(moment.source)
         if moment.kind == "text" and info.text:
             return Found(moment, info, None)
-        best_t = seconds.best(moment)
+        moment, within = shown_of(moment, info)
+        best_t = seconds.best(within)
         if pad_s:
             end = moment.end + pad_s
             end = min(end, max(info.facts.seconds, moment.end)) if info.facts.seconds else end
@@ -178,23 +186,23 @@ def by_video(moments: Sequence[Moment]) -> list[list[Moment]]:
 class _FrameTimes:
     """The best second of a moment by the frame rows of its video, read once a video."""
 
-    def __init__(self, view: Snapshot, vector: Float32Array) -> None:
+    def __init__(self, view: Snapshot, vector: Float32Array | None) -> None:
         self._view, self._vector = view, vector
         self._frames: dict[str, tuple[Float64Array, Float32Array]] = {}
 
     def best(self, moment: Moment) -> float:
         """Where no picture of the moment is stored: the middle of its best row."""
-        if moment.kind == "frame":
+        if moment.kind == "frame" or self._vector is None:
             return moment.best_t
-        starts, scores = self._scored(moment.source)
+        starts, scores = self._scored(moment.source, self._vector)
         first, behind = np.searchsorted(starts, [moment.start, moment.end])
         if first == behind:
             return moment.best_t
         return float(starts[first + int(np.argmax(scores[first:behind]))])
 
-    def _scored(self, source: str) -> tuple[Float64Array, Float32Array]:
+    def _scored(self, source: str, vector: Float32Array) -> tuple[Float64Array, Float32Array]:
         """When each picture is shown, in order, and how well it fits."""
         if source not in self._frames:
             rows, vectors = self._view.vectors(source, "frame")
-            self._frames[source] = np.array([row.start for row in rows]), vectors @ self._vector
+            self._frames[source] = np.array([row.start for row in rows]), vectors @ vector
         return self._frames[source]

@@ -22,6 +22,7 @@ def query_of(asked: SearchAsked) -> Query:
         asked.group_size,
         asked.merge_gap_s,
         asked.pad_s,
+        mode=asked.mode,
     )
 
 
@@ -69,7 +70,6 @@ def _ms(seconds: float) -> float:
 def _result(found: Found) -> Result:
     moment, paths = found.moment, _paths(found)
     is_text = moment.kind == "text"
-    matched = "visual" if not is_text else "text" if found.info.text else "subtitles"
     return Result(
         id=f"{moment.id}-{_line_number(found)}" if is_text else moment.id,
         video_id=moment.source,
@@ -77,18 +77,28 @@ def _result(found: Found) -> Result:
         paths=paths,
         start=moment.start,
         end=moment.end,
-        score=round(moment.score, 6) + 0.0,  # no -0.0
+        score=round(moment.score, 6) + 0.0 if moment.is_seen else None,  # no -0.0
         best=None if found.best_t is None else Best(t=found.best_t),
-        matched_on=[matched],
+        matched_on=_matched(found),
         approximate=found.info.facts.approximate,
-        text=(moment.text or found.info.text) if is_text else None,
+        text=moment.text or (found.info.text if is_text else "") or None,
         metadata=dict(found.info.columns),
     )
 
 
+def _matched(found: Found) -> list[str]:
+    moment = found.moment
+    if moment.kind == "text":
+        return [*moment.matched] or ["text" if found.info.text else "subtitles"]
+    return ["visual", *moment.matched]
+
+
 def _line_number(found: Found) -> int:
     """Tells lines that begin together apart, and is the same in every snapshot; 0 of a library text."""
-    return 0 if found.info.text else crc32(found.moment.text.encode())
+    moment = found.moment
+    if found.info.text:
+        return 0
+    return crc32(moment.text.encode()) if moment.told is None else moment.told.number
 
 
 def _video(moments: Sequence[Found]) -> VideoResult:
