@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -16,7 +16,6 @@ from core import files, npy
 from core.errors import SnapshotError
 from core.lines import origin_of
 from core.rules import LiveSource
-from core.types import canonical
 from index import lexical
 from index.lexical import About, Passage, WordKind, Words
 from index.live import Lines
@@ -101,15 +100,14 @@ def _looked_at(said: _Said, parts: Path, about: About) -> Kept | None:
 def _missing(said: _Said, parts: Path, kept: Sequence[Kept]) -> Iterator[Kept]:
     """New files of the live passages that are in none."""
     have = {
-        _key(run) for each in kept for run, line in zip(each.runs, each.numbers, strict=True) if line >= 0
+        (run.source, run.layer)  # of which each lives in one shard
+        for each in kept
+        for run, line in zip(each.runs, each.numbers.tolist(), strict=True)
+        if line >= 0
     }
-    for runs in _cut(run for run in said.runs() if _key(run) not in have):
+    for runs in _cut(said.runs(have)):
         about = lexical.make(parts, said.kind, runs, said.passages(runs))
         yield Kept(about, tuple(runs), said.numbers(runs))
-
-
-def _key(run: Run) -> tuple[str, str, str]:
-    return run.source, run.layer, run.shard
 
 
 def _cut(runs: Iterable[Run]) -> Iterator[list[Run]]:
@@ -134,14 +132,15 @@ class _Said:
     known: Mapping[str, Known]
     kind: WordKind
 
-    def runs(self) -> Iterator[Run]:
-        """Of all that lives."""
+    def runs(self, have: Collection[tuple[str, str]]) -> Iterator[Run]:
+        """Of all that lives and is not there yet."""
         if self.kind == "lines":
-            yield from self.view.line_runs()
+            yield from (run for run in self.view.line_runs() if (run.source, run.layer) not in have)
             return
-        for source in self.view.live:
-            if layer := self._layers.get(source.id):
-                yield Run(source.id, layer, "", -1, 0, len(self._of(source)))
+        for id, layer in self._layers.items():
+            if (id, layer) not in have:
+                count = len(self._of(self.view.live[self.view.lines[id]]))
+                yield Run(id, layer, "", -1, 0, count)
 
     def numbers(self, runs: Sequence[Run]) -> Lines:
         """The line of each run's source, -1 where it does not live."""
@@ -180,7 +179,7 @@ class _Said:
 
 
 def _layer(kind: WordKind, passages: Sequence[Passage]) -> str:
-    said = canonical([[passage.origin, passage.text] for passage in passages])
+    said = "\0".join(f"{passage.origin}\0{passage.text}" for passage in passages)
     return f"{kind}:{files.hash_bytes(said.encode())}"
 
 
@@ -195,4 +194,4 @@ def _names(source: LiveSource) -> list[Passage]:
 
 def _clean(text: str) -> str:
     """With U+FFFD for what is no Unicode."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

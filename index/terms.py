@@ -160,7 +160,8 @@ def _plain_with_marks(text: str) -> str:
     base = 0
     for character in unicodedata.normalize("NFKD", text.casefold()):
         is_mark = _is_mark(character)
-        base = base if is_mark else ord(character)
+        if not is_mark:
+            base = ord(character) if _CLASSES[ord(character)].strip() else 0
         if not is_mark or base >= _BARE_MARKS:
             kept.append(character)
     return unicodedata.normalize("NFKC", "".join(kept)).translate(_CLASSES)

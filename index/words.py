@@ -153,8 +153,7 @@ class _Plan:
         must = [posted[term] for term in self.quoted]
         rows = whole = _in_all([*must, *(posted[term] for term in self.rare)])
         if some and self.rare:
-            rows = np.unique(np.concatenate([posted[term] for term in self.rare]))
-            rows = _in_all([rows, *must])
+            rows = _in_all([_in_any([posted[term] for term in self.rare], file.about.rows), *must])
         if file.kept is not None:
             rows = rows[file.kept[rows]]
         lengths = file.part.rows["length"][rows]
@@ -192,13 +191,15 @@ class _Found:
         pairs = [(files[number], self.row[self.file == number]) for number in range(len(files))]
         records = np.concatenate([file.part.rows[rows] for file, rows in pairs])
         line = np.concatenate([file.lines(rows) for file, rows in pairs])
-        number, start = records["number"].astype(np.int64), records["start"]
-        order = np.lexsort(
-            (records["origin"], number, records["end"], start, line, -self.score, ~self.has_all)
-        )
-        said = np.stack([line, np.rint(start * 1000).astype(np.int64), number], axis=1)[order]
-        _, first = np.unique(said, axis=0, return_index=True)
-        kept: IntArray = order[np.sort(first)]
+        said = (records["number"], np.rint(records["start"] * 1000), line)  # alike: of equal score as well
+        others = (records["origin"], records["end"], records["start"])
+        order = np.lexsort((*others, *said, -self.score, ~self.has_all))
+        is_new = np.ones(len(order), np.bool_)
+        if len(order):
+            is_new[1:] = np.logical_or.reduce(
+                [np.diff(column[order].astype(np.int64)) != 0 for column in said]
+            )
+        kept: IntArray = order[is_new]
         return kept
 
     def told(self, files: Sequence[LiveWords], at: int, id_of: Callable[[int], str]) -> Told:
@@ -218,6 +219,16 @@ def _in_all(posted: Sequence[IntArray]) -> IntArray:
     for each in others:
         fewest = fewest[_are_in(fewest, each)]
     return fewest
+
+
+def _in_any(posted: Sequence[IntArray], count: int) -> IntArray:
+    if len(posted) == 1:
+        return posted[0]
+    is_there = np.zeros(count, np.bool_)
+    for each in posted:
+        is_there[each] = True
+    found: IntArray = np.flatnonzero(is_there)
+    return found
 
 
 def _are_in(rows: IntArray, posted: IntArray) -> Mask:
