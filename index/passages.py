@@ -61,7 +61,6 @@ def write(
         for each in [*good, *_missing(said, parts, good)]:
             npy.write(folder / numbers_of(each.about.name), [each.numbers])
             held.append(each.about.to_json() | {"live": each.live, "length": _length(parts, each)})
-        log.info("words=%s kept=%d", kind, len(good))
     return held
 
 

@@ -190,7 +190,7 @@ class SearchAsked(_Asked):
     def _has_words(cls, value: str, info: ValidationInfo) -> str:
         parts = info.data.get("query")
         if value == "text" and isinstance(parts, list) and any(part.text is None for part in parts):
-            raise refused('"text" is for queries of texts alone')
+            raise refused('"text" needs a query of texts alone')
         return value
 
     @field_validator("group_by")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from core.errors import SnapshotError
+from core.store import Store
 from core.types import Line
 from index import lexical, mapped
 from index.build import build, build_snapshot
@@ -111,7 +113,8 @@ def harm_sqlite(path: Path, statement: str) -> None:
         "DROP TABLE words",
         "DROP TABLE texts; CREATE VIEW texts AS SELECT 1 AS id, 'x' AS text",
         "DROP TABLE words; CREATE TABLE words(words)",
-        "DROP TABLE words; CREATE VIEW words AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT * FROM c",
+        "DROP TABLE words; CREATE VIEW words AS "
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT * FROM c",
         "DROP TABLE words; CREATE VIRTUAL TABLE words USING fts5(tokens)",
     ],
 )
@@ -246,11 +249,11 @@ def test_words_that_are_damaged_are_made_anew_by_the_next_build(lived: Spoken) -
     assert list(damage(lived.store.root)) == []
 
 
-def test_a_snapshot_from_before_there_were_words_opens_and_the_next_build_adds_them(
-    lived: Spoken, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr("index.build.passages.write", lambda *_: [])
-        number = build_snapshot(lived.store, fresh=True).number
-    view = Snapshot.open(lived.store, number)
-    assert view.told("lines", terms("the"), 5) == ([], True) and view.passages("lines") == 0
+def test_a_snapshot_from_before_there_were_words_opens_and_the_next_build_adds_them(tmp_path: Path) -> None:
+    shutil.copytree(Path(__file__).parents[1] / "data" / "store-v1", tmp_path / "toy-rgb")
+    store = Store.open(tmp_path / "toy-rgb")
+    view = Snapshot.open(store)
+    assert view.told("names", terms("sample"), 5) == ([], True) and view.words == ()
+    assert build_snapshot(store).made and not build_snapshot(store).made
+    told, _ = Snapshot.open(store).told("names", terms("sample"), 5)
+    assert {each.origin for each in told} == {"path"}
