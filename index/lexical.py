@@ -161,7 +161,7 @@ class _Connections:
         connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
         try:
             connection.executescript(_READING)
-            held = connection.execute("SELECT sql FROM sqlite_schema WHERE name IN ('words', 'texts')")
+            held = connection.execute("SELECT sql FROM sqlite_master WHERE name IN ('words', 'texts')")
             if sorted(sql for (sql,) in held) != sorted(_TABLES):
                 raise sqlite3.DatabaseError("that it has other tables than were written")
         except BaseException:
