@@ -18,8 +18,8 @@ import numpy as np
 
 from core import files, npy
 from core.errors import SnapshotError
-from core.types import IntArray, canonical
-from index import mapped, part
+from core.types import IntArray
+from index import mapped, named, part
 from index.folders import opening
 from index.part import Run
 from index.terms import Term, tokens
@@ -38,7 +38,7 @@ PASSAGE = np.dtype(
         ("end", "<f8"),
     ]
 )
-SUFFIXES = ("words", "lines.npy", "json")
+SUFFIXES = ("words", "lines.npy")
 # The tokenizer only cuts at the spaces that are put between tokens: SQLite's own tables of Unicode differ.
 _TABLES = (
     "CREATE VIRTUAL TABLE words USING fts5(tokens, content='', columnsize=0, tokenize='ascii')",
@@ -205,23 +205,16 @@ def _spelled(term: Term) -> str:
 
 def make(parts: Path, kind: WordKind, runs: Sequence[Run], passages: Iterable[Sequence[Passage]]) -> About:
     """A new file with the passages of each run; it is there, whole and synced, once its JSON has its name."""
-    with part.draft(parts) as draft, files.writing(draft):
-        try:
-            records = _write(draft / "words", passages)
-        except sqlite3.Error as error:
-            raise SnapshotError(f"{parts} cannot be written to: SQLite says {error}.") from error
-        npy.write(draft / "lines.npy", [records])
-        held = {
-            "format": FORMAT,
-            "kind": kind,
-            "rows": len(records),
-            **part.runs_to_json(runs),
-            "files": {f".{name}": mapped.stamp(draft / name) for name in SUFFIXES[:-1]},
-        }
-        (draft / "json").write_text(files.sealed(held))
-        name = files.hash_bytes(canonical(held).encode())
-        part.settle(parts, draft, name, SUFFIXES)
-    return About.read(name, part.named(name, held))
+    shards = {name: number for number, name in enumerate(sorted({run.shard for run in runs}))}
+    with named.draft(parts) as draft:
+        with files.writing(draft):
+            try:
+                records = _write(draft / "words", passages)
+            except sqlite3.Error as error:
+                raise SnapshotError(f"{parts} cannot be written to: SQLite says {error}.") from error
+            npy.write(draft / "lines.npy", [records])
+        held = {"format": FORMAT, "kind": kind, "rows": len(records), **part.runs_to_json(runs, shards)}
+        return About.read(*named.settle(parts, draft, held, SUFFIXES))
 
 
 def _write(path: Path, passages: Iterable[Sequence[Passage]]) -> np.ndarray[Any, Any]:

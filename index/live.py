@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import SnapshotError
 from core.types import IntArray
 from index import mapped
 from index.part import About, Bits, Part
 
 Lines = NDArray[np.int32]
+_ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1)  # in a byte
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class LivePart:
     numbers: Lines
     bits: Bits
     live: int
+    alive: int  # as many as live where nothing is filtered
 
     @classmethod
     def open(
@@ -40,6 +43,7 @@ class LivePart:
             mapped.open_npy(snapshot / numbers, np.dtype("<i4"), stamps[numbers]),
             mapped.open_npy(snapshot / live, np.dtype("u1"), stamps[live]),
             held["live"],
+            held["live"],
         )
 
     @property
@@ -49,8 +53,11 @@ class LivePart:
     @cached_property
     def _bounds(self) -> IntArray:
         """Where each run begins, and where the last one ends."""
-        runs = np.arange(len(self.numbers) + 1)
-        return np.searchsorted(np.ascontiguousarray(self.part.rows["source"]), runs).astype(np.int64)
+        source = np.ascontiguousarray(self.part.rows["source"])
+        begins = np.flatnonzero(source[1:] != source[:-1]) + 1
+        if len(begins) + 1 != len(self.numbers):
+            raise SnapshotError(f"The part {self.about.name} is damaged: its rows are not of its runs.")
+        return np.concatenate([[0], begins, [len(source)]])
 
     def positions(self, lines: Collection[int]) -> IntArray:
         """The live rows of these sources."""
@@ -61,6 +68,16 @@ class LivePart:
         mine = np.concatenate([np.empty(0, np.int64), *found]).astype(np.int64)
         return mine[self.is_live(mine)]
 
+    def live_positions(self) -> IntArray:
+        """All rows that live."""
+        found: IntArray = np.empty(0, np.int64)
+        if self.live:
+            bytes_ = np.flatnonzero(self.bits)  # few of many, as a rule
+            bits = np.unpackbits(self.bits[bytes_][:, None], axis=1, bitorder="little")
+            byte, bit = np.nonzero(bits)
+            found = 8 * bytes_[byte] + bit
+        return found
+
     def lines(self, records: np.ndarray[Any, Any]) -> IntArray:
         """The line of sources.arrow of each of these rows."""
         found: IntArray = self.numbers[records["source"]].astype(np.int64)
@@ -69,6 +86,13 @@ class LivePart:
     def is_live(self, positions: IntArray) -> NDArray[np.bool_]:
         """Which of these rows live."""
         found: NDArray[np.bool_] = (self.bits[positions >> 3] >> (positions & 7).astype(np.uint8)) & 1 > 0
+        return found
+
+    def live_lines(self) -> Lines:
+        """The sources of its live rows, in no order; some more than once."""
+        alive = np.unpackbits(self.bits, count=self.about.rows, bitorder="little")
+        before = np.concatenate([[0], np.cumsum(alive, dtype=np.int64)])[self._bounds]
+        found: Lines = self.numbers[before[1:] > before[:-1]]
         return found
 
     def without(self, lines: Collection[int]) -> LivePart:
@@ -83,8 +107,17 @@ class LivePart:
     def only(self, lines: Collection[int]) -> LivePart:
         """The same, with the rows of all other sources dead."""
         kept = np.isin(self.numbers, np.fromiter(lines, np.int64, len(lines)))
-        bits = pack(np.repeat(kept, np.diff(self._bounds))) & self.bits
-        return replace(self, bits=bits, live=int(np.unpackbits(bits).sum()))
+        return self.kept(np.repeat(kept, np.diff(self._bounds)))
+
+    def spread(self, of_sources: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """What holds of each source as what holds of each row; False where a row is dead."""
+        of_runs = np.append(of_sources, False)[self.numbers]
+        return np.repeat(of_runs, np.diff(self._bounds))
+
+    def kept(self, rows: NDArray[np.bool_]) -> LivePart:
+        """The same, with all rows dead for which this is False."""
+        bits = pack(rows) & self.bits
+        return replace(self, bits=bits, live=int(_ONES[bits].sum()))
 
 
 def files_of(name: str) -> tuple[str, str]:

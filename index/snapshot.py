@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ import pyarrow as pa
 from core import files
 from core.errors import SnapshotError, UsageError
 from core.files import names
-from core.query import Filter, Hits
+from core.query import Effort, Filter, Hits
 from core.shard import Shard
 from core.store import Store
 from core.types import KINDS, Float32Array, Kind, Segment
+from index import columns, filters
 from index import part as parts
+from index.columns import Columns
 from index.folders import opening
 from index.lexical import WordKind
 from index.live import LivePart
@@ -41,9 +43,12 @@ class Snapshot:
     number: int
     held: Mapping[str, Any]  # its snapshot.json
     sources: Sources
+    columns: Columns
     parts: tuple[LivePart, ...]
     hidden: frozenset[int] = frozenset()  # lines of sources that are masked
     words: tuple[LiveWords, ...] = ()
+    # Anew for each view, as a masked one is: its parts have other live rows.
+    _recent: filters.Recent = field(default_factory=filters.Recent, init=False, repr=False, compare=False)
 
     @classmethod
     def open(cls, store: Store, number: int | None = None) -> Snapshot:
@@ -66,11 +71,13 @@ class Snapshot:
                 f"not of {store.spec.name} ({store.spec.fingerprint})."
             )
         stamps = held["files"]
+        sources = Sources.open(folder / FILE, stamps[FILE])
         return cls(
             store,
             number,
             held,
-            Sources.open(folder / FILE, stamps[FILE]),
+            sources,
+            Columns.open(folder / columns.FILE, stamps.get(columns.FILE), sources),
             tuple(LivePart.open(store.root / "parts", folder, about, stamps) for about in held["parts"]),
             words=tuple(
                 LiveWords.open(store.root / "parts", folder, about, stamps) for about in held.get("words", ())
@@ -105,18 +112,30 @@ class Snapshot:
         filter: Filter | None = None,
         effort: int | None = None,
     ) -> list[Hits]:
-        """The best k rows of each query, vectors: [n, dim]. Flat parts are exact at any effort."""
+        """The best k rows of each query, vectors: [n, dim]. effort: lists to look into, 0 for all."""
         queries = np.ascontiguousarray(vectors, np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.store.spec.dim:
             raise UsageError(f"Queries of shape {queries.shape} do not fit [n, {self.store.spec.dim}].")
         if k < 1:
             raise UsageError(f"k is {k}; at least 1 row can be asked for.")
-        searched = [part for part in self._filtered(self._of(kind), filter) if part.live]
-        return [self._hits(rows, kind, searched) for rows in best_rows(searched, queries, k)]
+        searched = self.filtered(kind, filter)
+        chosen = self.effort(kind) if effort is None else replace(self.effort(kind), lists=effort)
+        return [self._hits(rows, kind, searched) for rows in best_rows(searched, queries, k, chosen)]
 
-    def _filtered(self, searched: list[LivePart], filter: Filter | None) -> list[LivePart]:
+    def effort(self, kind: Kind) -> Effort:
+        """How far a search looks where nobody says."""
+        chosen = self.held.get("effort", {}).get(kind)
+        return Effort(chosen["lists"], chosen["candidates"]) if chosen else Effort()
+
+    def filtered(self, kind: Kind, filter: Filter | None) -> list[LivePart]:
+        """All parts of a kind, with the rows alone alive that a filter keeps: in some of them none."""
+        searched = self._of(kind)
         if filter is None:
             return searched
+        if (where := filter.where) is not None:
+            # By what is written: True and 1 are one key of a dictionary, and no one value.
+            key = f"{kind} {where!r}"
+            searched = self._recent.get(key, lambda: filters.narrowed(self._of(kind), where, self.columns))
         if filter.sources is not None:
             lines = self.sources.lines(filter.sources)
             searched = [part.only(lines) for part in searched]
@@ -131,6 +150,11 @@ class Snapshot:
         """The k best passages of a kind by their words, and whether there are no others. some: those too that
         have not all of the words."""
         found = [words for words in self.words if words.about.kind == kind]
+        if filter is not None and filter.where is not None:
+            if kind == "names" and filters.is_of_rows(filter.where):
+                return [], True  # they are of no seconds
+            masks = filters.masks(found, filter.where, self.columns)
+            found = [words.only(mask) for words, mask in zip(found, masks, strict=True)]
         kept = self._kept_sources(filter)
         searched = found if kept is None else [words.only(words.spread(kept)) for words in found]
         return best(searched, asked, k, some, self.sources.id)

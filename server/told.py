@@ -26,13 +26,14 @@ class Wanted:
     kinds: tuple[WordKind, ...]
     some: bool
 
-    def fuse(self, seen: Sequence[Moment], view: Snapshot, asked: Asked, k: int) -> tuple[list[Moment], bool]:
+    def fuse(
+        self, seen: Sequence[Moment], view: Snapshot, asked: Asked, filter: Filter, k: int
+    ) -> tuple[list[Moment], bool]:
         """What was seen and the k best passages of each kind in one order; whether there are no others."""
-        hidden = Filter(hidden=asked.sources) if asked.sources else None
         rankings: list[list[Told]] = []
         is_all = True
         for kind in self.kinds:
-            told, is_whole = view.told(kind, self.terms, k, some=self.some, filter=hidden)
+            told, is_whole = view.told(kind, self.terms, k, some=self.some, filter=filter)
             rankings.append([each for each in told if not asked.is_own(_segment(each))])
             is_all &= is_whole
         if "names" in self.kinds:

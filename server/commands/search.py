@@ -38,6 +38,7 @@ class SearchSettings(Settings):
         None, description="vectors, words, or both; by default both where there are timed lines"
     )
     target: Literal["videos", "texts"] = Field("videos", description="moments of videos, or library texts")
+    filter: str = Field("", description="what is looked through, as JSON: docs/http-api.md, Filter")
     collection: str | None = Field(None, description="which one; else `default` or the first")
     encoder: str | None = Field(None, description="which of the collection's; else the first")
     store: Path | None = Field(None, description="a store's folder, instead of a library")
@@ -84,9 +85,17 @@ def body_of(settings: SearchSettings) -> dict[str, Any]:
         "level": settings.level,
         "mode": settings.mode,
         "target": settings.target,
+        "filter": _filter(settings.filter),
         "collection": settings.collection,
         "encoder": settings.encoder,
     }
+
+
+def _filter(text: str) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"filter {text[:60]!r} is not JSON: {error}.", "filter") from error
 
 
 def from_server(url: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -53,6 +53,7 @@ def test_a_server_and_the_store_answer_the_same(
         ["blue", "--mode", "text"],
         ["blue", "--mode", "hybrid", "--top", "9"],
         ["sea", "--mode", "hybrid", "--target", "texts"],
+        ["blue", "--filter", '{"seconds": {"gte": 17}, "metadata.tag": "sample"}'],
     ):
         local = held(said(capsys, *flags, "--data", str(shelf.library.data), "--json"))
         remote = held(said(capsys, *flags, "--server", sample_server.url, "--json"))
@@ -71,6 +72,24 @@ def test_what_words_matched_is_shown_and_the_line(tmp_path: Path, capsys: pytest
     (_, first, *_) = said(capsys, "haze", *data).splitlines()
     assert first.endswith("films/green.mp4  visual, subtitles: purple haze")
     assert said(capsys, "nothing of the kind", "--mode", "text", *data) == "Nothing is found.\n"
+
+
+def test_a_filter_is_json_and_what_is_wrong_with_it_is_said(
+    shelf: Shelf, sample_server: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ("--data", str(shelf.library.data))
+    lines = said(capsys, "blue", *data, "--filter", '{"name": {"prefix": "green"}}').splitlines()
+    assert len(lines) == 2 and lines[1].endswith("films/green.mp4")
+    for text, says in (
+        ("{", "filter '{' is not JSON: "),
+        ("[" * 100_000, "is not JSON: "),
+        ("[]", "filter must be an object."),
+        ('{"secnds": NaN}', "filter.secnds: must be a finite number"),
+        ('{"secnds": 3}', "filter.secnds is no column here; there are root, path"),
+    ):
+        assert says in said(capsys, "blue", *data, "--filter", text, code=2)
+    says = said(capsys, "blue", "--server", sample_server.url, "--filter", '{"secnds": 3}', code=2)
+    assert says.startswith("cinedex search: filter.secnds is no column here")
 
 
 def test_what_was_removed_since_the_build_is_not_found(

@@ -72,7 +72,6 @@ NOT_BUILT: list[tuple[Any, str]] = [
     ({"query": "red", "within_s": 5}, "within_s"),
     ({"query": "red", "min_gap_s": 5}, "min_gap_s"),
     ({"query": "red", "encoder_options": {"w": 0.5}}, "encoder_options"),
-    ({"query": "red", "filter": {"root": "films"}}, "filter"),
     ({"query": "red", "cursor": "abc"}, "cursor"),
     ({"query": "red", "diversity": 0.5}, "diversity"),
     ({"query": "red", "min_score": 0.5}, "min_score"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,9 +187,8 @@ def test_a_title_is_the_column_of_that_name(tmp_path: Path) -> None:
 def test_a_snapshot_without_words_says_so_where_they_are_asked_for(tmp_path: Path) -> None:
     shelf = told(tmp_path / "data")
     view = Snapshot.open(shelf.store)
-    older = Snapshot(
-        view.store, 7, {k: v for k, v in view.held.items() if k != "words"}, view.sources, view.parts
-    )
+    held = {name: value for name, value in view.held.items() if name != "words"}
+    older = replace(view, number=7, held=held, words=())
     for mode in ("text", "hybrid"):
         with pytest.raises(ApiError, match="snapshot 7 was built without words") as caught:
             answered(shelf, "orange", older, mode=mode)
