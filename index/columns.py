@@ -96,7 +96,7 @@ def typed(sources: Iterable[Described]) -> dict[str, Column]:
     for line, source in enumerate(sources):
         for name, value in _values(source):
             lines, values = held.setdefault(name, ([], []))
-            several = [value] if not isinstance(value, list) else [each for each in value if each is not None]
+            several = [each for each in (value if isinstance(value, list) else [value]) if each is not None]
             lines += [line] * len(several)
             values += several
     return {

@@ -18,7 +18,7 @@ from core.types import Float32Array, Kind
 from index import factory, faissfile, mapped, named
 from index.part import Run, stored
 from index.progress import Progress
-from index.trial import is_lossy, reason
+from index.trial import reason, tried
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ FORMAT = 1
 FOLDER = "trained"
 OUTGROWN = 4  # times the rows that were there when it was trained
 
-_ROWS_A_LIST = 64
+_ROWS_A_LIST = 40
 _ROWS = 100_000  # for an index without lists
 _COPIES = 4  # of the sample, which FAISS makes while it trains
 _SEED = 1
@@ -42,11 +42,12 @@ class Training:
     rows: int  # there were when it was trained
     lossy: bool  # its scores are not those of the stored vectors
     lists: int  # 0: it has none
+    row_bytes: int
 
     @property
     def effort(self) -> Effort:
         """How far to look where nothing was measured."""
-        return Effort(min(self.lists, max(8, self.lists // 32)), 8 if self.lossy else 1)
+        return Effort(min(self.lists, max(8, self.lists // 12)), 8 if self.lossy else 1)
 
     @classmethod
     def read(cls, store: Store, name: str) -> Training:
@@ -61,7 +62,8 @@ class Training:
     @classmethod
     def of(cls, name: str, held: Mapping[str, Any]) -> Training:
         """From its JSON."""
-        return cls(name, held["kind"], held["factory"], held["rows"], held["lossy"], held["lists"])
+        keys = "kind", "factory", "rows", "lossy", "lists", "row_bytes"
+        return cls(name, *(held[key] for key in keys))
 
     def empty(self, store: Store) -> Any:
         """A copy in memory, to be filled."""
@@ -89,8 +91,9 @@ def train(
     folder = store.root / FOLDER
     with named.draft(folder) as draft:
         with files.writing(draft):
-            held |= {"sample": len(sample), "lossy": is_lossy(index, string, sample, draft)}
             faissfile.write(index, draft / "faiss")
+            found = tried(index, string, sample, draft)
+            held |= {"sample": len(sample), "lossy": found.is_lossy, "row_bytes": found.row_bytes}
         name, held = named.settle(folder, draft, held, ("faiss",), f"{kind}-")
     return Training.of(name, held)
 

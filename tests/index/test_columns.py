@@ -54,6 +54,11 @@ def test_a_column_is_of_numbers_where_all_are_and_else_text(
     assert column(*values) == (type, held, lines)
 
 
+def test_null_is_no_value() -> None:
+    told = [Described((), "", {"x": None}), Described((), "", {"x": 3})]
+    assert typed(told)["metadata.x"].values.to_pylist() == [3]
+
+
 def test_a_columns_name_that_is_no_unicode_is_cleaned() -> None:
     assert "metadata.\ufffd" in typed([Described((), "", {"\udc80": 1})])
 

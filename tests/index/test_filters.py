@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from core.errors import UsageError
 from core.query import Condition, Filter, Test, Where
 from core.store import Store
 from index.build import build_snapshot
-from index.filters import RECENT, Recent
+from index.filters import RECENT, Recent, masks
 from index.live import LivePart
-from index.part import Part
+from index.part import ROW, Part
 from index.snapshot import Snapshot
 from tests.index.tagged import DAYS, KINDS, Shelves
 from tests.index.test_snapshot import told
@@ -297,6 +298,22 @@ def test_what_does_not_fit_the_column_is_refused_wherever_it_stands(
         with pytest.raises(UsageError, match=says) as raised:
             shelf.snapshot.search(kind, np.ones((1, DIM), np.float32), 3, filter=Filter(where=where))
         assert raised.value.field is not None and raised.value.field.startswith(condition.column)
+
+
+def test_other_rows_of_the_sources_are_filtered_by_the_same_conditions(shelf: Shelf) -> None:
+    class Titles:
+        """A row a video, which begins with it."""
+
+        part = Part(cast(Any, None), None, np.zeros(60, ROW), Path())
+
+        def spread(self, of_sources: NDArray[np.bool_]) -> NDArray[np.bool_]:
+            return of_sources
+
+    columns, codec = shelf.snapshot.columns, is_("codec", eq="av1")
+    (both,) = masks([Titles()], all_of(codec, is_("start", lte=0)), columns)
+    assert both.tolist() == [film.facts.codec == "av1" for film in shelf.shelves.films]
+    (late,) = masks([Titles()], Where(should=(is_("start", gte=1),), must_not=(codec,)), columns)
+    assert not late.any()
 
 
 def test_a_snapshot_of_before_is_filtered_as_well() -> None:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from server.refusals import first, sentence
+from server.schemas import SearchAsked
+from server.shown import query_of
 from tests.server.conftest import Running
 from tests.server.test_errors import refusal
 from tests.server.test_search import BLUE, GREEN, RED, ask
@@ -146,3 +153,39 @@ def test_a_wrong_filter_is_refused_and_the_place_named(
     assert error["field"] == field
     assert error["message"].startswith(field) and says in error["message"]
     assert len(error["message"]) < 400
+
+
+ODD = (
+    "must",
+    "should",
+    "must_not",
+    "eq",
+    "in",
+    "in_",
+    "gte",
+    "exists",
+    "model_fields",
+    "__class__",
+    "<x>",
+    "",
+)
+PLAIN = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3))
+
+
+def json_of(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    names = st.one_of(st.sampled_from([*ODD, "codec", "metadata.tag"]), st.text(max_size=3))
+    return st.one_of(st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=3))
+
+
+@settings(max_examples=300, deadline=None)
+@given(filter=st.recursive(PLAIN, json_of, max_leaves=12))
+def test_whatever_is_sent_is_a_filter_or_one_sentence(filter: Any) -> None:
+    try:
+        asked = query_of(SearchAsked.model_validate({"query": "red", "filter": filter}))
+    except ValidationError as error:
+        found = first(error.errors())
+        message, field = sentence({**found, "loc": ("body", *found["loc"])})
+        assert field is not None and field.startswith("filter")
+        assert message.startswith(field) and message[-1] in ".?"
+    else:
+        assert asked.where is None or hash(asked.where) == hash(replace(asked.where))
