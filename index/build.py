@@ -18,7 +18,7 @@ from core.errors import SnapshotError
 from core.files import exists
 from core.store import Store
 from core.types import KINDS, Kind
-from index import mapped, part, recall, sources
+from index import calibration, mapped, part, recall, sources
 from index.live import files_of, pack
 from index.part import About, Part, Run
 from index.rows import View
@@ -240,6 +240,7 @@ def _write(view: View, kept: Sequence[Kept]) -> int:
             for each in kept:
                 _write_live(folder, view, each)
         held = _described(view, folder, kept)
+        held |= calibration.added(Snapshot.of(store, folder, number, held), folder)
         held["recall"] = recall.measure(Snapshot.of(store, folder, number, held))
         with files.writing(final):
             (folder / MANIFEST).write_text(files.sealed(held))

@@ -21,7 +21,6 @@ class Moment:
     best_start: float
     best_end: float
     text: str = ""
-    confidence: float | None = None
     rows: int = 1  # hits in it
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from core.shard import Shard
 from core.store import Store
 from core.types import KINDS, Float32Array, Kind, Segment
 from index import part as parts
+from index.calibration import Calibrated
 from index.folders import opening
 from index.live import LivePart
 from index.merge import Row, best_rows
@@ -40,6 +41,7 @@ class Snapshot:
     sources: Sources
     parts: tuple[LivePart, ...]
     hidden: frozenset[int] = frozenset()  # lines of sources that are masked
+    calibrated: Calibrated = field(default_factory=Calibrated)
 
     @classmethod
     def open(cls, store: Store, number: int | None = None) -> Snapshot:
@@ -68,6 +70,7 @@ class Snapshot:
             held,
             Sources.open(folder / FILE, stamps[FILE]),
             tuple(LivePart.open(store.root / "parts", folder, about, stamps) for about in held["parts"]),
+            calibrated=Calibrated.open(folder, store.spec.dim, held),
         )
 
     @property

@@ -11,11 +11,13 @@ import numpy as np
 from core.query import Filter, Hits, Query
 from core.types import Float32Array, Float64Array, Kind
 from extractor.encoders.base import Encoder
+from index.calibration import Level
 from index.moments import Moment
 from index.snapshot import Snapshot
 from index.sources import SourceInfo
 from server.compose import Asked, compose
 from server.errors import ApiError
+from server.judged import Judged
 from server.moments import moments_of
 
 LOOK_AT = 256  # rows, at least
@@ -31,6 +33,8 @@ class Found:
     moment: Moment
     info: SourceInfo
     best_t: float | None
+    confidence: float | None = None
+    level: Level | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class Answer:
     is_all: bool  # no more are to be found
     truncated: bool
     took: Took
+    confident: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class Looked:
     groups: list[list[Moment]]
     is_all: bool  # no more groups are to be found
     seconds: float  # spent in the index
+    best: float | None  # the score of the best row
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +90,11 @@ class Searcher:
         kind = self._kind(query)
         asked = compose(query, self._own_kinds(query), self.encoder, self.view)
         encoded = time.perf_counter()
-        looked = self._look(query, kind, asked)
+        judged = Judged.of(query, self.view, kind, asked)
+        looked = self._look(query, kind, asked, judged)
         seconds = _FrameTimes(self.view, asked.vector)
         results = [
-            [self._found(moment, seconds, query.pad_s) for moment in group[: query.group_size]]
+            [self._found(moment, seconds, query.pad_s, judged) for moment in group[: query.group_size]]
             for group in looked.groups[: query.limit]
         ]
         return Answer(
@@ -100,6 +107,7 @@ class Searcher:
             looked.is_all,
             asked.truncated,
             Took(time.perf_counter() - began, encoded - began, looked.seconds),
+            judged.is_confident(looked.best),
         )
 
     def _kind(self, query: Query) -> Kind:
@@ -115,20 +123,23 @@ class Searcher:
     def _own_kinds(self, query: Query) -> tuple[Kind, ...]:
         return ("frame", "clip", "text") if query.kind == "frame" else ("clip", "frame", "text")
 
-    def _look(self, query: Query, kind: Kind, asked: Asked) -> Looked:
+    def _look(self, query: Query, kind: Kind, asked: Asked, judged: Judged) -> Looked:
         k, spent, videos = max(LOOK_AT, _ROWS_A_RESULT * query.limit), 0.0, -1
         while True:
             began = time.perf_counter()
             hits, is_all = self._hits(kind, asked, k)
             spent += time.perf_counter() - began
-            moments = moments_of(hits, kind, query.merge_gap_s)
+            best = float(hits.scores[0]) if len(hits.scores) else None
+            found = moments_of(hits, kind, query.merge_gap_s)
+            moments = [moment for moment in found if judged.keeps(moment.score)]
+            is_all |= len(moments) < len(found)  # what was not looked at scores lower still
             groups = by_video(moments) if query.by_video else [[moment] for moment in moments]
             if len(groups) >= query.limit or is_all:
-                return Looked(groups, is_all, spent)
+                return Looked(groups, is_all, spent, best)
             if query.by_video and videos < 0:
                 videos = videos_with(self.view, kind, asked.sources)
             if len(groups) == videos or len(hits.scores) >= LOOK_AT_MOST:
-                return Looked(groups, len(groups) == videos, spent)
+                return Looked(groups, len(groups) == videos, spent, best)
             # Rows of a range that was asked with are left out: behind a long one, more are to be looked at.
             k = k * _MORE if asked.ranges else min(k * _MORE, LOOK_AT_MOST)
 
@@ -145,16 +156,17 @@ class Searcher:
         kept = [i for i, row in enumerate(hits.segments) if not asked.is_own(row)]
         return Hits([hits.segments[i] for i in kept], hits.scores[kept]), is_all
 
-    def _found(self, moment: Moment, seconds: _FrameTimes, pad_s: float) -> Found:
+    def _found(self, moment: Moment, seconds: _FrameTimes, pad_s: float, judged: Judged) -> Found:
         info = self.view.source(moment.source) or SourceInfo(moment.source)
+        worth = judged.confidence(moment.score), judged.level(moment.score)
         if moment.kind == "text" and info.text:
-            return Found(moment, info, None)
+            return Found(moment, info, None, *worth)
         best_t = seconds.best(moment)
         if pad_s:
             end = moment.end + pad_s
             end = min(end, max(info.facts.seconds, moment.end)) if info.facts.seconds else end
             moment = replace(moment, start=max(min(moment.start, 0.0), moment.start - pad_s), end=end)
-        return Found(moment, info, best_t)
+        return Found(moment, info, best_t, *worth)
 
 
 def videos_with(view: Snapshot, kind: Kind, hidden: Iterable[str]) -> int:

@@ -22,6 +22,8 @@ def query_of(asked: SearchAsked) -> Query:
         asked.group_size,
         asked.merge_gap_s,
         asked.pad_s,
+        asked.min_score,
+        asked.min_confidence,
     )
 
 
@@ -55,6 +57,7 @@ def _around(results: list[Any], answer: Answer) -> SearchAnswer:
         collection=answer.collection,
         encoder=answer.encoder,
         snapshot=answer.snapshot,
+        confident=answer.confident,
         query_truncated=answer.truncated,
         took_ms=TookMs(
             total=_ms(took.total), encode=_ms(took.encode), search=_ms(took.search), look_up=_ms(took.look_up)
@@ -78,6 +81,8 @@ def _result(found: Found) -> Result:
         start=moment.start,
         end=moment.end,
         score=round(moment.score, 6) + 0.0,  # no -0.0
+        confidence=found.confidence,
+        confidence_level=found.level,
         best=None if found.best_t is None else Best(t=found.best_t),
         matched_on=[matched],
         approximate=found.info.facts.approximate,
@@ -99,6 +104,8 @@ def _video(moments: Sequence[Found]) -> VideoResult:
         path=best.path,
         paths=best.paths,
         score=best.score,
+        confidence=best.confidence,
+        confidence_level=best.confidence_level,
         metadata=best.metadata,
         moments=results,
     )
