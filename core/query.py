@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, overload
 
 import numpy as np
 
-from core.types import Float32Array, Kind, Segment
+from core.types import Float32Array, Float64Array, Kind, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,39 @@ class Filter:
 
     sources: frozenset[str] | None = None
     hidden: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Segments(Sequence[Segment]):
+    """Segments as columns: of the hundreds of rows that are looked at, few are ever looked at one by one."""
+
+    source: Sequence[str]
+    start: Float64Array
+    end: Float64Array
+    text: Sequence[str] = ()  # of none of them, or of each
+
+    @classmethod
+    def of(cls, segments: Sequence[Segment]) -> Segments:
+        """The columns of any segments."""
+        if isinstance(segments, Segments):
+            return segments
+        start, end = (
+            np.array([getattr(each, name) for each in segments], float) for name in ("start", "end")
+        )
+        return cls([each.source for each in segments], start, end, [each.text for each in segments])
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @overload
+    def __getitem__(self, number: int) -> Segment: ...
+    @overload
+    def __getitem__(self, number: slice) -> Segments: ...
+    def __getitem__(self, number: int | slice) -> Segment | Segments:
+        if isinstance(number, slice):
+            return Segments(self.source[number], self.start[number], self.end[number], self.text[number])
+        text = self.text[number] if self.text else ""
+        return Segment(self.source[number], float(self.start[number]), float(self.end[number]), text)
 
 
 @dataclass(frozen=True, slots=True)

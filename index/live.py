@@ -52,10 +52,18 @@ class LivePart:
         runs = np.arange(len(self.numbers) + 1)
         return np.searchsorted(np.ascontiguousarray(self.part.rows["source"]), runs).astype(np.int64)
 
+    @cached_property
+    def _by_line(self) -> tuple[IntArray, Lines]:
+        """The runs in the order of their lines, and these: a line's runs are found without reading all."""
+        order = np.argsort(self.numbers, kind="stable")
+        return order, self.numbers[order]
+
     def positions(self, lines: Collection[int]) -> IntArray:
         """The live rows of these sources."""
-        source = self.part.rows["source"]
-        runs = np.flatnonzero(np.isin(self.numbers, np.fromiter(lines, np.int64, len(lines))))
+        source, (order, ordered) = self.part.rows["source"], self._by_line
+        wanted = np.unique(np.fromiter(lines, np.int64, len(lines)))
+        edges = zip(np.searchsorted(ordered, wanted), np.searchsorted(ordered, wanted, "right"), strict=True)
+        runs = np.sort(np.concatenate([order[:0], *(order[first:behind] for first, behind in edges)]))
         # Bisected, because of a large mapped part only the pages of these rows should be read.
         found = [np.arange(bisect_left(source, run), bisect_right(source, run)) for run in runs]
         mine = np.concatenate([np.empty(0, np.int64), *found]).astype(np.int64)

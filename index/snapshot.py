@@ -15,10 +15,10 @@ import pyarrow as pa
 from core import files
 from core.errors import SnapshotError, UsageError
 from core.files import names
-from core.query import Filter, Hits
+from core.query import Filter, Hits, Segments
 from core.shard import Shard
 from core.store import Store
-from core.types import KINDS, Float32Array, Kind, Segment
+from core.types import KINDS, Float32Array, Float64Array, Kind, Segment
 from index import part as parts
 from index.calibration import Calibrated
 from index.folders import opening
@@ -122,16 +122,15 @@ class Snapshot:
         return searched
 
     def _hits(self, rows: Sequence[Row], kind: Kind, searched: Sequence[LivePart]) -> Hits:
-        segments = [self._segment(row, kind, searched) for row in rows]
+        start, end = (np.array([getattr(row, name) for row in rows], float) for name in ("start", "end"))
+        texts = [self._text(row, searched) for row in rows] if kind == "text" else []
+        segments = Segments(self.sources.named([row.line for row in rows]), start, end, texts)
         return Hits(segments, np.array([row.score for row in rows], np.float32))
 
-    def _segment(self, row: Row, kind: Kind, searched: Sequence[LivePart]) -> Segment:
-        text = ""
-        if kind == "text":
-            # A library text is its source's; the rows of timed lines have texts of their own.
-            record = searched[row.part].part.rows[row.position]
-            text = self.sources.text(row.line) or self._text_in(searched[row.part], record)
-        return Segment(self.sources.id(row.line), row.start, row.end, text)
+    def _text(self, row: Row, searched: Sequence[LivePart]) -> str:
+        # A library text is its source's; the rows of timed lines have texts of their own.
+        record = searched[row.part].part.rows[row.position]
+        return self.sources.text(row.line) or self._text_in(searched[row.part], record)
 
     def _text_in(self, part: LivePart, record: np.void) -> str:
         texts = _texts(self.store.shard(part.about.shards[record["shard"]]).path)
@@ -150,6 +149,22 @@ class Snapshot:
             stored.append(parts.exact(self.store, part.part, positions))
         order = sorted(range(len(segments)), key=lambda i: (segments[i].start, segments[i].end))
         return [segments[i] for i in order], np.concatenate(stored)[order]
+
+    def within(self, source: str, kind: Kind, start: float, end: float) -> tuple[Float64Array, Float32Array]:
+        """When the rows of a source begin that begin in [start, end), in order of time, and their vectors."""
+        line = self._line(source)
+        begins: list[Float64Array] = [np.empty(0)]
+        stored: list[Float32Array] = [np.empty((0, self.store.spec.dim), np.float32)]
+        for part in self._of(kind) if line >= 0 else ():
+            positions = part.positions([line])
+            found = part.part.rows["start"][positions]
+            inside = (found >= start) & (found < end)
+            if inside.any():
+                begins.append(found[inside])
+                stored.append(parts.exact(self.store, part.part, positions[inside]))
+        joined = np.concatenate(begins)
+        order = np.argsort(joined, kind="stable")
+        return joined[order], np.concatenate(stored)[order]
 
     def source(self, id: str) -> SourceInfo | None:
         """What is known of a live source."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 from core.query import Query
 from core.types import Kind
 from index.calibration import Judge, Level
+from index.moments import Moment
 from index.snapshot import Snapshot
 from server.compose import Asked
 from server.errors import ApiError
@@ -31,8 +33,13 @@ class Judged:
             return cls(judge, query.min_score)
         return cls(judge, query.min_score, judge.scale.least(least) if isinstance(least, str) else least)
 
-    def keeps(self, score: float) -> bool:
-        """Whether a hit is good enough; with one that is not, no hit of a lower score is."""
+    def kept(self, moments: list[Moment]) -> list[Moment]:
+        """Those that are good enough, of moments that come best first."""
+        if self.min_score is None and self.min_confidence is None:
+            return moments
+        return [*takewhile(lambda moment: self._is_enough(moment.score), moments)]
+
+    def _is_enough(self, score: float) -> bool:
         if self.min_score is not None and score < self.min_score:
             return False
         return self.judge is None or self.judge.confidence(score) >= (self.min_confidence or 0.0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.query import Filter, Hits, Query
-from core.types import Float32Array, Float64Array, Kind
+from core.types import Float32Array, Kind
 from extractor.encoders.base import Encoder
 from index.calibration import Level
 from index.moments import Moment
@@ -92,9 +92,8 @@ class Searcher:
         encoded = time.perf_counter()
         judged = Judged.of(query, self.view, kind, asked)
         looked = self._look(query, kind, asked, judged)
-        seconds = _FrameTimes(self.view, asked.vector)
         results = [
-            [self._found(moment, seconds, query.pad_s, judged) for moment in group[: query.group_size]]
+            [self._found(moment, asked.vector, query.pad_s, judged) for moment in group[: query.group_size]]
             for group in looked.groups[: query.limit]
         ]
         return Answer(
@@ -131,7 +130,7 @@ class Searcher:
             spent += time.perf_counter() - began
             best = float(hits.scores[0]) if len(hits.scores) else None
             found = moments_of(hits, kind, query.merge_gap_s)
-            moments = [moment for moment in found if judged.keeps(moment.score)]
+            moments = judged.kept(found)
             is_all |= len(moments) < len(found)  # what was not looked at scores lower still
             groups = by_video(moments) if query.by_video else [[moment] for moment in moments]
             if len(groups) >= query.limit or is_all:
@@ -156,12 +155,12 @@ class Searcher:
         kept = [i for i, row in enumerate(hits.segments) if not asked.is_own(row)]
         return Hits([hits.segments[i] for i in kept], hits.scores[kept]), is_all
 
-    def _found(self, moment: Moment, seconds: _FrameTimes, pad_s: float, judged: Judged) -> Found:
+    def _found(self, moment: Moment, vector: Float32Array, pad_s: float, judged: Judged) -> Found:
         info = self.view.source(moment.source) or SourceInfo(moment.source)
         worth = judged.confidence(moment.score), judged.level(moment.score)
         if moment.kind == "text" and info.text:
             return Found(moment, info, None, *worth)
-        best_t = seconds.best(moment)
+        best_t = best_second(self.view, vector, moment)
         if pad_s:
             end = moment.end + pad_s
             end = min(end, max(info.facts.seconds, moment.end)) if info.facts.seconds else end
@@ -187,26 +186,9 @@ def by_video(moments: Sequence[Moment]) -> list[list[Moment]]:
     return list(groups.values())
 
 
-class _FrameTimes:
-    """The best second of a moment by the frame rows of its video, read once a video."""
-
-    def __init__(self, view: Snapshot, vector: Float32Array) -> None:
-        self._view, self._vector = view, vector
-        self._frames: dict[str, tuple[Float64Array, Float32Array]] = {}
-
-    def best(self, moment: Moment) -> float:
-        """Where no picture of the moment is stored: the middle of its best row."""
-        if moment.kind == "frame":
-            return moment.best_t
-        starts, scores = self._scored(moment.source)
-        first, behind = np.searchsorted(starts, [moment.start, moment.end])
-        if first == behind:
-            return moment.best_t
-        return float(starts[first + int(np.argmax(scores[first:behind]))])
-
-    def _scored(self, source: str) -> tuple[Float64Array, Float32Array]:
-        """When each picture is shown, in order, and how well it fits."""
-        if source not in self._frames:
-            rows, vectors = self._view.vectors(source, "frame")
-            self._frames[source] = np.array([row.start for row in rows]), vectors @ self._vector
-        return self._frames[source]
+def best_second(view: Snapshot, vector: Float32Array, moment: Moment) -> float:
+    """Where the best picture of a moment is; where none is stored, the middle of its best row."""
+    if moment.kind == "frame":
+        return moment.best_t
+    begins, vectors = view.within(moment.source, "frame", moment.start, moment.end)
+    return float(begins[np.argmax(vectors @ vector)]) if len(begins) else moment.best_t
