@@ -34,6 +34,9 @@ class Query:
     group_size: int = 3
     merge_gap_s: float | None = 0.0  # hits of one source so near are one moment; None: never
     pad_s: float = 0.0
+    weigh_frames: bool = (
+        False  # order moments of clips by their pictures, the more like the query the heavier
+    )
     min_score: float | None = None
     min_confidence: float | str | None = None  # or "high", "medium", "low"
 

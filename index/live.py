@@ -58,6 +58,12 @@ class LivePart:
         order = np.argsort(self.numbers, kind="stable")
         return order, self.numbers[order]
 
+    def have(self, lines: IntArray) -> NDArray[np.bool_]:
+        """Which of these sources have rows here, live or not."""
+        ordered = self._by_line[1]
+        found: NDArray[np.bool_] = np.searchsorted(ordered, lines) < np.searchsorted(ordered, lines, "right")
+        return found & (lines >= 0)
+
     def positions(self, lines: Collection[int]) -> IntArray:
         """The live rows of these sources."""
         source, (order, ordered) = self.part.rows["source"], self._by_line
@@ -68,6 +74,12 @@ class LivePart:
         found = [np.arange(bisect_left(source, run), bisect_right(source, run)) for run in runs]
         mine = np.concatenate([np.empty(0, np.int64), *found]).astype(np.int64)
         return mine[self.is_live(mine)]
+
+    def begun(self, line: int, start: float, end: float) -> IntArray:
+        """The live rows of a source that begin in [start, end)."""
+        positions = self.positions([line])
+        begins = self.part.rows["start"][positions]
+        return positions[(begins >= start) & (begins < end)]
 
     def lines(self, records: np.ndarray[Any, Any]) -> IntArray:
         """The line of sources.arrow of each of these rows."""

@@ -29,6 +29,7 @@ from index.sources import FILE, SourceInfo, Sources
 FORMAT = 1
 CURRENT = "CURRENT"
 MANIFEST = "snapshot.json"
+Range = tuple[str, float, float]  # [start, end) of a source
 
 
 @dataclass(frozen=True)
@@ -150,21 +151,26 @@ class Snapshot:
         order = sorted(range(len(segments)), key=lambda i: (segments[i].start, segments[i].end))
         return [segments[i] for i in order], np.concatenate(stored)[order]
 
-    def within(self, source: str, kind: Kind, start: float, end: float) -> tuple[Float64Array, Float32Array]:
-        """When the rows of a source begin that begin in [start, end), in order of time, and their vectors."""
-        line = self._line(source)
-        begins: list[Float64Array] = [np.empty(0)]
-        stored: list[Float32Array] = [np.empty((0, self.store.spec.dim), np.float32)]
-        for part in self._of(kind) if line >= 0 else ():
-            positions = part.positions([line])
-            found = part.part.rows["start"][positions]
-            inside = (found >= start) & (found < end)
-            if inside.any():
-                begins.append(found[inside])
-                stored.append(parts.exact(self.store, part.part, positions[inside]))
-        joined = np.concatenate(begins)
-        order = np.argsort(joined, kind="stable")
-        return joined[order], np.concatenate(stored)[order]
+    def within(self, kind: Kind, ranges: Sequence[Range]) -> list[tuple[Float64Array, Float32Array]]:
+        """Of each range: when the rows begin that begin in it, in order of time, and their vectors."""
+        lines = np.array([self._line(source) for source, _, _ in ranges], np.int64)
+        found: list[list[tuple[Float64Array, Float32Array]]] = [[] for _ in ranges]
+        for part in self._of(kind):
+            asked = np.flatnonzero(part.have(lines)).tolist()
+            at = [part.begun(int(lines[number]), *ranges[number][1:]) for number in asked]
+            positions = np.concatenate([np.empty(0, np.int64), *at])
+            begins = part.part.rows["start"][positions]
+            vectors = parts.exact(self.store, part.part, positions)
+            edges = np.cumsum([0, *map(len, at)]).tolist()
+            for number, first, behind in zip(asked, edges, edges[1:], strict=False):
+                found[number].append((begins[first:behind], vectors[first:behind]))
+        return [self._in_order(pieces) for pieces in found]
+
+    def _in_order(self, pieces: list[tuple[Float64Array, Float32Array]]) -> tuple[Float64Array, Float32Array]:
+        begins = np.concatenate([np.empty(0), *(begins for begins, _ in pieces)])
+        none = np.empty((0, self.store.spec.dim), np.float32)
+        order = np.argsort(begins, kind="stable")
+        return begins[order], np.concatenate([none, *(vectors for _, vectors in pieces)])[order]
 
     def source(self, id: str) -> SourceInfo | None:
         """What is known of a live source."""

@@ -190,6 +190,7 @@ class SearchAsked(_Asked):
         0.0, ge=0, le=86_400, description="moments nearer than that are one; null: never"
     )
     pad_s: float = Field(0.0, ge=0, le=3_600, description="seconds put before and behind each moment")
+    weigh_frames: bool = Field(False, description="order clips by their pictures, weighted by the query")
     diversity: Annotated[float, Later] = _later(0.0, "maximal marginal relevance", ge=0, le=1)
     min_score: float | None = Field(None, description="results below are left out")
     min_confidence: LeastConfidence | None = Field(None, description="results below are left out")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.query import Filter, Hits, Query
-from core.types import Float32Array, Kind
+from core.types import Kind
 from extractor.encoders.base import Encoder
 from index.calibration import Level
 from index.moments import Moment
@@ -19,6 +19,7 @@ from server.compose import Asked, compose
 from server.errors import ApiError
 from server.judged import Judged
 from server.moments import moments_of
+from server.pictures import best_seconds, weighed
 
 LOOK_AT = 256  # rows, at least
 LOOK_AT_MOST = 16_384  # so that no request takes seconds
@@ -92,9 +93,12 @@ class Searcher:
         encoded = time.perf_counter()
         judged = Judged.of(query, self.view, kind, asked)
         looked = self._look(query, kind, asked, judged)
+        shown = [group[: query.group_size] for group in looked.groups[: query.limit]]
+        seconds = best_seconds(self.view, asked.vector, [moment for group in shown for moment in group])
+        infos = {moment.source: self._info(moment.source) for group in shown for moment in group}
         results = [
-            [self._found(moment, asked.vector, query.pad_s, judged) for moment in group[: query.group_size]]
-            for group in looked.groups[: query.limit]
+            [_found(moment, infos[moment.source], next(seconds), query.pad_s, judged) for moment in group]
+            for group in shown
         ]
         return Answer(
             self.collection,
@@ -131,6 +135,8 @@ class Searcher:
             best = float(hits.scores[0]) if len(hits.scores) else None
             found = moments_of(hits, kind, query.merge_gap_s)
             moments = judged.kept(found)
+            if query.weigh_frames and kind == "clip":
+                moments = weighed(self.view, asked.vector, moments)
             is_all |= len(moments) < len(found)  # what was not looked at scores lower still
             groups = by_video(moments) if query.by_video else [[moment] for moment in moments]
             if len(groups) >= query.limit or is_all:
@@ -155,17 +161,19 @@ class Searcher:
         kept = [i for i, row in enumerate(hits.segments) if not asked.is_own(row)]
         return Hits([hits.segments[i] for i in kept], hits.scores[kept]), is_all
 
-    def _found(self, moment: Moment, vector: Float32Array, pad_s: float, judged: Judged) -> Found:
-        info = self.view.source(moment.source) or SourceInfo(moment.source)
-        worth = judged.confidence(moment.score), judged.level(moment.score)
-        if moment.kind == "text" and info.text:
-            return Found(moment, info, None, *worth)
-        best_t = best_second(self.view, vector, moment)
-        if pad_s:
-            end = moment.end + pad_s
-            end = min(end, max(info.facts.seconds, moment.end)) if info.facts.seconds else end
-            moment = replace(moment, start=max(min(moment.start, 0.0), moment.start - pad_s), end=end)
-        return Found(moment, info, best_t, *worth)
+    def _info(self, source: str) -> SourceInfo:
+        return self.view.source(source) or SourceInfo(source)
+
+
+def _found(moment: Moment, info: SourceInfo, best_t: float, pad_s: float, judged: Judged) -> Found:
+    worth = judged.confidence(moment.score), judged.level(moment.score)
+    if moment.kind == "text" and info.text:
+        return Found(moment, info, None, *worth)
+    if pad_s:
+        end = moment.end + pad_s
+        end = min(end, max(info.facts.seconds, moment.end)) if info.facts.seconds else end
+        moment = replace(moment, start=max(min(moment.start, 0.0), moment.start - pad_s), end=end)
+    return Found(moment, info, best_t, *worth)
 
 
 def videos_with(view: Snapshot, kind: Kind, hidden: Iterable[str]) -> int:
@@ -184,11 +192,3 @@ def by_video(moments: Sequence[Moment]) -> list[list[Moment]]:
     for moment in moments:
         groups.setdefault(moment.source, []).append(moment)
     return list(groups.values())
-
-
-def best_second(view: Snapshot, vector: Float32Array, moment: Moment) -> float:
-    """Where the best picture of a moment is; where none is stored, the middle of its best row."""
-    if moment.kind == "frame":
-        return moment.best_t
-    begins, vectors = view.within(moment.source, "frame", moment.start, moment.end)
-    return float(begins[np.argmax(vectors @ vector)]) if len(begins) else moment.best_t

@@ -22,8 +22,9 @@ def query_of(asked: SearchAsked) -> Query:
         asked.group_size,
         asked.merge_gap_s,
         asked.pad_s,
-        asked.min_score,
-        asked.min_confidence,
+        weigh_frames=asked.weigh_frames,
+        min_score=asked.min_score,
+        min_confidence=asked.min_confidence,
     )
 
 
