@@ -18,7 +18,7 @@ from core.errors import SnapshotError
 from core.files import exists
 from core.store import Store
 from core.types import KINDS, Kind
-from index import columns, factory, making, mapped, part, passages, recall, sources
+from index import calibration, columns, factory, making, mapped, part, passages, recall, sources
 from index.live import files_of, pack
 from index.part import About, Part, Run
 from index.plan import Means, Plan, plans, told
@@ -291,6 +291,7 @@ def _write(view: View, kept: Sequence[Kept], how: Mapping[str, Any], newest: Sna
             before = [words.about for words in newest.words] if newest else ()
             words = passages.write(folder, view, known, before)
         held = {**_described(view, folder, kept), **how, "words": words}
+        held |= calibration.added(Snapshot.of(store, folder, number, held), folder)
         held["recall"] = recall.measure(Snapshot.of(store, folder, number, held))
         with files.writing(final):
             (folder / MANIFEST).write_text(files.sealed(held))

@@ -9,14 +9,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.query import Filter, Hits, Query
-from core.types import Float32Array, Float64Array, Kind
+from core.types import Kind
 from extractor.encoders.base import Encoder
+from index.calibration import Level
 from index.moments import Moment
 from index.snapshot import Snapshot
 from index.sources import SourceInfo
 from server.compose import Asked, compose, unseen
 from server.errors import ApiError
+from server.judged import Judged
 from server.moments import moments_of
+from server.pictures import best_seconds, weighed
 from server.told import Wanted, mode_of, shown_of, wanted
 
 LOOK_AT = 256  # rows, at least
@@ -32,6 +35,8 @@ class Found:
     moment: Moment
     info: SourceInfo
     best_t: float | None
+    confidence: float | None = None
+    level: Level | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Answer:
     is_all: bool  # no more are to be found
     truncated: bool
     took: Took
+    confident: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,7 @@ class Looked:
     groups: list[list[Moment]]
     is_all: bool  # no more groups are to be found
     seconds: float  # spent in the index
+    best: float | None  # the score of the best row
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +94,20 @@ class Searcher:
         own = self._own_kinds(query)
         asked = unseen(self.encoder) if by_words else compose(query, own, self.encoder, self.view)
         encoded = time.perf_counter()
-        looked = self._look(query, None if by_words else kind, asked, wanted(query, mode))
-        seconds = _FrameTimes(self.view, None if by_words else asked.vector)
+        judged = Judged(None) if by_words else Judged.of(query, self.view, kind, asked)
+        looked = self._look(query, None if by_words else kind, asked, judged, wanted(query, mode))
+        groups = [group[: query.group_size] for group in looked.groups[: query.limit]]
+        infos = {moment.source: self._info(moment.source) for group in groups for moment in group}
+        shown = [[shown_of(moment, infos[moment.source]) for moment in group] for group in groups]
+        within = [inside for group in shown for _, inside in group]
+        seconds = (
+            iter([moment.best_t for moment in within])
+            if by_words
+            else best_seconds(self.view, asked.vector, within)
+        )
         results = [
-            [self._found(moment, seconds, query.pad_s) for moment in group[: query.group_size]]
-            for group in looked.groups[: query.limit]
+            [_found(moment, infos[moment.source], next(seconds), query.pad_s, judged) for moment, _ in group]
+            for group in shown
         ]
         return Answer(
             self.collection,
@@ -103,6 +119,7 @@ class Searcher:
             looked.is_all,
             asked.truncated,
             Took(time.perf_counter() - began, encoded - began, looked.seconds),
+            judged.is_confident(looked.best, any(moment.told for group in groups for moment in group)),
         )
 
     def _kind(self, query: Query) -> Kind:
@@ -118,13 +135,21 @@ class Searcher:
     def _own_kinds(self, query: Query) -> tuple[Kind, ...]:
         return ("frame", "clip", "text") if query.kind == "frame" else ("clip", "frame", "text")
 
-    def _look(self, query: Query, kind: Kind | None, asked: Asked, words: Wanted | None) -> Looked:
+    def _look(
+        self, query: Query, kind: Kind | None, asked: Asked, judged: Judged, words: Wanted | None
+    ) -> Looked:
         k, spent, videos = max(LOOK_AT, _ROWS_A_RESULT * query.limit), 0.0, -1
         looked_through = Filter(hidden=asked.sources, where=query.where)
         while True:
             began = time.perf_counter()
             hits, seen_all = self._hits(kind, asked, looked_through, k) if kind else (Hits.none(), True)
-            moments, is_all = moments_of(hits, kind, query.merge_gap_s) if kind else [], seen_all
+            best = float(hits.scores[0]) if len(hits.scores) else None
+            found = moments_of(hits, kind, query.merge_gap_s) if kind else []
+            moments = judged.kept(found)
+            seen_all |= len(moments) < len(found)  # what was not looked at scores lower still
+            if query.weigh_frames and kind == "clip":
+                moments = weighed(self.view, asked.vector, moments)
+            is_all = seen_all
             if words:
                 most = min(k, LOOK_AT_MOST)
                 moments, told_all = words.fuse(moments, self.view, asked, looked_through, most)
@@ -132,12 +157,12 @@ class Searcher:
             spent += time.perf_counter() - began
             groups = by_video(moments) if query.by_video else [[moment] for moment in moments]
             if len(groups) >= query.limit or is_all:
-                return Looked(groups, is_all, spent)
+                return Looked(groups, is_all, spent, best)
             if query.by_video and videos < 0 and kind:
                 videos = videos_with(self.view, kind, looked_through)
             is_enough = k >= LOOK_AT_MOST and (seen_all or len(hits.scores) >= LOOK_AT_MOST)
             if len(groups) == videos or is_enough:
-                return Looked(groups, len(groups) == videos, spent)
+                return Looked(groups, len(groups) == videos, spent, best)
             # Rows of a range that was asked with are left out: behind a long one, more are to be looked at.
             k = k * _MORE if asked.ranges else min(k * _MORE, LOOK_AT_MOST)
 
@@ -152,17 +177,19 @@ class Searcher:
         kept = [i for i, row in enumerate(hits.segments) if not asked.is_own(row)]
         return Hits([hits.segments[i] for i in kept], hits.scores[kept]), is_all
 
-    def _found(self, moment: Moment, seconds: _FrameTimes, pad_s: float) -> Found:
-        info = self.view.source(moment.source) or SourceInfo(moment.source)
-        if moment.kind == "text" and info.text:
-            return Found(moment, info, None)
-        moment, within = shown_of(moment, info)
-        best_t = seconds.best(within)
-        if pad_s:
-            end = moment.end + pad_s
-            end = min(end, max(info.facts.seconds, moment.end)) if info.facts.seconds else end
-            moment = replace(moment, start=max(min(moment.start, 0.0), moment.start - pad_s), end=end)
-        return Found(moment, info, best_t)
+    def _info(self, source: str) -> SourceInfo:
+        return self.view.source(source) or SourceInfo(source)
+
+
+def _found(moment: Moment, info: SourceInfo, best_t: float, pad_s: float, judged: Judged) -> Found:
+    worth = (judged.confidence(moment.score), judged.level(moment.score)) if moment.is_seen else (None, None)
+    if moment.kind == "text" and info.text:
+        return Found(moment, info, None, *worth)
+    if pad_s:
+        end = moment.end + pad_s
+        end = min(end, max(info.facts.seconds, moment.end)) if info.facts.seconds else end
+        moment = replace(moment, start=max(min(moment.start, 0.0), moment.start - pad_s), end=end)
+    return Found(moment, info, best_t, *worth)
 
 
 def videos_with(view: Snapshot, kind: Kind, filter: Filter) -> int:
@@ -179,28 +206,3 @@ def by_video(moments: Sequence[Moment]) -> list[list[Moment]]:
     for moment in moments:
         groups.setdefault(moment.source, []).append(moment)
     return list(groups.values())
-
-
-class _FrameTimes:
-    """The best second of a moment by the frame rows of its video, read once a video."""
-
-    def __init__(self, view: Snapshot, vector: Float32Array | None) -> None:
-        self._view, self._vector = view, vector
-        self._frames: dict[str, tuple[Float64Array, Float32Array]] = {}
-
-    def best(self, moment: Moment) -> float:
-        """Where no picture of the moment is stored: the middle of its best row."""
-        if moment.kind == "frame" or self._vector is None:
-            return moment.best_t
-        starts, scores = self._scored(moment.source, self._vector)
-        first, behind = np.searchsorted(starts, [moment.start, moment.end])
-        if first == behind:
-            return moment.best_t
-        return float(starts[first + int(np.argmax(scores[first:behind]))])
-
-    def _scored(self, source: str, vector: Float32Array) -> tuple[Float64Array, Float32Array]:
-        """When each picture is shown, in order, and how well it fits."""
-        if source not in self._frames:
-            rows, vectors = self._view.vectors(source, "frame")
-            self._frames[source] = np.array([row.start for row in rows]), vectors @ vector
-        return self._frames[source]

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from core.errors import UsageError
 from core.log import Task
-from core.query import Part, Query
+from core.query import Condition, Part, Query, Where
 from core.types import Line, Place, canonical
 from core.writer import Writer
 from index.snapshot import Snapshot
@@ -207,3 +208,23 @@ def test_over_http_a_mode_is_a_field(sample_server: Running) -> None:
     refused = sample_server.search([{"video_id": id_of("green")}], mode="text").json()["error"]
     assert (refused["type"], refused["field"]) == ("invalid_request", "mode")
     assert refused["message"].startswith('mode: "text" needs a query of texts alone')
+
+
+def test_filters_hold_for_words(shelf: Shelf) -> None:
+    long = Where(must=(Condition("seconds", (("gte", 18),)),))
+    assert [each.text for each in results(answered(shelf, "orange", mode="text", where=long))] == [
+        "an orange one"
+    ]
+    assert results(answered(shelf, "white", mode="text", where=long)) == []
+    late = Where(must=(Condition("start", (("gte", 5),)),))
+    assert [each.text for each in results(answered(shelf, "orange haze", mode="text", where=late))] == [
+        "an orange one"
+    ]
+    assert results(answered(shelf, "green", mode="text", where=late)) == []
+    with pytest.raises(UsageError, match="nothing is no column here"):
+        answered(shelf, "orange", mode="text", where=Where(must=(Condition("nothing", (("eq", 1),)),)))
+
+
+def test_what_words_find_alone_stays_whatever_score_is_asked_for(shelf: Shelf) -> None:
+    found = results(answered(shelf, "haze", min_score=2.0))
+    assert [(each.text, each.score, each.confidence) for each in found] == [("purple haze", None, None)]
