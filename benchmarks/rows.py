@@ -67,6 +67,11 @@ def fill(store: Store, law: Law, count: int, first: int = 0) -> None:
     writer.commit()
 
 
+def count(text: str) -> int:
+    """What "10M" means."""
+    return int(text.rstrip("MK")) * {"M": 1_000_000, "K": 1_000}.get(text[-1:], 1)
+
+
 def make(root: Path) -> Store:
     """An empty store for them."""
     return Store.create(root, SPEC, Sampling(), None)

@@ -85,15 +85,15 @@ def train(
         "rows": rows,
         "lists": _list_count(index),
     }
-    sample = _sample(store, kind, runs, _sample_rows(index, rows, memory_bytes))
-    progress.begin(f"{kind}: training {string} on a sample", len(sample))
-    _train(index, string, kind, sample)
+    given = sample(store, kind, runs, index, memory_bytes)
+    progress.begin(f"{kind}: training {string} on a sample", len(given))
+    _train(index, string, kind, given)
     folder = store.root / FOLDER
     with named.draft(folder) as draft:
         with files.writing(draft):
             faissfile.write(index, draft / "faiss")
-            found = tried(index, string, sample, draft)
-            held |= {"sample": len(sample), "lossy": found.is_lossy, "row_bytes": found.row_bytes}
+            found = tried(index, string, given, draft)
+            held |= {"sample": len(given), "lossy": found.is_lossy, "row_bytes": found.row_bytes}
         name, held = named.settle(folder, draft, held, ("faiss",), f"{kind}-")
     return Training.of(name, held)
 
@@ -103,14 +103,10 @@ def _list_count(index: Any) -> int:
     return 0 if lists is None else int(lists.nlist)
 
 
-def _sample_rows(index: Any, rows: int, memory_bytes: int) -> int:
-    wanted = max(_ROWS, _ROWS_A_LIST * _list_count(index))
-    return min(rows, wanted, max(1, memory_bytes // (_COPIES * 4 * int(index.d))))
-
-
-def _sample(store: Store, kind: Kind, runs: Sequence[Run], count: int) -> Float32Array:
-    """Rows drawn from all, always the same ones."""
+def sample(store: Store, kind: Kind, runs: Sequence[Run], index: Any, memory_bytes: int) -> Float32Array:
+    """What an index is trained on: rows drawn from all, always the same ones."""
     counts = np.array([run.count for run in runs])
+    count = _sample_rows(index, int(counts.sum()), memory_bytes)
     ends = np.cumsum(counts)
     drawn = np.sort(np.random.default_rng(_SEED).choice(int(ends[-1]), count, replace=False))
     number = np.searchsorted(ends, drawn, side="right")
@@ -124,18 +120,23 @@ def _sample(store: Store, kind: Kind, runs: Sequence[Run], count: int) -> Float3
     return found
 
 
-def _train(index: Any, string: str, kind: Kind, sample: Float32Array) -> None:
+def _sample_rows(index: Any, rows: int, memory_bytes: int) -> int:
+    wanted = max(_ROWS, _ROWS_A_LIST * _list_count(index))
+    return min(rows, wanted, max(1, memory_bytes // (_COPIES * 4 * int(index.d))))
+
+
+def _train(index: Any, string: str, kind: Kind, given: Float32Array) -> None:
     lists = faissfile.lists_of(index)
     if lists is not None:
-        if lists.nlist > len(sample):
+        if lists.nlist > len(given):
             raise UsageError(
-                f"{string!r} is trained on at least {lists.nlist} rows, and {kind} has {len(sample)}; "
+                f"{string!r} is trained on at least {lists.nlist} rows, and {kind} has {len(given)}; "
                 "`--factory KIND=STRING` asks for one kind, `--factory auto` for what fits."
             )
         lists.cp.min_points_per_centroid = 1  # else FAISS prints about few rows
     try:
-        index.train(sample)
+        index.train(given)
     except RuntimeError as error:
         raise UsageError(
-            f"FAISS cannot train {string!r} on {len(sample)} {kind} rows: {reason(error)}."
+            f"FAISS cannot train {string!r} on {len(given)} {kind} rows: {reason(error)}."
         ) from error
