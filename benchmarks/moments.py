@@ -85,7 +85,8 @@ def main() -> int:
     allowed = SHARE * alone + FIXED_MS
     sys.stdout.write(
         f"{rows} rows of {dim}: search {alone:.2f} ms, with moments {moments:.2f} ms "
-        f"({moments / alone:.2f} ×), by video {grouped:.2f} ms ({grouped / alone:.2f} ×); allowed {allowed:.2f} ms\n"
+        f"({moments / alone:.2f} ×), by video {grouped:.2f} ms ({grouped / alone:.2f} ×); "
+        f"allowed {allowed:.2f} ms\n"
     )
     return 0 if max(moments, grouped) <= allowed else 1
 

@@ -39,9 +39,7 @@ class Query:
     pad_s: float = 0.0
     where: Where | None = None
     mode: Mode | None = None  # None: both where there are lines, else by vectors
-    weigh_frames: bool = (
-        False  # order moments of clips by their pictures, the more like the query the heavier
-    )
+    weigh_frames: bool = False  # moments of clips come in the order of their pictures
     min_score: float | None = None
     min_confidence: float | str | None = None  # or "high", "medium", "low"
 
@@ -101,10 +99,9 @@ class Segments(Sequence[Segment]):
         """The columns of any segments."""
         if isinstance(segments, Segments):
             return segments
-        start, end = (
-            np.array([getattr(each, name) for each in segments], float) for name in ("start", "end")
-        )
-        return cls([each.source for each in segments], start, end, [each.text for each in segments])
+        start, end = [each.start for each in segments], [each.end for each in segments]
+        texts = [each.text for each in segments]
+        return cls([each.source for each in segments], np.array(start, float), np.array(end, float), texts)
 
     def __len__(self) -> int:
         return len(self.source)

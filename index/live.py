@@ -82,6 +82,12 @@ class LivePart:
         mine = np.concatenate([np.empty(0, np.int64), *found]).astype(np.int64)
         return mine[self.is_live(mine)]
 
+    def begun(self, line: int, start: float, end: float) -> IntArray:
+        """The live rows of a source that begin in [start, end)."""
+        positions = self.positions([line])
+        begins = self.part.rows["start"][positions]
+        return positions[(begins >= start) & (begins < end)]
+
     @property
     def selected(self) -> Bits | None:
         """The bits to look at; None where every row lives."""
@@ -96,12 +102,6 @@ class LivePart:
             byte, bit = np.nonzero(bits)
             found = 8 * bytes_[byte] + bit
         return found
-
-    def begun(self, line: int, start: float, end: float) -> IntArray:
-        """The live rows of a source that begin in [start, end)."""
-        positions = self.positions([line])
-        begins = self.part.rows["start"][positions]
-        return positions[(begins >= start) & (begins < end)]
 
     def lines(self, records: np.ndarray[Any, Any]) -> IntArray:
         """The line of sources.arrow of each of these rows."""

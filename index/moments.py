@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,8 +41,7 @@ class Moment:
         return self.best_start if self.kind == "frame" else (self.best_start + self.best_end) / 2
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Some rows of a source that touch: where they begin and end, the best of them, and how many they are."""
 
     start: float

@@ -54,7 +54,8 @@ def sampled(snapshot: Snapshot, kind: Kind, most: int = ROWS) -> Sample:
 def _lowest(part: LivePart, of_source: Hashes, most: int) -> tuple[Hashes, IntArray]:
     """The rows of a part with the lowest hashes, and these."""
     at = np.flatnonzero(np.unpackbits(part.bits, count=part.about.rows, bitorder="little"))
-    hashes = _of_rows(part.part.rows[at], of_source[part.lines(part.part.rows[at])])
+    records = part.part.rows[at]
+    hashes = _of_rows(records, of_source[part.lines(records)])
     if len(at) > most:
         kept = np.argpartition(hashes, most)[:most]
         hashes, at = hashes[kept], at[kept]

@@ -37,15 +37,17 @@ class _Rows:
     segments: Segments
     video: IntArray  # a number each
     score: Float64Array
+    videos: int
 
     @classmethod
     def of(cls, hits: Hits) -> _Rows:
         rows = Segments.of(hits.segments)
-        return cls(rows, numbered(rows.source), hits.scores.astype(np.float64))
+        video = numbered(rows.source)
+        return cls(rows, video, hits.scores.astype(np.float64), int(video.max()) + 1)
 
     def best_of_their_videos(self, numbers: IntArray) -> Float64Array:
         video = self.video[numbers]
-        best = np.full(int(self.video.max()) + 1, -np.inf)
+        best = np.full(self.videos, -np.inf)
         np.maximum.at(best, video, self.score[numbers])
         found: Float64Array = best[video]
         return found

@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.store import Store
+from core.types import Float32Array, IntArray
+from index import part
 from index.build import build_snapshot
 from index.moments import Moment
 from index.snapshot import Snapshot
@@ -85,3 +88,22 @@ def test_what_is_not_weighed_comes_behind(shelf: Shelf) -> None:
     many = [Moment(id_of("reddish"), "clip", 0.0, 8.0, 0.4, 0.0, 8.0)] * 256
     assert weighed(view, vector("red"), [*many, event])[-1] is event
     assert weighed(view, vector("red"), [*many[:255], event])[0] is event
+
+
+def test_of_a_long_video_only_the_pictures_of_the_moments_shown_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Shelf.make(tmp_path)
+    made.add({"long": [("white", 400), ("red", 8), ("white", 400)], "other": [("blue", 40)]})
+    made.build()
+    read: list[int] = []
+
+    def exact(store: Store, of: part.Part, positions: IntArray) -> Float32Array:
+        read.append(len(positions))
+        return stored(store, of, positions)
+
+    stored = part.exact
+    monkeypatch.setattr(part, "exact", exact)
+    (result,) = ask(made, limit=1).results
+    assert result.best is not None and 400 <= result.best.t < 408  # type: ignore[union-attr]
+    assert sum(read) == round(result.end - result.start) < 20  # type: ignore[union-attr]
