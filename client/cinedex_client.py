@@ -62,6 +62,8 @@ class SearchOptions(TypedDict, total=False):
     limit: int
     merge_gap_s: float | None  # None: never
     pad_s: float
+    exact: bool
+    effort: int | None
 
 
 class _Told(BaseModel):

@@ -15,6 +15,7 @@ import select
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -36,6 +37,13 @@ from core.errors import Error, UsageError
 PREFIX = "CINEDEX_"
 DEFAULT_FILE = Path("cinedex.toml")
 _FLAG_ONLY = ("weights",)  # CINEDEX_WEIGHTS is the folder of all weights, not one file of `--weights`
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """Of a flag that may stand without a value: what it means then. No environment variable sets it."""
+
+    value: str
 
 
 class Settings(BaseSettings):
@@ -131,9 +139,10 @@ def load(settings: type[S], argv: list[str], *, prog: str) -> S:
     try:
         flags = parser.read(argv)
         environment = _Environment(settings, env_ignore_empty=True)()
-        environment = {name: value for name, value in environment.items() if name not in _FLAG_ONLY}
+        flag_only = {*_FLAG_ONLY, *_alone(settings)}
+        environment = {name: value for name, value in environment.items() if name not in flag_only}
         file = flags.get("config") or environment.get("config")
-        toml = _from_file(settings, file, prog)
+        toml = _with_values(settings, _from_file(settings, file, prog))
     except SettingsError as error:
         raise UsageError(f"{str(error).removeprefix('error parsing CLI: ')}.") from error
     origins = dict.fromkeys(toml, f" in {file or DEFAULT_FILE}")
@@ -164,6 +173,19 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _alone(settings: type[BaseSettings]) -> dict[str, str]:
+    """The flags that may stand alone, and what they mean then."""
+    fields = settings.model_fields.items()
+    return {name: m.value for name, field in fields for m in field.metadata if isinstance(m, Alone)}
+
+
+def _with_values(settings: type[BaseSettings], toml: Mapping[str, Any]) -> dict[str, Any]:
+    """In a file `true` is such a flag alone, and `false` none."""
+    alone = _alone(settings)
+    found = {name: alone[name] if value is True and name in alone else value for name, value in toml.items()}
+    return {name: value for name, value in found.items() if not (value is False and name in alone)}
+
+
 def _mentions(annotation: Any, wanted: type) -> bool:
     return annotation is wanted or any(_mentions(inner, wanted) for inner in get_args(annotation))
 
@@ -176,6 +198,10 @@ class _Flags(CliSettingsSource[argparse.ArgumentParser]):
 
     def read(self, argv: list[str]) -> dict[str, Any]:
         """The values given, by field."""
+        alone = _alone(self.settings_cls)
+        for action in self.root_parser._actions:
+            if action.dest in alone:
+                action.nargs, action.const = "?", alone[action.dest]
         parsed, left = self.root_parser.parse_known_args(argv)
         if left:
             raise UsageError(self._unknown(left[0]))

@@ -37,6 +37,8 @@ class Query:
     group_size: int = 3
     merge_gap_s: float | None = 0.0  # hits of one source so near are one moment; None: never
     pad_s: float = 0.0
+    effort: int | None = None  # lists to probe; None: what was found to be enough
+    exact: bool = False  # compare with every row
     where: Where | None = None
     mode: Mode | None = None  # None: both where there are lines, else by vectors
     weigh_frames: bool = False  # moments of clips come in the order of their pictures
@@ -145,8 +147,9 @@ class Search(Protocol):
         *,
         filter: Filter | None = None,
         effort: int | None = None,
+        exact: bool = False,
     ) -> list[Hits]:
-        """The best k rows of each query, vectors: [n, dim]."""
+        """The best k rows of each query, vectors: [n, dim]. effort: lists; exact: compared with every row."""
         ...
 
     def vectors(self, source: str, kind: Kind) -> tuple[Sequence[Segment], Float32Array]:

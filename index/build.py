@@ -35,13 +35,13 @@ from index.snapshot import (
     published,
     read_manifest,
 )
+from index.survey import survey
 
 log = logging.getLogger(__name__)
 
 PART_ROWS = 1 << 20  # of 512 numbers: 2 GiB in memory while it is made
 MOST_PARTS = 64  # each costs descriptors, and a search of its own
 MOST_DEAD = 0.2
-LEAST_RECALL_AT_10 = 0.95
 MEMORY_BYTES = 4 << 30
 
 
@@ -91,10 +91,11 @@ def build_snapshot(
     part_rows: int = PART_ROWS,
     memory_bytes: int = MEMORY_BYTES,
     factories: Mapping[Kind, str] | None = None,
+    wanted: float = recall.WANTED,
 ) -> Built:
     """The same, told in full. fresh: nothing is taken over, which mends what is damaged.
 
-    factories: FAISS' strings for some kinds, "auto" for what the table says.
+    factories: FAISS' strings for some kinds, "auto" for what the table says. wanted: recall@10.
     """
     factory.require(factories or {}, store.spec.dim)
     with locked(store):
@@ -102,13 +103,17 @@ def build_snapshot(
         newest = _newest(store)
         if newest is None and not last.shards():
             raise SnapshotError(f"{store.root} holds nothing to build from; `extract` fills it.")
-        means = Means.of(newest, part_rows, memory_bytes, factories)
-        is_as_before = means.is_as_before and newest is not None and "words" in newest.held
-        if newest and newest.entry == last.number and not fresh and is_as_before:
+        means = Means.of(newest, part_rows, memory_bytes, wanted, factories)
+        is_same = newest and newest.entry == last.number and means.is_as_before and _wanted(newest) == wanted
+        if newest and is_same and "words" in newest.held and not fresh:
             built = Built(newest.number, made=False, published=False)
         else:
             built = _made(View(store, last), None if fresh else newest, means)
         return _published(store, built) if publish else built
+
+
+def _wanted(snapshot: Snapshot) -> float:
+    return float(snapshot.held.get("recall_wanted", recall.WANTED))
 
 
 def _made(view: View, newest: Snapshot | None, means: Means) -> Built:
@@ -120,8 +125,8 @@ def _made(view: View, newest: Snapshot | None, means: Means) -> Built:
         good, merged = _taken_over(view, newest, plan, means.part_rows)
         kept += good
         made += [*merged, *_missing(view, [*good, *merged], plan, means, progress)]
+    number = _write(view, [*kept, *made], told(planned, means), newest, progress)
     progress.end()
-    number = _write(view, [*kept, *made], told(planned, means), newest)
     log.info("built snapshot=%d entry=%d kept=%d made=%d", number, view.last.number, len(kept), len(made))
     return Built(number, made=True, published=False, parts_kept=len(kept), parts_made=len(made))
 
@@ -159,13 +164,12 @@ def _entry(store: Store, number: int) -> int:
 
 def require_recall(store: Store, number: int) -> None:
     """Refuse to publish by itself what finds too little."""
-    measured = read_manifest(folder_of(store.root, number))["recall"]
-    for kind, of_kind in measured.items():
-        if of_kind["10"] < LEAST_RECALL_AT_10:
-            raise SnapshotError(
-                f"Snapshot {number} finds {of_kind['10']:.3f} of the ten best {kind} rows, less than "
-                f"{LEAST_RECALL_AT_10}; `cinedex index publish {number}` publishes it all the same."
-            )
+    held = read_manifest(folder_of(store.root, number))
+    if short := recall.shortfall(held["recall"], held.get("recall_wanted", recall.WANTED)):
+        raise SnapshotError(
+            f"Snapshot {number} finds {short}; `--factory` with a finer index finds more, a lower `--recall` "
+            f"asks for less, and `cinedex index publish {number}` publishes it all the same."
+        )
 
 
 def publish(store: Store, number: int) -> None:
@@ -276,7 +280,9 @@ def _cut(pieces: Iterable[Piece], most: int) -> Iterator[list[Piece]]:
         yield group
 
 
-def _write(view: View, kept: Sequence[Kept], how: Mapping[str, Any], newest: Snapshot | None) -> int:
+def _write(
+    view: View, kept: Sequence[Kept], how: Mapping[str, Any], before: Snapshot | None, progress: Progress
+) -> int:
     """The snapshot's folder; its number."""
     store, known = view.store, view.known()
     # Above CURRENT's as well: no number ever means two snapshots, not even where one was lost.
@@ -288,11 +294,11 @@ def _write(view: View, kept: Sequence[Kept], how: Mapping[str, Any], newest: Sna
             columns.write(folder / columns.FILE, view.live, known)
             for each in kept:
                 _write_live(folder, view, each)
-            before = [words.about for words in newest.words] if newest else ()
-            words = passages.write(folder, view, known, before)
+            told_before = [words.about for words in before.words] if before else ()
+            words = passages.write(folder, view, known, told_before)
         held = {**_described(view, folder, kept), **how, "words": words}
         held |= calibration.added(Snapshot.of(store, folder, number, held), folder)
-        held["recall"] = recall.measure(Snapshot.of(store, folder, number, held))
+        held |= survey(Snapshot.of(store, folder, number, held), folder, before, progress)
         with files.writing(final):
             (folder / MANIFEST).write_text(files.sealed(held))
     return number

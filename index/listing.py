@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SnapshotError
+from core.query import Effort
 from index import recall
 from index.snapshot import folder_of, numbers, published, read_manifest
 
@@ -24,7 +25,8 @@ class Listed:
     sources: int = 0
     rows: dict[str, int] = field(default_factory=dict)
     parts: int = 0
-    recall: recall.Measured = field(default_factory=dict)
+    recall: dict[str, recall.Depths] = field(default_factory=dict)
+    effort: dict[str, dict[str, int]] = field(default_factory=dict)
     bytes: int = 0  # with its parts, which others may share
     error: str = ""
 
@@ -53,6 +55,7 @@ def listed(root: Path) -> Iterator[Listed]:
             held["rows"],
             len(held["parts"]),
             held["recall"],
+            held.get("effort", {}),
             sum(stamp["bytes"] for each in stamps for stamp in each.values()),
         )
 
@@ -74,8 +77,21 @@ def table(snapshots: Sequence[Listed]) -> str:
 
 def _cells(each: Listed) -> list[str]:
     rows = " ".join(f"{kind}:{count}" for kind, count in each.rows.items()) or "-"
+    effort = " ".join(
+        f"{kind}:{e['lists']}x{e['candidates']}" for kind, e in each.effort.items() if Effort(**e) != Effort()
+    )
     found = f"{recall.worst(each.recall):.3f}" if each.recall else "-"
-    cells = [each.store, each.snapshot, each.entry, each.created, each.sources, rows, each.parts, found]
+    cells = [
+        each.store,
+        each.snapshot,
+        each.entry,
+        each.created,
+        each.sources,
+        rows,
+        each.parts,
+        found,
+        effort or "-",
+    ]
     return ["*" if each.current else "", *map(str, cells), "damaged" if each.error else _size(each.bytes)]
 
 

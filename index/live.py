@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,9 @@ from index.part import About, Bits, Part
 
 Lines = NDArray[np.int32]
 _ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1)  # in a byte
+
+_STEP_BYTES = 16 << 20  # of vectors in float32
+_FIRST_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,16 @@ class LivePart:
             byte, bit = np.nonzero(bits)
             found = 8 * bytes_[byte] + bit
         return found
+
+    def steps(self) -> Iterator[IntArray]:
+        """All live rows, as many at a time as their vectors go into a bounded memory; few at first."""
+        most = max(_FIRST_ROWS, _STEP_BYTES // (4 * self.about.dim))
+        first, count = 0, _FIRST_ROWS
+        while first < self.about.rows:
+            at = np.arange(first, min(first + count, self.about.rows))
+            if len(live := at[self.is_live(at)]):
+                yield live
+            first, count = first + count, min(2 * count, most)
 
     def lines(self, records: np.ndarray[Any, Any]) -> IntArray:
         """The line of sources.arrow of each of these rows."""

@@ -79,7 +79,7 @@ def best_rows(
 def _best(parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effort) -> list[list[Row]]:
     if not any(part.live for part in parts):
         return [[] for _ in queries]
-    if _are_few(parts):
+    if are_few(parts):
         found = _one_by_one(parts, queries, k)
     elif any(part.about.lossy for part in parts):
         depth = k * effort.candidates
@@ -88,10 +88,16 @@ def _best(parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effo
         found = replace(found, score=score)
     else:
         found = _searched(parts, queries, k, effort)
-    return _rows(len(queries), *_ordered(parts, found, k))
+    return best_of(parts, found, len(queries), k)
 
 
-def _are_few(parts: Sequence[LivePart]) -> bool:
+def best_of(parts: Sequence[LivePart], found: Found, queries: int, k: int) -> list[list[Row]]:
+    """Of what so many queries found the k best rows each."""
+    return _rows(queries, *_ordered(parts, found, k))
+
+
+def are_few(parts: Sequence[LivePart]) -> bool:
+    """Whether every row is scored, although an index could choose."""
     is_approximate = any(part.about.trained for part in parts)
     return is_approximate and sum(part.live for part in parts) <= FEW_ROWS
 
@@ -116,7 +122,7 @@ def _searched(parts: Sequence[LivePart], queries: Float32Array, k: int, effort: 
     for place, number in enumerate(live):
         part = parts[number]
         if part.about.trained not in asked:
-            lists = _lists(parts, part.part.list_count, k, effort)
+            lists = lists_for(parts, part.part.list_count, k, effort)
             asked[part.about.trained] = part.part.asked(queries, lists)
         part.part.best(asked[part.about.trained], part.selected, scores[place], positions[place])
     found, last = _picked(_beside(scores), _beside(positions), np.repeat(live, width), k)
@@ -133,7 +139,7 @@ def _beside(each: NDArray[Any]) -> NDArray[Any]:
     return each.swapaxes(0, 1).reshape(each.shape[1], -1)
 
 
-def _lists(parts: Sequence[LivePart], count: int, k: int, effort: Effort) -> int:
+def lists_for(parts: Sequence[LivePart], count: int, k: int, effort: Effort) -> int:
     """How many lists to look into: the fewer rows are kept, the more hold one that is wanted."""
     if not effort.lists:
         return count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from core.errors import SnapshotError
@@ -18,8 +18,6 @@ from index.train import Training
 
 log = logging.getLogger(__name__)
 
-ENOUGH_RECALL = 0.95
-
 
 @dataclass(frozen=True, slots=True)
 class Means:
@@ -27,18 +25,24 @@ class Means:
 
     part_rows: int
     memory_bytes: int
+    wanted: float  # of the ten best rows a search shall find
     asked: Mapping[Kind, str]  # factories by name, of this build and those before it
     before: Mapping[Kind, str]  # of those before it
 
     @classmethod
     def of(
-        cls, newest: Snapshot | None, part_rows: int, memory_bytes: int, factories: Mapping[Kind, str] | None
+        cls,
+        newest: Snapshot | None,
+        part_rows: int,
+        memory_bytes: int,
+        wanted: float,
+        factories: Mapping[Kind, str] | None,
     ) -> Means:
         """A factory that was asked for stays asked for, until another is or "auto"."""
         before: dict[Kind, str] = dict(newest.held.get("asked", {})) if newest else {}
         both = {**before, **(factories or {})}
         asked = {kind: string for kind, string in both.items() if string != factory.AUTO}
-        return cls(part_rows, memory_bytes, asked, before)
+        return cls(part_rows, memory_bytes, wanted, asked, before)
 
     @property
     def is_as_before(self) -> bool:
@@ -67,12 +71,12 @@ def plans(view: View, newest: Snapshot | None, means: Means, progress: Progress)
 
 
 def told(plans: Sequence[Plan], means: Means) -> dict[str, Any]:
-    """What a snapshot holds of how its parts were made, and how far to look into them."""
+    """What a snapshot holds of how its parts were made, and how much they shall find."""
     there = [plan for plan in plans if plan.runs]
     return {
         "factories": {plan.kind: plan.factory for plan in there},
         "asked": {plan.kind: means.asked[plan.kind] for plan in there if plan.kind in means.asked},
-        "effort": {plan.kind: asdict(plan.training.effort) for plan in there if plan.training},
+        "recall_wanted": means.wanted,
     }
 
 
@@ -85,7 +89,7 @@ def _planned(view: View, newest: Snapshot | None, kind: Kind, means: Means, prog
     is_as_asked = there and (asked == there.factory or asked is before is None)
     if there and is_as_asked and rows <= train.OUTGROWN * there.rows:
         return Plan(kind, runs, there.factory, there)
-    string = asked or factory.chosen(rows, view.store.spec.dim, means.memory_bytes, ENOUGH_RECALL)
+    string = asked or factory.chosen(rows, view.store.spec.dim, means.memory_bytes, means.wanted)
     if string == factory.FLAT or not runs:
         return Plan(kind, runs)
     return Plan(kind, runs, string, train.train(view.store, kind, runs, string, means.memory_bytes, progress))

@@ -2,142 +2,174 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.query import Effort
-from core.types import Float32Array, Float64Array, IntArray, Kind
+from core.types import Float32Array, Float64Array, Kind
+from index import asked as queries
 from index import part as parts
+from index import truth
+from index.asked import SAMPLE, Asked
+from index.effort import MOST_CANDIDATES
 from index.live import LivePart
-from index.merge import Row, best_rows
+from index.merge import Row, are_few, best_rows, lists_for
 from index.snapshot import Snapshot
 
 DEPTHS = (1, 10, 100)
-SAMPLE = 32
-_STEP_ROWS = 65_536
+WANTED = 0.95  # of the ten best rows
 _SAME = 1e-5  # relative: numpy and FAISS add up in different orders
+_TIMED_S = 2.0
+_TIMED = 200  # searches: for one in a hundred that is slow
 
-Measured = dict[str, dict[str, float]]  # kind → depth → recall
+Depths = dict[str, float]  # depth → recall
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Queries, and for those that are stored rows whose and which seconds they are (else line -1)."""
+class Measured:
+    """What searches of one kind find, and how long each takes."""
 
-    vectors: Float32Array
-    line: IntArray
-    start: Float64Array
-    end: Float64Array
+    recall: Mapping[str, Depths]  # of "rows" and of "texts", where there are such queries
+    latency_ms: Mapping[str, float]
+    effort: Effort
 
-    def __len__(self) -> int:
-        return len(self.vectors)
+    @property
+    def worse(self) -> Depths:
+        """Of the two, depth by depth."""
+        return {str(d): min(each[str(d)] for each in self.recall.values()) for d in DEPTHS}
 
-    def are_overlapped(self, line: IntArray, start: Float64Array, end: Float64Array) -> NDArray[np.bool_]:
-        """[queries, rows]: rows that say nothing, being a query itself or sharing seconds with it."""
-        s, e = self.start[:, None], self.end[:, None]
-        found: NDArray[np.bool_] = (self.line[:, None] == line) & (((start < e) & (end > s)) | (start == s))
+
+@dataclass(frozen=True)
+class Trial:
+    """Queries for one kind and what is true of them: any effort can be held against it."""
+
+    snapshot: Snapshot
+    held: list[LivePart]
+    asked: Asked
+    best: Float32Array  # scores of each query, [queries, at most 100]
+    _tried: dict[Effort, Float64Array] = field(default_factory=dict)
+
+    @cached_property
+    def _overlapped(self) -> int:
+        return self.asked.overlapped(self.held)
+
+    @property
+    def fewest_lists(self) -> int:
+        """That are probed at any effort, for them to hold the most candidates there may be."""
+        most = MOST_CANDIDATES * (10 + self._overlapped)
+        return lists_for(self.held, self.held[0].part.list_count, most, Effort(1))
+
+    def finds(self, effort: Effort, share: float, errors: float = 0.0) -> bool:
+        """Whether both find that share of the ten best rows, with so many standard errors to spare."""
+        if effort not in self._tried:
+            self._tried[effort] = self._shares(self._answers(effort, 10), 10)
+        shares = self._tried[effort]
+        each = [shares[where] for where in self.asked.groups().values()]
+        return all(_mean(found) - errors * _error(found) >= share for found in each)
+
+    def measured(self, effort: Effort) -> Measured:
+        """At every depth, asked for as deep: who wants more rows is given more lists and candidates."""
+        deepest = None if may_miss(self.held) else self._answers(effort, truth.DEEPEST)
+        found = {d: self._shares(self._answers(effort, d) if deepest is None else deepest, d) for d in DEPTHS}
+        groups = self.asked.groups()
+        recall = {name: {str(d): _mean(found[d][where]) for d in DEPTHS} for name, where in groups.items()}
+        return Measured(recall, self._latency_ms(effort), effort)
+
+    def _answers(self, effort: Effort, depth: int) -> list[Float32Array]:
+        """The true scores of the rows that each query finds, in order, less those that say nothing."""
+        return self._scores(best_rows(self.held, self.asked.vectors, depth + self._overlapped, effort))
+
+    def _shares(self, answers: list[Float32Array], depth: int) -> Float64Array:
+        """The share of the truth in each answer; nan where there is nothing to find."""
+        found = np.full(len(self.asked), np.nan)
+        for query, scores in enumerate(answers):
+            among = self.best[query, :depth]
+            among = among[np.isfinite(among)]
+            if len(among):
+                last = float(among[-1])
+                good = scores[: len(among)] >= last - _SAME * max(1.0, abs(last))
+                found[query] = good.sum() / len(among)
         return found
 
+    def _scores(self, answers: list[list[Row]]) -> list[Float32Array]:
+        flat = [(number, row) for number, rows in enumerate(answers) for row in rows]
+        query = np.array([number for number, _ in flat], np.int64)
+        which, position, line = (
+            np.array([getattr(row, name) for _, row in flat], np.int64)
+            for name in ("part", "position", "line")
+        )
+        start, end = (np.array([getattr(row, name) for _, row in flat]) for name in ("start", "end"))
+        scores = np.empty(len(flat), np.float32)
+        for number, part in enumerate(self.held):
+            mine = which == number
+            vectors = parts.exact(self.snapshot.store, part.part, position[mine])
+            scores[mine] = (vectors * self.asked.vectors[query[mine]]).sum(axis=1)
+        tells = ~self.asked.are_overlapped(query, line, start, end)
+        return [scores[(query == number) & tells] for number in range(len(answers))]
 
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What scoring every live row gives: the best scores of each query in order, and rows left out."""
+    def _latency_ms(self, effort: Effort) -> dict[str, float]:
+        """One query after the other, each for the hundred best rows."""
+        took: list[float] = []
+        until = time.perf_counter() + _TIMED_S
+        for number in np.random.default_rng(0).permutation(len(self.asked))[:_TIMED].tolist():
+            began = time.perf_counter()
+            best_rows(self.held, self.asked.vectors[number : number + 1], truth.DEEPEST, effort)
+            took.append(1000 * (time.perf_counter() - began))
+            if time.perf_counter() > until:
+                break
+        return {f"p{part}": round(float(np.percentile(took, part)), 3) for part in (50, 99)}
 
-    best: Float32Array  # [queries, at most max(DEPTHS)]
-    overlapped: int  # the most of any query
+
+def _mean(shares: Float64Array) -> float:
+    told = shares[~np.isnan(shares)]
+    return float(told.mean()) if len(told) else 1.0
 
 
-def measure(snapshot: Snapshot, sample: int = SAMPLE) -> Measured:
-    """recall@1/10/100 of each kind that has rows."""
-    found: Measured = {}
-    for kind in snapshot.rows:
-        held = [part for part in snapshot.parts if part.about.kind == kind and part.live]
-        asked = _asked(snapshot, held, kind, sample)
-        found[kind] = _measure(snapshot, held, asked, snapshot.effort(kind))
+def _error(shares: Float64Array) -> float:
+    told = shares[~np.isnan(shares)]
+    return float(told.std(ddof=1) / np.sqrt(len(told))) if len(told) > 1 else 0.0
+
+
+def measure(snapshot: Snapshot, sample: int = SAMPLE) -> dict[Kind, Measured]:
+    """Each kind that has rows, at the effort of the snapshot; the truth is made anew."""
+    drawn = {kind: queries.draw(snapshot, kind, sample) for kind in snapshot.rows}
+    found: dict[Kind, Measured] = {}
+    for kind in drawn:
+        held, asked = snapshot.parts_of(kind), queries.asked(snapshot, kind, drawn)
+        rows = [truth.scan(snapshot.store, part, asked) for part in held]
+        trial = Trial(snapshot, held, asked, truth.best(held, rows))
+        found[kind] = trial.measured(snapshot.effort(kind))
     return found
 
 
-def worst(measured: Measured, depth: int = 10) -> float:
-    """The lowest recall of any kind."""
-    return min((of_kind[str(depth)] for of_kind in measured.values()), default=1.0)
+def to_json(measured: Mapping[Kind, Measured]) -> dict[str, Any]:
+    """What a snapshot's manifest holds of it."""
+    texts = {kind: each.recall["texts"] for kind, each in measured.items() if "texts" in each.recall}
+    return {
+        "recall": {kind: each.worse for kind, each in measured.items()},
+        "recall_texts": texts,
+        "latency_ms": {kind: dict(each.latency_ms) for kind, each in measured.items()},
+    }
 
 
-def _measure(snapshot: Snapshot, held: list[LivePart], asked: Asked, effort: Effort) -> dict[str, float]:
-    truth = _truth(snapshot, held, asked)
-    answers = best_rows(held, asked.vectors, max(DEPTHS) + truth.overlapped, effort)
-    shares: dict[int, list[float]] = {depth: [] for depth in DEPTHS}
-    for best, scores in zip(truth.best, _scores(snapshot, held, asked, answers), strict=True):
-        among = best[np.isfinite(best)]
-        for depth in DEPTHS if len(among) else ():
-            last = float(among[:depth][-1])
-            good = scores[:depth] >= last - _SAME * max(1.0, abs(last))
-            shares[depth].append(float(good.sum()) / len(among[:depth]))
-    return {str(depth): float(np.mean(each)) if each else 1.0 for depth, each in shares.items()}
+def may_miss(held: list[LivePart]) -> bool:
+    """Whether a search of these parts can do with less than all, and miss something."""
+    return any(part.about.trained for part in held) and not are_few(held)
 
 
-def _asked(snapshot: Snapshot, held: list[LivePart], kind: Kind, sample: int) -> Asked:
-    """Stored rows, and the everyday sentences: texts and pictures lie apart in an encoder's space."""
-    picked = [piece for piece in _sampled(snapshot, held, sample) if len(piece)]
-    probes = snapshot.store.probes() if kind != "text" else None
-    if probes is not None:
-        none = np.full(len(probes[:sample]), -1, np.int64)
-        outside = np.full(len(none), -1.0)
-        picked.append(Asked(probes[:sample].astype(np.float32), none, outside, outside))
-    return Asked(
-        np.concatenate([piece.vectors for piece in picked]),
-        np.concatenate([piece.line for piece in picked]),
-        np.concatenate([piece.start for piece in picked]),
-        np.concatenate([piece.end for piece in picked]),
-    )
+def shortfall(recall: Mapping[Any, Depths], wanted: float) -> str:
+    """The kind that finds too little, in words; "" where none does."""
+    for kind, of_kind in recall.items():
+        if of_kind["10"] < wanted:
+            return f"{of_kind['10']:.3f} of the ten best {kind} rows, less than {wanted:g}"
+    return ""
 
 
-def _sampled(snapshot: Snapshot, held: list[LivePart], sample: int) -> Iterator[Asked]:
-    ends = np.cumsum([part.live for part in held])
-    chance = np.random.default_rng(0)
-    picked = np.sort(chance.choice(int(ends[-1]), min(sample, int(ends[-1])), replace=False))
-    for part, end in zip(held, ends.tolist(), strict=True):
-        mine = picked[(picked >= end - part.live) & (picked < end)] - (end - part.live)
-        alive = np.flatnonzero(np.unpackbits(part.bits, count=part.about.rows, bitorder="little"))
-        at = alive[mine]
-        records = part.part.rows[at]
-        vectors = parts.exact(snapshot.store, part.part, at)
-        yield Asked(vectors, part.lines(records), records["start"], records["end"])
-
-
-def _truth(snapshot: Snapshot, held: list[LivePart], asked: Asked) -> Truth:
-    deepest = max(DEPTHS)
-    best = np.full((len(asked), deepest), -np.inf, np.float32)
-    left_out = np.zeros(len(asked), np.int64)
-    for part in held:
-        for first in range(0, part.about.rows, _STEP_ROWS):
-            at = np.arange(first, min(first + _STEP_ROWS, part.about.rows))
-            at = at[part.is_live(at)]
-            records = part.part.rows[at]
-            scores = asked.vectors @ parts.exact(snapshot.store, part.part, at).T
-            overlapped = asked.are_overlapped(part.lines(records), records["start"], records["end"])
-            left_out += overlapped.sum(axis=1)
-            scores[overlapped] = -np.inf
-            best = -np.sort(-np.concatenate([best, scores], axis=1), axis=1)[:, :deepest]
-    return Truth(best, int(left_out.max(initial=0)))
-
-
-def _scores(
-    snapshot: Snapshot, held: list[LivePart], asked: Asked, answers: list[list[Row]]
-) -> list[Float32Array]:
-    """The true scores of the rows answered to each query, in order, less those that say nothing."""
-    flat = [(number, row) for number, rows in enumerate(answers) for row in rows]
-    query = np.array([number for number, _ in flat], np.int64)
-    which, position, line = (
-        np.array([getattr(row, name) for _, row in flat], np.int64) for name in ("part", "position", "line")
-    )
-    start, end = (np.array([getattr(row, name) for _, row in flat]) for name in ("start", "end"))
-    scores = np.empty(len(flat), np.float32)
-    for number, part in enumerate(held):
-        mine = which == number
-        vectors = parts.exact(snapshot.store, part.part, position[mine])
-        scores[mine] = (vectors * asked.vectors[query[mine]]).sum(axis=1)
-    telling = ~asked.are_overlapped(line, start, end)[query, np.arange(len(flat))]
-    return [scores[(query == number) & telling] for number in range(len(answers))]
+def worst(recall: Mapping[Any, Depths], depth: int = 10) -> float:
+    """The lowest of any kind."""
+    return min((of_kind[str(depth)] for of_kind in recall.values()), default=1.0)

@@ -23,6 +23,7 @@ from index import columns, filters
 from index import part as parts
 from index.calibration import Calibrated
 from index.columns import Columns
+from index.exact import every_row
 from index.folders import opening
 from index.lexical import WordKind
 from index.live import LivePart
@@ -104,6 +105,10 @@ class Snapshot:
         counts = {kind: sum(part.live for part in self._of(kind)) for kind in KINDS}
         return {kind: count for kind, count in counts.items() if count}
 
+    def parts_of(self, kind: Kind) -> list[LivePart]:
+        """The parts that hold live rows of a kind."""
+        return [part for part in self._of(kind) if part.live]
+
     def _of(self, kind: Kind) -> list[LivePart]:
         return [part for part in self.parts if part.about.kind == kind]
 
@@ -115,6 +120,7 @@ class Snapshot:
         *,
         filter: Filter | None = None,
         effort: int | None = None,
+        exact: bool = False,
     ) -> list[Hits]:
         """The best k rows of each query, vectors: [n, dim]. effort: lists to look into, 0 for all."""
         queries = np.ascontiguousarray(vectors, np.float32)
@@ -124,7 +130,8 @@ class Snapshot:
             raise UsageError(f"k is {k}; at least 1 row can be asked for.")
         searched = self.filtered(kind, filter)
         chosen = self.effort(kind) if effort is None else replace(self.effort(kind), lists=effort)
-        return [self._hits(rows, kind, searched) for rows in best_rows(searched, queries, k, chosen)]
+        found = every_row(searched, queries, k) if exact else best_rows(searched, queries, k, chosen)
+        return [self._hits(rows, kind, searched) for rows in found]
 
     def effort(self, kind: Kind) -> Effort:
         """How far a search looks where nobody says."""

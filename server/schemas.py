@@ -153,8 +153,10 @@ class SearchAsked(Strict):
     diversity: Annotated[float, Later] = _later(0.0, "maximal marginal relevance", ge=0, le=1)
     min_score: float | None = Field(None, description="results below are left out")
     min_confidence: LeastConfidence | None = Field(None, description="results below are left out")
-    exact: Annotated[bool, Later] = _later(False, "compare with every row")
-    effort: Annotated[int | None, Later] = _later(None, "lists to probe", ge=1)
+    exact: bool = Field(False, description="compare with every row instead of searching the index")
+    effort: int | None = Field(
+        None, ge=1, description="lists to probe; null: as many as were found to be enough"
+    )
     include: Annotated[list[Literal["metadata", "thumbnail", "scores", "explain", "vector"]], Later] = _later(
         ["metadata", "thumbnail"], "what results carry"
     )

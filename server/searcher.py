@@ -142,7 +142,9 @@ class Searcher:
         looked_through = Filter(hidden=asked.sources, where=query.where)
         while True:
             began = time.perf_counter()
-            hits, seen_all = self._hits(kind, asked, looked_through, k) if kind else (Hits.none(), True)
+            hits, seen_all = (
+                self._hits(query, kind, asked, looked_through, k) if kind else (Hits.none(), True)
+            )
             best = float(hits.scores[0]) if len(hits.scores) else None
             found = moments_of(hits, kind, query.merge_gap_s) if kind else []
             moments = judged.kept(found)
@@ -166,11 +168,14 @@ class Searcher:
             # Rows of a range that was asked with are left out: behind a long one, more are to be looked at.
             k = k * _MORE if asked.ranges else min(k * _MORE, LOOK_AT_MOST)
 
-    def _hits(self, kind: Kind, asked: Asked, filter: Filter, k: int) -> tuple[Hits, bool]:
+    def _hits(self, query: Query, kind: Kind, asked: Asked, filter: Filter, k: int) -> tuple[Hits, bool]:
         """The best k rows less those that were asked with, and whether there are no others."""
         total = self.view.rows.get(kind, 0)
+        most = min(k, max(total, 1))
         # Also where there are no rows: a filter that is wrong is told so.
-        hits = self.view.search(kind, asked.vector[None], min(k, max(total, 1)), filter=filter)[0]
+        hits = self.view.search(
+            kind, asked.vector[None], most, filter=filter, effort=query.effort, exact=query.exact
+        )[0]
         is_all = k >= total or len(hits.scores) < k
         if not asked.ranges:
             return hits, is_all

@@ -23,6 +23,8 @@ def query_of(asked: SearchAsked) -> Query:
         asked.group_size,
         asked.merge_gap_s,
         asked.pad_s,
+        asked.effort,
+        asked.exact,
         None if asked.filter is None else where_of(asked.filter),
         mode=asked.mode,
         weigh_frames=asked.weigh_frames,

@@ -39,6 +39,10 @@ class SearchSettings(Settings):
     )
     target: Literal["videos", "texts"] = Field("videos", description="moments of videos, or library texts")
     filter: str = Field("", description="what is looked through, as JSON: docs/http-api.md, Filter")
+    exact: bool = Field(False, description="compare with every row instead of searching the index")
+    effort: int | None = Field(
+        None, ge=1, le=1_000_000, description="lists to probe; else as many as were found to be enough"
+    )
     collection: str | None = Field(None, description="which one; else `default` or the first")
     encoder: str | None = Field(None, description="which of the collection's; else the first")
     store: Path | None = Field(None, description="a store's folder, instead of a library")
@@ -88,6 +92,8 @@ def body_of(settings: SearchSettings) -> dict[str, Any]:
         "filter": _filter(settings.filter),
         "collection": settings.collection,
         "encoder": settings.encoder,
+        "exact": settings.exact,
+        "effort": settings.effort,
     }
 
 

@@ -5,13 +5,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import CliPositionalArg
 
-from core.config import Settings, load, run
+from core.config import Alone, Settings, load, run
 from core.errors import Error, StoreError, UsageError
 
 
@@ -265,3 +265,28 @@ def test_a_reader_that_left_is_not_worth_a_word() -> None:
         child.stdout.close()
         assert child.stderr.read() == b""
     assert child.returncode == 141
+
+
+class Checked(Settings):
+    """What a flag with or without a value does."""
+
+    share: Annotated[float | None, Alone("0.95")] = Field(None, gt=0, le=1, description="of all")
+    files: bool = Field(False, description="also these")
+
+
+def test_a_flag_that_may_stand_alone_takes_a_value_or_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def share(*argv: str) -> float | None:
+        return load(Checked, [*argv], prog="cinedex index check").share
+
+    assert share() is None
+    assert share("--share") == share("--share", "--files") == share("--files", "--share") == 0.95
+    assert share("--share", "0.5") == share("--share=0.5", "--files") == 0.5
+    for wrong in ("2", "0", "many"):
+        with pytest.raises(UsageError, match=r"^share: "):
+            share("--share", wrong)
+    monkeypatch.setenv("CINEDEX_SHARE", "0.7")  # may be meant for another verb, where it is a plain number
+    assert share() is None
+    for told, meant in (("true", 0.95), ("false", None), ("0.8", 0.8)):
+        Path("cinedex.toml").write_text(f"[index.check]\nshare = {told}\n")
+        assert share() == meant
+        assert share("--share", "0.6") == 0.6

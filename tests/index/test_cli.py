@@ -70,7 +70,7 @@ def test_list_marks_the_published_one_and_shows_recall_and_size(lived: World, ca
     assert call(lived, "list") == 0
     head, first, second = capsys.readouterr().out.splitlines()
     assert head.split()[:5] == ["store", "snapshot", "entry", "created", "sources"]
-    assert head.split()[5:] == ["rows", "parts", "recall@10", "bytes"]
+    assert head.split()[5:] == ["rows", "parts", "recall@10", "effort", "bytes"]
     assert first.startswith("*  toy-rgb  1")
     assert second.startswith("   toy-rgb  2")
     assert "1.000" in second
@@ -114,7 +114,11 @@ def test_check_exits_1_and_names_what_is_damaged(lived: World, capsys: Out) -> N
     assert call(lived, "check") == 0
     out = capsys.readouterr().out
     assert "toy-rgb: every file is as it was written." in out
-    assert "frame rows: recall@1 1.0000, recall@10 1.0000, recall@100 1.0000." in out
+    for asked in ("rows", "texts"):
+        assert f"frame rows by {asked}: recall@1 1.0000, recall@10 1.0000, recall@100 1.0000." in out
+    assert re.search(r"clip rows: a search takes [0-9.]+ ms, one in a hundred [0-9.]+ ms\.\n", out)
+    assert call(lived, "check", "--recall") == call(lived, "check", "--recall", "1") == 0
+    assert "every file" not in capsys.readouterr().out
     shard = next((lived.store.root / "shards").iterdir())
     path = shard / "sources.parquet"
     path.write_bytes(path.read_bytes()[:-1] + b"x")

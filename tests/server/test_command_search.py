@@ -49,6 +49,8 @@ def test_a_server_and_the_store_answer_the_same(
         ["blue", "--level", "video", "--top", "2"],
         ["--video", id_of("green")],
         ["sea", "--target", "texts"],
+        ["blue", "--exact"],
+        ["blue", "--effort", "3"],
         ["red", "--level", "frame", "--collection", "default", "--encoder", "toy:rgb"],
         ["blue", "--mode", "text"],
         ["blue", "--mode", "hybrid", "--top", "9"],

@@ -136,6 +136,14 @@ def test_grouped_by_video_each_is_there_once(sample_server: Running) -> None:
     assert ask(sample_server, "blue", level="video", group_size=1)["results"] == answer["results"]
 
 
+def test_exact_and_effort_answer_the_same_where_every_row_is_compared_anyway(sample_server: Running) -> None:
+    plain = ask(sample_server, "blue", level="frame")
+    for more in ({"exact": True}, {"effort": 1}, {"effort": 10**30}, {"exact": True, "effort": 2}):
+        assert ask(sample_server, "blue", level="frame", **more)["results"] == plain["results"]
+    mine = [{"video_id": BLUE}]
+    assert ask(sample_server, mine, exact=True)["results"] == ask(sample_server, mine)["results"]
+
+
 def test_null_never_merges_and_a_gap_merges_more(sample_server: Running) -> None:
     rows = ask(sample_server, "red", level="frame", merge_gap_s=None, limit=100)
     assert rows["total"]["value"] == 24 + 20 + 16
