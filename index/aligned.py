@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ _MOST_POINTS = 4_000
 _LEAST_ALIKE = 0.7  # of the rows of a range
 _GAP_S = 5.0  # of rows that differ within a range: a caption, a cut that falls between rows
 _NEAR = 0.75  # of a row's seconds: two rows of the other video are as near as that to one, or one is
-_LEAST_CHANGES = 4
+_LEAST_PICTURES = 5
 _MUCH = 6  # times what the two videos are apart: a change that cannot be in one of them alone
 _LEAST_CHANGE = 1e-4
 _LAGS = 64
@@ -169,9 +170,7 @@ def _along(one: Track, other: Track, line: Line, rule: Rule) -> Iterator[Range]:
         if len(alike) < max(LEAST_ROWS, _LEAST_ALIKE * len(at)):
             continue
         found = _range(one, other, line, at[[0, -1]].tolist(), scores[alike])
-        if found.seconds >= rule.min_seconds and _is_telling(
-            one.vectors[alike], other.vectors[beside[:, alike]]
-        ):
+        if found.seconds >= rule.min_seconds and _is_telling(one, other, alike, beside[:, alike]):
             yield found
 
 
@@ -209,33 +208,39 @@ def _range(one: Track, other: Track, line: Line, ends: list[int], alike: Float32
     return Range(start, end, there, until, line.speed, float(alike.mean()), len(alike))
 
 
-def _is_telling(mine: Float32Array, beside: Float32Array) -> bool:
+def _is_telling(one: Track, other: Track, rows: IntArray, beside: IntArray) -> bool:
     """Whether it is by time that they fit, and not because nothing changes or all of it looks alike."""
-    apart = 1.0 - float(_best(mine, beside).mean())
-    return _changes(mine, apart) >= _LEAST_CHANGES or _stands_out(mine, beside, apart)
+    apart = 1.0 - float(_best(one.vectors[rows], other.vectors[beside]).mean())
+    if _has_pictures(one.vectors[rows], max(_MUCH * apart, _LEAST_CHANGE)):
+        return True
+    there = (_best(one.vectors[rows], other.vectors[(beside + lag) % len(other)]) for lag in _lags(other))
+    here = (_best(one.vectors[(rows + lag) % len(one)], other.vectors[beside]) for lag in _lags(one))
+    return _stands_out(apart, 1.0 - np.array([float(found.mean()) for found in chain(there, here)]))
 
 
-def _changes(mine: Float32Array, apart: float) -> int:
-    """How often the picture becomes quite another than it was, as measured by what the two are apart."""
-    much = max(_MUCH * apart, _LEAST_CHANGE)
-    count, last = 0, mine[0]
-    for row in mine[1:]:
-        if 1.0 - float(row @ last) > much:
-            count, last = count + 1, row
-    return count
+def _has_pictures(mine: Float32Array, much: float) -> bool:
+    """Whether several are quite other than all before them: the other video then changes with this one."""
+    nearest = 1.0 - mine @ mine[0]
+    for _ in range(_LEAST_PICTURES - 2):
+        changed = np.flatnonzero(nearest > much)
+        if not len(changed):
+            return False
+        nearest = np.minimum(nearest, 1.0 - mine @ mine[changed[0]])
+    return bool((nearest > much).any())
 
 
-def _stands_out(mine: Float32Array, beside: Float32Array, apart: float) -> bool:
-    """Whether they fit far better at this offset than at others, as do the small motions of one long shot.
+def _lags(track: Track) -> list[int]:
+    """In a ring, which keeps what follows what, so that slow pictures do not count for more."""
+    found: list[int] = np.unique(np.linspace(2, len(track) - 2, _LAGS).astype(np.int64)).tolist()
+    return found
 
-    A ring of offsets keeps what follows what in both, so that slow pictures do not count for more.
-    """
-    lags = np.unique(np.linspace(2, len(mine) - 2, _LAGS).astype(np.int64)).tolist()
-    others = 1.0 - np.array([float(_best(mine, np.roll(beside, -lag, axis=1)).mean()) for lag in lags])
-    elsewhere = float(others.mean())
-    if elsewhere < _LEAST_CHANGE or apart > _MOST_BLUR * elsewhere:
+
+def _stands_out(apart: float, elsewhere: Float64Array) -> bool:
+    """Whether they fit far better here than at other offsets, as do the small motions of one long shot."""
+    mean = float(elsewhere.mean())
+    if mean < _LEAST_CHANGE or apart > _MOST_BLUR * mean:
         return False
-    return elsewhere - apart >= _LEAST_STANDING * float(others.std())
+    return mean - apart >= _LEAST_STANDING * float(elsewhere.std())
 
 
 def _is_told(found: Range, before: list[Range]) -> bool:
