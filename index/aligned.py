@@ -16,6 +16,8 @@ MOST_DRIFT = 0.05  # PAL plays a film 25/24 as fast
 LEAST_ROWS = 5
 _SPEEDS = np.array(sorted(np.linspace(1 - MOST_DRIFT, 1 + MOST_DRIFT, 41), key=lambda speed: abs(speed - 1)))
 _MOST_LINES = 16
+_NOISE = 0.15  # of a row: nearer to one than that is on it
+_MOST_STEPS = 4  # that still pictures may lead a line astray
 _MOST_POINTS = 4_000
 _LEAST_ALIKE = 0.7  # of the rows of a range
 _GAP_S = 5.0  # of rows that differ within a range: a caption, a cut that falls between rows
@@ -114,9 +116,23 @@ def _settled(one: Track, other: Track, line: Line, at: Float64Array, there: Floa
     for wide in (3.0, 2.0, 1.5):
         mine = np.abs(there - line.at(at)) <= wide * rule.step_s
         if mine.sum() < 3:
-            break
+            return line
         line = _fitted(at[mine], there[mine], line, rule.step_s)
-    return _sharpened(one, other, line, rule)
+    plain = Line(1.0, float(np.median(there[mine] - at[mine])))
+    t = one.start[(one.start >= at[mine].min()) & (one.start <= at[mine].max())]
+    steps = sorted(range(-_MOST_STEPS, _MOST_STEPS + 1), key=abs)
+    tried = [Line(each.speed, each.offset + by * rule.step_s) for each in (plain, line) for by in steps]
+    # Rounded, so that of lines as good as each other the plainest wins: it is tried first.
+    best = max(tried, key=lambda each: round(_fit(one, other, each, t), 3))
+    return _sharpened(one, other, best, rule)
+
+
+def _fit(one: Track, other: Track, line: Line, t: Float64Array) -> float:
+    """How alike the rows at these times are along a line; what has nothing beside it counts as nought."""
+    shown = _shown(other, line.at(t))
+    held = np.flatnonzero(shown >= 0)
+    rows = np.searchsorted(one.start, t[held])
+    return float(_cosines(one, rows, other, shown[held]).sum()) / max(len(t), 1)
 
 
 def _fitted(at: Float64Array, there: Float64Array, line: Line, step_s: float) -> Line:
@@ -143,7 +159,8 @@ def _sharpened(one: Track, other: Track, line: Line, rule: Rule) -> Line:
     if bend >= 0 or max(before, behind) > now:
         return line
     nearest = float(np.mean(other.start[shown[held]] - t[held]))
-    return Line(line.speed, line.offset + nearest + rule.step_s * 0.5 * (before - behind) / bend)
+    part = 0.5 * (before - behind) / bend
+    return Line(line.speed, line.offset + nearest + rule.step_s * (part if abs(part) > _NOISE else 0.0))
 
 
 def _cosines(one: Track, rows: IntArray, other: Track, theirs: IntArray) -> Float32Array:
