@@ -45,6 +45,14 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Effort:
+    """How far an approximate index looks; an exact one finds all there is at any effort."""
+
+    lists: int = 0  # to look into; 0: all of them
+    candidates: int = 1  # times k rows that lossy codes pick, to be scored by the stored vectors
+
+
+@dataclass(frozen=True, slots=True)
 class Hits:
     """Rows of one query, best first."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,9 +18,11 @@ from core.errors import SnapshotError
 from core.files import exists
 from core.store import Store
 from core.types import KINDS, Kind
-from index import mapped, part, recall, sources
+from index import factory, making, mapped, part, recall, sources
 from index.live import files_of, pack
 from index.part import About, Part, Run
+from index.plan import Means, Plan, plans, told
+from index.progress import Progress
 from index.rows import View
 from index.snapshot import (
     CURRENT,
@@ -40,6 +42,7 @@ PART_ROWS = 1 << 20  # of 512 numbers: 2 GiB in memory while it is made
 MOST_PARTS = 64  # each costs descriptors, and a search of its own
 MOST_DEAD = 0.2
 LEAST_RECALL_AT_10 = 0.95
+MEMORY_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,16 @@ class Kept:
     live: tuple[bool, ...]
 
     @property
+    def count(self) -> int:
+        """Rows, live or not."""
+        return self.about.rows
+
+    @property
     def live_rows(self) -> int:
         return sum(run.count for run, live in zip(self.runs, self.live, strict=True) if live)
+
+
+Piece = TypeVar("Piece", Run, Kept)
 
 
 def build(store: Store) -> int:
@@ -73,29 +84,43 @@ def build(store: Store) -> int:
 
 
 def build_snapshot(
-    store: Store, *, publish: bool = True, fresh: bool = False, part_rows: int = PART_ROWS
+    store: Store,
+    *,
+    publish: bool = True,
+    fresh: bool = False,
+    part_rows: int = PART_ROWS,
+    memory_bytes: int = MEMORY_BYTES,
+    factories: Mapping[Kind, str] | None = None,
 ) -> Built:
-    """The same, told in full. fresh: no part is taken over, which mends damaged ones."""
+    """The same, told in full. fresh: nothing is taken over, which mends what is damaged.
+
+    factories: FAISS' strings for some kinds, "auto" for what the table says.
+    """
+    factory.require(factories or {}, store.spec.dim)
     with locked(store):
         last = store.log.last()
         newest = _newest(store)
         if newest is None and not last.shards():
             raise SnapshotError(f"{store.root} holds nothing to build from; `extract` fills it.")
-        if newest and newest.entry == last.number and not fresh:
+        means = Means.of(newest, part_rows, memory_bytes, factories)
+        if newest and newest.entry == last.number and not fresh and means.is_as_before:
             built = Built(newest.number, made=False, published=False)
         else:
-            built = _made(View(store, last), None if fresh else newest, part_rows)
+            built = _made(View(store, last), None if fresh else newest, means)
         return _published(store, built) if publish else built
 
 
-def _made(view: View, newest: Snapshot | None, part_rows: int) -> Built:
+def _made(view: View, newest: Snapshot | None, means: Means) -> Built:
     kept: list[Kept] = []
     made: list[Kept] = []
-    for kind in KINDS:
-        good = _good(view, newest, kind, part_rows)
+    progress = Progress()
+    planned = plans(view, newest, means, progress)
+    for plan in planned:
+        good, merged = _taken_over(view, newest, plan, means.part_rows)
         kept += good
-        made += _missing(view, good, kind, part_rows)
-    number = _write(view, [*kept, *made])
+        made += [*merged, *_missing(view, [*good, *merged], plan, means, progress)]
+    progress.end()
+    number = _write(view, [*kept, *made], told(planned, means))
     log.info("built snapshot=%d entry=%d kept=%d made=%d", number, view.last.number, len(kept), len(made))
     return Built(number, made=True, published=False, parts_kept=len(kept), parts_made=len(made))
 
@@ -181,21 +206,36 @@ def _newest(store: Store) -> Snapshot | None:
     return None
 
 
-def _good(view: View, newest: Snapshot | None, kind: Kind, part_rows: int) -> list[Kept]:
-    """Parts to take over: mostly alive, and not the smallest of too many."""
-    found = [] if newest is None else _looked_at(view, newest, kind)
+def _taken_over(
+    view: View, newest: Snapshot | None, plan: Plan, part_rows: int
+) -> tuple[list[Kept], list[Kept]]:
+    """Parts of this training that are mostly alive; of too many the smallest are merged, which are new."""
+    found = [] if newest is None else _looked_at(view, newest, plan)
     good = [kept for kept in found if kept.live_rows >= (1 - MOST_DEAD) * kept.about.rows]
     if len(good) <= MOST_PARTS:
-        return good
+        return good, []
     # Half of them at once: else every build would merge again.
     small = sorted((k for k in good if k.live_rows <= part_rows // 2), key=lambda k: k.live_rows)
-    merged = {kept.about.name for kept in small[: MOST_PARTS // 2]}
-    return [kept for kept in good if kept.about.name not in merged]
+    groups = [group for group in _cut(small[: MOST_PARTS // 2], part_rows) if len(group) > 1]
+    merging = {kept.about.name for group in groups for kept in group}
+    merged = (_merged(view, plan, group) for group in groups)
+    return [k for k in good if k.about.name not in merging], [m for m in merged if m]
 
 
-def _looked_at(view: View, newest: Snapshot, kind: Kind) -> Iterator[Kept]:
+def _merged(view: View, plan: Plan, group: Sequence[Kept]) -> Kept | None:
+    """None where they cannot be: then their live rows are added anew."""
+    try:
+        about = making.merge(view.store, plan, [(kept.about, kept.runs) for kept in group])
+    except SnapshotError as error:
+        log.info("%s parts are made anew: %s", plan.kind, error)
+        return None
+    runs = tuple(run for kept in group for run in kept.runs)
+    return Kept(about, runs, tuple(live for kept in group for live in kept.live))
+
+
+def _looked_at(view: View, newest: Snapshot, plan: Plan) -> Iterator[Kept]:
     for held in newest.parts:
-        if held.about.kind != kind:
+        if held.about.kind != plan.kind or held.about.trained != plan.trained:
             continue
         try:
             runs = tuple(part.runs_of(part.read(view.store.root / "parts", held.about.name)))
@@ -205,30 +245,37 @@ def _looked_at(view: View, newest: Snapshot, kind: Kind) -> Iterator[Kept]:
         yield Kept(held.about, runs, tuple(map(view.is_live, runs)))
 
 
-def _missing(view: View, kept: Sequence[Kept], kind: Kind, part_rows: int) -> Iterator[Kept]:
+def _missing(
+    view: View, kept: Sequence[Kept], plan: Plan, means: Means, progress: Progress
+) -> Iterator[Kept]:
     """New parts of the live rows that are in none."""
     have = {(run.shard, run.first) for each in kept for run in each.runs}
-    wanted = (run for run in view.runs(kind) if (run.shard, run.first) not in have)
+    wanted = [run for run in plan.runs if (run.shard, run.first) not in have]
+    if not wanted:
+        return
+    progress.begin(f"{plan.kind}: adding", sum(run.count for run in wanted))
+    part_rows = min(means.part_rows, making.most_rows(view.store, plan, means.memory_bytes))
     for runs in _cut(wanted, part_rows):
-        about = part.make(view.store, kind, runs)
+        about = making.make(view.store, plan, runs, progress)
         Part.open(view.store.root / "parts", about)
         yield Kept(about, tuple(runs), (True,) * len(runs))
 
 
-def _cut(runs: Iterable[Run], most: int) -> Iterator[list[Run]]:
-    group: list[Run] = []
+def _cut(pieces: Iterable[Piece], most: int) -> Iterator[list[Piece]]:
+    """In groups of at most so many rows, or of one piece."""
+    group: list[Piece] = []
     rows = 0
-    for run in runs:
-        if group and rows + run.count > most:
+    for piece in pieces:
+        if group and rows + piece.count > most:
             yield group
             group, rows = [], 0
-        group.append(run)
-        rows += run.count
+        group.append(piece)
+        rows += piece.count
     if group:
         yield group
 
 
-def _write(view: View, kept: Sequence[Kept]) -> int:
+def _write(view: View, kept: Sequence[Kept], how: Mapping[str, Any]) -> int:
     """The snapshot's folder; its number."""
     store, known = view.store, view.known()
     # Above CURRENT's as well: no number ever means two snapshots, not even where one was lost.
@@ -239,7 +286,7 @@ def _write(view: View, kept: Sequence[Kept]) -> int:
             sources.write(folder / sources.FILE, view.live, known)
             for each in kept:
                 _write_live(folder, view, each)
-        held = _described(view, folder, kept)
+        held = {**_described(view, folder, kept), **how}
         held["recall"] = recall.measure(Snapshot.of(store, folder, number, held))
         with files.writing(final):
             (folder / MANIFEST).write_text(files.sealed(held))
@@ -265,7 +312,6 @@ def _described(view: View, folder: Path, kept: Sequence[Kept]) -> dict[str, Any]
         "encoder": view.store.spec.fingerprint,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "entry": view.last.number,
-        "factory": part.FACTORY,
         "sources": len(view.live),
         "rows": {kind: count for kind, count in rows.items() if count},
         "parts": [each.about.to_json() | {"live": each.live_rows} for each in kept],

@@ -15,7 +15,7 @@ from core.files import exists, names
 from core.log import Log, entry_numbers, entry_path, read_entry
 from core.shard import Shard, manifest_hash
 from core.store import PROBES
-from index import mapped, part
+from index import mapped, named, train
 from index.snapshot import CURRENT, current, folder_of, manifest_seal, numbers, published, read_manifest
 
 
@@ -28,6 +28,7 @@ def damage(root: Path) -> Iterator[str]:
         _of_shards(root, known),
         _of_snapshots(root, known),
         _of_parts(root / "parts"),
+        _of_parts(root / train.FOLDER),
     )
     said: set[str] = set()
     for sentence in chain.from_iterable(map(_or_error, checks)):
@@ -147,6 +148,10 @@ def _of_snapshot(root: Path, number: int, known: Known) -> Iterator[str]:
         path = root / "parts" / f"{about['name']}.json"
         if not exists(path):
             yield f"{path} is missing; snapshot {number} needs it."
+    for name in sorted({about.get("trained", "") for about in held["parts"]} - {""}):
+        path = root / train.FOLDER / f"{name}.json"
+        if not exists(path):
+            yield f"{path} is missing; parts of snapshot {number} are copies of it."
     entry = entry_path(root / "log", held["entry"])
     if 0 < known.number < held["entry"] and not exists(entry):
         yield f"{entry} is missing: snapshot {number} knows of it, and the log ends with {known.number}."
@@ -172,7 +177,7 @@ def _of_parts(folder: Path) -> Iterator[str]:
 
 
 def _of_part(folder: Path, name: str) -> Iterator[str]:
-    yield from _of_files(folder, part.read(folder, name)["files"])
+    yield from _of_files(folder, named.read(folder, name)["files"])
 
 
 def _of_files(folder: Path, held: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from core.errors import Error, SnapshotError, UsageError
 from core.files import reading
 from core.stop import stopping
 from core.store import Store
+from index import factory
 from index.build import LEAST_RECALL_AT_10, Built, build_snapshot, publish
 from index.check import damage
 from index.follow import Follower
@@ -44,6 +46,11 @@ class BuildSettings(StoreSettings):
 
     publish: bool = Field(True, description="with --no-publish the answers stay as they are")
     fresh: bool = Field(False, description="take over no part of the last snapshot: mends damaged ones")
+    factory: str = Field(
+        "",
+        description="a FAISS factory string, for one kind as clip=STRING; auto: by the number of rows",
+    )
+    memory: str = Field("4G", description="that training and adding may take: a number and M, G or T")
     follow: bool = Field(False, description="and again whenever `extract` has added something, until stopped")
     follow_seconds: float = Field(5.0, gt=0, le=86_400, description="between two looks at the log")
 
@@ -147,10 +154,24 @@ def _build(settings: BuildSettings) -> int:
 
 def _build_one(store: Store, settings: BuildSettings) -> int:
     """The last entry that is covered then."""
-    built = build_snapshot(store, publish=settings.publish, fresh=settings.fresh)
+    built = build_snapshot(
+        store,
+        publish=settings.publish,
+        fresh=settings.fresh,
+        memory_bytes=memory_bytes(settings.memory),
+        factories=factory.asked(settings.factory),
+    )
     snapshot = Snapshot.open(store, built.number)
     _say(f"{store.root.name}: {_told(built, snapshot)}")
     return snapshot.entry
+
+
+def memory_bytes(text: str) -> int:
+    """What "4G" means."""
+    found = re.fullmatch(r"([1-9][0-9]{0,6})([MGT])", text)
+    if found is None:
+        raise UsageError(f"--memory is {text!r}; a whole number and M, G or T would be right, as 4G.")
+    return int(found[1]) << {"M": 20, "G": 30, "T": 40}[found[2]]
 
 
 def _build_on(settings: BuildSettings) -> int:

@@ -15,6 +15,7 @@ from core.log import collectable, entry_numbers, entry_path, read_entry
 from core.rules import Entry, LastWords
 from core.store import FOLDERS, Store
 from core.writer import SHARD_GOOD_SECONDS
+from index import train
 from index.build import locked
 from index.snapshot import current, folder_of, numbers, published, read_manifest
 
@@ -33,6 +34,7 @@ class Removed:
     shards: int = 0
     log_files: int = 0
     leftovers: int = 0  # drafts and temps of crashed commands
+    trained_indexes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Ending:
     parts: Sequence[str]
     shards: Sequence[Path]
     log_files: Sequence[Path]
+    trained: Sequence[str]
 
 
 def gc(store: Store, keep: int = KEEP, age_s: float = DAY_S) -> Removed:
@@ -60,13 +63,14 @@ def collect(store: Store, keep: int, age_s: float, written_age_s: float) -> Remo
         now = time.time()
         old_s = now - written_age_s
         kept = _kept_snapshots(store.root, keep, now - age_s)
-        parts, shards = _named(store.root, kept)
+        parts, shards, trained = _named(store.root, kept)
         shards |= _counting(store, old_s)
         ending = Ending(
             snapshots=[folder_of(store.root, n) for n in numbers(store.root) if n not in kept],
-            parts=_ending_parts(store.root / "parts", parts),
+            parts=_ending_names(store.root / "parts", parts),
             shards=_ending_shards(store.root / "shards", shards, old_s),
             log_files=_ending_log(store.root / "log", old_s),
+            trained=_ending_names(store.root / train.FOLDER, trained),
         )
         _remove(store.root, ending)
         return Removed(
@@ -75,6 +79,7 @@ def collect(store: Store, keep: int, age_s: float, written_age_s: float) -> Remo
             len(ending.shards),
             len(ending.log_files),
             _sweep(store.root, written_age_s),
+            len(ending.trained),
         )
 
 
@@ -93,10 +98,11 @@ def _is_young(path: Path, old_s: float) -> bool:
         return path.stat().st_mtime > old_s
 
 
-def _named(root: Path, snapshots: Iterable[int]) -> tuple[set[str], set[str]]:
-    """The parts of these snapshots, and the shards they need for exact rows."""
+def _named(root: Path, snapshots: Iterable[int]) -> tuple[set[str], set[str], set[str]]:
+    """The parts of these snapshots, the shards they need for exact rows, and what they are copies of."""
     parts: set[str] = set()
     shards: set[str] = set()
+    trained: set[str] = set()
     for number in sorted(snapshots):
         try:
             held = read_manifest(folder_of(root, number))
@@ -105,7 +111,8 @@ def _named(root: Path, snapshots: Iterable[int]) -> tuple[set[str], set[str]]:
         for about in held["parts"]:
             parts.add(about["name"])
             shards |= set(about["shards"])
-    return parts, shards
+            trained.add(about.get("trained", ""))
+    return parts, shards, trained
 
 
 def _counting(store: Store, old_s: float) -> set[str]:
@@ -131,8 +138,8 @@ def _entries_of_then(folder: Path, number: int, old_s: float) -> Iterator[Entry]
         yield entry
 
 
-def _ending_parts(folder: Path, kept: set[str]) -> list[str]:
-    """Also files that belong to no part."""
+def _ending_names(folder: Path, kept: set[str]) -> list[str]:
+    """Also files that belong to nothing."""
     return sorted({name.partition(".")[0] for name in names(folder)} - kept)
 
 
@@ -152,7 +159,8 @@ def _remove(root: Path, ending: Ending) -> None:
     for path in ending.snapshots:
         files.retire(path)
     in_parts = [root / "parts" / f"{n}.{end}" for n in ending.parts for end in ("json", "rows.npy", "faiss")]
-    for path in in_parts:
+    in_trained = [root / train.FOLDER / f"{n}.{end}" for n in ending.trained for end in ("json", "faiss")]
+    for path in in_parts + in_trained:
         with files.writing(path):
             path.unlink(missing_ok=True)
     for path in ending.shards:

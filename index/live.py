@@ -27,6 +27,7 @@ class LivePart:
     numbers: Lines
     bits: Bits
     live: int
+    alive: int  # as many as live where nothing is filtered
 
     @classmethod
     def open(
@@ -39,6 +40,7 @@ class LivePart:
             part,
             mapped.open_npy(snapshot / numbers, np.dtype("<i4"), stamps[numbers]),
             mapped.open_npy(snapshot / live, np.dtype("u1"), stamps[live]),
+            held["live"],
             held["live"],
         )
 
@@ -60,6 +62,16 @@ class LivePart:
         found = [np.arange(bisect_left(source, run), bisect_right(source, run)) for run in runs]
         mine = np.concatenate([np.empty(0, np.int64), *found]).astype(np.int64)
         return mine[self.is_live(mine)]
+
+    def live_positions(self) -> IntArray:
+        """All rows that live."""
+        found: IntArray = np.empty(0, np.int64)
+        if self.live:
+            bytes_ = np.flatnonzero(self.bits)  # few of many, as a rule
+            bits = np.unpackbits(self.bits[bytes_][:, None], axis=1, bitorder="little")
+            byte, bit = np.nonzero(bits)
+            found = 8 * bytes_[byte] + bit
+        return found
 
     def lines(self, records: np.ndarray[Any, Any]) -> IntArray:
         """The line of sources.arrow of each of these rows."""

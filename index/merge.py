@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import ceil
 
 import numpy as np
+from numpy.typing import NDArray
 
-from core.types import Float32Array, IntArray
+from core.query import Effort
+from core.types import Float32Array, Float64Array, IntArray
 from index.live import LivePart
-from index.part import Found
+from index.part import Asked
+from index.scoring import scores_of_all, scores_of_pairs, stored
+
+FEW_ROWS = 5_000  # so few are scored one by one: an approximate index takes longer to find them
+_QUERIES, _ROWS = 64, 65_536  # at a time, which bounds the memory
+EVERYTHING = Effort()
+_SPARE = 4  # times the rows wanted are in the lists that are looked into
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,49 +34,160 @@ class Row:
     position: int
 
 
-def best_rows(parts: Sequence[LivePart], queries: Float32Array, k: int) -> list[list[Row]]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Rows of several queries, one behind the other."""
+
+    query: IntArray
+    part: IntArray
+    position: IntArray
+    score: Float32Array
+
+    def only(self, kept: NDArray[np.bool_] | IntArray) -> Found:
+        """Some of them."""
+        return Found(self.query[kept], self.part[kept], self.position[kept], self.score[kept])
+
+    def and_(self, other: Found) -> Found:
+        """Both."""
+        return Found(
+            np.concatenate([self.query, other.query]),
+            np.concatenate([self.part, other.part]),
+            np.concatenate([self.position, other.position]),
+            np.concatenate([self.score, other.score]),
+        )
+
+    def with_all_of(self, query: int, part: int, position: IntArray, score: Float32Array) -> Found:
+        """With these rows in place of what a query found in a part."""
+        others = self.only((self.query != query) | (self.part != part))
+        mine = Found(np.full(len(position), query), np.full(len(position), part), position, score)
+        return others.and_(mine)
+
+
+Columns = tuple[IntArray, Float64Array, Float64Array]  # line, start, end of each row found
+
+
+def best_rows(
+    parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effort = EVERYTHING
+) -> list[list[Row]]:
     """The k best live rows of each query, best first; equal scores by source, then time."""
-    # One more than asked, to see whether the cut goes through rows of one score.
-    found = [part.part.best(queries, k + 1, part.bits) for part in parts]
-    return [_best(parts, query, k, [each[number] for each in found]) for number, query in enumerate(queries)]
+    step = min(_QUERIES, max(1, _ROWS // (k * effort.candidates)))
+    blocks = (queries[first : first + step] for first in range(0, len(queries), step))
+    return [rows for block in blocks for rows in _best(parts, block, k, effort)]
 
 
-def _best(parts: Sequence[LivePart], query: Float32Array, k: int, found: list[Found]) -> list[Row]:
-    scores = np.concatenate([np.empty(0, np.float32), *(each.scores for each in found)])
-    if len(scores) > k:
-        last = np.partition(scores, len(scores) - k)[-k]
-        found = [
-            part.part.at_least(query, last, part.bits) if _is_cut(each, k, last) else each
-            for part, each in zip(parts, found, strict=True)
-        ]
-    return _ordered(parts, found, k)
+def _best(parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effort) -> list[list[Row]]:
+    if not any(part.live for part in parts):
+        return [[] for _ in queries]
+    if _are_few(parts):
+        found = _one_by_one(parts, queries, k)
+    elif any(part.about.lossy for part in parts):
+        depth = k * effort.candidates
+        found, _ = _ordered(parts, _searched(parts, queries, depth, effort), depth)
+        score = scores_of_pairs(parts, queries, found.query, found.part, found.position)
+        found = replace(found, score=score)
+    else:
+        found = _searched(parts, queries, k, effort)
+    return _rows(len(queries), *_ordered(parts, found, k))
 
 
-def _is_cut(found: Found, k: int, last: np.float32) -> bool:
-    """Whether a part may have more rows of the last score than it gave: which ones it gave is its whim."""
-    return len(found.scores) > k and bool(found.scores.min() >= last)
+def _are_few(parts: Sequence[LivePart]) -> bool:
+    is_approximate = any(part.about.trained for part in parts)
+    return is_approximate and sum(part.live for part in parts) <= FEW_ROWS
 
 
-def _ordered(parts: Sequence[LivePart], found: Sequence[Found], k: int) -> list[Row]:
-    pairs = enumerate(zip(parts, found, strict=True))
-    columns = [_identified(number, part, each) for number, (part, each) in pairs]
-    if not columns:
-        return []
-    joined = (np.concatenate(each) for each in zip(*columns, strict=True))
-    score, line, start, end, row, number, position = joined
-    order = np.lexsort((row, end, start, line, -score))[:k]
-    picked = (each[order].tolist() for each in (score, line, start, end, number, position))
-    return [Row(*values) for values in zip(*picked, strict=True)]
+def _one_by_one(parts: Sequence[LivePart], queries: Float32Array, k: int) -> Found:
+    """Every live row, scored by its stored vector."""
+    live = [part.live_positions() for part in parts]
+    number = np.repeat(np.arange(len(parts)), list(map(len, live)))
+    position = np.concatenate(live)
+    scores = scores_of_all(queries, stored(parts, number, position))
+    return _picked(scores, np.broadcast_to(position, scores.shape), number, k)[0]
 
 
-def _identified(number: int, part: LivePart, found: Found) -> tuple[Float32Array | IntArray, ...]:
-    records = part.part.rows[found.positions]
-    return (
-        found.scores,
-        part.lines(records),
-        records["start"],
-        records["end"],
-        records["row"],
-        np.full(len(records), number),
-        found.positions,
-    )
+def _searched(parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effort) -> Found:
+    """The k best rows of each query by what the parts hold, and those that score as the last of them."""
+    live = [number for number, part in enumerate(parts) if part.live]
+    asked: dict[str, Asked] = {}
+    answers: list[tuple[Float32Array, IntArray]] = []
+    for part in (parts[number] for number in live):
+        if part.about.trained not in asked:
+            lists = _lists(parts, part.part.list_count, k, effort)
+            asked[part.about.trained] = part.part.asked(queries, lists)
+        # One more than wanted, to see whether the cut goes through rows of one score.
+        answers.append(part.part.best(asked[part.about.trained], min(k + 1, part.about.rows), part.bits))
+    scores, positions = (np.concatenate(each, axis=1) for each in zip(*answers, strict=True))
+    number = np.repeat(live, [each.shape[1] for _, each in answers])
+    found, last = _picked(scores, positions, number, k)
+    for which, (scores, positions) in zip(live, answers, strict=True):
+        if scores.shape[1] > k:
+            for query in np.flatnonzero((positions[:, -1] >= 0) & (scores[:, -1] >= last)).tolist():
+                one = asked[parts[which].about.trained].one(query)
+                found = found.with_all_of(query, which, *_down_to(parts[which], one, last[query], k))
+    return _completed(parts, queries, k, effort, found)
+
+
+def _lists(parts: Sequence[LivePart], count: int, k: int, effort: Effort) -> int:
+    """How many lists to look into: the fewer rows are kept, the more hold one that is wanted."""
+    if not effort.lists:
+        return count
+    kept, alive = sum(part.live for part in parts), sum(part.alive for part in parts)
+    return min(count, ceil(max(effort.lists * alive, _SPARE * k * count) / kept))
+
+
+def _picked(
+    scores: Float32Array, positions: IntArray, number: IntArray, k: int
+) -> tuple[Found, Float32Array]:
+    """Of [queries, rows] those that score as the k-th or better; and what that scores."""
+    is_there = positions >= 0
+    last = np.full(len(scores), -np.inf, np.float32)
+    if scores.shape[1] > k:
+        scores = np.where(is_there, scores, np.float32(-np.inf))
+        last = np.partition(scores, -k, axis=1)[:, -k]
+        is_there &= scores >= last[:, None]
+    query, column = np.nonzero(is_there)
+    return Found(query, number[column], positions[query, column], scores[query, column]), last
+
+
+def _down_to(part: LivePart, asked: Asked, last: np.float32, k: int) -> tuple[IntArray, Float32Array]:
+    """All rows with this score or a better one: which of equal ones come first is FAISS' whim."""
+    width = k
+    while True:
+        width = min(4 * width, part.about.rows)
+        (scores,), (positions,) = part.part.best(asked, width, part.bits)
+        if width == part.about.rows or positions[-1] < 0 or scores[-1] < last:
+            good = (positions >= 0) & (scores >= last)
+            return positions[good], scores[good]
+
+
+def _completed(
+    parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effort, found: Found
+) -> Found:
+    """Who got fewer rows than there are is answered from all lists."""
+    wanted = min(k, sum(part.live for part in parts))
+    short = np.flatnonzero(np.bincount(found.query, minlength=len(queries)) < wanted)
+    if not len(short) or not effort.lists:
+        return found
+    more = _searched(parts, queries[short], k, replace(effort, lists=0))
+    return found.only(~np.isin(found.query, short)).and_(replace(more, query=short[more.query]))
+
+
+def _ordered(parts: Sequence[LivePart], found: Found, k: int) -> tuple[Found, Columns]:
+    """The k best of each query, best first, and what they stand for."""
+    line, row = np.empty(len(found.query), np.int64), np.empty(len(found.query), np.int64)
+    start, end = np.empty(len(found.query)), np.empty(len(found.query))
+    for number in np.unique(found.part).tolist():
+        mine = found.part == number
+        records = parts[number].part.rows[found.position[mine]]
+        line[mine], row[mine] = parts[number].lines(records), records["row"]
+        start[mine], end[mine] = records["start"], records["end"]
+    order = np.lexsort((row, end, start, line, -found.score, found.query))
+    query = found.query[order]
+    order = order[np.arange(len(query)) - np.searchsorted(query, query) < k]
+    return found.only(order), (line[order], start[order], end[order])
+
+
+def _rows(count: int, found: Found, columns: Columns) -> list[list[Row]]:
+    listed = (each.tolist() for each in (found.score, *columns, found.part, found.position))
+    rows = [Row(*values) for values in zip(*listed, strict=True)]
+    edges = np.searchsorted(found.query, np.arange(count + 1)).tolist()
+    return [rows[first:end] for first, end in pairwise(edges)]

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
-import threading
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from core import files, npy
 from core.errors import SnapshotError
+from core.shard import Shard
 from core.store import Store
-from core.types import Float32Array, IntArray, Kind, canonical
-from index import mapped
-from index.folders import opening
+from core.types import Float32Array, IntArray, Kind
+from index import faissfile, mapped, named
+from index.faissfile import FAISS
 
-FORMAT = 1
-FACTORY = "Flat"
 ROW = np.dtype([("source", "<i4"), ("shard", "<i4"), ("start", "<f8"), ("end", "<f8"), ("row", "<i8")])
 Bits = NDArray[np.uint8]  # one bit a row, the lowest first: what FAISS takes as a selector
-
-_STEP_ROWS = 16_384
-_STEP_BYTES = 1 << 20
-_READING = threading.Lock()  # FAISS' limits are the process'
-_FAISS: Any = faiss  # its types are those of C++, and not what its Python wrappers take
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +45,14 @@ class About:
     rows: int
     shards: tuple[str, ...]
     files: Mapping[str, Mapping[str, Any]]
+    trained: str = ""  # what it is a copy of; "" for a flat one
+    lossy: bool = False  # its scores are not those of the stored vectors
 
     @classmethod
     def read(cls, name: str, held: Mapping[str, Any]) -> About:
         """From a part's own JSON or from what a snapshot holds of it."""
-        return cls(name, held["kind"], held["dim"], held["rows"], tuple(held["shards"]), held["files"])
+        shards, trained, lossy = tuple(held["shards"]), held.get("trained", ""), held.get("lossy", False)
+        return cls(name, held["kind"], held["dim"], held["rows"], shards, held["files"], trained, lossy)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -69,15 +62,29 @@ class About:
             "rows": self.rows,
             "shards": list(self.shards),
             "files": {name: dict(held) for name, held in self.files.items()},
+            **of_training(self.trained, self.lossy),
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The best rows of one query in one part, in no order."""
+def of_training(trained: str, lossy: bool) -> dict[str, Any]:
+    """The keys of a part that is a copy of a trained index."""
+    return {"trained": trained, "lossy": lossy} if trained else {}
 
-    scores: Float32Array
-    positions: IntArray
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Queries as all parts of one training take them, and the lists to look into for each."""
+
+    vectors: Float32Array
+    lists: IntArray | None = None  # [queries, lists]
+    near: Float32Array | None = None  # how near each list is
+
+    def one(self, number: int) -> Asked:
+        """One of the queries."""
+        own = slice(number, number + 1)
+        if self.lists is None or self.near is None:
+            return Asked(self.vectors[own])
+        return Asked(self.vectors[own], self.lists[own], self.near[own])
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,8 @@ class Part:
     about: About
     index: Any  # the very object FAISS gave: what a downcast returns does not keep its owner alive
     rows: np.ndarray[Any, Any]  # of dtype ROW
+    shards: Path
+    _stored: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(cls, folder: Path, about: About) -> Part:
@@ -94,126 +103,83 @@ class Part:
         faiss_path, rows_path = folder / f"{about.name}.faiss", folder / f"{about.name}.rows.npy"
         mapped.require(faiss_path, about.files[faiss_path.name])
         rows = mapped.open_npy(rows_path, ROW, about.files[rows_path.name])
-        index = _read_index(faiss_path)
+        index = faissfile.read(faiss_path)
         found = (index.d, index.ntotal, len(rows), index.metric_type)
         if found != (about.dim, about.rows, about.rows, faiss.METRIC_INNER_PRODUCT):
             raise SnapshotError(f"{faiss_path} does not hold the {about.rows} rows its manifest names.")
-        return cls(about, index, rows)
+        return cls(about, index, rows, folder.parent / "shards")
 
-    def best(self, queries: Float32Array, k: int, bits: Bits) -> list[Found]:
-        """The best k rows of each query among those whose bit is set."""
-        # A selector even where every row lives: without one FAISS scores twenty queries and more by
-        # BLAS, and the last bit of a score would depend on how many were asked together.
-        scores, positions = self.index.search(queries, min(k, self.about.rows), params=_selecting(bits))
-        return [Found(s[p >= 0], p[p >= 0]) for s, p in zip(scores, positions, strict=True)]
+    @cached_property
+    def _lists(self) -> Any:
+        """The index of inverted lists within, if there is one."""
+        return faissfile.lists_of(self.index)
 
-    def at_least(self, query: Float32Array, score: np.float32, bits: Bits) -> Found:
-        """All rows of one query with this score or a better one."""
-        below = float(np.nextafter(score, np.float32(-np.inf)))
-        _, scores, positions = self.index.range_search(query[None], below, params=_selecting(bits))
-        return Found(scores, positions.astype(np.int64))
+    @property
+    def list_count(self) -> int:
+        """How many lists there are to look into; 0 where it has none."""
+        return 0 if self._lists is None else int(self._lists.nlist)
+
+    def asked(self, queries: Float32Array, lists: int) -> Asked:
+        """What all parts of the same training search with: the coarse search is made once for them."""
+        if self._lists is None:
+            return Asked(queries)
+        vectors = _transformed(self.index, queries)
+        # With a selector FAISS scores one query as it does many: which lists it are must not depend on that.
+        every = FAISS.SearchParameters(sel=FAISS.IDSelectorAll())
+        near, found = self._lists.quantizer.search(vectors, lists, params=every)
+        return Asked(vectors, found, near)
+
+    def best(self, asked: Asked, k: int, bits: Bits) -> tuple[Float32Array, IntArray]:
+        """Scores and positions [queries, k] of the best rows among those whose bit is set; -1 for none."""
+        # A selector even where every row lives: without one FAISS scores twenty queries and more by BLAS,
+        # and the last bit of a score would depend on how many were asked together.
+        if asked.lists is None or asked.near is None:
+            scores, positions = self.index.search(asked.vectors, k, params=_selecting(bits))
+            return scores, positions
+        count, lists = asked.lists.shape
+        scores, positions = np.empty((count, k), np.float32), np.empty((count, k), np.int64)
+        pointers = [FAISS.swig_ptr(each) for each in (asked.lists, asked.near, scores, positions)]
+        self._lists.search_preassigned_c(
+            count, FAISS.swig_ptr(asked.vectors), k, *pointers, False, _selecting(bits, lists)
+        )
+        return scores, positions
+
+    def vectors(self, positions: IntArray) -> Float32Array:
+        """Of some rows as the store holds them, in float32."""
+        found = np.empty((len(positions), self.about.dim), np.float32)
+        records = self.rows[positions]
+        for number in np.unique(records["shard"]).tolist():
+            mine = records["shard"] == number
+            found[mine] = self._shard(number)[records["row"][mine]]
+        return found
+
+    def _shard(self, number: int) -> np.ndarray[Any, Any]:
+        """Mapped once, and as long as this part is."""
+        if number not in self._stored:
+            self._stored[number] = Shard(self.shards / self.about.shards[number]).vectors(self.about.kind)
+        return self._stored[number]
 
 
-def _selecting(bits: Bits) -> Any:
+def _selecting(bits: Bits, lists: int = 0) -> Any:
     # Made afresh for each search of each part: FAISS writes into parameters while it searches.
-    return _FAISS.SearchParameters(sel=_FAISS.IDSelectorBitmap(bits))
+    selector = FAISS.IDSelectorBitmap(bits)
+    if lists:
+        return FAISS.SearchParametersIVF(sel=selector, nprobe=lists)
+    return FAISS.SearchParameters(sel=selector)
 
 
-def _read_index(path: Path) -> Any:
-    with opening(path):
-        limit = 2 * path.stat().st_size
-    with _READING:
-        faiss.set_deserialization_vector_byte_limit(limit)
-        faiss.set_deserialization_loop_limit(limit)
-        try:
-            return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-        except (RuntimeError, MemoryError) as error:
-            raise SnapshotError(f"{path} is damaged: FAISS does not read it.") from error
-
-
-def make(store: Store, kind: Kind, runs: Sequence[Run]) -> About:
-    """A new part of these rows; it is there, whole and synced, once its JSON has its name."""
-    parts = store.root / "parts"
-    with _draft(parts) as draft:
-        held = _write(store, kind, runs, draft)
-        name = files.hash_bytes(canonical(held).encode())
-        with files.writing(parts / f"{name}.json"):
-            _settle(parts, draft, name)
-    return About.read(name, named(name, held))
-
-
-@contextmanager
-def _draft(parts: Path) -> Iterator[Path]:
-    """A folder to fill. It goes in the end, where one of `files.draft` gets a name: the files leave it."""
-    folder = parts / f"{files.DRAFT}{uuid.uuid4().hex}"
-    try:
-        with files.writing(parts):
-            folder.mkdir(parents=True)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _write(store: Store, kind: Kind, runs: Sequence[Run], draft: Path) -> dict[str, Any]:
-    shards = {name: number for number, name in enumerate(sorted({run.shard for run in runs}))}
-    index, records = _filled(store, kind, runs), _records(store, kind, runs, shards)
-    held = _described(store, kind, runs, shards)
-    with files.writing(draft):
-        # Through a file of ours: FAISS prints what goes wrong with its own, and tells nobody.
-        with (draft / "faiss").open("wb") as file:
-            _FAISS.write_index(index, _FAISS.PyCallbackIOWriter(file.write, _STEP_BYTES))
-        npy.write(draft / "rows.npy", [records])
-        held["files"] = {f".{name}": mapped.stamp(draft / name) for name in ("faiss", "rows.npy")}
-        (draft / "json").write_text(files.sealed(held))
-    return held
-
-
-def _settle(parts: Path, draft: Path, name: str) -> None:
-    """Give the three files their names, the JSON last: without it the others count for nothing."""
-    suffixes = ("faiss", "rows.npy", "json")
-    for suffix in suffixes:
-        files.sync(draft / suffix)
-    for suffix in suffixes:
-        path = parts / f"{name}.{suffix}"
-        # A name that is taken holds the same bytes, unless the disk damaged them: then this mends it.
-        if mapped.damage(path, mapped.stamp(draft / suffix)):
-            (draft / suffix).replace(path)
-    files.sync(parts)
-
-
-def _described(store: Store, kind: Kind, runs: Sequence[Run], shards: dict[str, int]) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "encoder": store.spec.fingerprint,
-        "kind": kind,
-        "dim": store.spec.dim,
-        "factory": FACTORY,
-        "rows": sum(run.count for run in runs),
-        "shards": list(shards),
-        "runs": {
-            "source": [run.source for run in runs],
-            "layer": [run.layer for run in runs],
-            "shard": [shards[run.shard] for run in runs],
-            "line": [run.line for run in runs],
-            "first": [run.first for run in runs],
-            "count": [run.count for run in runs],
-        },
-    }
-
-
-def named(name: str, held: Mapping[str, Any]) -> dict[str, Any]:
-    """A part's JSON with its files' whole names: they cannot hold their own hash."""
-    return {**held, "files": {name + suffix: stamp for suffix, stamp in held["files"].items()}}
+def _transformed(index: Any, queries: Float32Array) -> Float32Array:
+    """As the index of lists within an index takes them."""
+    if isinstance(index, faiss.IndexPreTransform):
+        chain: Any = index.chain
+        for number in range(chain.size()):
+            queries = FAISS.downcast_VectorTransform(chain.at(number)).apply(queries)
+    return queries
 
 
 def read(folder: Path, name: str) -> dict[str, Any]:
     """A part's own JSON, or SnapshotError; its name is the hash of what it holds."""
-    path = folder / f"{name}.json"
-    with opening(path):
-        held = files.read_sealed(path)
-    if files.hash_bytes(canonical(held).encode()) != name:
-        raise SnapshotError(f"{path} holds another part than its name says.")
-    return named(name, held)
+    return named.read(folder, name)
 
 
 def runs_of(held: Mapping[str, Any]) -> list[Run]:
@@ -226,48 +192,11 @@ def runs_of(held: Mapping[str, Any]) -> list[Run]:
     ]
 
 
-def _filled(store: Store, kind: Kind, runs: Sequence[Run]) -> Any:
-    index = faiss.IndexFlatIP(store.spec.dim)
-    for shard, group in _by_shard(runs):
-        vectors = store.shard(shard).vectors(kind)
-        at = np.concatenate([np.arange(run.first, run.first + run.count) for run in group])
-        for start in range(0, len(at), _STEP_ROWS):
-            index.add(vectors[at[start : start + _STEP_ROWS]].astype(np.float32))
-    return index
-
-
-def _records(store: Store, kind: Kind, runs: Sequence[Run], shards: dict[str, int]) -> np.ndarray[Any, Any]:
-    records = np.empty(sum(run.count for run in runs), ROW)
-    numbers = np.repeat(np.arange(len(runs)), [run.count for run in runs])
-    records["source"] = numbers
-    done = 0
-    for shard, group in _by_shard(runs):
-        rows = store.shard(shard).rows(kind)
-        at = np.concatenate([np.arange(run.first, run.first + run.count) for run in group])
-        mine = records[done : done + len(at)]
-        mine["shard"], mine["row"] = shards[shard], at
-        mine["start"], mine["end"] = rows.start[at], rows.end[at]
-        done += len(at)
-    return records
-
-
-def _by_shard(runs: Sequence[Run]) -> Iterator[tuple[str, list[Run]]]:
-    group: list[Run] = []
-    for run in runs:
-        if group and group[0].shard != run.shard:
-            yield group[0].shard, group
-            group = []
-        group.append(run)
-    if group:
-        yield group[0].shard, group
+def stored(store: Store, shard: str, kind: Kind, at: IntArray) -> Float32Array:
+    """Some rows of a shard."""
+    return store.shard(shard).vectors(kind)[at].astype(np.float32)
 
 
 def exact(store: Store, part: Part, positions: IntArray) -> Float32Array:
     """The vectors of some rows as the store holds them, in float32."""
-    records = part.rows[positions]
-    found = np.empty((len(positions), part.about.dim), np.float32)
-    for shard in np.unique(records["shard"]):
-        mine = records["shard"] == shard
-        vectors = store.shard(part.about.shards[shard]).vectors(part.about.kind)
-        found[mine] = vectors[records["row"][mine]]
-    return cast(Float32Array, found)
+    return part.vectors(positions)

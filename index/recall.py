@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.query import Effort
 from core.types import Float32Array, Float64Array, IntArray, Kind
 from index import part as parts
 from index.live import LivePart
@@ -54,7 +55,8 @@ def measure(snapshot: Snapshot, sample: int = SAMPLE) -> Measured:
     found: Measured = {}
     for kind in snapshot.rows:
         held = [part for part in snapshot.parts if part.about.kind == kind and part.live]
-        found[kind] = _measure(snapshot, held, _asked(snapshot, held, kind, sample))
+        asked = _asked(snapshot, held, kind, sample)
+        found[kind] = _measure(snapshot, held, asked, snapshot.effort(kind))
     return found
 
 
@@ -63,9 +65,9 @@ def worst(measured: Measured, depth: int = 10) -> float:
     return min((of_kind[str(depth)] for of_kind in measured.values()), default=1.0)
 
 
-def _measure(snapshot: Snapshot, held: list[LivePart], asked: Asked) -> dict[str, float]:
+def _measure(snapshot: Snapshot, held: list[LivePart], asked: Asked, effort: Effort) -> dict[str, float]:
     truth = _truth(snapshot, held, asked)
-    answers = best_rows(held, asked.vectors, max(DEPTHS) + truth.overlapped)
+    answers = best_rows(held, asked.vectors, max(DEPTHS) + truth.overlapped, effort)
     shares: dict[int, list[float]] = {depth: [] for depth in DEPTHS}
     for best, scores in zip(truth.best, _scores(snapshot, held, asked, answers), strict=True):
         among = best[np.isfinite(best)]

@@ -15,7 +15,7 @@ import pyarrow as pa
 from core import files
 from core.errors import SnapshotError, UsageError
 from core.files import names
-from core.query import Filter, Hits
+from core.query import Effort, Filter, Hits
 from core.shard import Shard
 from core.store import Store
 from core.types import KINDS, Float32Array, Kind, Segment
@@ -98,14 +98,20 @@ class Snapshot:
         filter: Filter | None = None,
         effort: int | None = None,
     ) -> list[Hits]:
-        """The best k rows of each query, vectors: [n, dim]. Flat parts are exact at any effort."""
+        """The best k rows of each query, vectors: [n, dim]. effort: lists to look into, 0 for all."""
         queries = np.ascontiguousarray(vectors, np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.store.spec.dim:
             raise UsageError(f"Queries of shape {queries.shape} do not fit [n, {self.store.spec.dim}].")
         if k < 1:
             raise UsageError(f"k is {k}; at least 1 row can be asked for.")
-        searched = [part for part in self._filtered(self._of(kind), filter) if part.live]
-        return [self._hits(rows, kind, searched) for rows in best_rows(searched, queries, k)]
+        searched = self._filtered(self._of(kind), filter)
+        chosen = self.effort(kind) if effort is None else replace(self.effort(kind), lists=effort)
+        return [self._hits(rows, kind, searched) for rows in best_rows(searched, queries, k, chosen)]
+
+    def effort(self, kind: Kind) -> Effort:
+        """How far a search looks where nobody says."""
+        chosen = self.held.get("effort", {}).get(kind)
+        return Effort(chosen["lists"], chosen["candidates"]) if chosen else Effort()
 
     def _filtered(self, searched: list[LivePart], filter: Filter | None) -> list[LivePart]:
         if filter is None:

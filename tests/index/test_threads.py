@@ -82,8 +82,8 @@ def test_no_search_shares_its_parameters_with_another(
     made: list[object] = []
     real = part._selecting
 
-    def selecting(bits: part.Bits) -> object:
-        made.append(real(bits))
+    def selecting(bits: part.Bits, lists: int = 0) -> object:
+        made.append(real(bits, lists))
         return made[-1]
 
     monkeypatch.setattr(part, "_selecting", selecting)

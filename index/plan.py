@@ -1,0 +1,102 @@
+"""What the parts of a kind are to be copies of, and which rows are to be in them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from core.errors import SnapshotError
+from core.types import KINDS, Kind
+from index import factory, train
+from index.part import Run
+from index.progress import Progress
+from index.rows import View
+from index.snapshot import Snapshot
+from index.train import Training
+
+log = logging.getLogger(__name__)
+
+ENOUGH_RECALL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """How parts are made."""
+
+    part_rows: int
+    memory_bytes: int
+    asked: Mapping[Kind, str]  # factories by name, of this build and those before it
+    before: Mapping[Kind, str]  # of those before it
+
+    @classmethod
+    def of(
+        cls, newest: Snapshot | None, part_rows: int, memory_bytes: int, factories: Mapping[Kind, str] | None
+    ) -> Means:
+        """A factory that was asked for stays asked for, until another is or "auto"."""
+        before: dict[Kind, str] = dict(newest.held.get("asked", {})) if newest else {}
+        both = {**before, **(factories or {})}
+        asked = {kind: string for kind, string in both.items() if string != factory.AUTO}
+        return cls(part_rows, memory_bytes, asked, before)
+
+    @property
+    def is_as_before(self) -> bool:
+        """Whether nothing else is asked for than what was."""
+        return self.asked == self.before
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The training of a kind, None for a flat one, and all rows that live."""
+
+    kind: Kind
+    runs: Sequence[Run]
+    factory: str = factory.FLAT
+    training: Training | None = None
+
+    @property
+    def trained(self) -> str:
+        """As a part names it."""
+        return self.training.name if self.training else ""
+
+
+def plans(view: View, newest: Snapshot | None, means: Means, progress: Progress) -> list[Plan]:
+    """One for each kind; what is not trained yet is."""
+    return [_planned(view, newest, kind, means, progress) for kind in KINDS]
+
+
+def told(plans: Sequence[Plan], means: Means) -> dict[str, Any]:
+    """What a snapshot holds of how its parts were made, and how far to look into them."""
+    there = [plan for plan in plans if plan.runs]
+    return {
+        "factories": {plan.kind: plan.factory for plan in there},
+        "asked": {plan.kind: means.asked[plan.kind] for plan in there if plan.kind in means.asked},
+        "effort": {plan.kind: asdict(plan.training.effort) for plan in there if plan.training},
+    }
+
+
+def _planned(view: View, newest: Snapshot | None, kind: Kind, means: Means, progress: Progress) -> Plan:
+    """The training that is there, unless another factory is asked for or the rows have outgrown it."""
+    runs = list(view.runs(kind))
+    rows = sum(run.count for run in runs)
+    asked, before = means.asked.get(kind), means.before.get(kind)
+    there = _there(view, newest, kind)
+    is_as_asked = there and (asked == there.factory or asked is before is None)
+    if there and is_as_asked and rows <= train.OUTGROWN * there.rows:
+        return Plan(kind, runs, there.factory, there)
+    string = asked or factory.chosen(rows, view.store.spec.dim, means.memory_bytes, ENOUGH_RECALL)
+    if string == factory.FLAT or not runs:
+        return Plan(kind, runs)
+    return Plan(kind, runs, string, train.train(view.store, kind, runs, string, means.memory_bytes, progress))
+
+
+def _there(view: View, newest: Snapshot | None, kind: Kind) -> Training | None:
+    """What the newest parts of a kind are copies of, if they are and it is whole."""
+    parts = newest.parts if newest else ()
+    name = next((part.about.trained for part in parts if part.about.kind == kind), "")
+    try:
+        return Training.read(view.store, name) if name else None
+    except SnapshotError as error:
+        log.warning("trained=%s is made anew: %s", name, error)
+        return None

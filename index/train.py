@@ -1,0 +1,138 @@
+"""What all parts of a kind are copies of: an empty FAISS index, trained once on a sample of the rows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from core import files
+from core.errors import SnapshotError, UsageError
+from core.query import Effort
+from core.store import Store
+from core.types import Float32Array, Kind
+from index import factory, faissfile, mapped, named
+from index.part import Run, stored
+from index.progress import Progress
+from index.trial import is_lossy, reason
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+FOLDER = "trained"
+OUTGROWN = 4  # times the rows that were there when it was trained
+
+_ROWS_A_LIST = 64
+_ROWS = 100_000  # for an index without lists
+_COPIES = 4  # of the sample, which FAISS makes while it trains
+_SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A trained index without rows, by its name."""
+
+    name: str
+    kind: Kind
+    factory: str
+    rows: int  # there were when it was trained
+    lossy: bool  # its scores are not those of the stored vectors
+    lists: int  # 0: it has none
+
+    @property
+    def effort(self) -> Effort:
+        """How far to look where nothing was measured."""
+        return Effort(min(self.lists, max(8, self.lists // 32)), 8 if self.lossy else 1)
+
+    @classmethod
+    def read(cls, store: Store, name: str) -> Training:
+        """What is said of it, its file compared to the last byte; SnapshotError."""
+        folder = store.root / FOLDER
+        held = named.read(folder, name)
+        for file, stamp in held["files"].items():
+            if damaged := mapped.damage(folder / file, stamp):
+                raise SnapshotError(damaged[0])
+        return cls.of(name, held)
+
+    @classmethod
+    def of(cls, name: str, held: Mapping[str, Any]) -> Training:
+        """From its JSON."""
+        return cls(name, held["kind"], held["factory"], held["rows"], held["lossy"], held["lists"])
+
+    def empty(self, store: Store) -> Any:
+        """A copy in memory, to be filled."""
+        return faissfile.read(store.root / FOLDER / f"{self.name}.faiss", is_mapped=False)
+
+
+def train(
+    store: Store, kind: Kind, runs: Sequence[Run], string: str, memory_bytes: int, progress: Progress
+) -> Training:
+    """Train an index of that factory string; it is there, whole and synced, once its JSON has its name."""
+    index = factory.empty(string, store.spec.dim)
+    rows = sum(run.count for run in runs)
+    held: dict[str, Any] = {
+        "format": FORMAT,
+        "encoder": store.spec.fingerprint,
+        "kind": kind,
+        "dim": store.spec.dim,
+        "factory": string,
+        "rows": rows,
+        "lists": _list_count(index),
+    }
+    sample = _sample(store, kind, runs, _sample_rows(index, rows, memory_bytes))
+    progress.begin(f"{kind}: training {string} on a sample", len(sample))
+    _train(index, string, kind, sample)
+    folder = store.root / FOLDER
+    with named.draft(folder) as draft:
+        with files.writing(draft):
+            held |= {"sample": len(sample), "lossy": is_lossy(index, string, sample, draft)}
+            faissfile.write(index, draft / "faiss")
+        name, held = named.settle(folder, draft, held, ("faiss",), f"{kind}-")
+    return Training.of(name, held)
+
+
+def _list_count(index: Any) -> int:
+    lists = faissfile.lists_of(index)
+    return 0 if lists is None else int(lists.nlist)
+
+
+def _sample_rows(index: Any, rows: int, memory_bytes: int) -> int:
+    wanted = max(_ROWS, _ROWS_A_LIST * _list_count(index))
+    return min(rows, wanted, max(1, memory_bytes // (_COPIES * 4 * int(index.d))))
+
+
+def _sample(store: Store, kind: Kind, runs: Sequence[Run], count: int) -> Float32Array:
+    """Rows drawn from all, always the same ones."""
+    counts = np.array([run.count for run in runs])
+    ends = np.cumsum(counts)
+    drawn = np.sort(np.random.default_rng(_SEED).choice(int(ends[-1]), count, replace=False))
+    number = np.searchsorted(ends, drawn, side="right")
+    at = drawn - (ends - counts)[number] + np.array([run.first for run in runs])[number]
+    found = np.empty((count, store.spec.dim), np.float32)
+    done = 0
+    for shard, group in groupby(number.tolist(), lambda n: runs[n].shard):
+        end = done + sum(1 for _ in group)
+        found[done:end] = stored(store, shard, kind, at[done:end])
+        done = end
+    return found
+
+
+def _train(index: Any, string: str, kind: Kind, sample: Float32Array) -> None:
+    lists = faissfile.lists_of(index)
+    if lists is not None:
+        if lists.nlist > len(sample):
+            raise UsageError(
+                f"{string!r} is trained on at least {lists.nlist} rows, and {kind} has {len(sample)}; "
+                "`--factory KIND=STRING` asks for one kind, `--factory auto` for what fits."
+            )
+        lists.cp.min_points_per_centroid = 1  # else FAISS prints about few rows
+    try:
+        index.train(sample)
+    except RuntimeError as error:
+        raise UsageError(
+            f"FAISS cannot train {string!r} on {len(sample)} {kind} rows: {reason(error)}."
+        ) from error
