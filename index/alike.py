@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from core.types import Float32Array, IntArray
 from index.footage import Footage, unit
+from index.progress import Progress
 
 _DIMS = 64
 _CELL_ROWS = 1_000
@@ -25,7 +26,6 @@ _STEP_ROWS = 16_384
 _STEP_SCORES = 1 << 23
 _SAMPLE = 2_000
 
-Tell = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 Vectors = Callable[[IntArray], Float32Array]
 
 
@@ -72,16 +72,16 @@ def _distances(some: Float32Array, others: Float32Array) -> float:
     return max(float(np.median(found)), 0.0) if len(found) else 0.0
 
 
-def candidates(footage: Footage, min_seconds: float, tell: Tell) -> list[Met]:
+def candidates(footage: Footage, min_seconds: float, progress: Progress) -> list[Met]:
     """Pairs of videos of which several rows meet within seconds at about the same distance in time."""
-    rows = _projected(footage, tell)
+    rows = _projected(footage, progress)
     least = scale(footage, lambda at: rows[at].astype(np.float32)).least
-    found = [np.empty((0, 2), np.int64), *_nearest(footage, rows, least, tell)]
+    found = [np.empty((0, 2), np.int64), *_nearest(footage, rows, least, progress)]
     pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
     return list(_in_step(footage, pairs, min_seconds))
 
 
-def _projected(footage: Footage, tell: Tell) -> NDArray[np.float16]:
+def _projected(footage: Footage, progress: Progress) -> NDArray[np.float16]:
     """Each row in its main directions, of length 1 again."""
     chance = np.random.default_rng(0)
     sample = footage.vectors(np.sort(chance.integers(0, len(footage), 10 * _SAMPLE)))
@@ -89,10 +89,11 @@ def _projected(footage: Footage, tell: Tell) -> NDArray[np.float16]:
     axes = np.eye(sample.shape[1], dtype=np.float32) if few else np.linalg.eigh(sample.T @ sample)[1]
     found = np.empty((len(footage), min(_DIMS, axes.shape[1])), np.float16)
     order = np.lexsort((footage.position, footage.part))  # as they lie in the files
+    progress.begin("reading", len(order))
     for first in range(0, len(order), _STEP_ROWS):
         at = order[first : first + _STEP_ROWS]
         found[at] = unit(footage.vectors(at) @ axes[:, -_DIMS:])
-        tell("read", first + len(at), len(order))
+        progress.add(len(at))
     return found
 
 
@@ -112,16 +113,19 @@ def _cells(rows: NDArray[np.float16]) -> IntArray:
     return found
 
 
-def _nearest(footage: Footage, rows: NDArray[np.float16], least: float, tell: Tell) -> Iterator[IntArray]:
+def _nearest(
+    footage: Footage, rows: NDArray[np.float16], least: float, progress: Progress
+) -> Iterator[IntArray]:
     """[pairs, 2] of rows, cell by cell."""
     cells = _cells(rows)
     count = int(cells.max()) + 1
+    progress.begin("comparing", len(rows))
     members, askers = _by_cell(cells[:, :1], count), _by_cell(cells, count)
     for cell in range(count):
         held, asking = _thinned(members[cell], _FULL_CELL), _thinned(askers[cell], 2 * _FULL_CELL)
         if len(held):
             yield from _met(footage, rows, least, held, asking)
-        tell("compared", cell + 1, count)
+        progress.add(len(members[cell]))
 
 
 def _by_cell(cells: IntArray, count: int) -> list[IntArray]:

@@ -10,8 +10,9 @@ import numpy as np
 
 from core.types import Kind
 from index.aligned import Range, Rule, ranges
-from index.alike import Met, Tell, candidates, scale
+from index.alike import Met, candidates, scale
 from index.footage import Footage, Track
+from index.progress import Progress
 from index.snapshot import Snapshot
 from index.sources import SourceInfo
 
@@ -66,7 +67,9 @@ class Group:
         return sum(len(member.places) for member in self.members)
 
 
-def find(snapshot: Snapshot, kind: Kind, *, min_seconds: float, least: float | None, tell: Tell) -> Found:
+def find(
+    snapshot: Snapshot, kind: Kind, *, min_seconds: float, least: float | None, progress: Progress
+) -> Found:
     """Every pair of videos that share at least so many seconds; least None: by what the store holds."""
     if not snapshot.rows.get(kind):
         return Found((), 0.0)
@@ -76,13 +79,15 @@ def find(snapshot: Snapshot, kind: Kind, *, min_seconds: float, least: float | N
     rule = Rule(
         scale(footage, footage.vectors).least if least is None else least, min_seconds, footage.step_s
     )
-    met = candidates(footage, min_seconds, tell)
+    met = candidates(footage, min_seconds, progress)
     tracks = _Tracks(footage)
     found = []
-    for number, each in enumerate(met):
+    progress.begin("aligning", sum(map(len, met)))
+    for each in met:
         if pair := _pair(footage, tracks, each, rule):
             found.append(pair)
-        tell("aligned", number + 1, len(met))
+        progress.add(len(each))
+    progress.end()
     order = ("copy", "excerpt", "range")
     ranked = sorted(found, key=lambda p: (order.index(p.sort), -p.seconds, p.first, p.second))
     return Found(tuple(ranked), rule.least)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import sys
-import time
 from pathlib import Path
 
 from pydantic import Field
@@ -17,11 +15,11 @@ from core.store import Store
 from core.types import Kind
 from index import told
 from index.copies import find, groups
+from index.progress import Progress
 from index.recurring import recurring
 from index.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
-DRAW_S, LOG_S = 0.2, 60.0
 
 
 class DedupeSettings(Settings):
@@ -49,11 +47,9 @@ def dedupe(settings: DedupeSettings) -> int:
         raise UsageError("--json and --csv exclude each other: one of them is written.")
     snapshot = _snapshot(settings)
     kind = _kind(snapshot)
-    teller = _Teller(is_quiet=settings.quiet)
     found = find(
-        snapshot, kind, min_seconds=settings.min_seconds, least=settings.similarity, tell=teller.tell
+        snapshot, kind, min_seconds=settings.min_seconds, least=settings.similarity, progress=Progress()
     )
-    teller.clear()
     findings = told.Findings(snapshot, kind, found, groups(snapshot, found.pairs), recurring(found.pairs))
     write = told.as_json if settings.json_output else told.as_csv if settings.csv else told.as_table
     sys.stdout.write(write(findings))
@@ -104,29 +100,3 @@ def _kind(snapshot: Snapshot) -> Kind:
         snapshot.store.root.name,
     )
     return "clip"
-
-
-class _Teller:
-    """How far it is: one line that redraws itself on a terminal, an event a minute elsewhere."""
-
-    def __init__(self, *, is_quiet: bool) -> None:
-        self._draws = sys.stderr.isatty() and not is_quiet
-        self._next = time.monotonic() + (0.0 if self._draws else LOG_S)
-
-    def tell(self, what: str, done: int, of: int) -> None:
-        """Show it if it is time to."""
-        if time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + (DRAW_S if self._draws else LOG_S)
-        if self._draws:
-            line = f"{what} {done} of {of}"[: shutil.get_terminal_size().columns - 1]
-            sys.stderr.write(f"\r\x1b[K{line}")
-            sys.stderr.flush()
-        else:
-            log.info("running %s=%d of=%d", what, done, of)
-
-    def clear(self) -> None:
-        """Make room for the answer."""
-        if self._draws:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()

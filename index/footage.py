@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.types import Float32Array, Float64Array, IntArray, Kind
-from index import part as parts
 from index.live import LivePart
 from index.snapshot import Snapshot
 
@@ -75,7 +74,7 @@ class Footage:
         found = np.empty((len(rows), self.snapshot.store.spec.dim), np.float32)
         for number in np.unique(self.part[rows]):
             mine = self.part[rows] == number
-            found[mine] = parts.exact(self.snapshot.store, self.held[number].part, self.position[rows[mine]])
+            found[mine] = self.held[number].part.vectors(self.position[rows[mine]])
         return unit(found)
 
     def track(self, video: int) -> Track:

@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 
 from index.copies import Found, Pair, find, groups
+from index.progress import Progress
 from index.recurring import recurring
 from index.snapshot import Snapshot
 from tests.index.filmed import Studio, id_of
 
 
-def nothing(what: str, done: int, of: int) -> None:
-    """Progress that nobody looks at."""
-
-
 def found_in(snapshot: Snapshot, **asked: float) -> Found:
     return find(
-        snapshot, "frame", min_seconds=asked.get("min_seconds", 10.0), least=asked.get("least"), tell=nothing
+        snapshot,
+        "frame",
+        min_seconds=asked.get("min_seconds", 10.0),
+        least=asked.get("least"),
+        progress=Progress(),
     )
 
 
