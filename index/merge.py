@@ -75,6 +75,11 @@ def best_rows(
     return [rows for block in blocks for rows in _best(parts, block, k, effort)]
 
 
+def listed(parts: Sequence[LivePart], count: int, found: Found, k: int) -> list[list[Row]]:
+    """The k best of each of so many queries, best first; equal scores by source, then time."""
+    return _rows(count, *_ordered(parts, found, k))
+
+
 def _best(parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effort) -> list[list[Row]]:
     if not any(part.live for part in parts):
         return [[] for _ in queries]
@@ -87,7 +92,7 @@ def _best(parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effo
         found = replace(found, score=score)
     else:
         found = _searched(parts, queries, k, effort)
-    return _rows(len(queries), *_ordered(parts, found, k))
+    return listed(parts, len(queries), found, k)
 
 
 def _are_few(parts: Sequence[LivePart]) -> bool:

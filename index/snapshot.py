@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,9 @@ from index.live import LivePart
 from index.merge import Row, best_rows
 from index.sources import FILE, SourceInfo, Sources
 
+if TYPE_CHECKING:
+    from index.exact_gpu import Card
+
 FORMAT = 1
 CURRENT = "CURRENT"
 MANIFEST = "snapshot.json"
@@ -40,6 +43,7 @@ class Snapshot:
     sources: Sources
     parts: tuple[LivePart, ...]
     hidden: frozenset[int] = frozenset()  # lines of sources that are masked
+    card: Card | None = None  # the GPU that its rows are on
 
     @classmethod
     def open(cls, store: Store, number: int | None = None) -> Snapshot:
@@ -106,7 +110,19 @@ class Snapshot:
             raise UsageError(f"k is {k}; at least 1 row can be asked for.")
         searched = self._filtered(self._of(kind), filter)
         chosen = self.effort(kind) if effort is None else replace(self.effort(kind), lists=effort)
-        return [self._hits(rows, kind, searched) for rows in best_rows(searched, queries, k, chosen)]
+        if self.card is not None:
+            found = self.card.best_rows(searched, queries, k)
+        else:
+            found = best_rows(searched, queries, k, chosen)
+        return [self._hits(rows, kind, searched) for rows in found]
+
+    def on(self, device: str, before: Snapshot | None = None) -> Snapshot:
+        """The same, searched exactly on a GPU; parts that one before had there are not copied again."""
+        if device == "cpu":
+            return self
+        from index.exact_gpu import Card
+
+        return replace(self, card=Card.holding(self.parts, device, before.card if before else None))
 
     def effort(self, kind: Kind) -> Effort:
         """How far a search looks where nobody says."""
