@@ -91,6 +91,7 @@ def build_snapshot(
     part_rows: int = PART_ROWS,
     memory_bytes: int = MEMORY_BYTES,
     factories: Mapping[Kind, str] | None = None,
+    device: str = "cpu",
 ) -> Built:
     """The same, told in full. fresh: nothing is taken over, which mends what is damaged.
 
@@ -102,7 +103,7 @@ def build_snapshot(
         newest = _newest(store)
         if newest is None and not last.shards():
             raise SnapshotError(f"{store.root} holds nothing to build from; `extract` fills it.")
-        means = Means.of(newest, part_rows, memory_bytes, factories)
+        means = replace(Means.of(newest, part_rows, memory_bytes, factories), device=device)
         if newest and newest.entry == last.number and not fresh and means.is_as_before:
             built = Built(newest.number, made=False, published=False)
         else:
@@ -256,7 +257,7 @@ def _missing(
     progress.begin(f"{plan.kind}: adding", sum(run.count for run in wanted))
     part_rows = min(means.part_rows, making.most_rows(view.store, plan, means.memory_bytes))
     for runs in _cut(wanted, part_rows):
-        about = making.make(view.store, plan, runs, progress)
+        about = making.make(view.store, plan, runs, progress, means.device)
         Part.open(view.store.root / "parts", about)
         yield Kept(about, tuple(runs), (True,) * len(runs))
 

@@ -28,19 +28,22 @@ _HALF_ROUNDING = 8 * 2.0**-11  # of query, sums and score, each relative to the 
 _SINGLE_ROUNDING = 1e-5
 _LARGEST = 2.0**14  # score in half floats, which end at 65,504
 _GIB = 1 << 30
+_SEED = 1
+_CELLS = 1 << 26  # scores of rows with centres at a time
+_NUDGE = 0.01  # of its length
 
 
 def device_of(asked: str) -> str:
     """ "cpu", or "cuda" where torch has a GPU that it can compute on; UsageError where that was asked for."""
     if asked == "cpu":
         return asked
-    why = _trouble()
+    why = trouble()
     if why and asked == "cuda":
         raise UsageError(f"device 'cuda' is not on this machine; {why}.")
     return "cpu" if why else "cuda"
 
 
-def _trouble() -> str:
+def trouble() -> str:
     """Why nothing can be computed on a GPU, or "". It is tried: a build may lack code for a card."""
     if not torch.cuda.is_available():
         return "no GPU is found"
@@ -208,3 +211,48 @@ def _mask(part: LivePart, device: torch.device) -> Tensor | None:
     packed = torch.from_numpy(np.array(part.bits)).to(device)
     bits = (packed[:, None] >> torch.arange(8, dtype=torch.uint8, device=device)) & 1
     return bits.flatten()[: part.about.rows].bool()
+
+
+class Nearest:
+    """Which of some centres each row scores best with."""
+
+    def __init__(self, centres: Float32Array, device: str) -> None:
+        self._centres = torch.from_numpy(np.array(centres)).to(device)
+
+    def of(self, rows: Float32Array) -> IntArray:
+        """The number of one for each row."""
+        found: IntArray = (
+            _nearest(torch.from_numpy(rows).to(self._centres.device), self._centres).cpu().numpy()
+        )
+        return found
+
+
+def centres(sample: Float32Array, count: int, rounds: int, device: str) -> Float32Array:
+    """So many directions that rows lie around: k-means by inner product, as FAISS trains its lists."""
+    rows = torch.from_numpy(sample).to(device)
+    chance = torch.Generator().manual_seed(_SEED)
+    found = _unit(rows[torch.randperm(len(rows), generator=chance)[:count].to(device)])
+    for _ in range(rounds):
+        mine = _nearest(rows, found)
+        sums = torch.zeros_like(found).index_add_(0, mine, rows)
+        counts = torch.bincount(mine, minlength=count)
+        # What nobody is nearest to is put beside what most are: they share those from now on.
+        empty = (counts == 0).nonzero()[:, 0]
+        crowded = counts.argsort(descending=True)[: len(empty)]
+        sums[empty] = _unit(sums[crowded]) + _NUDGE * torch.randn(
+            len(empty), sums.shape[1], generator=chance
+        ).to(device)
+        found = _unit(sums)
+    single: Float32Array = found.cpu().numpy()
+    return single
+
+
+def _nearest(rows: Tensor, centres: Tensor) -> Tensor:
+    step = max(_CELLS // len(centres), 1)
+    blocks = (rows[first : first + step] for first in range(0, len(rows), step))
+    return torch.cat([(block @ centres.T).argmax(1) for block in blocks])
+
+
+def _unit(rows: Tensor) -> Tensor:
+    lengths: Tensor = rows.norm(dim=1, keepdim=True)
+    return rows / lengths.clamp(min=1e-30)

@@ -29,6 +29,7 @@ class Means:
     memory_bytes: int
     asked: Mapping[Kind, str]  # factories by name, of this build and those before it
     before: Mapping[Kind, str]  # of those before it
+    device: str = "cpu"  # what trains and tells which list a row belongs to
 
     @classmethod
     def of(
@@ -88,7 +89,8 @@ def _planned(view: View, newest: Snapshot | None, kind: Kind, means: Means, prog
     string = asked or factory.chosen(rows, view.store.spec.dim, means.memory_bytes, ENOUGH_RECALL)
     if string == factory.FLAT or not runs:
         return Plan(kind, runs)
-    return Plan(kind, runs, string, train.train(view.store, kind, runs, string, means.memory_bytes, progress))
+    training = train.train(view.store, kind, runs, string, means.memory_bytes, progress, means.device)
+    return Plan(kind, runs, string, training)
 
 
 def _there(view: View, newest: Snapshot | None, kind: Kind) -> Training | None:

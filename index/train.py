@@ -16,6 +16,7 @@ from core.query import Effort
 from core.store import Store
 from core.types import Float32Array, Kind
 from index import factory, faissfile, mapped, named
+from index.gpu_build import help_training
 from index.part import Run, stored
 from index.progress import Progress
 from index.trial import is_lossy, reason
@@ -69,7 +70,13 @@ class Training:
 
 
 def train(
-    store: Store, kind: Kind, runs: Sequence[Run], string: str, memory_bytes: int, progress: Progress
+    store: Store,
+    kind: Kind,
+    runs: Sequence[Run],
+    string: str,
+    memory_bytes: int,
+    progress: Progress,
+    device: str = "cpu",
 ) -> Training:
     """Train an index of that factory string; it is there, whole and synced, once its JSON has its name."""
     index = factory.empty(string, store.spec.dim)
@@ -85,7 +92,9 @@ def train(
     }
     sample = _sample(store, kind, runs, _sample_rows(index, rows, memory_bytes))
     progress.begin(f"{kind}: training {string} on a sample", len(sample))
+    take_off = help_training(index, sample, device)
     _train(index, string, kind, sample)
+    take_off()
     folder = store.root / FOLDER
     with named.draft(folder) as draft:
         with files.writing(draft):

@@ -143,4 +143,4 @@ def test_rows_that_have_no_room_are_refused_before_they_are_copied(
 @pytest.mark.gpu
 def test_a_gpu_that_is_there_is_chosen() -> None:
     assert device_of("auto") == device_of("cuda") == "cuda"
-    assert exact_gpu._trouble() == ""
+    assert exact_gpu.trouble() == ""
