@@ -27,6 +27,7 @@ _MUCH = 6  # times what the two videos are apart: a change that cannot be in one
 _LEAST_CHANGE = 1e-4
 _LAGS = 64
 _LEAST_STANDING = 4.0  # standard deviations
+_LEAST_STANDING_ALONE = 3.0  # where no other offset is anywhere near
 _MOST_BLUR = 0.6  # of the distance at other offsets
 
 
@@ -257,7 +258,9 @@ def _stands_out(apart: float, elsewhere: Float64Array) -> bool:
     mean = float(elsewhere.mean())
     if mean < _LEAST_CHANGE or apart > _MOST_BLUR * mean:
         return False
-    return mean - apart >= _LEAST_STANDING * float(elsewhere.std())
+    is_alone = float(elsewhere.min()) > _MUCH * apart
+    least = _LEAST_STANDING_ALONE if is_alone else _LEAST_STANDING
+    return mean - apart >= least * float(elsewhere.std())
 
 
 def _is_told(found: Range, before: list[Range]) -> bool:

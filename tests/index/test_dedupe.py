@@ -19,7 +19,7 @@ from core.commands import main as cinedex
 from extractor.media.write import Encoding, write_video
 from extractor.world import Pixels
 from index.told import clock
-from tests.extractor import edited
+from tests.conftest import FPS, shapes, write_film
 from tests.extractor.shelf import Shelf, age
 from tests.index.filmed import Studio, id_of
 from tests.index.worlds import make
@@ -176,17 +176,21 @@ def pictures(
 
 @pytest.fixture(scope="module")
 def coded(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    """Edited films, and of each a file by another codec, in another size and rate, whole or cut."""
+    """Three films, and of two of them a file by another codec, in another size and rate, whole or cut."""
     shelf = Shelf(tmp_path_factory.mktemp("coded"))
     shelf.films.mkdir()
-    for seed in range(2):
-        film = edited.edited(seed, ("cut", "fade", "cut", "dissolve", "cut"))
-        write_video(shelf.films / f"film-{seed}.mp4", edited.frames(film), Encoding(fps=edited.FPS, gop=50))
-    films = [shelf.films / f"film-{seed}.mp4" for seed in range(2)]
-    small = Encoding("hevc", fps=edited.FPS / 2, crf=34)
-    write_video(shelf.films / "small.mkv", pictures(films[0], 160, every=2), small)
-    cut = Encoding("vp8", fps=Fraction(25), crf=40)
-    write_video(shelf.films / "cut.webm", pictures(films[1], 240, span=(3.4, 11.4)), cut)
+    colours = (
+        "red blue green yellow purple orange",
+        "cyan red yellow green purple blue",
+        "orange cyan blue red",
+    )
+    films = [shelf.films / f"film-{number}.mp4" for number in range(len(colours))]
+    for path, named in zip(films, colours, strict=True):
+        write_film(path, shapes(*named.split(), seconds=3.0))
+    small = Encoding("hevc", fps=FPS / 2, crf=34)
+    write_video(shelf.films / "small.mkv", pictures(films[0], 80, every=2), small)
+    cut = Encoding("vp8", fps=FPS, crf=40)
+    write_video(shelf.films / "cut.webm", pictures(films[1], 240, span=(3.4, 16.4)), cut)
     for path in shelf.films.iterdir():
         age(path)
     return shelf
@@ -205,3 +209,33 @@ def test_re_encoded_files_are_found_by_colours_alone(coded: Shelf, capsys: Out) 
     assert cut["sort"] == "excerpt"
     side = 1 if cut["first"]["path"].endswith("film-1.mp4") else -1
     assert side * cut["ranges"][0]["offset"] == pytest.approx(-3.4, abs=0.26)
+
+
+def test_real_videos_are_told_from_each_other_and_from_their_copies(
+    tmp_path: Path, media: Path, capsys: Out
+) -> None:
+    """By colours, a picture a second; of the pig there are two files anyway."""
+    shelf = Shelf(tmp_path)
+    names = ["nasa_13013.mp4", "testvideo.mp4", "bikes.mp4", "fades.mp4", "chaplin.mp4", "car-detection.mp4"]
+    for path in sorted((media / "videos").iterdir()):
+        if path.name.endswith((*names, "pig.mp4", "pig.webm", "bottle-detection.mp4")):
+            shelf.put(path, path.name.partition("__")[2])
+    small, cut = shelf.films / "small.mkv", shelf.films / "cut.webm"
+    small_pictures = pictures(shelf.films / "nasa_13013.mp4", 240)
+    write_video(small, small_pictures, Encoding("h264", fps=Fraction(25), crf=36))
+    cut_pictures = pictures(shelf.films / "testvideo.mp4", 320, span=(6.4, 20.4))
+    write_video(cut, cut_pictures, Encoding("vp9", fps=Fraction(30_000, 1001), crf=40))
+    age(small), age(cut)
+    shelf.extract("--no-thumbs")
+    assert cinedex(["index", "build", "--data", str(tmp_path / "data")]) == 0
+    capsys.readouterr()
+    held = answer(tmp_path / "data", capsys, "--min-seconds", "5")
+    found = {
+        (pair["sort"], *sorted(Path(pair[side]["path"]).name for side in ("first", "second")))
+        for pair in held["pairs"]
+    }
+    assert found == {
+        ("copy", "nasa_13013.mp4", "small.mkv"),
+        ("copy", "pig.mp4", "pig.webm"),
+        ("excerpt", "cut.webm", "testvideo.mp4"),
+    }
