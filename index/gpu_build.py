@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def help_training(index: Any, sample: Float32Array, device: str) -> Callable[[], None]:
     """Have the GPU find where lists lie before an index is trained; what it returns is to be called after."""
     lists = lists_of(index)
-    if lists is None or device == "cpu":
+    if lists is None or device == "cpu" or lists.nlist > len(sample):  # too few are refused by who trains
         return _nothing
     why = faiss_gpu.trouble()
     if not why:

@@ -63,6 +63,11 @@ class LivePart:
         mine = np.concatenate([np.empty(0, np.int64), *found]).astype(np.int64)
         return mine[self.is_live(mine)]
 
+    @property
+    def selected(self) -> Bits | None:
+        """The bits to look at; None where every row lives."""
+        return None if self.live == self.about.rows else self.bits
+
     def live_positions(self) -> IntArray:
         """All rows that live."""
         found: IntArray = np.empty(0, np.int64)

@@ -23,7 +23,6 @@ from index.trial import reason
 FORMAT = 1
 
 _STEP_ROWS = 16_384
-_NUMBER_BYTES = 8  # of a row in a list
 _COPIES = 3  # lists of codes grow by doubling
 
 
@@ -68,8 +67,8 @@ def merge(store: Store, plan: Plan, olds: Sequence[tuple[About, Sequence[Run]]])
 
 def most_rows(store: Store, plan: Plan, memory_bytes: int) -> int:
     """Of a part that memory holds while it is made."""
-    code_bytes = int(_empty(store, plan).sa_code_size()) + _NUMBER_BYTES
-    return max(1, memory_bytes // (_COPIES * code_bytes))
+    row_bytes = plan.training.row_bytes if plan.training else 4 * store.spec.dim
+    return max(1, memory_bytes // (_COPIES * row_bytes))
 
 
 def _empty(store: Store, plan: Plan) -> Any:

@@ -74,6 +74,7 @@ def open_npy(path: Path, dtype: np.dtype[Any], held: Mapping[str, Any]) -> Array
     require(path, held)
     try:
         with opening(path):
-            return npy.mapped(path, dtype, (npy.content_bytes(path) // dtype.itemsize,))
+            # As a plain array over the same bytes: numpy's class for mapped ones is slow to index.
+            return np.asarray(npy.mapped(path, dtype, (npy.content_bytes(path) // dtype.itemsize,)))
     except ValueError as error:
         raise SnapshotError(f"{path} does not hold a list of {dtype}.") from error

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 from core.query import Effort
 from core.types import Float32Array, Float64Array, IntArray
 from index.live import LivePart
-from index.part import Asked
-from index.scoring import scores_of_all, scores_of_pairs, stored
+from index.part import ROW, Asked
+from index.scoring import scores_of_all, scores_of_pairs, stored, stretches
 
 FEW_ROWS = 5_000  # so few are scored one by one: an approximate index takes longer to find them
 _QUERIES, _ROWS = 64, 65_536  # at a time, which bounds the memory
@@ -112,23 +113,29 @@ def _one_by_one(parts: Sequence[LivePart], queries: Float32Array, k: int) -> Fou
 def _searched(parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effort) -> Found:
     """The k best rows of each query by what the parts hold, and those that score as the last of them."""
     live = [number for number, part in enumerate(parts) if part.live]
+    # One more than wanted, to see whether the cut goes through rows of one score.
+    width = min(k + 1, max(parts[number].about.rows for number in live))
+    scores = np.empty((len(live), len(queries), width), np.float32)
+    positions = np.empty(scores.shape, np.int64)
     asked: dict[str, Asked] = {}
-    answers: list[tuple[Float32Array, IntArray]] = []
-    for part in (parts[number] for number in live):
+    for place, number in enumerate(live):
+        part = parts[number]
         if part.about.trained not in asked:
             lists = _lists(parts, part.part.list_count, k, effort)
             asked[part.about.trained] = part.part.asked(queries, lists)
-        # One more than wanted, to see whether the cut goes through rows of one score.
-        answers.append(part.part.best(asked[part.about.trained], min(k + 1, part.about.rows), part.bits))
-    scores, positions = (np.concatenate(each, axis=1) for each in zip(*answers, strict=True))
-    number = np.repeat(live, [each.shape[1] for _, each in answers])
-    found, last = _picked(scores, positions, number, k)
-    for which, (scores, positions) in zip(live, answers, strict=True):
-        if scores.shape[1] > k:
-            for query in np.flatnonzero((positions[:, -1] >= 0) & (scores[:, -1] >= last)).tolist():
-                one = asked[parts[which].about.trained].one(query)
-                found = found.with_all_of(query, which, *_down_to(parts[which], one, last[query], k))
+        part.part.best(asked[part.about.trained], part.selected, scores[place], positions[place])
+    found, last = _picked(_beside(scores), _beside(positions), np.repeat(live, width), k)
+    if width > k:
+        for place, query in np.argwhere((positions[:, :, -1] >= 0) & (scores[:, :, -1] >= last)).tolist():
+            part = parts[live[place]]
+            one = asked[part.about.trained].one(query)
+            found = found.with_all_of(query, live[place], *_down_to(part, one, last[query], k))
     return _completed(parts, queries, k, effort, found)
+
+
+def _beside(each: NDArray[Any]) -> NDArray[Any]:
+    """[queries, all rows] of [parts, queries, rows]."""
+    return each.swapaxes(0, 1).reshape(each.shape[1], -1)
 
 
 def _lists(parts: Sequence[LivePart], count: int, k: int, effort: Effort) -> int:
@@ -158,8 +165,9 @@ def _down_to(part: LivePart, asked: Asked, last: np.float32, k: int) -> tuple[In
     width = k
     while True:
         width = min(4 * width, part.about.rows)
-        (scores,), (positions,) = part.part.best(asked, width, part.bits)
-        if width == part.about.rows or positions[-1] < 0 or scores[-1] < last:
+        scores, positions = np.empty((1, width), np.float32), np.empty((1, width), np.int64)
+        part.part.best(asked, part.selected, scores, positions)
+        if width == part.about.rows or positions[0, -1] < 0 or scores[0, -1] < last:
             good = (positions >= 0) & (scores >= last)
             return positions[good], scores[good]
 
@@ -178,17 +186,16 @@ def _completed(
 
 def _ordered(parts: Sequence[LivePart], found: Found, k: int) -> tuple[Found, Columns]:
     """The k best of each query, best first, and what they stand for."""
-    line, row = np.empty(len(found.query), np.int64), np.empty(len(found.query), np.int64)
-    start, end = np.empty(len(found.query)), np.empty(len(found.query))
-    for number in np.unique(found.part).tolist():
-        mine = found.part == number
-        records = parts[number].part.rows[found.position[mine]]
-        line[mine], row[mine] = parts[number].lines(records), records["row"]
-        start[mine], end[mine] = records["start"], records["end"]
-    order = np.lexsort((row, end, start, line, -found.score, found.query))
+    found = found.only(np.argsort(found.part, kind="stable"))
+    records, line = np.empty(len(found.part), ROW), np.empty(len(found.part), np.int64)
+    for number, first, end in stretches(found.part):
+        records[first:end] = parts[number].part.rows[found.position[first:end]]
+        line[first:end] = parts[number].lines(records[first:end])
+    start, end_s = records["start"], records["end"]
+    order = np.lexsort((records["row"], end_s, start, line, -found.score, found.query))
     query = found.query[order]
     order = order[np.arange(len(query)) - np.searchsorted(query, query) < k]
-    return found.only(order), (line[order], start[order], end[order])
+    return found.only(order), (line[order], start[order], end_s[order])
 
 
 def _rows(count: int, found: Found, columns: Columns) -> list[list[Row]]:

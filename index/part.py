@@ -22,6 +22,8 @@ from index.faissfile import FAISS
 ROW = np.dtype([("source", "<i4"), ("shard", "<i4"), ("start", "<f8"), ("end", "<f8"), ("row", "<i8")])
 Bits = NDArray[np.uint8]  # one bit a row, the lowest first: what FAISS takes as a selector
 
+_BY_QUERY = 3  # else FAISS looks into given lists for one query after the other, on one core
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -104,6 +106,9 @@ class Part:
         mapped.require(faiss_path, about.files[faiss_path.name])
         rows = mapped.open_npy(rows_path, ROW, about.files[rows_path.name])
         index = faissfile.read(faiss_path)
+        lists = faissfile.lists_of(index)
+        if lists is not None:
+            lists.parallel_mode = _BY_QUERY
         found = (index.d, index.ntotal, len(rows), index.metric_type)
         if found != (about.dim, about.rows, about.rows, faiss.METRIC_INNER_PRODUCT):
             raise SnapshotError(f"{faiss_path} does not hold the {about.rows} rows its manifest names.")
@@ -129,20 +134,31 @@ class Part:
         near, found = self._lists.quantizer.search(vectors, lists, params=every)
         return Asked(vectors, found, near)
 
-    def best(self, asked: Asked, k: int, bits: Bits) -> tuple[Float32Array, IntArray]:
-        """Scores and positions [queries, k] of the best rows among those whose bit is set; -1 for none."""
-        # A selector even where every row lives: without one FAISS scores twenty queries and more by BLAS,
-        # and the last bit of a score would depend on how many were asked together.
+    def best(self, asked: Asked, bits: Bits | None, scores: Float32Array, positions: IntArray) -> None:
+        """Into arrays [queries, k]: the best rows whose bit is set, best first; -1 where there are no more.
+
+        No bits: every row is looked at.
+        """
         if asked.lists is None or asked.near is None:
-            scores, positions = self.index.search(asked.vectors, k, params=_selecting(bits))
-            return scores, positions
+            # A selector even where every row lives: without one FAISS scores twenty queries and more by
+            # BLAS, and the last bit of a score would depend on how many were asked together.
+            params = _selecting(self._all if bits is None else bits)
+            self.index.search(asked.vectors, scores.shape[1], params=params, D=scores, I=positions)
+            return
         count, lists = asked.lists.shape
-        scores, positions = np.empty((count, k), np.float32), np.empty((count, k), np.int64)
-        pointers = [FAISS.swig_ptr(each) for each in (asked.lists, asked.near, scores, positions)]
+        given = [FAISS.swig_ptr(each) for each in (asked.lists, asked.near, scores, positions)]
         self._lists.search_preassigned_c(
-            count, FAISS.swig_ptr(asked.vectors), k, *pointers, False, _selecting(bits, lists)
+            count,
+            FAISS.swig_ptr(asked.vectors),
+            scores.shape[1],
+            *given,
+            False,
+            _selecting(bits, lists),
         )
-        return scores, positions
+
+    @cached_property
+    def _all(self) -> Bits:
+        return np.full(-(-self.about.rows // 8), 255, np.uint8)
 
     def vectors(self, positions: IntArray) -> Float32Array:
         """Of some rows as the store holds them, in float32."""
@@ -156,16 +172,17 @@ class Part:
     def _shard(self, number: int) -> np.ndarray[Any, Any]:
         """Mapped once, and as long as this part is."""
         if number not in self._stored:
-            self._stored[number] = Shard(self.shards / self.about.shards[number]).vectors(self.about.kind)
+            shard = Shard(self.shards / self.about.shards[number])
+            self._stored[number] = np.asarray(shard.vectors(self.about.kind))
         return self._stored[number]
 
 
-def _selecting(bits: Bits, lists: int = 0) -> Any:
+def _selecting(bits: Bits | None, lists: int = 0) -> Any:
     # Made afresh for each search of each part: FAISS writes into parameters while it searches.
-    selector = FAISS.IDSelectorBitmap(bits)
+    selector = {} if bits is None else {"sel": FAISS.IDSelectorBitmap(bits)}
     if lists:
-        return FAISS.SearchParametersIVF(sel=selector, nprobe=lists)
-    return FAISS.SearchParameters(sel=selector)
+        return FAISS.SearchParametersIVF(nprobe=lists, **selector)
+    return FAISS.SearchParameters(**selector)
 
 
 def _transformed(index: Any, queries: Float32Array) -> Float32Array:

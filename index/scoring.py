@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -36,12 +37,14 @@ def scores_of_all(queries: Float32Array, vectors: Float32Array) -> Float32Array:
 
 def stored(parts: Sequence[LivePart], part: IntArray, position: IntArray) -> Float32Array:
     """The vectors of some rows, part by part."""
-    edges = np.flatnonzero(np.diff(part, prepend=-1))
-    pieces = [
-        parts[part[first]].part.vectors(position[first:end])
-        for first, end in zip(edges, [*edges[1:], len(part)], strict=True)
-    ]
+    pieces = [parts[number].part.vectors(position[first:end]) for number, first, end in stretches(part)]
     return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+
+
+def stretches(numbers: IntArray) -> Iterator[tuple[int, int, int]]:
+    """Of numbers of which equal ones lie together: each, where it begins, and where it ends."""
+    edges = np.flatnonzero(np.diff(numbers, prepend=-1, append=-1)).tolist()
+    return ((int(numbers[first]), first, end) for first, end in pairwise(edges))
 
 
 def _inner_products(queries: Float32Array, vectors: Float32Array, which: IntArray) -> Float32Array:

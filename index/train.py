@@ -19,7 +19,7 @@ from index import factory, faissfile, mapped, named
 from index.gpu_build import help_training
 from index.part import Run, stored
 from index.progress import Progress
-from index.trial import is_lossy, reason
+from index.trial import reason, tried
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ FORMAT = 1
 FOLDER = "trained"
 OUTGROWN = 4  # times the rows that were there when it was trained
 
-_ROWS_A_LIST = 64
+_ROWS_A_LIST = 40
 _ROWS = 100_000  # for an index without lists
 _COPIES = 4  # of the sample, which FAISS makes while it trains
 _SEED = 1
@@ -43,11 +43,12 @@ class Training:
     rows: int  # there were when it was trained
     lossy: bool  # its scores are not those of the stored vectors
     lists: int  # 0: it has none
+    row_bytes: int
 
     @property
     def effort(self) -> Effort:
         """How far to look where nothing was measured."""
-        return Effort(min(self.lists, max(8, self.lists // 32)), 8 if self.lossy else 1)
+        return Effort(min(self.lists, max(8, self.lists // 12)), 8 if self.lossy else 1)
 
     @classmethod
     def read(cls, store: Store, name: str) -> Training:
@@ -62,7 +63,8 @@ class Training:
     @classmethod
     def of(cls, name: str, held: Mapping[str, Any]) -> Training:
         """From its JSON."""
-        return cls(name, held["kind"], held["factory"], held["rows"], held["lossy"], held["lists"])
+        keys = "kind", "factory", "rows", "lossy", "lists", "row_bytes"
+        return cls(name, *(held[key] for key in keys))
 
     def empty(self, store: Store) -> Any:
         """A copy in memory, to be filled."""
@@ -90,16 +92,17 @@ def train(
         "rows": rows,
         "lists": _list_count(index),
     }
-    sample = _sample(store, kind, runs, _sample_rows(index, rows, memory_bytes))
-    progress.begin(f"{kind}: training {string} on a sample", len(sample))
-    take_off = help_training(index, sample, device)
-    _train(index, string, kind, sample)
+    given = sample(store, kind, runs, index, memory_bytes)
+    progress.begin(f"{kind}: training {string} on a sample", len(given))
+    take_off = help_training(index, given, device)
+    _train(index, string, kind, given)
     take_off()
     folder = store.root / FOLDER
     with named.draft(folder) as draft:
         with files.writing(draft):
-            held |= {"sample": len(sample), "lossy": is_lossy(index, string, sample, draft)}
             faissfile.write(index, draft / "faiss")
+            found = tried(index, string, given, draft)
+            held |= {"sample": len(given), "lossy": found.is_lossy, "row_bytes": found.row_bytes}
         name, held = named.settle(folder, draft, held, ("faiss",), f"{kind}-")
     return Training.of(name, held)
 
@@ -109,14 +112,10 @@ def _list_count(index: Any) -> int:
     return 0 if lists is None else int(lists.nlist)
 
 
-def _sample_rows(index: Any, rows: int, memory_bytes: int) -> int:
-    wanted = max(_ROWS, _ROWS_A_LIST * _list_count(index))
-    return min(rows, wanted, max(1, memory_bytes // (_COPIES * 4 * int(index.d))))
-
-
-def _sample(store: Store, kind: Kind, runs: Sequence[Run], count: int) -> Float32Array:
-    """Rows drawn from all, always the same ones."""
+def sample(store: Store, kind: Kind, runs: Sequence[Run], index: Any, memory_bytes: int) -> Float32Array:
+    """What an index is trained on: rows drawn from all, always the same ones."""
     counts = np.array([run.count for run in runs])
+    count = _sample_rows(index, int(counts.sum()), memory_bytes)
     ends = np.cumsum(counts)
     drawn = np.sort(np.random.default_rng(_SEED).choice(int(ends[-1]), count, replace=False))
     number = np.searchsorted(ends, drawn, side="right")
@@ -130,18 +129,23 @@ def _sample(store: Store, kind: Kind, runs: Sequence[Run], count: int) -> Float3
     return found
 
 
-def _train(index: Any, string: str, kind: Kind, sample: Float32Array) -> None:
+def _sample_rows(index: Any, rows: int, memory_bytes: int) -> int:
+    wanted = max(_ROWS, _ROWS_A_LIST * _list_count(index))
+    return min(rows, wanted, max(1, memory_bytes // (_COPIES * 4 * int(index.d))))
+
+
+def _train(index: Any, string: str, kind: Kind, given: Float32Array) -> None:
     lists = faissfile.lists_of(index)
     if lists is not None:
-        if lists.nlist > len(sample):
+        if lists.nlist > len(given):
             raise UsageError(
-                f"{string!r} is trained on at least {lists.nlist} rows, and {kind} has {len(sample)}; "
+                f"{string!r} is trained on at least {lists.nlist} rows, and {kind} has {len(given)}; "
                 "`--factory KIND=STRING` asks for one kind, `--factory auto` for what fits."
             )
         lists.cp.min_points_per_centroid = 1  # else FAISS prints about few rows
     try:
-        index.train(sample)
+        index.train(given)
     except RuntimeError as error:
         raise UsageError(
-            f"FAISS cannot train {string!r} on {len(sample)} {kind} rows: {reason(error)}."
+            f"FAISS cannot train {string!r} on {len(given)} {kind} rows: {reason(error)}."
         ) from error

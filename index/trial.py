@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,16 @@ from index.faissfile import FAISS
 _ROWS, _K = 256, 8
 
 
-def is_lossy(trained: Any, factory: str, sample: Float32Array, folder: Path) -> bool:
-    """Whether its scores differ from those of the vectors.
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What a trial showed."""
 
-    UsageError where it finds rows that are not selected, or takes room of its own when it is read mapped.
-    """
+    is_lossy: bool  # its scores differ from those of the vectors
+    row_bytes: int  # of a row in its file
+
+
+def tried(trained: Any, factory: str, sample: Float32Array, folder: Path) -> Tried:
+    """UsageError where it finds rows that are not selected, or is not mapped when it is read so."""
     rows = sample[:_ROWS]
     index = faiss.clone_index(trained)
     try:
@@ -37,11 +44,12 @@ def is_lossy(trained: Any, factory: str, sample: Float32Array, folder: Path) -> 
     true = np.einsum("qd,qkd->qk", rows, rows[positions])
     is_there = positions >= 0
     differ = not np.allclose(scores[is_there], true[is_there], rtol=1e-5, atol=1e-6)
+    row_bytes = ((folder / "trial").stat().st_size - (folder / "faiss").stat().st_size) / len(rows)
     _overwrite(folder / "trial")
     if np.array_equal(_search(found, rows)[0], scores):
         raise UsageError(f"The index {factory!r} cannot serve: FAISS reads it whole where others are mapped.")
     (folder / "trial").unlink()
-    return differ
+    return Tried(differ, ceil(row_bytes))
 
 
 def reason(error: RuntimeError) -> str:

@@ -115,6 +115,10 @@ def compact_worn(store: Store) -> None:
         compact(store, group)
 
 
+def build_trained(store: Store) -> None:
+    build_snapshot(store, factories={"frame": "IVF2,SQfp16"})
+
+
 def nothing(store: Store) -> None:
     pass
 
@@ -128,6 +132,14 @@ def test_a_build_killed_at_any_step_leaves_the_old_answers_or_the_new(tmp_path: 
     scene = Scene(tmp_path, changed)
     assert scene.before != scene.after
     assert scene.run(start, build) > 25
+
+
+def test_a_build_killed_while_or_after_it_trains_leaves_the_old_answers_or_the_new(
+    tmp_path: Path, start: Start
+) -> None:
+    scene = Scene(tmp_path, changed)
+    assert scene.run(start, build_trained, check=build_trained) > 30
+    assert len(list((scene.root / "trained").iterdir())) == 2
 
 
 def test_a_first_build_killed_at_any_step_publishes_all_or_nothing(tmp_path: Path, start: Start) -> None:

@@ -1,0 +1,187 @@
+"""What a search of a snapshot costs, in one part and in twenty, beside a bare FAISS search of one index.
+
+python benchmarks/search.py [--quick] [--rows N] [--factory STRING] [--lists N] [--json FILE]
+
+Both have the same training, lists and candidates, and one thread; each query is asked of both in turn. Times
+are CPU time, which other work on the machine lengthens little. Quick: 100,000 rows in place of a million.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from benchmarks.figures import Bar, Figure, exit_code, told, write_json
+from benchmarks.rows import Law, count, fill, make
+from core.query import Effort, Filter
+from core.store import Store
+from core.types import Float32Array, Kind
+from index import faissfile, making, part
+from index.build import build_snapshot
+from index.faissfile import FAISS
+from index.live import LivePart
+from index.part import Part
+from index.plan import Plan
+from index.snapshot import Snapshot
+from index.train import Training
+
+K, PARTS, BATCH = 10, 20, 64
+SINGLES, BATCHES = 400, 12
+ALLOWED_MS, RATIO = 0.3, 1.10
+
+_SAID = {"p50": "median", "p99": "99th percentile"}
+BARS = {
+    f"{cut}_{many}_{which}": Bar(
+        f"{cut.replace('_', ' ')}, {many}, {_SAID[which]}: (ours − 0.3 ms) ÷ bare", RATIO, 1.0, "lower"
+    )
+    for cut in ("one_part", "twenty_parts")
+    for many in ("single", "batch")
+    for which in _SAID
+} | {
+    "filter_first_ms": Bar("first use of a filter that keeps half ÷ the next", 10.0, 5.0, "lower", "ms more"),
+    "bare_single_ms": Bar("bare, single, median", unit="ms"),
+    "recall_at_10": Bar("recall@10 at this effort"),
+    "row_bytes": Bar("of an index file, for a row", unit="B"),
+}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One index, bare and as a snapshot of one part and of twenty."""
+
+    one: Snapshot
+    twenty: Snapshot
+    bare: Any
+    queries: Float32Array
+    effort: Effort
+
+    def ask_bare(self, queries: Float32Array) -> object:
+        """With the same re-scoring where codes are lossy."""
+        held = self.one.parts[0]
+        depth = K * self.effort.candidates if held.about.lossy else K
+        params = FAISS.SearchParametersIVF(nprobe=self.effort.lists)
+        scores, found = self.bare.search(queries, depth, params=params)
+        if not held.about.lossy:
+            return scores
+        rows, which = np.unique(found, return_inverse=True)
+        vectors = held.part.vectors(rows)[which.reshape(found.shape)]
+        return np.sort(np.einsum("qd,qkd->qk", queries, vectors), axis=1)[:, -K:]
+
+
+def bench(work: Path, rows: int, factory: str, lists: int) -> Bench:
+    """Built once, in twenty parts; those merged are the one."""
+    store = make(work)
+    law = Law()
+    fill(store, law, rows)
+    factories: dict[Kind, str] = {"frame": factory} if factory else {}
+    build_snapshot(store, publish=False, part_rows=-(-rows // PARTS), factories=factories)
+    twenty = Snapshot.open(store, 1)
+    first = next(law.rows(10_000))
+    effort = twenty.effort("frame")
+    effort = replace(effort, lists=lists) if lists else effort
+    twenty = replace(twenty, held={**twenty.held, "effort": {"frame": asdict(effort)}})
+    one, bare = merged(store, twenty)
+    return Bench(one, twenty, bare, law.queries(first)[: max(SINGLES, BATCH * BATCHES)], effort)
+
+
+def merged(store: Store, twenty: Snapshot) -> tuple[Snapshot, Any]:
+    """The snapshot as one part, and the index of that in memory."""
+    plan = Plan("frame", (), "", Training.read(store, twenty.parts[0].about.trained))
+    olds = [
+        (each.about, part.runs_of(part.read(store.root / "parts", each.about.name))) for each in twenty.parts
+    ]
+    parts = store.root / "parts"
+    about = making.merge(store, plan, olds)
+    opened = Part.open(parts, about)
+    bits = np.full(-(-about.rows // 8), 255, np.uint8)
+    numbers = np.concatenate([each.numbers for each in twenty.parts])
+    whole = LivePart(opened, numbers, bits, about.rows, about.rows)
+    bare = faissfile.read(parts / f"{about.name}.faiss", is_mapped=False)
+    return replace(twenty, parts=(whole,)), bare
+
+
+def measured(found: Bench) -> Iterator[Figure]:
+    """Every figure."""
+    for cut, snapshot in (("one_part", found.one), ("twenty_parts", found.twenty)):
+        for many, size, times in (("single", 1, SINGLES), ("batch", BATCH, BATCHES)):
+            blocks = [found.queries[i * size : (i + 1) * size] for i in range(times)]
+            ours, bare = _in_turn(partial(snapshot.search, "frame", k=K), found.ask_bare, blocks)
+            for which, at in (("p50", 50), ("p99", 99)):
+                mine, theirs = np.percentile(ours, at), np.percentile(bare, at)
+                note = f"{mine:.2f} ms and {theirs:.2f} ms"
+                yield _figure(f"{cut}_{many}_{which}", (mine - ALLOWED_MS) / theirs, note)
+            if (cut, many) == ("one_part", "single"):
+                yield _figure("bare_single_ms", float(np.median(bare)))
+    yield _figure("filter_first_ms", _filter_first_ms(found.twenty, found.queries))
+    yield _figure("recall_at_10", found.twenty.held["recall"]["frame"]["10"])
+    stamp = found.one.parts[0].about.files[f"{found.one.parts[0].about.name}.faiss"]
+    yield _figure("row_bytes", stamp["bytes"] / found.one.parts[0].about.rows)
+
+
+def _figure(name: str, value: float, note: str = "") -> Figure:
+    return Figure(name, (float(value),), BARS[name], note)
+
+
+def _in_turn(
+    ours: Callable[[Float32Array], object], bare: Callable[[Float32Array], object], blocks: list[Float32Array]
+) -> tuple[list[float], list[float]]:
+    """Milliseconds of each, of every block."""
+    for act in (ours, bare):
+        for block in blocks[:20]:
+            act(block)
+    pairs = [(_cpu_ms(ours, block), _cpu_ms(bare, block)) for block in blocks]
+    return [mine for mine, _ in pairs], [theirs for _, theirs in pairs]
+
+
+def _cpu_ms(act: Callable[[Float32Array], object], block: Float32Array) -> float:
+    before = time.process_time_ns()
+    act(block)
+    return (time.process_time_ns() - before) / 1e6
+
+
+def _filter_first_ms(snapshot: Snapshot, queries: Float32Array) -> float:
+    """The median over filters that nobody used before, each of them asked twice."""
+    ids = np.array(list(snapshot.sources.ids()))
+    chance = np.random.default_rng(0)
+    more = []
+    for _ in range(5):
+        half = Filter(sources=frozenset(chance.choice(ids, len(ids) // 2, replace=False).tolist()))
+        ask = partial(snapshot.search, "frame", k=K, filter=half)
+        first, again = _cpu_ms(ask, queries[:1]), _cpu_ms(ask, queries[:1])
+        more.append(first - again)
+    return float(np.median(more))
+
+
+def main() -> int:
+    """Print each figure with its bar; the exit status tells whether all are within."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="100,000 rows")
+    parser.add_argument("--rows", type=count, default=1_000_000, help="as 10M")
+    parser.add_argument("--factory", default="", help="another index than the table says")
+    parser.add_argument("--lists", type=int, default=0, help="to look into; by default what the build chose")
+    parser.add_argument("--json", type=Path, help="write the figures there too")
+    asked = parser.parse_args()
+    faiss.omp_set_num_threads(1)
+    rows = 100_000 if asked.quick else asked.rows
+    with tempfile.TemporaryDirectory() as work:
+        found = []
+        for each in measured(bench(Path(work), rows, asked.factory, asked.lists)):
+            told(each)
+            found.append(each)
+    if asked.json:
+        write_json(asked.json, found)
+    return exit_code(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
