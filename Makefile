@@ -8,8 +8,9 @@ READY = .venv/installed
 demo: $(READY)
 	@$(BIN)/python examples/demo.py
 
+# A file is one process's, so that what it makes once is made once.
 test: $(READY)
-	$(BIN)/pytest --cov --cov-report=term
+	$(BIN)/pytest --cov --cov-report=term --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow

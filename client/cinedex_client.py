@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypedDict, TypeVar, Unpack
 
@@ -57,6 +57,7 @@ class SearchOptions(TypedDict, total=False):
     level: Literal["frame", "clip", "video"] | None
     group_by: Literal["none", "video"] | None
     group_size: int
+    filter: Mapping[str, Any] | None
     limit: int
     merge_gap_s: float | None  # None: never
     pad_s: float

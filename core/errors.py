@@ -24,6 +24,10 @@ class UsageError(Error):
     exit_code = 2
     http_status = 400
 
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field  # of a request, where it is about one
+
 
 class VideoError(Error):
     """This video cannot be read; the job goes on without it."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -34,14 +34,40 @@ class Query:
     group_size: int = 3
     merge_gap_s: float | None = 0.0  # hits of one source so near are one moment; None: never
     pad_s: float = 0.0
+    where: Where | None = None
+
+
+Value = str | int | float | bool
+Test = Literal["eq", "in", "gte", "lte", "prefix", "exists"]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Tests of one column, all to hold of one of its values: `in` has several to be one of."""
+
+    column: str  # "codec", "metadata.tags"; "start" and "end" are the row's own
+    tests: tuple[tuple[Test, Value | tuple[Value, ...]], ...]
+    # Where it stands in the request, as "filter.must[0].codec"; no part of what it is.
+    at: str = field(default="", compare=False, repr=False)
+    is_short: bool = field(default=False, compare=False, repr=False)  # {"codec": "h264"}, no test named
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """All of must, one of should where there are any, none of must_not."""
+
+    must: tuple[Condition | Where, ...] = ()
+    should: tuple[Condition | Where, ...] = ()
+    must_not: tuple[Condition | Where, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Sources to look at; None is all of them. Conditions on columns come with the index issue."""
+    """What to look at: of these sources (None: of all), less the hidden ones, what the conditions keep."""
 
     sources: frozenset[str] | None = None
     hidden: frozenset[str] = frozenset()
+    where: Where | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from core.errors import SnapshotError
 from core.files import exists
 from core.store import Store
 from core.types import KINDS, Kind
-from index import factory, making, mapped, part, recall, sources
+from index import columns, factory, making, mapped, part, recall, sources
 from index.live import files_of, pack
 from index.part import About, Part, Run
 from index.plan import Means, Plan, plans, told
@@ -285,6 +285,7 @@ def _write(view: View, kept: Sequence[Kept], how: Mapping[str, Any]) -> int:
     with files.draft(final) as folder:
         with files.writing(final):
             sources.write(folder / sources.FILE, view.live, known)
+            columns.write(folder / columns.FILE, view.live, known)
             for each in kept:
                 _write_live(folder, view, each)
         held = {**_described(view, folder, kept), **how}

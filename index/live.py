@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import SnapshotError
 from core.types import IntArray
 from index import mapped
 from index.part import About, Bits, Part
 
 Lines = NDArray[np.int32]
+_ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1)  # in a byte
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,11 @@ class LivePart:
     @cached_property
     def _bounds(self) -> IntArray:
         """Where each run begins, and where the last one ends."""
-        runs = np.arange(len(self.numbers) + 1)
-        return np.searchsorted(np.ascontiguousarray(self.part.rows["source"]), runs).astype(np.int64)
+        source = np.ascontiguousarray(self.part.rows["source"])
+        begins = np.flatnonzero(source[1:] != source[:-1]) + 1
+        if len(begins) + 1 != len(self.numbers):
+            raise SnapshotError(f"The part {self.about.name} is damaged: its rows are not of its runs.")
+        return np.concatenate([[0], begins, [len(source)]])
 
     def positions(self, lines: Collection[int]) -> IntArray:
         """The live rows of these sources."""
@@ -88,6 +93,13 @@ class LivePart:
         found: NDArray[np.bool_] = (self.bits[positions >> 3] >> (positions & 7).astype(np.uint8)) & 1 > 0
         return found
 
+    def live_lines(self) -> Lines:
+        """The sources of its live rows, in no order; some more than once."""
+        alive = np.unpackbits(self.bits, count=self.about.rows, bitorder="little")
+        before = np.concatenate([[0], np.cumsum(alive, dtype=np.int64)])[self._bounds]
+        found: Lines = self.numbers[before[1:] > before[:-1]]
+        return found
+
     def without(self, lines: Collection[int]) -> LivePart:
         """The same, with the rows of these sources dead."""
         dead = self.positions(lines)
@@ -100,8 +112,17 @@ class LivePart:
     def only(self, lines: Collection[int]) -> LivePart:
         """The same, with the rows of all other sources dead."""
         kept = np.isin(self.numbers, np.fromiter(lines, np.int64, len(lines)))
-        bits = pack(np.repeat(kept, np.diff(self._bounds))) & self.bits
-        return replace(self, bits=bits, live=int(np.unpackbits(bits).sum()))
+        return self.kept(np.repeat(kept, np.diff(self._bounds)))
+
+    def spread(self, of_sources: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """What holds of each source as what holds of each row; False where a row is dead."""
+        of_runs = np.append(of_sources, False)[self.numbers]
+        return np.repeat(of_runs, np.diff(self._bounds))
+
+    def kept(self, rows: NDArray[np.bool_]) -> LivePart:
+        """The same, with all rows dead for which this is False."""
+        bits = pack(rows) & self.bits
+        return replace(self, bits=bits, live=int(_ONES[bits].sum()))
 
 
 def files_of(name: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,9 @@ from core.query import Effort, Filter, Hits
 from core.shard import Shard
 from core.store import Store
 from core.types import KINDS, Float32Array, Kind, Segment
+from index import columns, filters
 from index import part as parts
+from index.columns import Columns
 from index.folders import opening
 from index.live import LivePart
 from index.merge import Row, best_rows
@@ -41,9 +43,12 @@ class Snapshot:
     number: int
     held: Mapping[str, Any]  # its snapshot.json
     sources: Sources
+    columns: Columns
     parts: tuple[LivePart, ...]
     hidden: frozenset[int] = frozenset()  # lines of sources that are masked
     card: Card | None = None  # the GPU that its rows are on
+    # Anew for each view, as a masked one is: its parts have other live rows.
+    _recent: filters.Recent = field(default_factory=filters.Recent, init=False, repr=False, compare=False)
 
     @classmethod
     def open(cls, store: Store, number: int | None = None) -> Snapshot:
@@ -66,11 +71,13 @@ class Snapshot:
                 f"not of {store.spec.name} ({store.spec.fingerprint})."
             )
         stamps = held["files"]
+        sources = Sources.open(folder / FILE, stamps[FILE])
         return cls(
             store,
             number,
             held,
-            Sources.open(folder / FILE, stamps[FILE]),
+            sources,
+            Columns.open(folder / columns.FILE, stamps.get(columns.FILE), sources),
             tuple(LivePart.open(store.root / "parts", folder, about, stamps) for about in held["parts"]),
         )
 
@@ -108,7 +115,7 @@ class Snapshot:
             raise UsageError(f"Queries of shape {queries.shape} do not fit [n, {self.store.spec.dim}].")
         if k < 1:
             raise UsageError(f"k is {k}; at least 1 row can be asked for.")
-        searched = self._filtered(self._of(kind), filter)
+        searched = self.filtered(kind, filter)
         chosen = self.effort(kind) if effort is None else replace(self.effort(kind), lists=effort)
         if self.card is not None:
             found = self.card.best_rows(searched, queries, k)
@@ -129,9 +136,15 @@ class Snapshot:
         chosen = self.held.get("effort", {}).get(kind)
         return Effort(chosen["lists"], chosen["candidates"]) if chosen else Effort()
 
-    def _filtered(self, searched: list[LivePart], filter: Filter | None) -> list[LivePart]:
+    def filtered(self, kind: Kind, filter: Filter | None) -> list[LivePart]:
+        """All parts of a kind, with the rows alone alive that a filter keeps: in some of them none."""
+        searched = self._of(kind)
         if filter is None:
             return searched
+        if (where := filter.where) is not None:
+            # By what is written: True and 1 are one key of a dictionary, and no one value.
+            key = f"{kind} {where!r}"
+            searched = self._recent.get(key, lambda: filters.narrowed(self._of(kind), where, self.columns))
         if filter.sources is not None:
             lines = self.sources.lines(filter.sources)
             searched = [part.only(lines) for part in searched]

@@ -119,6 +119,11 @@ class Sources:
         """All ids, in order."""
         return (str(id.as_py()) for id in self._ids)
 
+    def rows(self, *names: str) -> Iterator[dict[str, Any]]:
+        """These columns of all lines, in order."""
+        for batch in self.table.select(names).to_batches():
+            yield from batch.to_pylist()
+
     def find(self, id: str) -> int:
         """The line of a source, -1 where it is not live."""
         low, high = 0, len(self)
@@ -139,12 +144,13 @@ class Sources:
         row = self.table.slice(line, 1).to_pylist()[0]
         return SourceInfo(
             row["id"],
-            tuple(_place(held) for held in row["places"]),
+            tuple(place_of(held) for held in row["places"]),
             Facts(**{name: row[name] for name in FACTS if name in row}),
             json.loads(row["columns"]),
             row["text"],
         )
 
 
-def _place(held: Mapping[str, Any]) -> Place:
+def place_of(held: Mapping[str, Any]) -> Place:
+    """As a line of sources.arrow has it."""
     return Place(held["root"].decode(errors="surrogateescape"), held["path"], held["stamp"])

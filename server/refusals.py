@@ -15,6 +15,7 @@ from starlette.responses import Response
 from core.commands import nearest
 from core.errors import EncoderError, Error, UsageError
 from server.errors import ApiError
+from server.filters import TESTS
 from server.gate import error_answer
 from server.schemas import PartAsked, SearchAsked
 
@@ -75,6 +76,8 @@ def sentence(error: Any) -> tuple[str, str | None]:
         return f"{field} {error['msg']}.", field
     if kind == "missing":
         return f"{field} is missing.", field
+    if kind == "extra_forbidden" and loc[0] == "filter":
+        return f"{field} is no test; there are {', '.join(TESTS)}{nearest(str(loc[-1]), [*TESTS])}", field
     if kind == "extra_forbidden":
         return f"{field} is no field of a request{nearest(str(loc[-1]), _names(loc))}", field
     if kind in ("model_type", "model_attributes_type", "dict_type"):

@@ -8,7 +8,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -16,30 +15,19 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+
+from server.asked import Strict, is_unicode, not_built, refused
+from server.filters import FilterAsked, require_small
 
 MAX_TEXT = 2_000
 MAX_PARTS = 16
 MAX_LIMIT = 1_000
-NULL_MEANS_NEVER = frozenset({"merge_gap_s"})
-
-
-def refused(why: str) -> PydanticCustomError:
-    """The end of a sentence that begins with the field."""
-    return PydanticCustomError("refused", "{why}", {"why": why})
-
-
-def not_built(what: str = "is") -> PydanticCustomError:
-    """The same, of what is agreed and not there yet."""
-    return PydanticCustomError("not_built", "{what} not built yet", {"what": what})
 
 
 def _is_text(value: str) -> str:
     if not value.strip():
         raise refused("must be a text, not only white space")
-    if any("\ud800" <= c <= "\udfff" for c in value):
-        raise refused("must be Unicode text, without lone surrogates")
-    return value
+    return is_unicode(value)
 
 
 def _later(default: Any, meaning: str, **limits: Any) -> Any:
@@ -57,31 +45,6 @@ def _only_visual(value: Any) -> Any:
     return value  # the default where there are no lines, and today there are none
 
 
-class _Asked(BaseModel):
-    """Nothing is guessed: no unknown field, no number from a string, no NaN."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_or_default_is_absent(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        return {name: value for name, value in data.items() if not cls._is_absent(name, value)}
-
-    @classmethod
-    def _is_absent(cls, name: str, value: Any) -> bool:
-        field = cls.model_fields.get(name)
-        if field is None or name in NULL_MEANS_NEVER:
-            return False
-        if name == "include" and isinstance(value, list):
-            return sorted(map(str, value)) == sorted(field.default)  # a set, in any order
-        is_like = isinstance(value, bool) == isinstance(field.default, bool)  # since 0 == False
-        if isinstance(value, float) and isinstance(field.default, int):
-            is_like = False  # 10 == 10.0, but 11.0 is no integer either
-        return value is None or (is_like and value == field.default)
-
-
 Later = BeforeValidator(_only_default)
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_is_text)]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
@@ -90,7 +53,7 @@ OptionValue = str | float | bool
 KINDS_OF_PART = ("text", "video_id", "image", "image_url", "id", "vector")
 
 
-class PartAsked(_Asked):
+class PartAsked(Strict):
     """One thing to look for: exactly one of text, video_id, image, image_url, id, vector."""
 
     text: Text | None = Field(None, description="a text")
@@ -145,14 +108,14 @@ QueryAsked = Annotated[
 ]
 
 
-class StepAsked(_Asked):
+class StepAsked(Strict):
     """One step of a sequence."""
 
     query: QueryAsked
     absent: bool = Field(False, description="A without B")
 
 
-class SearchAsked(_Asked):
+class SearchAsked(Strict):
     """What POST /search is sent."""
 
     query: QueryAsked = Field(description="what is looked for: a text, or parts with weights")
@@ -173,7 +136,9 @@ class SearchAsked(_Asked):
     )
     group_by: Literal["none", "video"] | None = Field(None, description="null: none, of level video: video")
     group_size: int = Field(3, ge=1, le=100, description="moments a video, when grouped")
-    filter: Annotated[dict[str, Any] | None, Later] = _later(None, "must, should, must_not over columns")
+    filter: Annotated[FilterAsked | None, BeforeValidator(require_small)] = Field(
+        None, description="what is looked through: conditions on columns and on seconds"
+    )
     limit: int = Field(10, ge=1, le=MAX_LIMIT, description="results: moments, or videos when grouped")
     cursor: Annotated[str | None, Later] = _later(None, "next_cursor of an answer", max_length=4096)
     merge_gap_s: float | None = Field(

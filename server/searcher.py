@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -117,28 +117,27 @@ class Searcher:
 
     def _look(self, query: Query, kind: Kind, asked: Asked) -> Looked:
         k, spent, videos = max(LOOK_AT, _ROWS_A_RESULT * query.limit), 0.0, -1
+        looked_through = Filter(hidden=asked.sources, where=query.where)
         while True:
             began = time.perf_counter()
-            hits, is_all = self._hits(kind, asked, k)
+            hits, is_all = self._hits(kind, asked, looked_through, k)
             spent += time.perf_counter() - began
             moments = moments_of(hits, kind, query.merge_gap_s)
             groups = by_video(moments) if query.by_video else [[moment] for moment in moments]
             if len(groups) >= query.limit or is_all:
                 return Looked(groups, is_all, spent)
             if query.by_video and videos < 0:
-                videos = videos_with(self.view, kind, asked.sources)
+                videos = videos_with(self.view, kind, looked_through)
             if len(groups) == videos or len(hits.scores) >= LOOK_AT_MOST:
                 return Looked(groups, len(groups) == videos, spent)
             # Rows of a range that was asked with are left out: behind a long one, more are to be looked at.
             k = k * _MORE if asked.ranges else min(k * _MORE, LOOK_AT_MOST)
 
-    def _hits(self, kind: Kind, asked: Asked, k: int) -> tuple[Hits, bool]:
+    def _hits(self, kind: Kind, asked: Asked, filter: Filter, k: int) -> tuple[Hits, bool]:
         """The best k rows less those that were asked with, and whether there are no others."""
         total = self.view.rows.get(kind, 0)
-        if not total:
-            return Hits.none(), True
-        hidden = Filter(hidden=asked.sources) if asked.sources else None
-        hits = self.view.search(kind, asked.vector[None], min(k, total), filter=hidden)[0]
+        # Also where there are no rows: a filter that is wrong is told so.
+        hits = self.view.search(kind, asked.vector[None], min(k, max(total, 1)), filter=filter)[0]
         is_all = k >= total or len(hits.scores) < k
         if not asked.ranges:
             return hits, is_all
@@ -157,13 +156,11 @@ class Searcher:
         return Found(moment, info, best_t)
 
 
-def videos_with(view: Snapshot, kind: Kind, hidden: Iterable[str]) -> int:
-    """How many videos have rows of that kind, apart from the hidden ones."""
+def videos_with(view: Snapshot, kind: Kind, filter: Filter) -> int:
+    """How many videos have rows of that kind which a filter keeps."""
     has_rows = np.zeros(len(view.sources), np.bool_)
-    for part in view.parts:
-        if part.about.kind == kind:
-            has_rows[part.numbers[part.numbers >= 0]] = True
-    has_rows[[*view.hidden, *view.sources.lines(hidden)]] = False
+    for part in view.filtered(kind, filter):
+        has_rows[part.live_lines()] = True
     return int(has_rows.sum())
 
 

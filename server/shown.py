@@ -7,6 +7,7 @@ from typing import Any
 from zlib import crc32
 
 from core.query import Part, Query
+from server.filters import where_of
 from server.schemas import Best, PartAsked, Result, SearchAnswer, SearchAsked, TookMs, Total, VideoResult
 from server.searcher import Answer, Found
 
@@ -22,6 +23,7 @@ def query_of(asked: SearchAsked) -> Query:
         asked.group_size,
         asked.merge_gap_s,
         asked.pad_s,
+        None if asked.filter is None else where_of(asked.filter),
     )
 
 

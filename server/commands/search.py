@@ -36,6 +36,7 @@ class SearchSettings(Settings):
     top: int = Field(5, ge=1, le=1_000, description="results")
     level: Literal["frame", "clip", "video"] | None = Field(None, description="which rows are searched")
     target: Literal["videos", "texts"] = Field("videos", description="moments of videos, or library texts")
+    filter: str = Field("", description="what is looked through, as JSON: docs/http-api.md, Filter")
     collection: str | None = Field(None, description="which one; else `default` or the first")
     encoder: str | None = Field(None, description="which of the collection's; else the first")
     store: Path | None = Field(None, description="a store's folder, instead of a library")
@@ -86,9 +87,17 @@ def body_of(settings: SearchSettings) -> dict[str, Any]:
         "limit": settings.top,
         "level": settings.level,
         "target": settings.target,
+        "filter": _filter(settings.filter),
         "collection": settings.collection,
         "encoder": settings.encoder,
     }
+
+
+def _filter(text: str) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"filter {text[:60]!r} is not JSON: {error}.", "filter") from error
 
 
 def from_server(url: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,12 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 EXAMPLES: dict[str, Example] = {
     "a text": {"value": {"query": "a red truck at night"}},
     "videos": {"value": {"query": "a red truck at night", "group_by": "video", "limit": 5}},
+    "a text, looked for in some videos": {
+        "value": {
+            "query": "an aria",
+            "filter": {"must": [{"metadata.tags": "opera"}, {"seconds": {"gte": 60}}]},
+        }
+    },
     "texts for some seconds of a video": {
         "value": {"query": [{"video_id": "v-…", "start": 4, "end": 9}], "target": "texts"}
     },

@@ -45,6 +45,13 @@ def test_parts_groups_and_null_reach_the_server(sample_server: Running) -> None:
         assert rows.total.value == 60
 
 
+def test_a_filter_reaches_the_server(sample_server: Running) -> None:
+    with Client(sample_server.url) as client:
+        kept = client.search("blue", filter={"must": [{"seconds": {"gte": 17, "lte": 20}}]})
+        assert {moment.path for moment in kept.moments} == {"films/green.mp4"}
+        assert len(client.search("blue", filter=None).moments) > len(kept.moments)
+
+
 def test_the_asynchronous_client_answers_the_same(sample_server: Running) -> None:
     async def ask() -> tuple[bool, bool, list[str]]:
         async with AsyncClient(sample_server.url) as client:

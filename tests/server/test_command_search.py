@@ -50,12 +50,31 @@ def test_a_server_and_the_store_answer_the_same(
         ["--video", id_of("green")],
         ["sea", "--target", "texts"],
         ["red", "--level", "frame", "--collection", "default", "--encoder", "toy:rgb"],
+        ["blue", "--filter", '{"seconds": {"gte": 17}, "metadata.tag": "sample"}'],
     ):
         local = held(said(capsys, *flags, "--data", str(shelf.library.data), "--json"))
         remote = held(said(capsys, *flags, "--server", sample_server.url, "--json"))
         assert local == remote
         table = said(capsys, *flags, "--data", str(shelf.library.data))
         assert table == said(capsys, *flags, "--server", sample_server.url)
+
+
+def test_a_filter_is_json_and_what_is_wrong_with_it_is_said(
+    shelf: Shelf, sample_server: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ("--data", str(shelf.library.data))
+    lines = said(capsys, "blue", *data, "--filter", '{"name": {"prefix": "green"}}').splitlines()
+    assert len(lines) == 2 and lines[1].endswith("films/green.mp4")
+    for text, says in (
+        ("{", "filter '{' is not JSON: "),
+        ("[" * 100_000, "is not JSON: "),
+        ("[]", "filter must be an object."),
+        ('{"secnds": NaN}', "filter.secnds: must be a finite number"),
+        ('{"secnds": 3}', "filter.secnds is no column here; there are root, path"),
+    ):
+        assert says in said(capsys, "blue", *data, "--filter", text, code=2)
+    says = said(capsys, "blue", "--server", sample_server.url, "--filter", '{"secnds": 3}', code=2)
+    assert says.startswith("cinedex search: filter.secnds is no column here")
 
 
 def test_what_was_removed_since_the_build_is_not_found(

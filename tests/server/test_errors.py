@@ -71,7 +71,6 @@ NOT_BUILT: list[tuple[Any, str]] = [
     ({"query": "red", "min_gap_s": 5}, "min_gap_s"),
     ({"query": "red", "encoder_options": {"w": 0.5}}, "encoder_options"),
     ({"query": "red", "mode": "hybrid"}, "mode"),
-    ({"query": "red", "filter": {"root": "films"}}, "filter"),
     ({"query": "red", "cursor": "abc"}, "cursor"),
     ({"query": "red", "diversity": 0.5}, "diversity"),
     ({"query": "red", "min_score": 0.5}, "min_score"),
