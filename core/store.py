@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -93,6 +94,12 @@ class Store:
             mine, asked = asdict(self.sampling), asdict(sampling)
             other = [f"{name} {mine[name]}, not {asked[name]}" for name in mine if mine[name] != asked[name]]
             raise StoreError(f"{self.root} was sampled with {'; '.join(other)}.")
+
+    @cached_property
+    def calibration(self) -> Mapping[str, Any]:
+        """What is known of this encoder's scores, in docs/store-format.md's words; mostly nothing."""
+        held = files.read_sealed(self.root / "store.json").get("calibration", {})
+        return held if isinstance(held, dict) else {}
 
     def probes(self) -> Float32Array | None:
         """Vectors of the everyday sentences of extractor/probes.txt, if the encoder takes texts."""

@@ -270,12 +270,11 @@ class Decoders:
         return content if content and content.size == size_of(work.place) else None
 
     def _read(self, work: Work, file: bytes, content: Content, decoder: Decoder) -> Read:
-        order = replace(self._wanted, file=file)
         lost = Read()
         for _ in range(_TRIES):
             self._put(Begun(work, content.id))
             try:
-                for found in decoder.read(order):
+                for found in decoder.read(file, self._wanted):
                     match found:
                         case Read():
                             return found

@@ -25,22 +25,27 @@ def content_of(file: bytes, beat: Callable[[], None] = lambda: None) -> Content:
     digest = blake2b(digest_size=16)
     with open(file, "rb", buffering=0) as opened:
         size = os.fstat(opened.fileno()).st_size
-        samples = _samples(opened.fileno(), size)
+        samples = _samples(opened.fileno(), size) if size > SAMPLE_BYTES else ""
         while block := opened.read(min(_BLOCK_BYTES, size + 1)):
             digest.update(block)
             beat()
-    return Content(f"v-{digest.hexdigest()}", size, samples)
+    name = digest.hexdigest()
+    return Content(f"v-{name}", size, samples or name)
 
 
 def samples_of(file: bytes) -> str:
     """The hash of a few of a file's bytes, which tells nearly all contents apart without reading them."""
     with open(file, "rb", buffering=0) as opened:
-        return _samples(opened.fileno(), os.fstat(opened.fileno()).st_size)
+        size = os.fstat(opened.fileno()).st_size
+        if size > SAMPLE_BYTES:
+            return _samples(opened.fileno(), size)
+    return content_of(file).samples
 
 
 def _samples(descriptor: int, size: int) -> str:
+    """Of a file that is longer than one of them; of others it is the hash of all their bytes."""
     digest = blake2b(str(size).encode(), digest_size=16)
     for i in range(SAMPLES):
-        offset = max(0, i * (size - SAMPLE_BYTES) // (SAMPLES - 1))
+        offset = i * (size - SAMPLE_BYTES) // (SAMPLES - 1)
         digest.update(os.pread(descriptor, SAMPLE_BYTES, offset))
     return digest.hexdigest()

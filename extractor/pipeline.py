@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from core.errors import EncoderError
 from core.store import Store
-from core.types import Facts, Float32Array, Kind, Look, Segment, Source, Thumbs
+from core.types import Facts, Float32Array, Look, Segment, Source, Thumbs
 from core.writer import KindRows, Writer
 from extractor.ahead import Begun, Claims, Decoders, Ended, MakeDecoder, Message, Seen, Settled, Unread
 from extractor.cores import Cores, allowed
@@ -152,7 +153,7 @@ class _Extraction:
         # A thread that minds a child ends it in time by itself, if it is not stuck.
         stall_s = 2 * job.stall_s + MINDING_S if job.workers else job.stall_s
         make = make_decoder(job, look)
-        wanted = Order(b"", self._sampling, look, shots=job.shots, thumbs=job.thumbs, decoder=job.decoder)
+        wanted = Order(self._sampling, look, shots=job.shots, thumbs=job.thumbs, decoder=job.decoder)
         return Decoders(feed, self._claims, wanted, stall_s, make)
 
     def run(self, stop: threading.Event) -> Iterator[Told]:
@@ -252,8 +253,11 @@ class _Extraction:
             facts, rows = ended.facts, video.all_rows()
             beside = self._beside(video.work, source)
             own = self._teller.embedded(source, ended.lines)
-            report = replace(
-                self._with_lines(_reported(beside, "done", source), own),
+            report = self._report(
+                beside,
+                "done",
+                source,
+                own,
                 seconds=facts.seconds,
                 header_s=facts.header_s,
                 lost_packets=facts.lost_packets,
@@ -295,13 +299,23 @@ class _Extraction:
     def _seen(self, work: Work, source: str) -> Report:
         beside = self._beside(work, source)
         self._writer.seen(beside.work.task, source, columns=work.columns)
-        return self._with_lines(_reported(beside, "copy", source))
+        return self._report(beside, "copy", source)
 
-    def _with_lines(self, report: Report, more: int = 0) -> Report:
-        """Lines, and as many rows if they have vectors."""
-        lines = report.lines + more
-        rows: dict[Kind, int] = {"text": lines} if lines and self._job.embed_lines else {}
-        return replace(report, lines=lines, rows=rows)
+    def _report(
+        self, beside: Beside, outcome: Outcome, source: str, own_lines: int = 0, **of_video: Any
+    ) -> Report:
+        """With all lines, and as many rows if they have vectors."""
+        lines = beside.lines + own_lines
+        return Report(
+            beside.work.place,
+            outcome,
+            source,
+            rows={"text": lines} if lines and self._job.embed_lines else {},
+            lines=lines,
+            sidecars=beside.sidecars,
+            is_settled=not beside.is_whole,
+            **of_video,
+        )
 
     def _beside(self, work: Work, source: str) -> Beside:
         started = time.monotonic()
@@ -337,17 +351,6 @@ class _Extraction:
         self._encoding.seconds = 0.0
         waited_s, rested_s = self._decoders.waits_s()
         return Committed(entry, waited_s, **seconds, wait_encoder=rested_s)
-
-
-def _reported(beside: Beside, outcome: Outcome, source: str) -> Report:
-    return Report(
-        beside.work.place,
-        outcome,
-        source,
-        lines=beside.lines,
-        sidecars=beside.sidecars,
-        is_settled=not beside.is_whole,
-    )
 
 
 def _on_host(vectors: Tensor) -> Float32Array:

@@ -18,7 +18,7 @@ from core.errors import SnapshotError
 from core.files import exists
 from core.store import Store
 from core.types import KINDS, Kind
-from index import columns, factory, making, mapped, part, recall, sources
+from index import calibration, columns, factory, making, mapped, part, recall, sources
 from index.live import files_of, pack
 from index.part import About, Part, Run
 from index.plan import Means, Plan, plans, told
@@ -289,6 +289,7 @@ def _write(view: View, kept: Sequence[Kept], how: Mapping[str, Any]) -> int:
             for each in kept:
                 _write_live(folder, view, each)
         held = {**_described(view, folder, kept), **how}
+        held |= calibration.added(Snapshot.of(store, folder, number, held), folder)
         held["recall"] = recall.measure(Snapshot.of(store, folder, number, held))
         with files.writing(final):
             (folder / MANIFEST).write_text(files.sealed(held))

@@ -59,14 +59,34 @@ class LivePart:
             raise SnapshotError(f"The part {self.about.name} is damaged: its rows are not of its runs.")
         return np.concatenate([[0], begins, [len(source)]])
 
+    @cached_property
+    def _by_line(self) -> tuple[IntArray, Lines]:
+        """The runs in the order of their lines, and these: a line's runs are found without reading all."""
+        order = np.argsort(self.numbers, kind="stable")
+        return order, self.numbers[order]
+
+    def have(self, lines: IntArray) -> NDArray[np.bool_]:
+        """Which of these sources have rows here, live or not."""
+        ordered = self._by_line[1]
+        found: NDArray[np.bool_] = np.searchsorted(ordered, lines) < np.searchsorted(ordered, lines, "right")
+        return found & (lines >= 0)
+
     def positions(self, lines: Collection[int]) -> IntArray:
         """The live rows of these sources."""
-        source = self.part.rows["source"]
-        runs = np.flatnonzero(np.isin(self.numbers, np.fromiter(lines, np.int64, len(lines))))
+        source, (order, ordered) = self.part.rows["source"], self._by_line
+        wanted = np.unique(np.fromiter(lines, np.int64, len(lines)))
+        edges = zip(np.searchsorted(ordered, wanted), np.searchsorted(ordered, wanted, "right"), strict=True)
+        runs = np.sort(np.concatenate([order[:0], *(order[first:behind] for first, behind in edges)]))
         # Bisected, because of a large mapped part only the pages of these rows should be read.
         found = [np.arange(bisect_left(source, run), bisect_right(source, run)) for run in runs]
         mine = np.concatenate([np.empty(0, np.int64), *found]).astype(np.int64)
         return mine[self.is_live(mine)]
+
+    def begun(self, line: int, start: float, end: float) -> IntArray:
+        """The live rows of a source that begin in [start, end)."""
+        positions = self.positions([line])
+        begins = self.part.rows["start"][positions]
+        return positions[(begins >= start) & (begins < end)]
 
     @property
     def selected(self) -> Bits | None:

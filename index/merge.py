@@ -153,7 +153,6 @@ def _picked(
     is_there = positions >= 0
     last = np.full(len(scores), -np.inf, np.float32)
     if scores.shape[1] > k:
-        scores = np.where(is_there, scores, np.float32(-np.inf))
         last = np.partition(scores, -k, axis=1)[:, -k]
         is_there &= scores >= last[:, None]
     query, column = np.nonzero(is_there)

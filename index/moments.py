@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from core.query import Hits
-from core.types import Kind, Segment
+import numpy as np
+
+from core.query import Hits, Segments
+from core.types import Float32Array, IntArray, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,6 @@ class Moment:
     best_start: float
     best_end: float
     text: str = ""
-    confidence: float | None = None
     rows: int = 1  # hits in it
 
     @property
@@ -35,43 +37,72 @@ class Moment:
         return self.best_start if self.kind == "frame" else (self.best_start + self.best_end) / 2
 
 
+class Span(NamedTuple):
+    """Some rows of a source that touch: where they begin and end, the best of them, and how many they are."""
+
+    start: float
+    end: float
+    best: int  # its number
+    rows: int = 1
+
+
 def merge(hits: Hits, kind: Kind, gap_s: float | None = 0.0) -> list[Moment]:
     """Hits → moments, best first: those of one source no further apart than the gap are one. None: never.
     Texts never are: each says something else; what two tracks say alike is told once."""
-    scored = zip(hits.segments, hits.scores.tolist(), strict=True)
-    single = [_moment(segment, kind, score) for segment, score in scored]
-    if kind == "text":
-        told: dict[tuple[str, str], Moment] = {}
+    rows = Segments.of(hits.segments)
+    if kind == "text" or gap_s is None:
+        alone = map(Span, rows.start.tolist(), rows.end.tolist(), range(len(rows)))
+        single = [*told(alone, rows, hits.scores, kind)]
+        if kind != "text":
+            return single
+        said: dict[tuple[str, str], Moment] = {}
         for moment in single:
-            told.setdefault((moment.id, moment.text), moment)
-        return [*told.values()]
-    if gap_s is None:
-        return single
-    by_source: dict[str, list[Moment]] = {}
-    for moment in single:
-        by_source.setdefault(moment.source, []).append(moment)
-    merged = [moment for held in by_source.values() for moment in _joined(held, gap_s)]
+            said.setdefault((moment.id, moment.text), moment)
+        return [*said.values()]
+    spans = joined(numbered(rows.source), rows, hits.scores, np.arange(len(rows)), gap_s)
     # Two hits of equal score are told apart as search does it: by source, then time.
-    return sorted(merged, key=lambda m: (-m.score, m.source, m.best_start))
+    return sorted(told(spans, rows, hits.scores, kind), key=lambda m: (-m.score, m.source, m.best_start))
 
 
-def _moment(segment: Segment, kind: Kind, score: float) -> Moment:
-    start, end = segment.start, segment.end
-    return Moment(segment.source, kind, start, end, score, start, end, segment.text)
+def numbered(names: Sequence[str]) -> IntArray:
+    """A number for each name, from 0 on."""
+    known: dict[str, int] = {}
+    return np.array([known.setdefault(name, len(known)) for name in names], np.int64)
 
 
-def _joined(moments: Sequence[Moment], gap_s: float) -> Iterator[Moment]:
-    ordered = sorted(moments, key=lambda m: (m.start, m.end))
-    open_ = ordered[0]
-    for moment in ordered[1:]:
-        if moment.start - open_.end <= gap_s:
-            open_ = _one_of(open_, moment)
-        else:
-            yield open_
-            open_ = moment
-    yield open_
+def told(spans: Iterable[Span], rows: Segments, scores: Float32Array, kind: Kind) -> Iterator[Moment]:
+    """Spans of these rows as moments."""
+    starts, ends, score = rows.start.tolist(), rows.end.tolist(), scores.tolist()
+    for span in spans:
+        best, text = span.best, rows.text[span.best] if rows.text else ""
+        yield Moment(
+            rows.source[best],
+            kind,
+            span.start,
+            span.end,
+            score[best],
+            starts[best],
+            ends[best],
+            text,
+            span.rows,
+        )
 
 
-def _one_of(first: Moment, second: Moment) -> Moment:
-    best = second if second.score > first.score else first
-    return replace(best, start=first.start, end=max(first.end, second.end), rows=first.rows + second.rows)
+def joined(
+    source: IntArray, rows: Segments, scores: Float32Array, among: IntArray, gap_s: float
+) -> Iterator[Span]:
+    """The spans of some of these rows, source by source in order of time. source: a number for each row."""
+    order = among[np.lexsort((rows.end[among], rows.start[among], source[among]))]
+    columns = (each[order].tolist() for each in (source, rows.start, rows.end, scores))
+    ordered = zip(order.tolist(), *columns, strict=True)
+    for best, last, first, behind, top in ordered:  # the first one; the others are taken below
+        count = 1
+        for number, which, start, end, score in ordered:
+            if which == last and start - behind <= gap_s:
+                behind, count = max(behind, end), count + 1
+                if score > top:
+                    best, top = number, score
+            else:
+                yield Span(first, behind, best, count)
+                best, last, first, behind, top, count = number, which, start, end, score, 1
+        yield Span(first, behind, best, count)

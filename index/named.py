@@ -41,8 +41,9 @@ def settle(
             files.sync(inside / suffix)
         for suffix in (*suffixes, "json"):
             path = folder / f"{name}.{suffix}"
+            stamp = held["files"].get(f".{suffix}") or mapped.stamp(inside / suffix)
             # A name that is taken holds the same bytes, unless the disk damaged them: then this mends it.
-            if mapped.damage(path, mapped.stamp(inside / suffix)):
+            if mapped.damage(path, stamp):
                 (inside / suffix).replace(path)
         files.sync(folder)
     return name, _whole(name, held)

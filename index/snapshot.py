@@ -15,12 +15,13 @@ import pyarrow as pa
 from core import files
 from core.errors import SnapshotError, UsageError
 from core.files import names
-from core.query import Effort, Filter, Hits
+from core.query import Effort, Filter, Hits, Segments
 from core.shard import Shard
 from core.store import Store
-from core.types import KINDS, Float32Array, Kind, Segment
+from core.types import KINDS, Float32Array, Float64Array, Kind, Segment
 from index import columns, filters
 from index import part as parts
+from index.calibration import Calibrated
 from index.columns import Columns
 from index.folders import opening
 from index.live import LivePart
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 CURRENT = "CURRENT"
 MANIFEST = "snapshot.json"
+Range = tuple[str, float, float]  # [start, end) of a source
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Snapshot:
     parts: tuple[LivePart, ...]
     hidden: frozenset[int] = frozenset()  # lines of sources that are masked
     card: Card | None = None  # the GPU that its rows are on
+    calibrated: Calibrated = field(default_factory=Calibrated)
     # Anew for each view, as a masked one is: its parts have other live rows.
     _recent: filters.Recent = field(default_factory=filters.Recent, init=False, repr=False, compare=False)
 
@@ -79,6 +82,7 @@ class Snapshot:
             sources,
             Columns.open(folder / columns.FILE, stamps.get(columns.FILE), sources),
             tuple(LivePart.open(store.root / "parts", folder, about, stamps) for about in held["parts"]),
+            calibrated=Calibrated.open(folder, store.spec.dim, held),
         )
 
     @property
@@ -154,16 +158,15 @@ class Snapshot:
         return searched
 
     def _hits(self, rows: Sequence[Row], kind: Kind, searched: Sequence[LivePart]) -> Hits:
-        segments = [self._segment(row, kind, searched) for row in rows]
+        start, end = (np.array([getattr(row, name) for row in rows], float) for name in ("start", "end"))
+        texts = [self._text(row, searched) for row in rows] if kind == "text" else []
+        segments = Segments(self.sources.named([row.line for row in rows]), start, end, texts)
         return Hits(segments, np.array([row.score for row in rows], np.float32))
 
-    def _segment(self, row: Row, kind: Kind, searched: Sequence[LivePart]) -> Segment:
-        text = ""
-        if kind == "text":
-            # A library text is its source's; the rows of timed lines have texts of their own.
-            record = searched[row.part].part.rows[row.position]
-            text = self.sources.text(row.line) or self._text_in(searched[row.part], record)
-        return Segment(self.sources.id(row.line), row.start, row.end, text)
+    def _text(self, row: Row, searched: Sequence[LivePart]) -> str:
+        # A library text is its source's; the rows of timed lines have texts of their own.
+        record = searched[row.part].part.rows[row.position]
+        return self.sources.text(row.line) or self._text_in(searched[row.part], record)
 
     def _text_in(self, part: LivePart, record: np.void) -> str:
         texts = _texts(self.store.shard(part.about.shards[record["shard"]]).path)
@@ -182,6 +185,27 @@ class Snapshot:
             stored.append(parts.exact(self.store, part.part, positions))
         order = sorted(range(len(segments)), key=lambda i: (segments[i].start, segments[i].end))
         return [segments[i] for i in order], np.concatenate(stored)[order]
+
+    def within(self, kind: Kind, ranges: Sequence[Range]) -> list[tuple[Float64Array, Float32Array]]:
+        """Of each range: when the rows begin that begin in it, in order of time, and their vectors."""
+        lines = np.array([self._line(source) for source, _, _ in ranges], np.int64)
+        found: list[list[tuple[Float64Array, Float32Array]]] = [[] for _ in ranges]
+        for part in self._of(kind):
+            asked = np.flatnonzero(part.have(lines)).tolist()
+            at = [part.begun(int(lines[number]), *ranges[number][1:]) for number in asked]
+            positions = np.concatenate([np.empty(0, np.int64), *at])
+            begins = part.part.rows["start"][positions]
+            vectors = parts.exact(self.store, part.part, positions)
+            edges = np.cumsum([0, *map(len, at)]).tolist()
+            for number, first, behind in zip(asked, edges, edges[1:], strict=False):
+                found[number].append((begins[first:behind], vectors[first:behind]))
+        return [self._in_order(pieces) for pieces in found]
+
+    def _in_order(self, pieces: list[tuple[Float64Array, Float32Array]]) -> tuple[Float64Array, Float32Array]:
+        begins = np.concatenate([np.empty(0), *(begins for begins, _ in pieces)])
+        none = np.empty((0, self.store.spec.dim), np.float32)
+        order = np.argsort(begins, kind="stable")
+        return begins[order], np.concatenate([none, *(vectors for _, vectors in pieces)])[order]
 
     def source(self, id: str) -> SourceInfo | None:
         """What is known of a live source."""

@@ -107,9 +107,18 @@ class Sources:
     def _texts(self) -> pa.ChunkedArray:
         return self.table["text"]
 
+    @cached_property
+    def _columns(self) -> dict[str, pa.ChunkedArray]:
+        return {name: self.table[name] for name in self.table.column_names}
+
     def id(self, line: int) -> str:
         """The id of the source at a line."""
         return str(self._ids[line].as_py())
+
+    def named(self, lines: Sequence[int]) -> list[str]:
+        """The ids at these lines, of which some are often alike."""
+        ids = {line: self.id(line) for line in set(lines)}
+        return [ids[line] for line in lines]
 
     def text(self, line: int) -> str:
         """A library text; "" where the source is a video."""
@@ -141,7 +150,7 @@ class Sources:
 
     def info(self, line: int) -> SourceInfo:
         """Everything about the source at a line."""
-        row = self.table.slice(line, 1).to_pylist()[0]
+        row = {name: column[line].as_py() for name, column in self._columns.items()}
         return SourceInfo(
             row["id"],
             tuple(place_of(held) for held in row["places"]),

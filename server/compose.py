@@ -10,6 +10,7 @@ import numpy as np
 from core.query import Part, Query, Search
 from core.types import Float32Array, Float64Array, Kind, Segment
 from extractor.encoders.base import Encoder
+from index.calibration import Asking
 from server.errors import ApiError
 
 _UNIT = 5e-3  # how far from length 1 the float16 rows of a unit encoder may be
@@ -24,6 +25,7 @@ class Asked:
     truncated: bool
     sources: frozenset[str]  # whole
     ranges: tuple[Part, ...]  # of others
+    asking: Asking = "text"  # what most of it is made of
 
     def is_own(self, row: Segment) -> bool:
         """Whether a row lies in a range that was asked with."""
@@ -47,7 +49,14 @@ def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Search)
         any(encoder.too_long(texts)) if texts else False,
         frozenset(part.source for part in query.parts if part.source and not _is_range(part)),
         tuple(part for part in query.parts if part.source and _is_range(part)),
+        _asking(query.parts),
     )
+
+
+def _asking(parts: Sequence[Part]) -> Asking:
+    """What most of a query is made of: texts, stored ones among them, or videos."""
+    texts = sum(part.weight for part in parts if part.text or part.source.startswith("t-"))
+    return "text" if 2 * texts >= sum(part.weight for part in parts) else "video"
 
 
 def encode(encoder: Encoder, texts: Sequence[str]) -> Float32Array:

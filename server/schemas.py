@@ -45,10 +45,20 @@ def _only_visual(value: Any) -> Any:
     return value  # the default where there are no lines, and today there are none
 
 
+def _is_confidence(value: Any) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+    if is_number or (isinstance(value, str) and value in ("high", "medium", "low")):
+        return value
+    raise refused('must be a number from 0 to 1, "high", "medium" or "low"')
+
+
 Later = BeforeValidator(_only_default)
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_is_text)]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Seconds = Annotated[float, Field(ge=0)]
+LeastConfidence = Annotated[
+    Annotated[float, Field(ge=0, le=1)] | Literal["high", "medium", "low"], BeforeValidator(_is_confidence)
+]
 OptionValue = str | float | bool
 KINDS_OF_PART = ("text", "video_id", "image", "image_url", "id", "vector")
 
@@ -145,11 +155,10 @@ class SearchAsked(Strict):
         0.0, ge=0, le=86_400, description="moments nearer than that are one; null: never"
     )
     pad_s: float = Field(0.0, ge=0, le=3_600, description="seconds put before and behind each moment")
+    weigh_frames: bool = Field(False, description="order clips by their pictures, weighted by the query")
     diversity: Annotated[float, Later] = _later(0.0, "maximal marginal relevance", ge=0, le=1)
-    min_score: Annotated[float | None, Later] = _later(None, "results below are left out")
-    min_confidence: Annotated[float | Literal["high", "medium", "low"] | None, Later] = _later(
-        None, "results below are left out"
-    )
+    min_score: float | None = Field(None, description="results below are left out")
+    min_confidence: LeastConfidence | None = Field(None, description="results below are left out")
     exact: Annotated[bool, Later] = _later(False, "compare with every row")
     effort: Annotated[int | None, Later] = _later(None, "lists to probe", ge=1)
     include: Annotated[list[Literal["metadata", "thumbnail", "scores", "explain", "vector"]], Later] = _later(

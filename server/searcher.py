@@ -9,14 +9,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.query import Filter, Hits, Query
-from core.types import Float32Array, Float64Array, Kind
+from core.types import Kind
 from extractor.encoders.base import Encoder
+from index.calibration import Level
 from index.moments import Moment
 from index.snapshot import Snapshot
 from index.sources import SourceInfo
 from server.compose import Asked, compose
 from server.errors import ApiError
+from server.judged import Judged
 from server.moments import moments_of
+from server.pictures import best_seconds, weighed
 
 LOOK_AT = 256  # rows, at least
 LOOK_AT_MOST = 16_384  # so that no request takes seconds
@@ -31,6 +34,8 @@ class Found:
     moment: Moment
     info: SourceInfo
     best_t: float | None
+    confidence: float | None = None
+    level: Level | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class Answer:
     is_all: bool  # no more are to be found
     truncated: bool
     took: Took
+    confident: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,7 @@ class Looked:
     groups: list[list[Moment]]
     is_all: bool  # no more groups are to be found
     seconds: float  # spent in the index
+    best: float | None  # the score of the best row
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +91,14 @@ class Searcher:
         kind = self._kind(query)
         asked = compose(query, self._own_kinds(query), self.encoder, self.view)
         encoded = time.perf_counter()
-        looked = self._look(query, kind, asked)
-        seconds = _FrameTimes(self.view, asked.vector)
+        judged = Judged.of(query, self.view, kind, asked)
+        looked = self._look(query, kind, asked, judged)
+        shown = [group[: query.group_size] for group in looked.groups[: query.limit]]
+        seconds = best_seconds(self.view, asked.vector, [moment for group in shown for moment in group])
+        infos = {moment.source: self._info(moment.source) for group in shown for moment in group}
         results = [
-            [self._found(moment, seconds, query.pad_s) for moment in group[: query.group_size]]
-            for group in looked.groups[: query.limit]
+            [_found(moment, infos[moment.source], next(seconds), query.pad_s, judged) for moment in group]
+            for group in shown
         ]
         return Answer(
             self.collection,
@@ -100,6 +110,7 @@ class Searcher:
             looked.is_all,
             asked.truncated,
             Took(time.perf_counter() - began, encoded - began, looked.seconds),
+            judged.is_confident(looked.best),
         )
 
     def _kind(self, query: Query) -> Kind:
@@ -115,21 +126,26 @@ class Searcher:
     def _own_kinds(self, query: Query) -> tuple[Kind, ...]:
         return ("frame", "clip", "text") if query.kind == "frame" else ("clip", "frame", "text")
 
-    def _look(self, query: Query, kind: Kind, asked: Asked) -> Looked:
+    def _look(self, query: Query, kind: Kind, asked: Asked, judged: Judged) -> Looked:
         k, spent, videos = max(LOOK_AT, _ROWS_A_RESULT * query.limit), 0.0, -1
         looked_through = Filter(hidden=asked.sources, where=query.where)
         while True:
             began = time.perf_counter()
             hits, is_all = self._hits(kind, asked, looked_through, k)
             spent += time.perf_counter() - began
-            moments = moments_of(hits, kind, query.merge_gap_s)
+            best = float(hits.scores[0]) if len(hits.scores) else None
+            found = moments_of(hits, kind, query.merge_gap_s)
+            moments = judged.kept(found)
+            if query.weigh_frames and kind == "clip":
+                moments = weighed(self.view, asked.vector, moments)
+            is_all |= len(moments) < len(found)  # what was not looked at scores lower still
             groups = by_video(moments) if query.by_video else [[moment] for moment in moments]
             if len(groups) >= query.limit or is_all:
-                return Looked(groups, is_all, spent)
+                return Looked(groups, is_all, spent, best)
             if query.by_video and videos < 0:
                 videos = videos_with(self.view, kind, looked_through)
             if len(groups) == videos or len(hits.scores) >= LOOK_AT_MOST:
-                return Looked(groups, len(groups) == videos, spent)
+                return Looked(groups, len(groups) == videos, spent, best)
             # Rows of a range that was asked with are left out: behind a long one, more are to be looked at.
             k = k * _MORE if asked.ranges else min(k * _MORE, LOOK_AT_MOST)
 
@@ -144,16 +160,19 @@ class Searcher:
         kept = [i for i, row in enumerate(hits.segments) if not asked.is_own(row)]
         return Hits([hits.segments[i] for i in kept], hits.scores[kept]), is_all
 
-    def _found(self, moment: Moment, seconds: _FrameTimes, pad_s: float) -> Found:
-        info = self.view.source(moment.source) or SourceInfo(moment.source)
-        if moment.kind == "text" and info.text:
-            return Found(moment, info, None)
-        best_t = seconds.best(moment)
-        if pad_s:
-            end = moment.end + pad_s
-            end = min(end, max(info.facts.seconds, moment.end)) if info.facts.seconds else end
-            moment = replace(moment, start=max(min(moment.start, 0.0), moment.start - pad_s), end=end)
-        return Found(moment, info, best_t)
+    def _info(self, source: str) -> SourceInfo:
+        return self.view.source(source) or SourceInfo(source)
+
+
+def _found(moment: Moment, info: SourceInfo, best_t: float, pad_s: float, judged: Judged) -> Found:
+    worth = judged.confidence(moment.score), judged.level(moment.score)
+    if moment.kind == "text" and info.text:
+        return Found(moment, info, None, *worth)
+    if pad_s:
+        end = moment.end + pad_s
+        end = min(end, max(info.facts.seconds, moment.end)) if info.facts.seconds else end
+        moment = replace(moment, start=max(min(moment.start, 0.0), moment.start - pad_s), end=end)
+    return Found(moment, info, best_t, *worth)
 
 
 def videos_with(view: Snapshot, kind: Kind, filter: Filter) -> int:
@@ -170,28 +189,3 @@ def by_video(moments: Sequence[Moment]) -> list[list[Moment]]:
     for moment in moments:
         groups.setdefault(moment.source, []).append(moment)
     return list(groups.values())
-
-
-class _FrameTimes:
-    """The best second of a moment by the frame rows of its video, read once a video."""
-
-    def __init__(self, view: Snapshot, vector: Float32Array) -> None:
-        self._view, self._vector = view, vector
-        self._frames: dict[str, tuple[Float64Array, Float32Array]] = {}
-
-    def best(self, moment: Moment) -> float:
-        """Where no picture of the moment is stored: the middle of its best row."""
-        if moment.kind == "frame":
-            return moment.best_t
-        starts, scores = self._scored(moment.source)
-        first, behind = np.searchsorted(starts, [moment.start, moment.end])
-        if first == behind:
-            return moment.best_t
-        return float(starts[first + int(np.argmax(scores[first:behind]))])
-
-    def _scored(self, source: str) -> tuple[Float64Array, Float32Array]:
-        """When each picture is shown, in order, and how well it fits."""
-        if source not in self._frames:
-            rows, vectors = self._view.vectors(source, "frame")
-            self._frames[source] = np.array([row.start for row in rows]), vectors @ self._vector
-        return self._frames[source]

@@ -24,6 +24,9 @@ def query_of(asked: SearchAsked) -> Query:
         asked.merge_gap_s,
         asked.pad_s,
         None if asked.filter is None else where_of(asked.filter),
+        weigh_frames=asked.weigh_frames,
+        min_score=asked.min_score,
+        min_confidence=asked.min_confidence,
     )
 
 
@@ -57,6 +60,7 @@ def _around(results: list[Any], answer: Answer) -> SearchAnswer:
         collection=answer.collection,
         encoder=answer.encoder,
         snapshot=answer.snapshot,
+        confident=answer.confident,
         query_truncated=answer.truncated,
         took_ms=TookMs(
             total=_ms(took.total), encode=_ms(took.encode), search=_ms(took.search), look_up=_ms(took.look_up)
@@ -80,6 +84,8 @@ def _result(found: Found) -> Result:
         start=moment.start,
         end=moment.end,
         score=round(moment.score, 6) + 0.0,  # no -0.0
+        confidence=found.confidence,
+        confidence_level=found.level,
         best=None if found.best_t is None else Best(t=found.best_t),
         matched_on=[matched],
         approximate=found.info.facts.approximate,
@@ -101,6 +107,8 @@ def _video(moments: Sequence[Found]) -> VideoResult:
         path=best.path,
         paths=best.paths,
         score=best.score,
+        confidence=best.confidence,
+        confidence_level=best.confidence_level,
         metadata=best.metadata,
         moments=results,
     )

@@ -91,8 +91,13 @@ class OpenClip:
 
     def clips(self, features: Tensor, index: Sequence[IntArray]) -> Tensor:
         """The unit mean of the pictures of each."""
-        means = [features[torch.from_numpy(rows).to(features.device)].double().mean(dim=0) for rows in index]
-        return unit(torch.stack(means)) if means else self._none()
+        if not index:
+            return self._none()
+        means = features[torch.tensor([rows[0] for rows in index], device=features.device)].double()
+        for line, rows in enumerate(index):
+            if len(rows) > 1:  # most are of one picture
+                means[line] = features[torch.from_numpy(rows).to(features.device)].double().mean(dim=0)
+        return unit(means)
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """A unit vector each."""

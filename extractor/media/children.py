@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from math import ceil
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -67,7 +68,8 @@ class _Alive:
 
 
 _Times = tuple[float, float, float]  # a picture's start and end, and where its shot begins
-_Asked = bytes | Order | int  # hash that file; do that order; so many slots are free
+# Hash that file; read that file, as this order says or the one before; so many slots are free.
+_Asked = bytes | tuple[bytes, Order | None] | int
 _Answer = _Alive | Anew | Content | Read | OSError | Error
 _Told = tuple[tuple[_Times, ...], _Answer | None]  # of pictures in the next slots, and of what is behind them
 
@@ -93,14 +95,16 @@ class Child:
         if self._files > _FILES:
             self.close()
             self._files = 1
-        for said in self._answers(file):
+        for said in self._answers(self._alive(), file):
             if isinstance(said, Content):
                 return said
         raise AssertionError("a child answers, or is gone")
 
-    def read(self, order: Order) -> Iterator[Picture | Anew | Read]:
+    def read(self, file: bytes, order: Order) -> Iterator[Picture | Anew | Read]:
         """Its pictures and a `Read`; a GoneError at any time."""
-        for said in self._answers(order):
+        running = self._alive()
+        news, running.order = None if order is running.order else order, order
+        for said in self._answers(running, (file, news)):
             if isinstance(said, Picture | Anew):
                 yield said
             elif isinstance(said, Read):
@@ -113,15 +117,17 @@ class Child:
             self._running.kill()
             self._running = None
 
-    def _answers(self, asked: bytes | Order) -> Iterator[Picture | _Answer]:
+    def _alive(self) -> _Running:
         if self._running is None:
             self._running = _Running.start(self._limits, self._size)
-        running = self._running
+        return self._running
+
+    def _answers(self, running: _Running, asked: _Asked) -> Iterator[Picture | _Answer]:
         running.say(asked)
         while True:
             pictures, said = self._heard(running)
             taken = [Picture(t, end, running.ring.take(), shot) for t, end, shot in pictures]
-            if taken:
+            if taken and not isinstance(said, Read):  # with the next file all slots are free anyway
                 running.say(len(taken))
             yield from taken
             if isinstance(said, OSError | Error):
@@ -154,13 +160,18 @@ class Child:
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Running:
     """One process, seen from here."""
 
     process: BaseProcess
     line: Connection
     ring: Ring
+    order: Order | None = None  # the last one that it was told
+
+    def __post_init__(self) -> None:
+        self._look = select.poll()  # Connection.poll takes ten times as long
+        self._look.register(self.line, select.POLLIN)
 
     @classmethod
     def start(cls, limits: Limits, size: int) -> _Running:
@@ -197,9 +208,7 @@ class _Running:
 
     def has_said(self, seconds: float) -> bool:
         """Whether there is something to hear, or nobody to hear any more, within that time."""
-        look = select.poll()  # Connection.poll takes ten times as long
-        look.register(self.line, select.POLLIN)
-        return bool(look.poll(1000 * seconds))
+        return bool(self._look.poll(1000 * seconds))
 
     def heard(self) -> _Told:
         told: _Told = pickle.loads(self.line.recv_bytes())
@@ -247,6 +256,7 @@ def _live(line: Connection, memory: int, size: int, limits: Limits) -> None:
     os.close(memory)
     if limits.memory_bytes:
         _limit_memory(limits.memory_bytes)
+    order: Order | None = None
     with suppress(EOFError, ConnectionError):
         while True:
             asked = sender.asked()
@@ -255,7 +265,10 @@ def _live(line: Connection, memory: int, size: int, limits: Limits) -> None:
                     _limit_cpu(limits.cpu_s + os.stat(asked).st_size * _CPU_S_PER_BYTE)
                     sender.say(content_of(asked, sender.beat))
                 else:
-                    sender.send_all(asked, limits)
+                    file, news = asked
+                    order = news or order
+                    assert order is not None
+                    sender.send_all(file, order, limits)
             except ConnectionError:
                 raise
             except (OSError, Error) as error:
@@ -272,13 +285,13 @@ class _Sender:
         self._since = 0.0  # when the first of them came
         self._beaten = time.monotonic()
 
-    def asked(self) -> bytes | Order:
+    def asked(self) -> bytes | tuple[bytes, Order | None]:
         """What to do next."""
         while True:
             asked: _Asked = pickle.loads(self._line.recv_bytes())
             if not isinstance(asked, int):
+                self._free = self._ring.count  # who asks has taken all pictures before
                 return asked
-            self._free += asked
 
     def beat(self) -> None:
         """Tell of pictures that have waited long enough; a sign of life, if the last one is a while ago."""
@@ -295,9 +308,10 @@ class _Sender:
         self._beaten = time.monotonic()
         self._line.send_bytes(pickle.dumps(told))
 
-    def send_all(self, order: Order, limits: Limits) -> None:
+    def send_all(self, file: bytes, order: Order, limits: Limits) -> None:
         """A file's pictures, each when there is a slot for it."""
-        for found in read(order, self.beat, limits.memory_bytes, lambda facts: _limit_reading(facts, limits)):
+        limit = partial(_limit_reading, limits)
+        for found in read(file, order, self.beat, limits.memory_bytes, limit):
             if isinstance(found, Anew | Read):
                 self.say(found)
             else:
@@ -335,7 +349,7 @@ def _limit_memory(more_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
-def _limit_reading(facts: Facts, limits: Limits) -> None:
+def _limit_reading(limits: Limits, facts: Facts) -> None:
     """By what decoding all of the file is expected to take."""
     pictures = facts.seconds * (Fraction(facts.frame_rate) if facts.frame_rate else 60)
     expected_s = pictures * facts.width * facts.height * _CPU_S_PER_PIXEL

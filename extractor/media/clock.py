@@ -31,6 +31,10 @@ class Shown(Generic[F]):
     shot: Fraction = Fraction(0)  # when its shot begins, where shots are looked for
     is_key: bool = False
 
+    def until(self, end: Fraction) -> Shown[F]:
+        """The same with another end."""
+        return Shown(self.t, end, self.frame, self.shot, self.is_key)
+
 
 class Times(Protocol):
     """Gives each picture its seconds."""

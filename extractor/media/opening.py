@@ -36,6 +36,9 @@ _GAMES = (
 _SOUND = "aac ac3 aiff amr caf dts eac3 flac m4a mp3 w64 wav wv xwma"
 FORMATS = ",".join(" ".join((_CONTAINERS, _RAW, _CAMERAS, _ANIMATIONS, _GAMES, _SOUND)).split())
 _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+_MOV = "mov,mp4,m4a,3gp,3g2,mj2"  # as FFmpeg calls it where it finds out by itself
+# FFmpeg decodes the first pictures of some streams to learn their order. Nobody sees these.
+_PROBING = {"skip_loop_filter": "all", "skip_idct": "all"}
 _DAMAGE = av.error.InvalidDataError | av.error.ArgumentError | av.error.EOFError
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
 
@@ -45,7 +48,15 @@ def open_container(path: Path, head: bytes, decoder: str = CPU) -> InputContaine
     try:
         # "file:" so that a name with a colon is no protocol; names and tags in no known spelling are kept
         name, hwaccel = f"file:{path.absolute()}", accelerated(decoder)
-        return av.open(name, "r", options=_OPTIONS, metadata_errors="replace", hwaccel=hwaccel)
+        return av.open(
+            name,
+            "r",
+            format=_MOV if sniff.is_mov(head) else None,
+            options=_PROBING,
+            container_options=_OPTIONS,
+            metadata_errors="replace",
+            hwaccel=hwaccel,
+        )
     except av.error.FFmpegError as error:
         raise _cannot_open(path, head, error) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import av
@@ -208,6 +209,7 @@ def turned(picture: Pixels, turn: Turn) -> Pixels:
     return picture[:: b + d, :: a + c]
 
 
+@lru_cache(maxsize=64)
 def stretch(sar: Fraction | None) -> Fraction:
     """How much wider than tall a picture element is; within 1 % it is square."""
     if sar is None or sar <= 0 or abs(sar - 1) < Fraction(1, 100):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 
@@ -98,10 +97,10 @@ def until_next(points: Iterable[Shown[F]], end: End, *, by_shot: bool = False) -
     for point in points:
         if held is not None:
             is_cut = by_shot and point.shot != held.shot
-            yield replace(held, end=point.shot if is_cut else point.t)
+            yield held.until(point.shot if is_cut else point.t)
         held = point
     if held is not None:
-        yield replace(held, end=max(held.t, end()))
+        yield held.until(max(held.t, end()))
 
 
 def beside(places: NDArray[np.float64]) -> IntArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -11,7 +12,7 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 from av.container import InputContainer
@@ -107,6 +108,7 @@ class Reader:
         self._wants_thumbs = thumbs
         self.way: Way = "full"  # how the last pictures were come by
         self.name = sniff.shown_name(self.path)
+        self._found: dict[str, Any] = {}  # facts that the pictures showed
         self._losses = Losses()
         self._opened: _Opened | None = None
 
@@ -115,7 +117,7 @@ class Reader:
             stack.callback(self._close)
             self._opened = opened = self._open()
             self._zero = time_zero(opened.container, opened.stream, opened.ahead.first_pts)
-            self._facts = _facts(opened, self.path, self._zero)
+            self._said = _facts(opened, self.path, self._zero)
             stack.pop_all()
         self._is_fresh = True
         return self
@@ -129,7 +131,7 @@ class Reader:
     def facts(self) -> Facts:
         """As the container says; rotation, what was lost, left out or found, and the exact length once the
         pictures were read."""
-        return replace(self._facts, lost_packets=self._losses.packets)
+        return replace(self._said, **self._found, lost_packets=self._losses.packets)
 
     @property
     def fell_back(self) -> bool:
@@ -176,9 +178,11 @@ class Reader:
                     yield picture
             self.thumbs, self.lines = strip.thumbs(), ready.tracks.lines(self._zero)
         finally:
-            self._facts = replace(
-                self._facts, rotation=lens.rotation, transfer=lens.transfer, still_points=still.count
-            )
+            self._found |= {
+                "rotation": lens.rotation,
+                "transfer": lens.transfer,
+                "still_points": still.count,
+            }
         if not any_row:
             raise VideoError(f"{self.name} has no picture that can be decoded ({self._lost()}).")
 
@@ -194,21 +198,20 @@ class Reader:
         for row in self._planned_rows(ready) if ready.plan else self._rows(ready, watch):
             also = strip.wants(row.t) if self._wants_thumbs else None
             yield Picture(float(row.t), float(row.end), lens(row.frame, also), float(row.shot))
-        begins = tuple(map(float, watch.begins)) if watch else ()
-        self._facts = replace(self._facts, shots=begins)
+        self._found["shots"] = tuple(map(float, watch.begins)) if watch else ()
 
     def _rows(self, ready: _Ready, watch: Watch | None) -> Iterator[Shown[VideoFrame]]:
         clock = self._clock(ready.stream)
         shown = self._shown(ready.packets, ready.stream, clock)
         yield from ready.choice(watch(shown) if watch else shown, lambda: clock.end)
-        self._facts = replace(self._facts, seconds=float(clock.end))
+        self._found["seconds"] = float(clock.end)
 
     def _planned_rows(self, ready: _Ready) -> Iterator[Shown[VideoFrame]]:
         assert ready.plan
         frames = ready.plan.decode(ready.packets, ready.stream)
         for row, frame in zip(ready.plan.rows, frames, strict=True):
             yield Shown(row.t, row.end, frame)
-        self._facts = replace(self._facts, seconds=float(ready.plan.end))
+        self._found["seconds"] = float(ready.plan.end)
 
     def _shown(
         self, packets: Iterable[VideoPacket], stream: VideoStream, clock: Times
@@ -314,7 +317,7 @@ def _facts(opened: _Opened, path: Path, zero: Fraction) -> Facts:
     tags = (container.metadata, *(each.metadata for each in container.streams))
     seconds = max(0.0, float(_end(opened) - zero))
     return Facts(
-        size=path.stat().st_size,
+        size=os.stat(path).st_size,
         seconds=seconds,
         header_s=seconds,
         zero_s=float(zero),

@@ -28,9 +28,8 @@ Beat = Callable[[], None]  # called at every sign of life
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One file, and what is wanted of it."""
+    """What is wanted of a file."""
 
-    file: bytes
     sampling: Sampling
     look: Look
     shots: bool = False  # record where they begin, whatever the points
@@ -78,7 +77,7 @@ class Decoder(Protocol):
         """What the file holds, or an OSError; a GoneError if this decoder was lost over it."""
         ...
 
-    def read(self, order: Order) -> Iterator[Picture | Anew | Read]:
+    def read(self, file: bytes, order: Order) -> Iterator[Picture | Anew | Read]:
         """Its pictures, void where an `Anew` follows, and at the end one `Read`; or a GoneError."""
         ...
 
@@ -96,46 +95,50 @@ class Here:
     def content(self, file: bytes) -> Content:
         return content_of(file, self.beat)
 
-    def read(self, order: Order) -> Iterator[Picture | Anew | Read]:
-        return read(order, self.beat)
+    def read(self, file: bytes, order: Order) -> Iterator[Picture | Anew | Read]:
+        return read(file, order, self.beat)
 
     def close(self) -> None:
         pass
 
 
 def read(
-    order: Order, beat: Beat, limit_bytes: int = 0, opened: Callable[[Facts], None] = lambda facts: None
+    file: bytes,
+    order: Order,
+    beat: Beat,
+    limit_bytes: int = 0,
+    opened: Callable[[Facts], None] = lambda facts: None,
 ) -> Iterator[Picture | Anew | Read]:
     """All of one file. `limit_bytes`: the memory that this process is held to, if it is; `opened` hears what
     the container says, before the first picture. What a GPU cannot decode, whyever, the CPU does."""
     any_given = False
-    for found in _read(order, beat, limit_bytes, opened):
+    for found in _read(file, order, beat, limit_bytes, opened):
         if order.decoder != CPU and isinstance(found, Read) and found.trouble and not found.trouble.why:
-            _tell_fallback(order, found.trouble.error)
+            _tell_fallback(file, found.trouble.error)
             if any_given:
                 yield Anew()
-            yield from _read(replace(order, decoder=CPU), beat, limit_bytes, opened)
+            yield from _read(file, replace(order, decoder=CPU), beat, limit_bytes, opened)
             return
         any_given = True
         yield found
 
 
-def _tell_fallback(order: Order, why: str) -> None:
-    name = shown_name(Path(os.fsdecode(order.file)))
+def _tell_fallback(file: bytes, why: str) -> None:
+    name = shown_name(Path(os.fsdecode(file)))
     log.info("decoded by the CPU, since the GPU cannot path=%s why=%s", name, why)
 
 
 def _read(
-    order: Order, beat: Beat, limit_bytes: int, opened: Callable[[Facts], None]
+    file: bytes, order: Order, beat: Beat, limit_bytes: int, opened: Callable[[Facts], None]
 ) -> Iterator[Picture | Anew | Read]:
     found, trouble = Read(), None
     try:
-        path = Path(os.fsdecode(order.file))
+        path = Path(os.fsdecode(file))
         with Reader(path, shots=order.shots, thumbs=order.thumbs, beat=beat, decoder=order.decoder) as reader:
             opened(reader.facts)
             yield from reader.planned(order.sampling, order.look)
             if reader.fell_back:
-                _tell_fallback(order, reader.facts.codec)
+                _tell_fallback(file, reader.facts.codec)
             found = Read(reader.facts, None, reader.thumbs, reader.lines, reader.way)
     except VideoError as error:
         trouble = _of_video(error, limit_bytes)
@@ -146,9 +149,9 @@ def _read(
     except OSError as error:
         trouble = Trouble(f"it cannot be read: {error.strerror or error}")
     except Exception as error:  # a bug that one video shows must not end the others' work
-        log.exception("path=%s", os.fsdecode(order.file).encode(errors="replace").decode())
+        log.exception("path=%s", os.fsdecode(file).encode(errors="replace").decode())
         trouble = Trouble(f"reading it met a bug: {type(error).__name__}: {error}")
-    yield replace(found, trouble=trouble)
+    yield replace(found, trouble=trouble) if trouble else found
 
 
 def _of_video(error: VideoError, limit_bytes: int) -> Trouble:

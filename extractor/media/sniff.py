@@ -38,6 +38,8 @@ _PICTURES = {
 _JPEG2000 = b"\0\0\0\x0cjP  \r\n\x87\n"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PICTURE_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"miaf", b"msf1")
+_JPEG_BRANDS = (b"jp2 ", b"jpx ", b"jxl ")
+_MPEG_IN_MOV = b"mhlrMPEG"  # of a handler: what is inside is opened as MPEG
 _MOV_BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot")
 _CONTAINERS = (b"\x1aE\xdf\xa3", b"RIFF", b"FLV", b"OggS", b"0&\xb2u", b"\0\0\1", b".RMF", b"\x06\x0e+4")
 _SUFFIXES = (
@@ -88,12 +90,17 @@ def is_known_video(path: Path, head: bytes) -> bool:
     return known or f"{path.suffix.lower()} " in _SUFFIXES
 
 
+def is_mov(head: bytes) -> bool:
+    """Whether FFmpeg, which tries hundreds of formats on a file's first bytes, takes it for an mp4 or mov."""
+    return head[4:8] == b"ftyp" and head[8:12] not in _JPEG_BRANDS and _MPEG_IN_MOV not in head
+
+
 def is_encrypted(path: Path, head: bytes) -> bool:
     """Whether an mp4 or mov describes an encrypted picture track."""
     if head[4:8] not in _MOV_BOXES:
         return False
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             if size <= _SMALL_BYTES and not _is_named(file.read()):
                 return False  # a look at all of it costs less than the way to the right boxes
@@ -103,14 +110,14 @@ def is_encrypted(path: Path, head: bytes) -> bool:
 
 
 def _is_named(data: bytes) -> bool:
-    return any(tag in data for tag in _ENCRYPTED)
+    return any(data.rfind(tag) >= 0 for tag in _ENCRYPTED)  # from behind it is found several times as fast
 
 
 def _head(path: Path, name: str) -> bytes:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
             raise VideoError(f"{name} is not a plain file.")
-        with path.open("rb") as file:
+        with open(path, "rb", buffering=0) as file:
             return file.read(HEAD_BYTES)
     except OSError as error:
         raise VideoError(f"{name} cannot be read: {error.strerror}.") from error

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from core.types import Thumbs
+from extractor.media.grid import exact
 from extractor.media.picture import Pixels, Whole, turned
 
 WIDTH, MOST_HEIGHT = 160, 320
@@ -23,7 +24,7 @@ class Strip:
     """Takes some of the pictures that pass by. Memory is that of 600 tiles, however long the video."""
 
     def __init__(self, stride_seconds: float, sar: Fraction) -> None:
-        self._step, self._sar = Fraction(repr(stride_seconds)), sar
+        self._step, self._sar = exact(stride_seconds), sar
         self._held: list[tuple[Fraction, bytes]] = []
 
     def wants(self, t: Fraction) -> Take | None:

@@ -96,8 +96,8 @@ def survey(packets: Iterable[VideoPacket], stream: VideoStream, *, to_plan: bool
         if to_plan and not is_sound and held is not None:
             is_whole = False
             break
-    of_shown = _ticks(pts)[_flags(shown)]
-    is_told = is_told and 0 < len(of_shown) == len(np.unique(of_shown))
+    of_shown = np.sort(_ticks(pts)[_flags(shown)])
+    is_told = is_told and len(of_shown) > 0 and bool((np.diff(of_shown) > 0).all())
     is_sound = is_sound and headers.are_repeated
     arrays = _ticks(pts), _ticks(lengths), _flags(keys), _flags(shown)
     return Survey(Timeline(*arrays, is_told, is_sound), held, is_whole)

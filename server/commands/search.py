@@ -175,14 +175,24 @@ def as_json(answer: dict[str, Any], encoding: str) -> str:
 
 
 def table(answer: dict[str, Any], encoding: str) -> str:
-    """Time range, score, path, and the text of a library text; a line a moment."""
+    """Time range, score, confidence, path, and the text of a library text; a line a moment."""
     moments = [moment for result in answer["results"] for moment in result.get("moments", [result])]
     if not moments:
         return "Nothing is found.\n"
-    rows = [["time", "score", "path"], *(_row(moment) for moment in moments)]
-    widths = [max(len(row[column]) for row in rows) for column in range(2)]
-    lines = [_GAP.join([row[0].ljust(widths[0]), row[1].rjust(widths[1]), *row[2:]]).rstrip() for row in rows]
+    rows = [["time", "score", "confidence", "path"], *(_row(moment) for moment in moments)]
+    if all(moment.get("confidence_level") is None for moment in moments):  # nothing is calibrated
+        rows = [[time, score, *rest] for time, score, _, *rest in rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    pad = (str.ljust, str.rjust, str.ljust)
+    lines = [
+        _GAP.join(
+            [*(p(c, w) for p, c, w in zip(pad, row, widths, strict=False)), *row[len(widths) :]]
+        ).rstrip()
+        for row in rows
+    ]
     shown = "".join(line + "\n" for line in lines)
+    if answer.get("confident") is False:
+        shown += "Nothing here is confident: what is asked for is likely not in this library.\n"
     try:
         shown.encode(encoding)
     except UnicodeEncodeError:
@@ -196,7 +206,7 @@ def _row(moment: dict[str, Any]) -> list[str]:
     time = "" if is_whole else f"{about}{clock(moment['start'])} – {clock(moment['end'])}"
     score = "" if moment["score"] is None else f"{moment['score']:.3f}"
     text = [plain(moment["text"])] if moment["text"] else []
-    return [time, score, plain(moment["path"]), *text]
+    return [time, score, moment.get("confidence_level") or "", plain(moment["path"]), *text]
 
 
 def clock(seconds: float) -> str:

@@ -25,7 +25,7 @@ from tests.extractor.shelf import Shelf, outcome
 from tests.extractor.test_children import wait_for
 from tests.extractor.test_executors import run_of
 
-WANTED = Order(b"", Sampling(), Look(size=4))
+WANTED = Order(Sampling(), Look(size=4))
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Endless:
     def content(self, file: bytes) -> Content:
         return content_of(file)
 
-    def read(self, order: Order) -> Iterator[Picture | Read]:
+    def read(self, file: bytes, order: Order) -> Iterator[Picture | Read]:
         pixels = np.zeros((4, 4, 3), np.uint8)
         yield from (Picture(float(n), n + 1.0, pixels) for n in range(self.count))
         yield Read(Facts(seconds=float(self.count)))
@@ -95,5 +95,5 @@ def test_nothing_waits_for_a_look_at_the_clock(
     assert (again.tally.done, again.tally.copies) == (3, 3)
     with closing(Child(Limits(), 48, lambda: None, lambda: False)) as child:
         for path in shelf.films.iterdir():
-            *_, last = child.read(Order(os.fsencode(path), Sampling(), Look(size=48)))
+            *_, last = child.read(os.fsencode(path), Order(Sampling(), Look(size=48)))
             assert isinstance(last, Read)

@@ -56,7 +56,7 @@ def shelf(tmp_path: Path, videos: Path) -> Shelf:
 
 
 def read(child: Child, path: Path, sampling: Sampling = SAMPLING) -> tuple[list[Picture], Read]:
-    *pictures, last = child.read(Order(os.fsencode(path), sampling, LOOK))
+    *pictures, last = child.read(os.fsencode(path), Order(sampling, LOOK))
     assert isinstance(last, Read)
     return [picture for picture in pictures if isinstance(picture, Picture)], last
 
@@ -99,7 +99,7 @@ def test_a_mistake_of_the_asker_is_raised_where_it_was_made(
 
 
 def test_a_child_waits_for_whoever_is_slow(child: Child, videos: Path) -> None:
-    pictures = child.read(Order(os.fsencode(videos / "red.mp4"), Sampling(fps=10.0), LOOK))
+    pictures = child.read(os.fsencode(videos / "red.mp4"), Order(Sampling(fps=10.0), LOOK))
     first = list(islice(pictures, 3))
     rest = list(pictures)
     assert len(first) + len(rest) == 101

@@ -13,7 +13,7 @@ import pytest
 
 from core.errors import UsageError
 from core.types import Place
-from extractor.content import content_of
+from extractor.content import SAMPLE_BYTES, content_of, samples_of
 from extractor.find import Listing, has_stamp, is_gone, target_of
 from tests.extractor.shelf import LONG_AGO_NS, age, as_nobody
 
@@ -241,10 +241,13 @@ def test_content_is_named_by_all_bytes_and_sampled_by_some(tmp_path: Path) -> No
     assert a.id.startswith("v-") and len(a.id) == 34
 
 
-def test_a_short_file_has_samples_too(tmp_path: Path) -> None:
-    for name, data in (("a", b""), ("b", b"x"), ("c", b"y")):
-        (tmp_path / name).write_bytes(data)
-    assert len({content_of(os.fsencode(tmp_path / name)).samples for name in "abc"}) == 3
+@pytest.mark.parametrize("size", [0, 1, SAMPLE_BYTES, SAMPLE_BYTES + 1])
+def test_a_short_file_is_sampled_as_a_whole(tmp_path: Path, size: int) -> None:
+    (tmp_path / "a").write_bytes(bytes(size))
+    file = os.fsencode(tmp_path / "a")
+    content = content_of(file)
+    assert samples_of(file) == content.samples
+    assert (content.id == f"v-{content.samples}") == (size <= SAMPLE_BYTES)
 
 
 def test_only_a_stat_that_finds_nothing_says_gone(open_folder: Path) -> None:

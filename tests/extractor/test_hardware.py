@@ -25,8 +25,8 @@ from tests.extractor.shelf import Shelf
 
 
 def read_by(decoder: str, file: Path) -> tuple[list[Picture], Read]:
-    order = Order(os.fsencode(file), Sampling(), Look(size=32), decoder=decoder)
-    *pictures, found = read(order, lambda: None)
+    order = Order(Sampling(), Look(size=32), decoder=decoder)
+    *pictures, found = read(os.fsencode(file), order, lambda: None)
     assert isinstance(found, Read)
     return [picture for picture in pictures if isinstance(picture, Picture)], found
 
@@ -95,8 +95,8 @@ def test_what_a_gpu_began_is_void_where_it_cannot_go_on(
     planned = Reader.planned
     monkeypatch.setattr("extractor.media.opening.accelerated", lambda decoder: None)
     monkeypatch.setattr(Reader, "planned", breaks)
-    order = Order(os.fsencode(videos / "red.mp4"), Sampling(), Look(size=32), decoder="cuda")
-    kinds = [type(each) for each in read(order, lambda: None)]
+    order = Order(Sampling(), Look(size=32), decoder="cuda")
+    kinds = [type(each) for each in read(os.fsencode(videos / "red.mp4"), order, lambda: None)]
     assert kinds == [Picture] * 2 + [Anew] + [Picture] * 10 + [Read]
 
 

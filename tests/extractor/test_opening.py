@@ -11,6 +11,7 @@ from typing import cast
 
 import av
 import pytest
+from av.container import InputContainer
 from av.video.stream import VideoStream
 from PIL import Image
 
@@ -36,6 +37,40 @@ def jpegs(folder: Path, count: int) -> list[bytes]:
         Image.fromarray(pixels).save(path, quality=95)
         found.append(path.read_bytes())
     return found
+
+
+def told_of(container: InputContainer) -> list[object]:
+    told: list[object] = [container.format.name, container.start_time, container.duration, container.metadata]
+    for stream in container.streams.video:
+        codec = stream.codec_context
+        told += [stream.start_time, stream.duration, stream.frames, stream.average_rate, stream.guessed_rate]
+        told += [codec.width, codec.height, codec.pix_fmt, codec.profile, codec.reorder_depth]
+    return told
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.mov", "film.mkv", "film.ts", "film.avi"])
+@pytest.mark.parametrize("bframes", [0, 3])
+def test_what_opening_does_not_look_at_changes_nothing_that_it_tells(
+    tmp_path: Path, name: str, bframes: int
+) -> None:
+    path = tmp_path / name
+    write_video(path, numbered(12), Encoding(bframes=bframes))
+    with opening.open_container(path, sniff.refuse(path)) as ours, av.open(str(path)) as plain:
+        assert told_of(ours) == told_of(plain)
+
+
+@pytest.mark.parametrize(
+    ("head", "is_mov"),
+    [
+        (b"\0\0\0\x20ftypisom", True),
+        (b"\0\0\0\x14ftypjp2 ", False),
+        (b"\0\0\0\x14ftypqt  \0\0\0\0moov\0\0\0\0hdlr\0\0\0\0mhlrMPEG", False),
+        (b"\x1aE\xdf\xa3", False),
+        (b"", False),
+    ],
+)
+def test_what_ffmpeg_is_sure_to_take_for_an_mp4_is_known(head: bytes, is_mov: bool) -> None:
+    assert sniff.is_mov(head) == is_mov
 
 
 @pytest.mark.parametrize("count", [2, 40])

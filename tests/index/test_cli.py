@@ -48,6 +48,20 @@ def test_build_says_what_it_made_and_that_it_is_published(lived: World, capsys: 
     assert_answers(lived, Snapshot.open(lived.store))
 
 
+def test_build_makes_the_index_that_is_asked_for(lived: World, capsys: Out) -> None:
+    assert call(lived, "build", "--factory", "frame=IVF2,SQfp16", "--memory", "512M") == 0
+    snapshot = Snapshot.open(lived.store)
+    assert snapshot.held["factories"] == {"frame": "IVF2,SQfp16", "clip": "Flat", "text": "Flat"}
+    assert_answers(lived, snapshot)
+    capsys.readouterr()
+    assert call(lived, "build", "--factory", "frame=IVF2,SQ") == 2
+    assert capsys.readouterr().err == (
+        "cinedex index build: FAISS has no index 'IVF2,SQ' for vectors of 8 numbers.\n"
+    )
+    assert call(lived, "build", "--memory", "much") == 2
+    assert "--memory is 'much'; a whole number and M, G or T would be right" in capsys.readouterr().err
+
+
 def test_list_marks_the_published_one_and_shows_recall_and_size(lived: World, capsys: Out) -> None:
     call(lived, "build")
     lived.add(1)
