@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 import numpy as np
 
@@ -17,11 +17,11 @@ from core import files, npy
 from core.errors import SnapshotError
 from core.files import exists
 from core.store import Store
-from core.types import KINDS, Kind
+from core.types import KINDS
 from index import calibration, columns, factory, making, mapped, part, passages, recall, sources
 from index.live import files_of, pack
 from index.part import About, Part, Run
-from index.plan import Means, Plan, plans, told
+from index.plan import Means, Plan, Wishes, plans, told
 from index.progress import Progress
 from index.rows import View
 from index.snapshot import (
@@ -39,10 +39,8 @@ from index.survey import survey
 
 log = logging.getLogger(__name__)
 
-PART_ROWS = 1 << 20  # of 512 numbers: 2 GiB in memory while it is made
 MOST_PARTS = 64  # each costs descriptors, and a search of its own
 MOST_DEAD = 0.2
-MEMORY_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +82,22 @@ def build(store: Store) -> int:
 
 
 def build_snapshot(
-    store: Store,
-    *,
-    publish: bool = True,
-    fresh: bool = False,
-    part_rows: int = PART_ROWS,
-    memory_bytes: int = MEMORY_BYTES,
-    factories: Mapping[Kind, str] | None = None,
-    wanted: float = recall.WANTED,
+    store: Store, *, publish: bool = True, fresh: bool = False, **wishes: Unpack[Wishes]
 ) -> Built:
     """The same, told in full. fresh: nothing is taken over, which mends what is damaged.
 
     factories: FAISS' strings for some kinds, "auto" for what the table says. wanted: recall@10.
     """
-    factory.require(factories or {}, store.spec.dim)
+    factory.require(wishes.get("factories") or {}, store.spec.dim)
     with locked(store):
         last = store.log.last()
         newest = _newest(store)
         if newest is None and not last.shards():
             raise SnapshotError(f"{store.root} holds nothing to build from; `extract` fills it.")
-        means = Means.of(newest, part_rows, memory_bytes, wanted, factories)
-        is_same = newest and newest.entry == last.number and means.is_as_before and _wanted(newest) == wanted
+        means = Means.of(newest, **wishes)
+        is_same = (
+            newest and newest.entry == last.number and means.is_as_before and _wanted(newest) == means.wanted
+        )
         if newest and is_same and "words" in newest.held and not fresh:
             built = Built(newest.number, made=False, published=False)
         else:
@@ -112,8 +105,9 @@ def build_snapshot(
         return _published(store, built) if publish else built
 
 
-def _wanted(snapshot: Snapshot) -> float:
-    return float(snapshot.held.get("recall_wanted", recall.WANTED))
+def _is_as_wished(snapshot: Snapshot, means: Means) -> bool:
+    wanted = float(snapshot.held.get("recall_wanted", recall.WANTED))
+    return means.is_as_before and wanted == means.wanted and "words" in snapshot.held
 
 
 def _made(view: View, newest: Snapshot | None, means: Means) -> Built:
@@ -261,7 +255,7 @@ def _missing(
     progress.begin(f"{plan.kind}: adding", sum(run.count for run in wanted))
     part_rows = min(means.part_rows, making.most_rows(view.store, plan, means.memory_bytes))
     for runs in _cut(wanted, part_rows):
-        about = making.make(view.store, plan, runs, progress)
+        about = making.make(view.store, plan, runs, progress, means.device)
         Part.open(view.store.root / "parts", about)
         yield Kept(about, tuple(runs), (True,) * len(runs))
 

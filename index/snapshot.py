@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +32,9 @@ from index.sources import FILE, SourceInfo, Sources
 from index.terms import Terms
 from index.words import LiveWords, Mask, Told, best
 
+if TYPE_CHECKING:
+    from index.exact_gpu import Card
+
 FORMAT = 1
 CURRENT = "CURRENT"
 MANIFEST = "snapshot.json"
@@ -50,6 +53,7 @@ class Snapshot:
     parts: tuple[LivePart, ...]
     hidden: frozenset[int] = frozenset()  # lines of sources that are masked
     words: tuple[LiveWords, ...] = ()
+    card: Card | None = None  # the GPU that its rows are on
     calibrated: Calibrated = field(default_factory=Calibrated)
     # Anew for each view, as a masked one is: its parts have other live rows.
     _recent: filters.Recent = field(default_factory=filters.Recent, init=False, repr=False, compare=False)
@@ -130,8 +134,21 @@ class Snapshot:
             raise UsageError(f"k is {k}; at least 1 row can be asked for.")
         searched = self.filtered(kind, filter)
         chosen = self.effort(kind) if effort is None else replace(self.effort(kind), lists=effort)
-        found = every_row(searched, queries, k) if exact else best_rows(searched, queries, k, chosen)
+        if self.card is not None:
+            found = self.card.best_rows(searched, queries, k)  # compares with every row
+        elif exact:
+            found = every_row(searched, queries, k)
+        else:
+            found = best_rows(searched, queries, k, chosen)
         return [self._hits(rows, kind, searched) for rows in found]
+
+    def on(self, device: str, before: Snapshot | None = None) -> Snapshot:
+        """The same, searched exactly on a GPU; parts that one before had there are not copied again."""
+        if device == "cpu":
+            return self
+        from index.exact_gpu import Card
+
+        return replace(self, card=Card.holding(self.parts, device, before.card if before else None))
 
     def effort(self, kind: Kind) -> Effort:
         """How far a search looks where nobody says."""

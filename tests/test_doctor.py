@@ -29,6 +29,7 @@ def test_where_nothing_is_wrong_it_says_so(tmp_path: Path, capsys: pytest.Captur
         "devices",
         "sqlite",
         "faiss",
+        "search",
         "codecs",
         "encoders",
         "weights",
@@ -73,6 +74,16 @@ def test_torch_and_torchvision_must_be_of_one_build() -> None:
     }
     assert ("ok", "torch") in states(doctor.torch_found(held))
     assert ("wrong", "torch") in states(doctor.torch_found(held | {"torchvision": "0.29.2+cu132"}))
+
+
+def test_it_says_what_a_gpu_would_be_used_by_and_why() -> None:
+    none = list(doctor.search_found({"torch": "no GPU is found", "faiss": "faiss 1 is built for processors"}))
+    assert none == [Finding("note", "search", "Only on the processor: no GPU is found.")]
+    both = [f.says for f in doctor.search_found({"torch": "", "faiss": ""})]
+    assert both[1] == "`index build --device cuda` trains by FAISS' own GPU code."
+    assert states(doctor.search("cannot be used: x")) == [("note", "search")]
+    one = [f.says for f in doctor.search_found({"torch": "", "faiss": "faiss 1 is built for processors"})]
+    assert one[1].endswith("trains by torch: faiss 1 is built for processors.")
 
 
 def test_a_missing_codec_is_named_and_without_h264_nothing_works() -> None:

@@ -17,6 +17,7 @@ from core.config import Settings, run
 from core.errors import Error, StoreError, UsageError
 from core.logs import plain
 from core.store import Store
+from index.device import chosen_device
 from server.errors import ApiError
 from server.trust import distrusted, misfit
 
@@ -47,6 +48,9 @@ class SearchSettings(Settings):
     encoder: str | None = Field(None, description="which of the collection's; else the first")
     store: Path | None = Field(None, description="a store's folder, instead of a library")
     trust_import: list[str] = Field([], description="encoders whose imported vectors are taken for theirs")
+    device: Literal["cpu", "cuda", "auto"] = Field(
+        "cpu", description="what searches; cuda: rows are copied to the GPU first"
+    )
     server: str = Field("", description="ask a running server, http://HOST:PORT")
     json_output: bool = Field(False, alias="json", description="the whole answer, as the server gives it")
 
@@ -73,6 +77,8 @@ def _refuse_idle_flags(settings: SearchSettings) -> None:
     """--data is for every verb, and may well be set where a server is asked; the others are meant."""
     if settings.store is not None and settings.server:
         raise UsageError("--server and --store exclude each other: one of them answers.")
+    if settings.device != "cpu" and settings.server:
+        raise UsageError("--server and --device exclude each other: a server has its own --device.")
     if settings.store is not None and settings.collection is not None:
         raise UsageError("--store and --collection exclude each other: a store is asked by itself.")
 
@@ -130,12 +136,13 @@ def from_store(settings: SearchSettings, body: dict[str, Any]) -> dict[str, Any]
     except ValidationError as error:
         found = first(error.errors())
         raise UsageError(sentence({**found, "loc": ("body", *found["loc"])})[0]) from error
+    device = chosen_device(settings.device)
     collection, root = chosen(settings)
     store = Store.open(root)
     if settings.encoder not in (None, store.spec.name):
         raise UsageError(f"--store {root} holds vectors of {store.spec.name}, not of {settings.encoder!r}.")
     encoder = _trusted(store, settings.trust_import)
-    answer = Searcher(collection, encoder, view_of(store)).answer(query_of(asked))
+    answer = Searcher(collection, encoder, view_of(store, device)).answer(query_of(asked))
     return shown(answer).model_dump()
 
 

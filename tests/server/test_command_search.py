@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from core.commands import main
 from server.commands.search import as_json, clock, table
@@ -122,16 +123,30 @@ def test_a_library_without_texts_finds_none(tmp_path: Path, capsys: pytest.Captu
         (["red", "--store", "x", "--collection", "y"], 2, "--store and --collection exclude"),
         (["x" * 2_001], 2, "query[0].text: string should have at most 2000 characters"),
         (["red", "--top", "0"], 2, "top: Input should be greater than or equal to 1"),
+        (["red", "--device", "cuda", "--server", "x"], 2, "--server and --device exclude each other"),
+        (["red", "--device", "cuda"], 2, "device 'cuda' is not on this machine; no GPU is found."),
         (["red", "--server", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1 does not answer:"),
         (["red", "--server", "nowhere"], 1, "'nowhere' is no server's URL"),
     ],
 )
 def test_a_mistake_is_one_sentence(
-    shelf: Shelf, flags: list[str], code: int, says: str, capsys: pytest.CaptureFixture[str]
+    shelf: Shelf,
+    flags: list[str],
+    code: int,
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     error = said(capsys, *flags, "--data", str(shelf.library.data), code=code)
     assert error.startswith(f"cinedex search: {says}")
     assert error.count("\n") == 1
+
+
+@pytest.mark.gpu
+def test_a_gpu_answers_as_the_processor_does(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["red", "--data", str(shelf.library.data), "--json"]
+    assert held(said(capsys, *line, "--device", "cuda")) == held(said(capsys, *line))
 
 
 def test_a_store_is_not_asked_for_another_encoder(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
