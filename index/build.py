@@ -95,10 +95,7 @@ def build_snapshot(
         if newest is None and not last.shards():
             raise SnapshotError(f"{store.root} holds nothing to build from; `extract` fills it.")
         means = Means.of(newest, **wishes)
-        is_same = (
-            newest and newest.entry == last.number and means.is_as_before and _wanted(newest) == means.wanted
-        )
-        if newest and is_same and "words" in newest.held and not fresh:
+        if newest and newest.entry == last.number and not fresh and _is_as_wished(newest, means):
             built = Built(newest.number, made=False, published=False)
         else:
             built = _made(View(store, last), None if fresh else newest, means)
