@@ -18,7 +18,7 @@ from core.errors import SnapshotError
 from core.files import exists
 from core.store import Store
 from core.types import KINDS, Kind
-from index import calibration, columns, factory, making, mapped, part, recall, sources
+from index import calibration, columns, factory, making, mapped, part, passages, recall, sources
 from index.live import files_of, pack
 from index.part import About, Part, Run
 from index.plan import Means, Plan, plans, told
@@ -105,7 +105,7 @@ def build_snapshot(
             raise SnapshotError(f"{store.root} holds nothing to build from; `extract` fills it.")
         means = Means.of(newest, part_rows, memory_bytes, wanted, factories)
         is_same = newest and newest.entry == last.number and means.is_as_before and _wanted(newest) == wanted
-        if newest and is_same and not fresh:
+        if newest and is_same and "words" in newest.held and not fresh:
             built = Built(newest.number, made=False, published=False)
         else:
             built = _made(View(store, last), None if fresh else newest, means)
@@ -294,7 +294,9 @@ def _write(
             columns.write(folder / columns.FILE, view.live, known)
             for each in kept:
                 _write_live(folder, view, each)
-        held = {**_described(view, folder, kept), **how}
+            told_before = [words.about for words in before.words] if before else ()
+            words = passages.write(folder, view, known, told_before)
+        held = {**_described(view, folder, kept), **how, "words": words}
         held |= calibration.added(Snapshot.of(store, folder, number, held), folder)
         held |= survey(Snapshot.of(store, folder, number, held), folder, before, progress)
         with files.writing(final):

@@ -112,6 +112,7 @@ def _named(root: Path, snapshots: Iterable[int]) -> tuple[set[str], set[str], se
             parts.add(about["name"])
             shards |= set(about["shards"])
             trained.add(about.get("trained", ""))
+        parts |= {about["name"] for about in held.get("words", ())}
     return parts, shards, trained
 
 
@@ -158,7 +159,8 @@ def _remove(root: Path, ending: Ending) -> None:
     """Each before what it needs. Of a part the JSON first: without it the others are none."""
     for path in ending.snapshots:
         files.retire(path)
-    in_parts = [root / "parts" / f"{n}.{end}" for n in ending.parts for end in ("json", "rows.npy", "faiss")]
+    suffixes = ("json", "rows.npy", "faiss", "lines.npy", "words")
+    in_parts = [root / "parts" / f"{n}.{end}" for n in ending.parts for end in suffixes]
     in_trained = [root / train.FOLDER / f"{n}.{end}" for n in ending.trained for end in ("json", "faiss")]
     for path in in_parts + in_trained:
         with files.writing(path):

@@ -14,7 +14,7 @@ from core.errors import SnapshotError
 from core.store import Store
 from core.types import Kind
 from index import faissfile, mapped, named
-from index.part import ROW, About, Run, of_training, stored
+from index.part import ROW, About, Run, of_training, runs_to_json, stored
 from index.plan import Plan
 from index.progress import Progress
 from index.trial import reason
@@ -98,15 +98,7 @@ def _described(store: Store, plan: Plan, runs: Sequence[Run], shards: dict[str, 
         "dim": store.spec.dim,
         "factory": plan.factory,
         "rows": sum(run.count for run in runs),
-        "shards": list(shards),
-        "runs": {
-            "source": [run.source for run in runs],
-            "layer": [run.layer for run in runs],
-            "shard": [shards[run.shard] for run in runs],
-            "line": [run.line for run in runs],
-            "first": [run.first for run in runs],
-            "count": [run.count for run in runs],
-        },
+        **runs_to_json(runs, shards),
     }
 
 

@@ -25,9 +25,12 @@ from index.calibration import Calibrated
 from index.columns import Columns
 from index.exact import every_row
 from index.folders import opening
+from index.lexical import WordKind
 from index.live import LivePart
 from index.merge import Row, best_rows
 from index.sources import FILE, SourceInfo, Sources
+from index.terms import Terms
+from index.words import LiveWords, Mask, Told, best
 
 FORMAT = 1
 CURRENT = "CURRENT"
@@ -46,6 +49,7 @@ class Snapshot:
     columns: Columns
     parts: tuple[LivePart, ...]
     hidden: frozenset[int] = frozenset()  # lines of sources that are masked
+    words: tuple[LiveWords, ...] = ()
     calibrated: Calibrated = field(default_factory=Calibrated)
     # Anew for each view, as a masked one is: its parts have other live rows.
     _recent: filters.Recent = field(default_factory=filters.Recent, init=False, repr=False, compare=False)
@@ -79,6 +83,9 @@ class Snapshot:
             sources,
             Columns.open(folder / columns.FILE, stamps.get(columns.FILE), sources),
             tuple(LivePart.open(store.root / "parts", folder, about, stamps) for about in held["parts"]),
+            words=tuple(
+                LiveWords.open(store.root / "parts", folder, about, stamps) for about in held.get("words", ())
+            ),
             calibrated=Calibrated.open(folder, store.spec.dim, held),
         )
 
@@ -147,6 +154,36 @@ class Snapshot:
             lines = self.sources.lines(filter.hidden)
             searched = [part.without(lines) for part in searched]
         return searched
+
+    def told(
+        self, kind: WordKind, asked: Terms, k: int, *, some: bool = False, filter: Filter | None = None
+    ) -> tuple[list[Told], bool]:
+        """The k best passages of a kind by their words, and whether there are no others. some: those too that
+        have not all of the words."""
+        found = [words for words in self.words if words.about.kind == kind]
+        if filter is not None and filter.where is not None:
+            if kind == "names" and filters.is_of_rows(filter.where):
+                return [], True  # they are of no seconds
+            masks = filters.masks(found, filter.where, self.columns)
+            found = [words.only(mask) for words, mask in zip(found, masks, strict=True)]
+        kept = self._kept_sources(filter)
+        searched = found if kept is None else [words.only(words.spread(kept)) for words in found]
+        return best(searched, asked, k, some, self.sources.id)
+
+    def _kept_sources(self, filter: Filter | None) -> Mask | None:
+        hidden = self.hidden | set(self.sources.lines(filter.hidden) if filter else ())
+        if not hidden and (filter is None or filter.sources is None):
+            return None
+        kept = np.ones(len(self.sources), np.bool_)
+        if filter is not None and filter.sources is not None:
+            kept[:] = False
+            kept[list(self.sources.lines(filter.sources))] = True
+        kept[list(hidden)] = False
+        return kept
+
+    def passages(self, kind: WordKind) -> int:
+        """How many live."""
+        return sum(words.live for words in self.words if words.about.kind == kind)
 
     def _hits(self, rows: Sequence[Row], kind: Kind, searched: Sequence[LivePart]) -> Hits:
         start, end = (np.array([getattr(row, name) for row in rows], float) for name in ("start", "end"))

@@ -27,6 +27,7 @@ def test_where_nothing_is_wrong_it_says_so(tmp_path: Path, capsys: pytest.Captur
         "packages",
         "torch",
         "devices",
+        "sqlite",
         "faiss",
         "codecs",
         "encoders",
@@ -54,6 +55,12 @@ def test_two_builds_of_faiss_are_wrong_and_one_is_not() -> None:
     found = list(doctor.faiss_packages({"faiss-cpu", "faiss-gpu-cu12", "numpy"}))
     assert [f.state for f in found] == ["wrong"]
     assert found[0].says.startswith("faiss-cpu and faiss-gpu-cu12 overwrite each other")
+
+
+def test_words_need_a_sqlite_that_searches_texts() -> None:
+    assert doctor.sqlite().state == "ok"
+    found = doctor.sqlite("CREATE VIRTUAL TABLE words USING fts6(tokens)")
+    assert found.state == "wrong" and found.says.endswith("FTS5: no such module: fts6.")
 
 
 def test_torch_and_torchvision_must_be_of_one_build() -> None:

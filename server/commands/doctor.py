@@ -9,10 +9,12 @@ import json
 import os
 import platform
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -75,6 +77,7 @@ def examine(data: Path, *, network: bool = False) -> Iterator[Finding]:
         "ok", "cinedex", f"{__version__}, Python {platform.python_version()}, {platform.platform()}"
     )
     yield from packages()
+    yield sqlite()
     answers = {name: _answer(child) for name, child in asked.items()}
     for name, judge in JUDGES.items():
         held = answers[name]
@@ -111,6 +114,16 @@ def faiss_packages(installed: set[str]) -> Iterator[Finding]:
         yield Finding(
             "wrong", "faiss", f"{both} overwrite each other; uninstall all of them, then install one."
         )
+
+
+def sqlite(create: str = "CREATE VIRTUAL TABLE words USING fts5(tokens)") -> Finding:
+    """Whether Python's own SQLite can search by words."""
+    try:
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.execute(create)
+    except sqlite3.Error as error:
+        return Finding("wrong", "sqlite", f"search by words needs a Python whose sqlite3 has FTS5: {error}.")
+    return Finding("ok", "sqlite", f"{sqlite3.sqlite_version} (FTS5)")
 
 
 def _name(requirement: str) -> str:

@@ -34,6 +34,9 @@ class SearchSettings(Settings):
     video: str = Field("", description="a stored video's id instead of, or beside, a text")
     top: int = Field(5, ge=1, le=1_000, description="results")
     level: Literal["frame", "clip", "video"] | None = Field(None, description="which rows are searched")
+    mode: Literal["visual", "text", "hybrid"] | None = Field(
+        None, description="vectors, words, or both; by default both where there are timed lines"
+    )
     target: Literal["videos", "texts"] = Field("videos", description="moments of videos, or library texts")
     filter: str = Field("", description="what is looked through, as JSON: docs/http-api.md, Filter")
     exact: bool = Field(False, description="compare with every row instead of searching the index")
@@ -84,6 +87,7 @@ def body_of(settings: SearchSettings) -> dict[str, Any]:
         "query": parts,
         "limit": settings.top,
         "level": settings.level,
+        "mode": settings.mode,
         "target": settings.target,
         "filter": _filter(settings.filter),
         "collection": settings.collection,
@@ -174,7 +178,7 @@ def as_json(answer: dict[str, Any], encoding: str) -> str:
 
 
 def table(answer: dict[str, Any], encoding: str) -> str:
-    """Time range, score, confidence, path, and the text of a library text; a line a moment."""
+    """Time range, score, confidence, path, what words matched, and the text or line; a line a moment."""
     moments = [moment for result in answer["results"] for moment in result.get("moments", [result])]
     if not moments:
         return "Nothing is found.\n"
@@ -204,8 +208,16 @@ def _row(moment: dict[str, Any]) -> list[str]:
     about = "~" if moment.get("approximate") else ""
     time = "" if is_whole else f"{about}{clock(moment['start'])} – {clock(moment['end'])}"
     score = "" if moment["score"] is None else f"{moment['score']:.3f}"
-    text = [plain(moment["text"])] if moment["text"] else []
-    return [time, score, moment.get("confidence_level") or "", plain(moment["path"]), *text]
+    return [time, score, moment.get("confidence_level") or "", plain(moment["path"]), *_told(moment)]
+
+
+def _told(moment: dict[str, Any]) -> list[str]:
+    """What matched, where it is not just what is seen or a library text, and the words that did."""
+    matched = moment.get("matched_on", [])
+    on = "" if matched in ([], ["visual"], ["text"]) else ", ".join(matched)
+    text = plain(moment["text"]) if moment["text"] else ""
+    told = f"{on}: {text}" if on and text else on or text
+    return [told] if told else []
 
 
 def clock(seconds: float) -> str:

@@ -11,6 +11,7 @@ import pytest
 from core.commands import main
 from server.commands.search import as_json, clock, table
 from tests.server.conftest import Running
+from tests.server.test_lines import told
 from tests.server.worlds import Shelf, id_of
 
 VOLATILE = ("took_ms",)
@@ -51,6 +52,9 @@ def test_a_server_and_the_store_answer_the_same(
         ["blue", "--exact"],
         ["blue", "--effort", "3"],
         ["red", "--level", "frame", "--collection", "default", "--encoder", "toy:rgb"],
+        ["blue", "--mode", "text"],
+        ["blue", "--mode", "hybrid", "--top", "9"],
+        ["sea", "--mode", "hybrid", "--target", "texts"],
         ["blue", "--filter", '{"seconds": {"gte": 17}, "metadata.tag": "sample"}'],
     ):
         local = held(said(capsys, *flags, "--data", str(shelf.library.data), "--json"))
@@ -58,6 +62,18 @@ def test_a_server_and_the_store_answer_the_same(
         assert local == remote
         table = said(capsys, *flags, "--data", str(shelf.library.data))
         assert table == said(capsys, *flags, "--server", sample_server.url)
+
+
+def test_what_words_matched_is_shown_and_the_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = ["--data", str(told(tmp_path / "data").library.data)]
+    assert said(capsys, "haze", "--mode", "text", *data) == (
+        "time                   score  path\n"
+        "00:01.000 – 00:03.000         films/green.mp4  subtitles: purple haze\n"
+    )
+    assert said(capsys, "white", "--mode", "text", *data).endswith("  films/blue-then-white.mp4  path\n")
+    (_, first, *_) = said(capsys, "haze", *data).splitlines()
+    assert first.endswith("films/green.mp4  visual, subtitles: purple haze")
+    assert said(capsys, "nothing of the kind", "--mode", "text", *data) == "Nothing is found.\n"
 
 
 def test_a_filter_is_json_and_what_is_wrong_with_it_is_said(
@@ -101,6 +117,7 @@ def test_a_library_without_texts_finds_none(tmp_path: Path, capsys: pytest.Captu
         (["red", "--encoder", "toy:none"], 2, "The collection default has no encoder 'toy:none'."),
         (["--video", "v-none"], 2, "query[0].video_id: there is no 'v-none' in this collection."),
         (["red", "--video", id_of("green"), "--encoder", "toy:x", "--store", "x"], 1, "x is not a store"),
+        (["--video", id_of("green"), "--mode", "text"], 2, 'mode: "text" needs a query of texts alone'),
         (["red", "--store", "x", "--server", "http://127.0.0.1:1"], 2, "--server and --store exclude"),
         (["red", "--store", "x", "--collection", "y"], 2, "--store and --collection exclude"),
         (["x" * 2_001], 2, "query[0].text: string should have at most 2000 characters"),
