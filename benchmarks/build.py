@@ -26,10 +26,11 @@ from benchmarks.rows import Law, count, fill, make
 from core.store import Store
 from core.types import IntArray, Kind
 from index import factory, train
-from index.build import PART_ROWS, build_snapshot
+from index.build import build_snapshot
 from index.cli import memory_bytes
 from index.factory import chosen
 from index.part import stored
+from index.plan import PART_ROWS
 from index.rows import View
 from index.snapshot import Snapshot
 

@@ -55,6 +55,7 @@ class SearchOptions(TypedDict, total=False):
     collection: str | None
     encoder: str | None
     level: Literal["frame", "clip", "video"] | None
+    mode: Literal["visual", "text", "hybrid"] | None  # by vectors, by words, by both
     group_by: Literal["none", "video"] | None
     group_size: int
     filter: Mapping[str, Any] | None

@@ -32,6 +32,7 @@ VERBS = {
         "build, publish, list, check, gc, compact: what is searched",
         ("build", "publish", "list", "check", "gc", "compact"),
     ),
+    "dedupe": Verb("index.dedupe:main", "videos and ranges that are copies of each other"),
     "serve": Verb("server.cli:main", "answer over HTTP"),
     "search": Verb("server.commands.search:main", "answer once, without a server"),
     "doctor": Verb("server.commands.doctor:main", "what is installed, what is there, what is wrong"),

@@ -22,6 +22,9 @@ class Part:
     weight: float = 1.0
 
 
+Mode = Literal["visual", "text", "hybrid"]  # by vectors, by words, by both
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What is asked, after validation."""
@@ -37,6 +40,7 @@ class Query:
     effort: int | None = None  # lists to probe; None: what was found to be enough
     exact: bool = False  # compare with every row
     where: Where | None = None
+    mode: Mode | None = None  # None: both where there are lines, else by vectors
     weigh_frames: bool = False  # moments of clips come in the order of their pictures
     min_score: float | None = None
     min_confidence: float | str | None = None  # or "high", "medium", "low"

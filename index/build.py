@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 import numpy as np
 
@@ -17,11 +17,11 @@ from core import files, npy
 from core.errors import SnapshotError
 from core.files import exists
 from core.store import Store
-from core.types import KINDS, Kind
-from index import calibration, columns, factory, making, mapped, part, recall, sources
+from core.types import KINDS
+from index import calibration, columns, factory, making, mapped, part, passages, recall, sources
 from index.live import files_of, pack
 from index.part import About, Part, Run
-from index.plan import Means, Plan, plans, told
+from index.plan import Means, Plan, Wishes, plans, told
 from index.progress import Progress
 from index.rows import View
 from index.snapshot import (
@@ -39,10 +39,7 @@ from index.survey import survey
 
 log = logging.getLogger(__name__)
 
-PART_ROWS = 1 << 20  # of 512 numbers: 2 GiB in memory while it is made
 MOST_PARTS = 64  # each costs descriptors, and a search of its own
-MOST_DEAD = 0.2
-MEMORY_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,50 +81,44 @@ def build(store: Store) -> int:
 
 
 def build_snapshot(
-    store: Store,
-    *,
-    publish: bool = True,
-    fresh: bool = False,
-    part_rows: int = PART_ROWS,
-    most_dead: float = MOST_DEAD,
-    memory_bytes: int = MEMORY_BYTES,
-    factories: Mapping[Kind, str] | None = None,
-    wanted: float = recall.WANTED,
+    store: Store, *, publish: bool = True, fresh: bool = False, **wishes: Unpack[Wishes]
 ) -> Built:
     """The same, told in full. fresh: nothing is taken over, which mends what is damaged.
 
     factories: FAISS' strings for some kinds, "auto" for what the table says. wanted: recall@10.
     """
-    factory.require(factories or {}, store.spec.dim)
+    factory.require(wishes.get("factories") or {}, store.spec.dim)
     with locked(store):
         last = store.log.last()
         newest = _newest(store)
         if newest is None and not last.shards():
             raise SnapshotError(f"{store.root} holds nothing to build from; `extract` fills it.")
-        means = Means.of(newest, part_rows, memory_bytes, wanted, factories)
-        is_same = newest and newest.entry == last.number and means.is_as_before and _wanted(newest) == wanted
-        is_good = newest is not None and all(_is_alive(p.live, p.about, most_dead) for p in newest.parts)
-        if newest and is_same and is_good and not fresh:
+        means = Means.of(newest, **wishes)
+        if newest and newest.entry == last.number and not fresh and _is_as_wished(newest, means):
             built = Built(newest.number, made=False, published=False)
         else:
-            built = _made(View(store, last), None if fresh else newest, means, most_dead)
+            built = _made(View(store, last), None if fresh else newest, means)
         return _published(store, built) if publish else built
 
 
-def _wanted(snapshot: Snapshot) -> float:
-    return float(snapshot.held.get("recall_wanted", recall.WANTED))
+def _is_as_wished(snapshot: Snapshot, means: Means) -> bool:
+    wanted = float(snapshot.held.get("recall_wanted", recall.WANTED))
+    held = [(part.live, part.about.rows) for part in snapshot.parts]
+    held += [(words.live, words.about.rows) for words in snapshot.words]
+    is_alive = all(_is_alive(live, rows, means) for live, rows in held)
+    return is_alive and means.is_as_before and wanted == means.wanted and "words" in snapshot.held
 
 
-def _made(view: View, newest: Snapshot | None, means: Means, most_dead: float) -> Built:
+def _made(view: View, newest: Snapshot | None, means: Means) -> Built:
     kept: list[Kept] = []
     made: list[Kept] = []
     progress = Progress()
     planned = plans(view, newest, means, progress)
     for plan in planned:
-        good, merged = _taken_over(view, newest, plan, means.part_rows, most_dead)
+        good, merged = _taken_over(view, newest, plan, means)
         kept += good
         made += [*merged, *_missing(view, [*good, *merged], plan, means, progress)]
-    number = _write(view, [*kept, *made], told(planned, means), newest, progress)
+    number = _write(view, [*kept, *made], means, told(planned, means), newest, progress)
     progress.end()
     log.info("built snapshot=%d entry=%d kept=%d made=%d", number, view.last.number, len(kept), len(made))
     return Built(number, made=True, published=False, parts_kept=len(kept), parts_made=len(made))
@@ -213,22 +204,22 @@ def _newest(store: Store) -> Snapshot | None:
     return None
 
 
-def _is_alive(live_rows: int, about: About, most_dead: float) -> bool:
+def _is_alive(live_rows: int, rows: int, means: Means) -> bool:
     """Whether a part may be kept."""
-    return live_rows >= (1 - most_dead) * about.rows
+    return live_rows >= (1 - means.most_dead) * rows
 
 
 def _taken_over(
-    view: View, newest: Snapshot | None, plan: Plan, part_rows: int, most_dead: float
+    view: View, newest: Snapshot | None, plan: Plan, means: Means
 ) -> tuple[list[Kept], list[Kept]]:
     """Parts of this training that are mostly alive; of too many the smallest are merged, which are new."""
     found = [] if newest is None else _looked_at(view, newest, plan)
-    good = [kept for kept in found if _is_alive(kept.live_rows, kept.about, most_dead)]
+    good = [kept for kept in found if _is_alive(kept.live_rows, kept.about.rows, means)]
     if len(good) <= MOST_PARTS:
         return good, []
     # Half of them at once: else every build would merge again.
-    small = sorted((k for k in good if k.live_rows <= part_rows // 2), key=lambda k: k.live_rows)
-    groups = [group for group in _cut(small[: MOST_PARTS // 2], part_rows) if len(group) > 1]
+    small = sorted((k for k in good if k.live_rows <= means.part_rows // 2), key=lambda k: k.live_rows)
+    groups = [group for group in _cut(small[: MOST_PARTS // 2], means.part_rows) if len(group) > 1]
     merging = {kept.about.name for group in groups for kept in group}
     merged = (_merged(view, plan, group) for group in groups)
     return [k for k in good if k.about.name not in merging], [m for m in merged if m]
@@ -268,7 +259,7 @@ def _missing(
     progress.begin(f"{plan.kind}: adding", sum(run.count for run in wanted))
     part_rows = min(means.part_rows, making.most_rows(view.store, plan, means.memory_bytes))
     for runs in _cut(wanted, part_rows):
-        about = making.make(view.store, plan, runs, progress)
+        about = making.make(view.store, plan, runs, progress, means.device)
         Part.open(view.store.root / "parts", about)
         yield Kept(about, tuple(runs), (True,) * len(runs))
 
@@ -288,7 +279,12 @@ def _cut(pieces: Iterable[Piece], most: int) -> Iterator[list[Piece]]:
 
 
 def _write(
-    view: View, kept: Sequence[Kept], how: Mapping[str, Any], before: Snapshot | None, progress: Progress
+    view: View,
+    kept: Sequence[Kept],
+    means: Means,
+    how: Mapping[str, Any],
+    before: Snapshot | None,
+    progress: Progress,
 ) -> int:
     """The snapshot's folder; its number."""
     store, known = view.store, view.known()
@@ -301,7 +297,9 @@ def _write(
             columns.write(folder / columns.FILE, view.live, known)
             for each in kept:
                 _write_live(folder, view, each)
-        held = {**_described(view, folder, kept), **how}
+            told_before = [words.about for words in before.words] if before else ()
+            words = passages.write(folder, view, known, told_before, means.most_dead)
+        held = {**_described(view, folder, kept), **how, "words": words}
         held |= calibration.added(Snapshot.of(store, folder, number, held), folder)
         held |= survey(Snapshot.of(store, folder, number, held), folder, before, progress)
         with files.writing(final):

@@ -144,7 +144,7 @@ def _of_snapshot(root: Path, number: int, known: Known) -> Iterator[str]:
     folder = folder_of(root, number)
     held = read_manifest(folder)
     yield from _of_files(folder, held["files"])
-    for about in held["parts"]:
+    for about in (*held["parts"], *held.get("words", ())):
         path = root / "parts" / f"{about['name']}.json"
         if not exists(path):
             yield f"{path} is missing; snapshot {number} needs it."

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
@@ -24,11 +24,11 @@ from core.files import reading
 from core.query import Effort
 from core.stop import stopping
 from core.store import Store
-from index import build as building
-from index import factory
+from index import factory, plan
 from index.asked import SAMPLE
 from index.build import Built, build_snapshot, publish
 from index.check import damage
+from index.device import chosen_device
 from index.follow import Follower
 from index.gc import DAY_S, KEEP, gc
 from index.listing import Listed, listed, table, to_json
@@ -50,7 +50,7 @@ class BuildSettings(StoreSettings):
     publish: bool = Field(True, description="with --no-publish the answers stay as they are")
     fresh: bool = Field(False, description="take over no part of the last snapshot: mends damaged ones")
     dead: float = Field(
-        building.MOST_DEAD,
+        plan.MOST_DEAD,
         ge=0,
         le=1,
         description="share of a part that may be dead; 0: a part with any is made anew",
@@ -62,6 +62,9 @@ class BuildSettings(StoreSettings):
     memory: str = Field("4G", description="that training and adding may take: a number and M, G or T")
     recall: float = Field(
         WANTED, gt=0, le=1, description="of the ten best rows a search shall find; less is not published"
+    )
+    device: Literal["cpu", "cuda", "auto"] = Field(
+        "cpu", description="what trains and fills lists; auto: a GPU if there is one"
     )
     follow: bool = Field(False, description="and again whenever `extract` has added something, until stopped")
     follow_seconds: float = Field(5.0, gt=0, le=86_400, description="between two looks at the log")
@@ -166,17 +169,18 @@ def _each(verb: str, settings: StoreSettings, work: Callable[[Path], int]) -> in
 
 
 def _build(settings: BuildSettings) -> int:
+    device = chosen_device(settings.device)
     if settings.follow:
-        return _build_on(settings)
+        return _build_on(settings, device)
 
     def work(root: Path) -> int:
-        _build_one(Store.open(root), settings)
+        _build_one(Store.open(root), settings, device)
         return 0
 
     return _each("build", settings, work)
 
 
-def _build_one(store: Store, settings: BuildSettings) -> int:
+def _build_one(store: Store, settings: BuildSettings, device: str) -> int:
     """The last entry that is covered then."""
     built = build_snapshot(
         store,
@@ -186,6 +190,7 @@ def _build_one(store: Store, settings: BuildSettings) -> int:
         memory_bytes=memory_bytes(settings.memory),
         factories=factory.asked(settings.factory),
         wanted=settings.recall,
+        device=device,
     )
     snapshot = Snapshot.open(store, built.number)
     _say(f"{store.root.name}: {_told(built, snapshot)}")
@@ -202,11 +207,13 @@ def memory_bytes(text: str) -> int:
     return int(found[1]) << {"M": 20, "G": 30, "T": 40}[found[2]]
 
 
-def _build_on(settings: BuildSettings) -> int:
+def _build_on(settings: BuildSettings, device: str) -> int:
     if settings.fresh:
         raise UsageError("--follow with --fresh cannot be; build afresh once, and then follow.")
     follower = Follower(
-        partial(stores, settings), partial(_build_one, settings=settings), partial(_complain, "build")
+        partial(stores, settings),
+        partial(_build_one, settings=settings, device=device),
+        partial(_complain, "build"),
     )
     with stopping() as stop:
         follower.follow(stop, settings.follow_seconds)

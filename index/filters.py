@@ -120,7 +120,7 @@ class _Sieve:
 
     def rows(self, node: Condition | Where, part: OfSources) -> Mask:
         """A boolean a row."""
-        if not _is_of_rows(node):
+        if not is_of_rows(node):
             return part.spread(self.sources(node))
         if isinstance(node, Where):
             return _joined(node, lambda child: self.rows(child, part), len(part.part.rows))
@@ -131,8 +131,9 @@ def _children(where: Where) -> Iterator[Condition | Where]:
     yield from (*where.must, *where.should, *where.must_not)
 
 
-def _is_of_rows(node: Condition | Where) -> bool:
-    return any(map(_is_of_rows, _children(node))) if isinstance(node, Where) else node.column in TIMES
+def is_of_rows(node: Condition | Where) -> bool:
+    """Whether it asks for the seconds of rows themselves."""
+    return any(map(is_of_rows, _children(node))) if isinstance(node, Where) else node.column in TIMES
 
 
 def _joined(where: Where, of: Of, count: int) -> Mask:

@@ -112,6 +112,7 @@ def _named(root: Path, snapshots: Iterable[int]) -> tuple[set[str], set[str], se
             parts.add(about["name"])
             shards |= set(about["shards"])
             trained.add(about.get("trained", ""))
+        parts |= {about["name"] for about in held.get("words", ())}
     return parts, shards, trained
 
 

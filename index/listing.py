@@ -43,7 +43,8 @@ def listed(root: Path) -> Iterator[Listed]:
         except SnapshotError as error:
             yield Listed(root.name, number, number == current, error=str(error))
             continue
-        stamps = [held["files"], *(about["files"] for about in held["parts"])]
+        abouts = (*held["parts"], *held.get("words", ()))
+        stamps = [held["files"], *(about["files"] for about in abouts)]
         yield Listed(
             root.name,
             number,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -12,9 +12,10 @@ import numpy as np
 from core import files, npy
 from core.errors import SnapshotError
 from core.store import Store
-from core.types import Kind
+from core.types import Float32Array, Kind
 from index import faissfile, mapped, named
-from index.part import ROW, About, Run, of_training, stored
+from index.gpu_build import adder
+from index.part import ROW, About, Run, of_training, runs_to_json, stored
 from index.plan import Plan
 from index.progress import Progress
 from index.trial import reason
@@ -25,10 +26,10 @@ _STEP_ROWS = 16_384
 _COPIES = 3  # lists of codes grow by doubling
 
 
-def make(store: Store, plan: Plan, runs: Sequence[Run], progress: Progress) -> About:
+def make(store: Store, plan: Plan, runs: Sequence[Run], progress: Progress, device: str = "cpu") -> About:
     """A new part of these rows; it is there, whole and synced, once its JSON has its name."""
     index = _empty(store, plan)
-    _fill(index, store, plan.kind, runs, progress)
+    _fill(adder(index, device), store, plan.kind, runs, progress)
     shards = _numbered(run.shard for run in runs)
     return _write(
         store, _described(store, plan, runs, shards), index, _records(store, plan.kind, runs, shards)
@@ -99,23 +100,17 @@ def _described(store: Store, plan: Plan, runs: Sequence[Run], shards: dict[str, 
         "dim": store.spec.dim,
         "factory": plan.factory,
         "rows": sum(run.count for run in runs),
-        "shards": list(shards),
-        "runs": {
-            "source": [run.source for run in runs],
-            "layer": [run.layer for run in runs],
-            "shard": [shards[run.shard] for run in runs],
-            "line": [run.line for run in runs],
-            "first": [run.first for run in runs],
-            "count": [run.count for run in runs],
-        },
+        **runs_to_json(runs, shards),
     }
 
 
-def _fill(index: Any, store: Store, kind: Kind, runs: Sequence[Run], progress: Progress) -> None:
+def _fill(
+    add: Callable[[Float32Array], None], store: Store, kind: Kind, runs: Sequence[Run], progress: Progress
+) -> None:
     for shard, group in _by_shard(runs):
         at = np.concatenate([np.arange(run.first, run.first + run.count) for run in group])
         for start in range(0, len(at), _STEP_ROWS):
-            index.add(stored(store, shard, kind, at[start : start + _STEP_ROWS]))
+            add(stored(store, shard, kind, at[start : start + _STEP_ROWS]))
             progress.add(min(_STEP_ROWS, len(at) - start))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from core.query import Hits, Segments
 from core.types import Float32Array, IntArray, Kind
+from index.words import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,9 @@ class Moment:
     best_end: float
     text: str = ""
     rows: int = 1  # hits in it
+    told: Told | None = None  # the passage in it that was found by its words
+    matched: tuple[str, ...] = ()  # what words matched on
+    is_seen: bool = True  # False: found by words alone, and without a score
 
     @property
     def id(self) -> str:

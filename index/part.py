@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -208,6 +208,21 @@ def _transformed(index: Any, queries: Float32Array) -> Float32Array:
 def read(folder: Path, name: str) -> dict[str, Any]:
     """A part's own JSON, or SnapshotError; its name is the hash of what it holds."""
     return named.read(folder, name)
+
+
+def runs_to_json(runs: Sequence[Run], shards: Mapping[str, int]) -> dict[str, Any]:
+    """As a description holds them; `runs_of` reads it. shards: numbered from 0 in their order."""
+    return {
+        "shards": list(shards),
+        "runs": {
+            "source": [run.source for run in runs],
+            "layer": [run.layer for run in runs],
+            "shard": [shards[run.shard] for run in runs],
+            "line": [run.line for run in runs],
+            "first": [run.first for run in runs],
+            "count": [run.count for run in runs],
+        },
+    }
 
 
 def runs_of(held: Mapping[str, Any]) -> list[Run]:

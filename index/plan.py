@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from core.errors import SnapshotError
 from core.types import KINDS, Kind
-from index import factory, train
+from index import factory, recall, train
 from index.part import Run
 from index.progress import Progress
 from index.rows import View
@@ -17,6 +17,21 @@ from index.snapshot import Snapshot
 from index.train import Training
 
 log = logging.getLogger(__name__)
+
+PART_ROWS = 1 << 20  # of 512 numbers: 2 GiB in memory while it is made
+MEMORY_BYTES = 4 << 30
+MOST_DEAD = 0.2
+
+
+class Wishes(TypedDict, total=False):
+    """What may be asked of a build."""
+
+    part_rows: int
+    memory_bytes: int
+    factories: Mapping[Kind, str] | None
+    wanted: float
+    device: str
+    most_dead: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +43,24 @@ class Means:
     wanted: float  # of the ten best rows a search shall find
     asked: Mapping[Kind, str]  # factories by name, of this build and those before it
     before: Mapping[Kind, str]  # of those before it
+    device: str = "cpu"  # what trains and tells which list a row belongs to
+    most_dead: float = MOST_DEAD  # share of a part that is kept
 
     @classmethod
-    def of(
-        cls,
-        newest: Snapshot | None,
-        part_rows: int,
-        memory_bytes: int,
-        wanted: float,
-        factories: Mapping[Kind, str] | None,
-    ) -> Means:
+    def of(cls, newest: Snapshot | None, **wishes: Unpack[Wishes]) -> Means:
         """A factory that was asked for stays asked for, until another is or "auto"."""
         before: dict[Kind, str] = dict(newest.held.get("asked", {})) if newest else {}
-        both = {**before, **(factories or {})}
+        both = {**before, **(wishes.get("factories") or {})}
         asked = {kind: string for kind, string in both.items() if string != factory.AUTO}
-        return cls(part_rows, memory_bytes, wanted, asked, before)
+        return cls(
+            wishes.get("part_rows", PART_ROWS),
+            wishes.get("memory_bytes", MEMORY_BYTES),
+            wishes.get("wanted", recall.WANTED),
+            asked,
+            before,
+            wishes.get("device", "cpu"),
+            wishes.get("most_dead", MOST_DEAD),
+        )
 
     @property
     def is_as_before(self) -> bool:
@@ -92,7 +110,8 @@ def _planned(view: View, newest: Snapshot | None, kind: Kind, means: Means, prog
     string = asked or factory.chosen(rows, view.store.spec.dim, means.memory_bytes, means.wanted)
     if string == factory.FLAT or not runs:
         return Plan(kind, runs)
-    return Plan(kind, runs, string, train.train(view.store, kind, runs, string, means.memory_bytes, progress))
+    training = train.train(view.store, kind, runs, string, means.memory_bytes, progress, means.device)
+    return Plan(kind, runs, string, training)
 
 
 def _there(view: View, newest: Snapshot | None, kind: Kind) -> Training | None:

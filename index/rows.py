@@ -83,6 +83,11 @@ class View:
             if shard.count(kind):
                 yield from (run for run in runs_in(shard, kind) if self.is_live(run))
 
+    def line_runs(self) -> Iterator[Run]:
+        """All timed lines that live, shard by shard: rows of lines.parquet."""
+        for name in sorted(self._won):
+            yield from (run for run in line_runs_in(self.store.shard(name)) if self.is_live(run))
+
     def known(self) -> dict[str, Known]:
         """What the shards that count hold of each live source beside its rows."""
         found: dict[str, Known] = {}
@@ -102,6 +107,17 @@ def runs_in(shard: Shard, kind: Kind) -> Iterator[Run]:
     for first, count in _runs(lines):
         line = int(lines[first])
         yield Run(ids[line], layers[line], shard.name, line, first, count)
+
+
+def line_runs_in(shard: Shard) -> Iterator[Run]:
+    """All timed lines of a shard, live or not, without reading them."""
+    if not shard.manifest.get("lines"):
+        return
+    first = 0
+    for line, row in enumerate(shard.sources.select(["id", "layer", "lines"]).to_pylist()):
+        if count := row["lines"] or 0:
+            yield Run(row["id"], row["layer"], shard.name, line, first, count)
+            first += count
 
 
 def _runs(lines: IntArray) -> Iterator[tuple[int, int]]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,9 +26,15 @@ from index.calibration import Calibrated
 from index.columns import Columns
 from index.exact import every_row
 from index.folders import opening
+from index.lexical import WordKind
 from index.live import LivePart
 from index.merge import Row, best_rows
 from index.sources import FILE, SourceInfo, Sources
+from index.terms import Terms
+from index.words import LiveWords, Mask, Told, best
+
+if TYPE_CHECKING:
+    from index.exact_gpu import Card
 
 FORMAT = 1
 CURRENT = "CURRENT"
@@ -47,6 +53,8 @@ class Snapshot:
     columns: Columns
     parts: tuple[LivePart, ...]
     hidden: frozenset[int] = frozenset()  # lines of sources that are masked
+    words: tuple[LiveWords, ...] = ()
+    card: Card | None = None  # the GPU that its rows are on
     calibrated: Calibrated = field(default_factory=Calibrated)
     # Anew for each view, as a masked one is: its parts have other live rows.
     _recent: filters.Recent = field(default_factory=filters.Recent, init=False, repr=False, compare=False)
@@ -76,11 +84,17 @@ class Snapshot:
         stamps = held["files"]
         known = Sources.open(folder / FILE, stamps.get(FILE))
         typed = Columns.open(folder / columns.FILE, stamps.get(columns.FILE), known)
-        lives = tuple(
-            LivePart.open(store.root / "parts", folder, about, stamps, len(known)) for about in held["parts"]
+        parts = store.root / "parts"
+        return cls(
+            store,
+            number,
+            held,
+            known,
+            typed,
+            tuple(LivePart.open(parts, folder, about, stamps, len(known)) for about in held["parts"]),
+            words=tuple(LiveWords.open(parts, folder, about, stamps) for about in held.get("words", ())),
+            calibrated=Calibrated.open(folder, store.spec.dim, held),
         )
-        calibrated = Calibrated.open(folder, store.spec.dim, held)
-        return cls(store, number, held, known, typed, lives, calibrated=calibrated)
 
     @property
     def fingerprint(self) -> str:
@@ -123,8 +137,21 @@ class Snapshot:
             raise UsageError(f"k is {k}; at least 1 row can be asked for.")
         searched = self.filtered(kind, filter)
         chosen = self.effort(kind) if effort is None else replace(self.effort(kind), lists=effort)
-        found = every_row(searched, queries, k) if exact else best_rows(searched, queries, k, chosen)
+        if self.card is not None:
+            found = self.card.best_rows(searched, queries, k)  # compares with every row
+        elif exact:
+            found = every_row(searched, queries, k)
+        else:
+            found = best_rows(searched, queries, k, chosen)
         return [self._hits(rows, kind, searched) for rows in found]
+
+    def on(self, device: str, before: Snapshot | None = None) -> Snapshot:
+        """The same, searched exactly on a GPU; parts that one before had there are not copied again."""
+        if device == "cpu":
+            return self
+        from index.exact_gpu import Card
+
+        return replace(self, card=Card.holding(self.parts, device, before.card if before else None))
 
     def effort(self, kind: Kind) -> Effort:
         """How far a search looks where nobody says."""
@@ -147,6 +174,36 @@ class Snapshot:
             lines = self.sources.lines(filter.hidden)
             searched = [part.without(lines) for part in searched]
         return searched
+
+    def told(
+        self, kind: WordKind, asked: Terms, k: int, *, some: bool = False, filter: Filter | None = None
+    ) -> tuple[list[Told], bool]:
+        """The k best passages of a kind by their words, and whether there are no others. some: those too that
+        have not all of the words."""
+        found = [words for words in self.words if words.about.kind == kind]
+        if filter is not None and filter.where is not None:
+            if kind == "names" and filters.is_of_rows(filter.where):
+                return [], True  # they are of no seconds
+            masks = filters.masks(found, filter.where, self.columns)
+            found = [words.only(mask) for words, mask in zip(found, masks, strict=True)]
+        kept = self._kept_sources(filter)
+        searched = found if kept is None else [words.only(words.spread(kept)) for words in found]
+        return best(searched, asked, k, some, self.sources.id)
+
+    def _kept_sources(self, filter: Filter | None) -> Mask | None:
+        hidden = self.hidden | set(self.sources.lines(filter.hidden) if filter else ())
+        if not hidden and (filter is None or filter.sources is None):
+            return None
+        kept = np.ones(len(self.sources), np.bool_)
+        if filter is not None and filter.sources is not None:
+            kept[:] = False
+            kept[list(self.sources.lines(filter.sources))] = True
+        kept[list(hidden)] = False
+        return kept
+
+    def passages(self, kind: WordKind) -> int:
+        """How many live."""
+        return sum(words.live for words in self.words if words.about.kind == kind)
 
     def _hits(self, rows: Sequence[Row], kind: Kind, searched: Sequence[LivePart]) -> Hits:
         start, end = (np.array([getattr(row, name) for row in rows], float) for name in ("start", "end"))

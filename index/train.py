@@ -16,6 +16,7 @@ from core.query import Effort
 from core.store import Store
 from core.types import Float32Array, Kind
 from index import factory, faissfile, mapped, named
+from index.gpu_build import help_training
 from index.part import Run, stored
 from index.progress import Progress
 from index.trial import reason, tried
@@ -71,7 +72,13 @@ class Training:
 
 
 def train(
-    store: Store, kind: Kind, runs: Sequence[Run], string: str, memory_bytes: int, progress: Progress
+    store: Store,
+    kind: Kind,
+    runs: Sequence[Run],
+    string: str,
+    memory_bytes: int,
+    progress: Progress,
+    device: str = "cpu",
 ) -> Training:
     """Train an index of that factory string; it is there, whole and synced, once its JSON has its name."""
     index = factory.empty(string, store.spec.dim)
@@ -87,7 +94,9 @@ def train(
     }
     given = sample(store, kind, runs, index, memory_bytes)
     progress.begin(f"{kind}: training {string} on a sample", len(given))
+    take_off = help_training(index, given, device)
     _train(index, string, kind, given)
+    take_off()
     folder = store.root / FOLDER
     with named.draft(folder) as draft:
         with files.writing(draft):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from core.config import run
 from core.errors import Error, UsageError
+from index.device import chosen_device
 from server.limits import cpus
 from server.settings import ServeSettings
 
@@ -41,8 +42,10 @@ def serve(settings: ServeSettings) -> int:
         sys.stdout.write(openapi_text())
         return 0
     _refuse_strangers(settings)
+    device = chosen_device(settings.device)
     listening = bind(settings.host, settings.port)
-    app = create_app(ServedLibrary.of_data(settings.data, trusted=settings.trust_import), settings)
+    library = ServedLibrary.of_data(settings.data, trusted=settings.trust_import, device=device)
+    app = create_app(library, settings)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

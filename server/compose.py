@@ -59,6 +59,11 @@ def _asking(parts: Sequence[Part]) -> Asking:
     return "text" if 2 * texts >= sum(part.weight for part in parts) else "video"
 
 
+def unseen(encoder: Encoder) -> Asked:
+    """What is looked for by words alone."""
+    return Asked(np.zeros(encoder.spec.dim, np.float32), False, frozenset(), ())
+
+
 def encode(encoder: Encoder, texts: Sequence[str]) -> Float32Array:
     """float32 [len(texts), dim] on the host."""
     if not texts:

@@ -36,8 +36,11 @@ class Seen:
 class Followed:
     """One store's folder, looked at again and again by one thread at a time."""
 
-    def __init__(self, root: Path, encoders: Encoders, trusted: Collection[str] = ()) -> None:
+    def __init__(
+        self, root: Path, encoders: Encoders, trusted: Collection[str] = (), device: str = "cpu"
+    ) -> None:
         self.root = root
+        self._device = device
         self._encoders = encoders
         self._trusted = trusted  # encoders whose imported vectors are taken for theirs
         self._patience = Patience()
@@ -115,7 +118,7 @@ class Followed:
             self._patience.reset()
         self._refused = text
         published = (self.root / "CURRENT").stat().st_mtime
-        base = Snapshot.open(store)
+        base = Snapshot.open(store).on(self._device, self._base)
         self._base, self._text, self._published = base, text, published
         self._words = self._refused = None
         self._patience.reset()
@@ -130,9 +133,9 @@ class Followed:
             self._words = words
 
 
-def view_of(store: Store) -> Snapshot:
+def view_of(store: Store, device: str = "cpu") -> Snapshot:
     """What is published, less what was removed since."""
-    base = Snapshot.open(store)
+    base = Snapshot.open(store).on(device)
     return base.masked(removed_since(store.log.last(), base.entry))
 
 

@@ -50,8 +50,9 @@ class Judged:
     def level(self, score: float) -> Level | None:
         return self.judge.level(score) if self.judge else None
 
-    def is_confident(self, best: float | None) -> bool | None:
-        """Whether the query finds anything, by the score of its best row; None where there is none."""
+    def is_confident(self, best: float | None, is_told: bool) -> bool | None:
+        """Whether the query finds anything, by the score of its best row or by its words; None where there
+        is no judge."""
         if self.judge is None:
             return None
-        return best is not None and self.judge.level(best) in ("high", "medium")
+        return is_told or (best is not None and self.judge.level(best) in ("high", "medium"))

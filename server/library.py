@@ -50,8 +50,14 @@ class Offer:
 class ServedLibrary:
     """Collections as they change. `look` is called again and again; requests take what it last saw."""
 
-    def __init__(self, catalog: Catalog, load: Load | None = None, trusted: Collection[str] = ()) -> None:
-        self._catalog, self._trusted = catalog, trusted
+    def __init__(
+        self,
+        catalog: Catalog,
+        load: Load | None = None,
+        trusted: Collection[str] = (),
+        device: str = "cpu",
+    ) -> None:
+        self._catalog, self._trusted, self._device = catalog, trusted, device
         self._encoders = Encoders(load or load_encoder, self.look)
         self._followed: dict[Path, Followed] = {}
         self._patience = Patience()
@@ -61,7 +67,9 @@ class ServedLibrary:
         self._offers: Mapping[str, Sequence[Offer]] | None = None  # None: not looked yet
 
     @classmethod
-    def of_data(cls, data: Path, load: Load | None = None, trusted: Collection[str] = ()) -> ServedLibrary:
+    def of_data(
+        cls, data: Path, load: Load | None = None, trusted: Collection[str] = (), device: str = "cpu"
+    ) -> ServedLibrary:
         """All collections of a `--data` folder."""
         library = Library(data)
         return cls(
@@ -71,6 +79,7 @@ class ServedLibrary:
             },
             load,
             trusted,
+            device,
         )
 
     @classmethod
@@ -84,7 +93,7 @@ class ServedLibrary:
             self._read()
             roots = {root for roots in self._known.values() for root in roots}
             self._followed = {
-                root: self._followed.get(root) or Followed(root, self._encoders, self._trusted)
+                root: self._followed.get(root) or Followed(root, self._encoders, self._trusted, self._device)
                 for root in sorted(roots)
             }
             seen = {root: followed.look() for root, followed in self._followed.items()}

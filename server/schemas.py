@@ -39,12 +39,6 @@ def _only_default(value: Any) -> Any:
     raise not_built()
 
 
-def _only_visual(value: Any) -> Any:
-    if value in ("text", "hybrid"):
-        raise not_built()
-    return value  # the default where there are no lines, and today there are none
-
-
 def _is_confidence(value: Any) -> Any:
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
     if is_number or (isinstance(value, str) and value in ("high", "medium", "low")):
@@ -141,8 +135,8 @@ class SearchAsked(Strict):
     level: Literal["frame", "clip", "video"] | None = Field(
         None, description="null: clip if there are clip rows, else frame; video: clip, grouped by video"
     )
-    mode: Annotated[Literal["visual", "text", "hybrid"] | None, BeforeValidator(_only_visual)] = Field(
-        None, description="vectors, words, both. Today only visual"
+    mode: Literal["visual", "text", "hybrid"] | None = Field(
+        None, description="vectors, words, both; null: both where there are timed lines, else vectors"
     )
     group_by: Literal["none", "video"] | None = Field(None, description="null: none, of level video: video")
     group_size: int = Field(3, ge=1, le=100, description="moments a video, when grouped")
@@ -166,6 +160,14 @@ class SearchAsked(Strict):
     include: Annotated[list[Literal["metadata", "thumbnail", "scores", "explain", "vector"]], Later] = _later(
         ["metadata", "thumbnail"], "what results carry"
     )
+
+    @field_validator("mode")
+    @classmethod
+    def _has_words(cls, value: str, info: ValidationInfo) -> str:
+        parts = info.data.get("query")
+        if value == "text" and isinstance(parts, list) and any(part.text is None for part in parts):
+            raise refused('"text" needs a query of texts alone')
+        return value
 
     @field_validator("group_by")
     @classmethod

@@ -15,11 +15,12 @@ from index.calibration import Level
 from index.moments import Moment
 from index.snapshot import Snapshot
 from index.sources import SourceInfo
-from server.compose import Asked, compose
+from server.compose import Asked, compose, unseen
 from server.errors import ApiError
 from server.judged import Judged
 from server.moments import moments_of
 from server.pictures import best_seconds, weighed
+from server.told import Wanted, mode_of, shown_of, wanted
 
 LOOK_AT = 256  # rows, at least
 LOOK_AT_MOST = 16_384  # so that no request takes seconds
@@ -88,16 +89,24 @@ class Searcher:
     def answer(self, query: Query) -> Answer:
         """All of it, in the calling thread."""
         began = time.perf_counter()
-        kind = self._kind(query)
-        asked = compose(query, self._own_kinds(query), self.encoder, self.view)
+        kind, mode = self._kind(query), mode_of(query, self.view)
+        by_words = mode == "text"
+        own = self._own_kinds(query)
+        asked = unseen(self.encoder) if by_words else compose(query, own, self.encoder, self.view)
         encoded = time.perf_counter()
-        judged = Judged.of(query, self.view, kind, asked)
-        looked = self._look(query, kind, asked, judged)
-        shown = [group[: query.group_size] for group in looked.groups[: query.limit]]
-        seconds = best_seconds(self.view, asked.vector, [moment for group in shown for moment in group])
-        infos = {moment.source: self._info(moment.source) for group in shown for moment in group}
+        judged = Judged(None) if by_words else Judged.of(query, self.view, kind, asked)
+        looked = self._look(query, None if by_words else kind, asked, judged, wanted(query, mode))
+        groups = [group[: query.group_size] for group in looked.groups[: query.limit]]
+        infos = {moment.source: self._info(moment.source) for group in groups for moment in group}
+        shown = [[shown_of(moment, infos[moment.source]) for moment in group] for group in groups]
+        within = [inside for group in shown for _, inside in group]
+        seconds = (
+            iter([moment.best_t for moment in within])
+            if by_words
+            else best_seconds(self.view, asked.vector, within)
+        )
         results = [
-            [_found(moment, infos[moment.source], next(seconds), query.pad_s, judged) for moment in group]
+            [_found(moment, infos[moment.source], next(seconds), query.pad_s, judged) for moment, _ in group]
             for group in shown
         ]
         return Answer(
@@ -110,7 +119,7 @@ class Searcher:
             looked.is_all,
             asked.truncated,
             Took(time.perf_counter() - began, encoded - began, looked.seconds),
-            judged.is_confident(looked.best),
+            judged.is_confident(looked.best, any(moment.told for group in groups for moment in group)),
         )
 
     def _kind(self, query: Query) -> Kind:
@@ -126,25 +135,35 @@ class Searcher:
     def _own_kinds(self, query: Query) -> tuple[Kind, ...]:
         return ("frame", "clip", "text") if query.kind == "frame" else ("clip", "frame", "text")
 
-    def _look(self, query: Query, kind: Kind, asked: Asked, judged: Judged) -> Looked:
+    def _look(
+        self, query: Query, kind: Kind | None, asked: Asked, judged: Judged, words: Wanted | None
+    ) -> Looked:
         k, spent, videos = max(LOOK_AT, _ROWS_A_RESULT * query.limit), 0.0, -1
         looked_through = Filter(hidden=asked.sources, where=query.where)
         while True:
             began = time.perf_counter()
-            hits, is_all = self._hits(query, kind, asked, looked_through, k)
-            spent += time.perf_counter() - began
+            hits, seen_all = (
+                self._hits(query, kind, asked, looked_through, k) if kind else (Hits.none(), True)
+            )
             best = float(hits.scores[0]) if len(hits.scores) else None
-            found = moments_of(hits, kind, query.merge_gap_s)
+            found = moments_of(hits, kind, query.merge_gap_s) if kind else []
             moments = judged.kept(found)
+            seen_all |= len(moments) < len(found)  # what was not looked at scores lower still
             if query.weigh_frames and kind == "clip":
                 moments = weighed(self.view, asked.vector, moments)
-            is_all |= len(moments) < len(found)  # what was not looked at scores lower still
+            is_all = seen_all
+            if words:
+                most = min(k, LOOK_AT_MOST)
+                moments, told_all = words.fuse(moments, self.view, asked, looked_through, most)
+                is_all &= told_all
+            spent += time.perf_counter() - began
             groups = by_video(moments) if query.by_video else [[moment] for moment in moments]
             if len(groups) >= query.limit or is_all:
                 return Looked(groups, is_all, spent, best)
-            if query.by_video and videos < 0:
+            if query.by_video and videos < 0 and kind:
                 videos = videos_with(self.view, kind, looked_through)
-            if len(groups) == videos or len(hits.scores) >= LOOK_AT_MOST:
+            is_enough = k >= LOOK_AT_MOST and (seen_all or len(hits.scores) >= LOOK_AT_MOST)
+            if len(groups) == videos or is_enough:
                 return Looked(groups, len(groups) == videos, spent, best)
             # Rows of a range that was asked with are left out: behind a long one, more are to be looked at.
             k = k * _MORE if asked.ranges else min(k * _MORE, LOOK_AT_MOST)
@@ -168,7 +187,7 @@ class Searcher:
 
 
 def _found(moment: Moment, info: SourceInfo, best_t: float, pad_s: float, judged: Judged) -> Found:
-    worth = judged.confidence(moment.score), judged.level(moment.score)
+    worth = (judged.confidence(moment.score), judged.level(moment.score)) if moment.is_seen else (None, None)
     if moment.kind == "text" and info.text:
         return Found(moment, info, None, *worth)
     if pad_s:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from core.config import Settings
@@ -21,4 +23,7 @@ class ServeSettings(Settings):
     )
     max_body_mb: float = Field(16.0, gt=0, le=1024, description="largest body of a request")
     trust_import: list[str] = Field([], description="encoders whose imported vectors are taken for theirs")
+    device: Literal["cpu", "cuda", "auto"] = Field(
+        "cpu", description="what searches; cuda: rows lie on the GPU; auto: there if there is one"
+    )
     openapi: bool = Field(False, description="print the OpenAPI document and exit")

@@ -26,6 +26,7 @@ def query_of(asked: SearchAsked) -> Query:
         asked.effort,
         asked.exact,
         None if asked.filter is None else where_of(asked.filter),
+        mode=asked.mode,
         weigh_frames=asked.weigh_frames,
         min_score=asked.min_score,
         min_confidence=asked.min_confidence,
@@ -77,7 +78,6 @@ def _ms(seconds: float) -> float:
 def _result(found: Found) -> Result:
     moment, paths = found.moment, _paths(found)
     is_text = moment.kind == "text"
-    matched = "visual" if not is_text else "text" if found.info.text else "subtitles"
     return Result(
         id=f"{moment.id}-{_line_number(found)}" if is_text else moment.id,
         video_id=moment.source,
@@ -85,20 +85,30 @@ def _result(found: Found) -> Result:
         paths=paths,
         start=moment.start,
         end=moment.end,
-        score=round(moment.score, 6) + 0.0,  # no -0.0
+        score=round(moment.score, 6) + 0.0 if moment.is_seen else None,  # no -0.0
         confidence=found.confidence,
         confidence_level=found.level,
         best=None if found.best_t is None else Best(t=found.best_t),
-        matched_on=[matched],
+        matched_on=_matched(found),
         approximate=found.info.facts.approximate,
-        text=(moment.text or found.info.text) if is_text else None,
+        text=moment.text or (found.info.text if is_text else "") or None,
         metadata=dict(found.info.columns),
     )
 
 
+def _matched(found: Found) -> list[str]:
+    moment = found.moment
+    if moment.kind == "text":
+        return [*moment.matched] or ["text" if found.info.text else "subtitles"]
+    return ["visual", *moment.matched]
+
+
 def _line_number(found: Found) -> int:
     """Tells lines that begin together apart, and is the same in every snapshot; 0 of a library text."""
-    return 0 if found.info.text else crc32(found.moment.text.encode())
+    moment = found.moment
+    if found.info.text:
+        return 0
+    return crc32(moment.text.encode()) if moment.told is None else moment.told.number
 
 
 def _video(moments: Sequence[Found]) -> VideoResult:

@@ -27,7 +27,9 @@ def test_where_nothing_is_wrong_it_says_so(tmp_path: Path, capsys: pytest.Captur
         "packages",
         "torch",
         "devices",
+        "sqlite",
         "faiss",
+        "search",
         "codecs",
         "encoders",
         "weights",
@@ -56,6 +58,12 @@ def test_two_builds_of_faiss_are_wrong_and_one_is_not() -> None:
     assert found[0].says.startswith("faiss-cpu and faiss-gpu-cu12 overwrite each other")
 
 
+def test_words_need_a_sqlite_that_searches_texts() -> None:
+    assert doctor.sqlite().state == "ok"
+    found = doctor.sqlite("CREATE VIRTUAL TABLE words USING fts6(tokens)")
+    assert found.state == "wrong" and found.says.endswith("FTS5: no such module: fts6.")
+
+
 def test_torch_and_torchvision_must_be_of_one_build() -> None:
     held: dict[str, object] = {
         "version": "2.15.0+cpu",
@@ -66,6 +74,16 @@ def test_torch_and_torchvision_must_be_of_one_build() -> None:
     }
     assert ("ok", "torch") in states(doctor.torch_found(held))
     assert ("wrong", "torch") in states(doctor.torch_found(held | {"torchvision": "0.29.2+cu132"}))
+
+
+def test_it_says_what_a_gpu_would_be_used_by_and_why() -> None:
+    none = list(doctor.search_found({"torch": "no GPU is found", "faiss": "faiss 1 is built for processors"}))
+    assert none == [Finding("note", "search", "Only on the processor: no GPU is found.")]
+    both = [f.says for f in doctor.search_found({"torch": "", "faiss": ""})]
+    assert both[1] == "`index build --device cuda` trains by FAISS' own GPU code."
+    assert states(doctor.search("cannot be used: x")) == [("note", "search")]
+    one = [f.says for f in doctor.search_found({"torch": "", "faiss": "faiss 1 is built for processors"})]
+    assert one[1].endswith("trains by torch: faiss 1 is built for processors.")
 
 
 def test_a_missing_codec_is_named_and_without_h264_nothing_works() -> None:

@@ -9,10 +9,12 @@ import json
 import os
 import platform
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -75,10 +77,12 @@ def examine(data: Path, *, network: bool = False) -> Iterator[Finding]:
         "ok", "cinedex", f"{__version__}, Python {platform.python_version()}, {platform.platform()}"
     )
     yield from packages()
+    yield sqlite()
     answers = {name: _answer(child) for name, child in asked.items()}
     for name, judge in JUDGES.items():
         held = answers[name]
         yield from [Finding("wrong", name, held)] if isinstance(held, str) else judge(held)
+    yield from search(answers["torch"])
     yield from weights(answers["hub"], network=network)
     yield from data_folder(data)
     yield from file_system(data)
@@ -111,6 +115,16 @@ def faiss_packages(installed: set[str]) -> Iterator[Finding]:
         yield Finding(
             "wrong", "faiss", f"{both} overwrite each other; uninstall all of them, then install one."
         )
+
+
+def sqlite(create: str = "CREATE VIRTUAL TABLE words USING fts5(tokens)") -> Finding:
+    """Whether Python's own SQLite can search by words."""
+    try:
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.execute(create)
+    except sqlite3.Error as error:
+        return Finding("wrong", "sqlite", f"search by words needs a Python whose sqlite3 has FTS5: {error}.")
+    return Finding("ok", "sqlite", f"{sqlite3.sqlite_version} (FTS5)")
 
 
 def _name(requirement: str) -> str:
@@ -159,6 +173,10 @@ from huggingface_hub import constants
 held = {"cache": constants.HF_HUB_CACHE, "endpoint": constants.ENDPOINT, "offline": constants.HF_HUB_OFFLINE}
 """,
 }
+_SEARCH = """
+from index import exact_gpu, faiss_gpu
+held = {"torch": exact_gpu.trouble(), "faiss": faiss_gpu.trouble()}
+"""
 _AROUND = """
 import json, sys
 {code}
@@ -205,6 +223,27 @@ def faiss_found(held: dict[str, Any]) -> Iterator[Finding]:
     yield Finding("ok", "faiss", f"{held['version']} ({build}; {held['options']})")
 
 
+def search(torch: dict[str, Any] | str) -> Iterator[Finding]:
+    """Where there is a card, what it can do is tried; nothing else is worth to import it all once more."""
+    if isinstance(torch, str) or not torch["cards"]:
+        yield from search_found({"torch": "torch sees no GPU", "faiss": ""})
+        return
+    held = _answer(_ask(_SEARCH))
+    yield from [Finding("wrong", "search", held)] if isinstance(held, str) else search_found(held)
+
+
+def search_found(held: dict[str, str]) -> Iterator[Finding]:
+    """What `--device cuda` of `serve`, `search` and `index build` computes with, and why."""
+    if held["torch"]:
+        yield Finding("note", "search", f"Only on the processor: {held['torch']}.")
+        return
+    yield Finding(
+        "ok", "search", "`--device cuda` searches exactly, by torch: FAISS' GPU code knows no filters."
+    )
+    builder = f"by torch: {held['faiss']}" if held["faiss"] else "by FAISS' own GPU code"
+    yield Finding("ok", "search", f"`index build --device cuda` trains {builder}.")
+
+
 def av_found(held: dict[str, Any]) -> Iterator[Finding]:
     """Which common codecs can be read."""
     can = [name for name in DECODERS if name in held["decoders"]]
@@ -220,7 +259,12 @@ def encoders_found(held: dict[str, str]) -> Iterator[Finding]:
     yield Finding("ok", "encoders", ", ".join(sorted(held)))
 
 
-JUDGES = {"torch": torch_found, "faiss": faiss_found, "av": av_found, "encoders": encoders_found}
+JUDGES = {
+    "torch": torch_found,
+    "faiss": faiss_found,
+    "av": av_found,
+    "encoders": encoders_found,
+}
 
 
 # --- where weights come from -------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from core.config import Settings, run
 from core.errors import Error, StoreError, UsageError
 from core.logs import plain
 from core.store import Store
+from index.device import chosen_device
 from server.errors import ApiError
 from server.trust import distrusted, misfit
 
@@ -34,6 +35,9 @@ class SearchSettings(Settings):
     video: str = Field("", description="a stored video's id instead of, or beside, a text")
     top: int = Field(5, ge=1, le=1_000, description="results")
     level: Literal["frame", "clip", "video"] | None = Field(None, description="which rows are searched")
+    mode: Literal["visual", "text", "hybrid"] | None = Field(
+        None, description="vectors, words, or both; by default both where there are timed lines"
+    )
     target: Literal["videos", "texts"] = Field("videos", description="moments of videos, or library texts")
     filter: str = Field("", description="what is looked through, as JSON: docs/http-api.md, Filter")
     exact: bool = Field(False, description="compare with every row instead of searching the index")
@@ -44,6 +48,9 @@ class SearchSettings(Settings):
     encoder: str | None = Field(None, description="which of the collection's; else the first")
     store: Path | None = Field(None, description="a store's folder, instead of a library")
     trust_import: list[str] = Field([], description="encoders whose imported vectors are taken for theirs")
+    device: Literal["cpu", "cuda", "auto"] = Field(
+        "cpu", description="what searches; cuda: rows are copied to the GPU first"
+    )
     server: str = Field("", description="ask a running server, http://HOST:PORT")
     json_output: bool = Field(False, alias="json", description="the whole answer, as the server gives it")
 
@@ -70,6 +77,8 @@ def _refuse_idle_flags(settings: SearchSettings) -> None:
     """--data is for every verb, and may well be set where a server is asked; the others are meant."""
     if settings.store is not None and settings.server:
         raise UsageError("--server and --store exclude each other: one of them answers.")
+    if settings.device != "cpu" and settings.server:
+        raise UsageError("--server and --device exclude each other: a server has its own --device.")
     if settings.store is not None and settings.collection is not None:
         raise UsageError("--store and --collection exclude each other: a store is asked by itself.")
 
@@ -84,6 +93,7 @@ def body_of(settings: SearchSettings) -> dict[str, Any]:
         "query": parts,
         "limit": settings.top,
         "level": settings.level,
+        "mode": settings.mode,
         "target": settings.target,
         "filter": _filter(settings.filter),
         "collection": settings.collection,
@@ -126,12 +136,13 @@ def from_store(settings: SearchSettings, body: dict[str, Any]) -> dict[str, Any]
     except ValidationError as error:
         found = first(error.errors())
         raise UsageError(sentence({**found, "loc": ("body", *found["loc"])})[0]) from error
+    device = chosen_device(settings.device)
     collection, root = chosen(settings)
     store = Store.open(root)
     if settings.encoder not in (None, store.spec.name):
         raise UsageError(f"--store {root} holds vectors of {store.spec.name}, not of {settings.encoder!r}.")
     encoder = _trusted(store, settings.trust_import)
-    answer = Searcher(collection, encoder, view_of(store)).answer(query_of(asked))
+    answer = Searcher(collection, encoder, view_of(store, device)).answer(query_of(asked))
     return shown(answer).model_dump()
 
 
@@ -174,7 +185,7 @@ def as_json(answer: dict[str, Any], encoding: str) -> str:
 
 
 def table(answer: dict[str, Any], encoding: str) -> str:
-    """Time range, score, confidence, path, and the text of a library text; a line a moment."""
+    """Time range, score, confidence, path, what words matched, and the text or line; a line a moment."""
     moments = [moment for result in answer["results"] for moment in result.get("moments", [result])]
     if not moments:
         return "Nothing is found.\n"
@@ -204,8 +215,16 @@ def _row(moment: dict[str, Any]) -> list[str]:
     about = "~" if moment.get("approximate") else ""
     time = "" if is_whole else f"{about}{clock(moment['start'])} – {clock(moment['end'])}"
     score = "" if moment["score"] is None else f"{moment['score']:.3f}"
-    text = [plain(moment["text"])] if moment["text"] else []
-    return [time, score, moment.get("confidence_level") or "", plain(moment["path"]), *text]
+    return [time, score, moment.get("confidence_level") or "", plain(moment["path"]), *_told(moment)]
+
+
+def _told(moment: dict[str, Any]) -> list[str]:
+    """What matched, where it is not just what is seen or a library text, and the words that did."""
+    matched = moment.get("matched_on", [])
+    on = "" if matched in ([], ["visual"], ["text"]) else ", ".join(matched)
+    text = plain(moment["text"]) if moment["text"] else ""
+    told = f"{on}: {text}" if on and text else on or text
+    return [told] if told else []
 
 
 def clock(seconds: float) -> str:

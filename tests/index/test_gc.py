@@ -59,7 +59,9 @@ def test_the_last_three_snapshots_and_the_published_one_stay_with_all_they_need(
     builds(lived, 6)
     publish(lived.store, 2)
     age(lived.store.root, 2 * DAY_S)
-    needed = {p.about.name for n in (2, 4, 5, 6) for p in Snapshot.open(lived.store, n).parts}
+    kept = [Snapshot.open(lived.store, number) for number in (2, 4, 5, 6)]
+    needed = {part.about.name for view in kept for part in view.parts}
+    needed |= {words.about.name for view in kept for words in view.words}
     removed = gc(lived.store)
     assert removed.snapshots == 2
     assert numbers(lived.store.root) == [2, 4, 5, 6]

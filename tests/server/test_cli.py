@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import torch
 
 from core.commands import main
 from server.cli import address, bind, is_loopback
@@ -77,6 +78,17 @@ def test_sigterm_as_soon_as_the_address_is_said_is_heeded(shelf: Shelf) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("http://127.0.0.1:")
     assert "Traceback" not in done.stderr
+
+
+def test_a_gpu_that_is_not_there_ends_it_before_anything_is_bound(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # else serve sets it, for this process too
+    assert main(["serve", "--data", str(shelf.library.data), "--port", "0", "--device", "cuda"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == "cinedex serve: device 'cuda' is not on this machine; no GPU is found.\n"
 
 
 def test_sigterm_while_it_starts_ends_it(shelf: Shelf, serve: Callable[..., Running]) -> None:

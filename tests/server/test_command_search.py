@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from core.commands import main
 from server.commands.search import as_json, clock, table
 from tests.server.conftest import Running
+from tests.server.test_lines import told
 from tests.server.worlds import Shelf, id_of
 
 VOLATILE = ("took_ms",)
@@ -51,6 +53,9 @@ def test_a_server_and_the_store_answer_the_same(
         ["blue", "--exact"],
         ["blue", "--effort", "3"],
         ["red", "--level", "frame", "--collection", "default", "--encoder", "toy:rgb"],
+        ["blue", "--mode", "text"],
+        ["blue", "--mode", "hybrid", "--top", "9"],
+        ["sea", "--mode", "hybrid", "--target", "texts"],
         ["blue", "--filter", '{"seconds": {"gte": 17}, "metadata.tag": "sample"}'],
     ):
         local = held(said(capsys, *flags, "--data", str(shelf.library.data), "--json"))
@@ -58,6 +63,18 @@ def test_a_server_and_the_store_answer_the_same(
         assert local == remote
         table = said(capsys, *flags, "--data", str(shelf.library.data))
         assert table == said(capsys, *flags, "--server", sample_server.url)
+
+
+def test_what_words_matched_is_shown_and_the_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = ["--data", str(told(tmp_path / "data").library.data)]
+    assert said(capsys, "haze", "--mode", "text", *data) == (
+        "time                   score  path\n"
+        "00:01.000 – 00:03.000         films/green.mp4  subtitles: purple haze\n"
+    )
+    assert said(capsys, "white", "--mode", "text", *data).endswith("  films/blue-then-white.mp4  path\n")
+    (_, first, *_) = said(capsys, "haze", *data).splitlines()
+    assert first.endswith("films/green.mp4  visual, subtitles: purple haze")
+    assert said(capsys, "nothing of the kind", "--mode", "text", *data) == "Nothing is found.\n"
 
 
 def test_a_filter_is_json_and_what_is_wrong_with_it_is_said(
@@ -101,20 +118,35 @@ def test_a_library_without_texts_finds_none(tmp_path: Path, capsys: pytest.Captu
         (["red", "--encoder", "toy:none"], 2, "The collection default has no encoder 'toy:none'."),
         (["--video", "v-none"], 2, "query[0].video_id: there is no 'v-none' in this collection."),
         (["red", "--video", id_of("green"), "--encoder", "toy:x", "--store", "x"], 1, "x is not a store"),
+        (["--video", id_of("green"), "--mode", "text"], 2, 'mode: "text" needs a query of texts alone'),
         (["red", "--store", "x", "--server", "http://127.0.0.1:1"], 2, "--server and --store exclude"),
         (["red", "--store", "x", "--collection", "y"], 2, "--store and --collection exclude"),
         (["x" * 2_001], 2, "query[0].text: string should have at most 2000 characters"),
         (["red", "--top", "0"], 2, "top: Input should be greater than or equal to 1"),
+        (["red", "--device", "cuda", "--server", "x"], 2, "--server and --device exclude each other"),
+        (["red", "--device", "cuda"], 2, "device 'cuda' is not on this machine; no GPU is found."),
         (["red", "--server", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1 does not answer:"),
         (["red", "--server", "nowhere"], 1, "'nowhere' is no server's URL"),
     ],
 )
 def test_a_mistake_is_one_sentence(
-    shelf: Shelf, flags: list[str], code: int, says: str, capsys: pytest.CaptureFixture[str]
+    shelf: Shelf,
+    flags: list[str],
+    code: int,
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     error = said(capsys, *flags, "--data", str(shelf.library.data), code=code)
     assert error.startswith(f"cinedex search: {says}")
     assert error.count("\n") == 1
+
+
+@pytest.mark.gpu
+def test_a_gpu_answers_as_the_processor_does(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["red", "--data", str(shelf.library.data), "--json"]
+    assert held(said(capsys, *line, "--device", "cuda")) == held(said(capsys, *line))
 
 
 def test_a_store_is_not_asked_for_another_encoder(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:

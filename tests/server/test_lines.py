@@ -70,7 +70,8 @@ def test_videos_are_found_by_their_pictures_as_ever(tmp_path: Path) -> None:
     with_lines = Searcher("default", TOY, Snapshot.open(told(tmp_path / "a").store))
     without = Searcher("default", TOY, Snapshot.open(samples(tmp_path / "b").store))
     for text in ("orange", "green", "purple"):
-        found = [s.answer(Query((Part(text=text),))).results for s in (with_lines, without)]
+        query = Query((Part(text=text),), mode="visual")
+        found = [s.answer(query).results for s in (with_lines, without)]
         assert [[f.moment for f in group] for group in found[0]] == [[f.moment for f in g] for g in found[1]]
 
 

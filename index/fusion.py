@@ -1,0 +1,123 @@
+"""Moments that were seen and passages that were told, in one order: reciprocal ranks, added up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from zlib import crc32
+
+from index.moments import Moment
+from index.words import Told
+
+K = 60  # of Cormack, Clarke and Büttcher (2009), and of everybody since
+OF_WHOLE = ("title", "path")  # what is said of a video and not in it
+_ORDER = ("text", "subtitles", "captions", *OF_WHOLE)
+
+
+@dataclass(slots=True)
+class _Fused:
+    """Moments with the sum of their reciprocal ranks."""
+
+    moments: list[Moment] = field(default_factory=list)
+    sums: list[float] = field(default_factory=list)
+    of_source: dict[str, list[int]] = field(default_factory=dict)
+
+    def add(self, moment: Moment, rank: int) -> None:
+        self.of_source.setdefault(moment.source, []).append(len(self.moments))
+        self.moments.append(moment)
+        self.sums.append(1 / (K + rank))
+
+    def join(self, number: int, moment: Moment, rank: int) -> None:
+        self.moments[number] = moment
+        self.sums[number] += 1 / (K + rank)
+
+    def of(self, source: str) -> Iterator[tuple[int, Moment]]:
+        return ((number, self.moments[number]) for number in self.of_source.get(source, ()))
+
+    def ordered(self) -> list[Moment]:
+        """Best first. Of equal ones what was told: something is always seen, and seldom told."""
+        rows = zip(self.moments, self.sums, strict=True)
+        by_rank = sorted(rows, key=lambda row: (-row[1], row[0].told is None, row[0].source, row[0].start))
+        return [moment for moment, _ in by_rank]
+
+
+def fused(seen: Sequence[Moment], lines: Sequence[Told], names: Sequence[Told]) -> list[Moment]:
+    """Moments of videos. A line goes to the best moment that it overlaps and that has none yet, else it is
+    one itself; a name goes to the best moment of its video, else to the whole of it."""
+    found = _Fused()
+    for rank, moment in enumerate(seen, 1):
+        found.add(moment, rank)
+    for rank, told in enumerate(lines, 1):
+        _add_line(found, told, rank)
+    for rank, of_video in enumerate(_by_video(names), 1):
+        _add_names(found, of_video, rank)
+    return found.ordered()
+
+
+def fused_texts(seen: Sequence[Moment], rankings: Iterable[Sequence[Told]]) -> list[Moment]:
+    """Texts and lines, each of which may have been found both ways."""
+    found = _Fused()
+    numbers: dict[tuple[str, int], int] = {}
+    for rank, moment in enumerate(seen, 1):
+        numbers[moment.id, crc32(moment.text.encode())] = len(found.moments)
+        found.add(moment, rank)
+    for ranking in rankings:
+        for rank, told in enumerate(ranking, 1):
+            moment = _alone(told)
+            number = numbers.get((moment.id, told.number))
+            if number is None:
+                found.add(moment, rank)
+            else:
+                found.join(number, _with(found.moments[number], told), rank)
+    return found.ordered()
+
+
+def _add_line(found: _Fused, told: Told, rank: int) -> None:
+    for number, moment in found.of(told.source):
+        if moment.is_seen and moment.told is None and _overlap(moment, told):
+            joined = replace(moment, start=min(moment.start, told.start), end=max(moment.end, told.end))
+            found.join(number, _with(joined, told), rank)
+            return
+    found.add(_alone(told), rank)
+
+
+def _overlap(moment: Moment, told: Told) -> bool:
+    return moment.start < max(told.end, told.start + 1e-6) and told.start < moment.end
+
+
+def _by_video(names: Sequence[Told]) -> list[list[Told]]:
+    held: dict[str, list[Told]] = {}
+    for told in names:
+        held.setdefault(told.source, []).append(told)
+    return list(held.values())
+
+
+def _add_names(found: _Fused, names: Sequence[Told], rank: int) -> None:
+    best = max(found.of(names[0].source), key=lambda each: found.sums[each[0]], default=None)
+    if best is None:
+        found.add(_with(_alone(names[0]), *names[1:]), rank)
+    else:
+        number, moment = best
+        found.join(number, _with(moment, *names), rank)
+
+
+def _with(moment: Moment, *told: Told) -> Moment:
+    """It matched on these as well; the first is shown unless one was told before."""
+    matched = {*moment.matched, *(each.origin for each in told)}
+    first = moment.told or (told[0] if told else None)
+    return replace(moment, told=first, matched=tuple(sorted(matched, key=_ORDER.index)))
+
+
+def _alone(told: Told) -> Moment:
+    times = told.start, told.end
+    return Moment(
+        told.source,
+        "text",
+        *times,
+        float("nan"),
+        *times,
+        rows=0,
+        told=told,
+        matched=(told.origin,),
+        is_seen=False,
+    )

@@ -1,0 +1,81 @@
+"""What of a query is looked for by its words, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from core.query import Filter, Mode, Query
+from core.types import Segment
+from index.fusion import OF_WHOLE, fused, fused_texts
+from index.lexical import WordKind
+from index.moments import Moment
+from index.snapshot import Snapshot
+from index.sources import SourceInfo
+from index.terms import Terms, terms
+from index.words import Told
+from server.compose import Asked
+from server.errors import ApiError
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Words to look for. some: what has not all of them is found as well, behind what has."""
+
+    terms: Terms
+    kinds: tuple[WordKind, ...]
+    some: bool
+
+    def fuse(
+        self, seen: Sequence[Moment], view: Snapshot, asked: Asked, filter: Filter, k: int
+    ) -> tuple[list[Moment], bool]:
+        """What was seen and the k best passages of each kind in one order; whether there are no others."""
+        rankings: list[list[Told]] = []
+        is_all = True
+        for kind in self.kinds:
+            told, is_whole = view.told(kind, self.terms, k, some=self.some, filter=filter)
+            rankings.append([each for each in told if not asked.is_own(_segment(each))])
+            is_all &= is_whole
+        if "names" in self.kinds:
+            return fused(seen, *rankings), is_all
+        return fused_texts(seen, rankings), is_all
+
+
+def mode_of(query: Query, view: Snapshot) -> Mode:
+    """As it was asked for; else both ways where there are lines and words."""
+    if query.mode in ("text", "hybrid") and "words" not in view.held:
+        message = f"mode: snapshot {view.number} was built without words; `cinedex index build` adds them."
+        raise ApiError(409, message, "mode")
+    if query.mode:
+        return query.mode
+    return "hybrid" if view.passages("lines") and any(part.text for part in query.parts) else "visual"
+
+
+def wanted(query: Query, mode: Mode) -> Wanted | None:
+    """The words of all texts of a query. Beside what is seen only what has all of them counts."""
+    found = terms(" ".join(part.text for part in query.parts if part.text))
+    if mode == "visual" or not found:
+        return None
+    return Wanted(
+        found, ("lines", "texts") if query.target == "texts" else ("lines", "names"), mode == "text"
+    )
+
+
+def shown_of(moment: Moment, info: SourceInfo) -> tuple[Moment, Moment]:
+    """A moment with the words to show, and the seconds of it to look for the best picture in."""
+    told = moment.told
+    if told is None:
+        return moment, moment
+    if told.origin in OF_WHOLE:
+        if moment.is_seen:
+            return moment, moment
+        whole = replace(moment, end=info.facts.seconds, best_end=info.facts.seconds)
+        return whole, whole
+    shown = replace(moment, text=told.text)
+    times = told.start, told.end
+    return shown, Moment(moment.source, "text", *times, moment.score, *times)
+
+
+def _segment(told: Told) -> Segment:
+    is_whole = told.origin in OF_WHOLE
+    return Segment(told.source, 0.0 if is_whole else told.start, float("inf") if is_whole else told.end)
