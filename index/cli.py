@@ -24,7 +24,7 @@ from core.files import reading
 from core.query import Effort
 from core.stop import stopping
 from core.store import Store
-from index import factory, plan
+from index import factory
 from index.asked import SAMPLE
 from index.build import Built, build_snapshot, publish
 from index.check import damage
@@ -32,9 +32,10 @@ from index.device import chosen_device
 from index.follow import Follower
 from index.gc import DAY_S, KEEP, gc
 from index.listing import Listed, listed, table, to_json
+from index.part import MOST_DEAD
 from index.recall import WANTED, Measured, measure, shortfall
 from index.snapshot import Snapshot, folder_of, read_manifest
-from index.worn import MOST_DEAD, advice, worn
+from index.worn import advice, worn
 
 
 class StoreSettings(Settings):
@@ -50,7 +51,7 @@ class BuildSettings(StoreSettings):
     publish: bool = Field(True, description="with --no-publish the answers stay as they are")
     fresh: bool = Field(False, description="take over no part of the last snapshot: mends damaged ones")
     dead: float = Field(
-        plan.MOST_DEAD,
+        MOST_DEAD,
         ge=0,
         le=1,
         description="share of a part that may be dead; 0: a part with any is made anew",

@@ -20,6 +20,7 @@ from index import faissfile, mapped, named
 from index.faissfile import FAISS
 
 ROW = np.dtype([("source", "<i4"), ("shard", "<i4"), ("start", "<f8"), ("end", "<f8"), ("row", "<i8")])
+MOST_DEAD = 0.2  # share of a part that is kept, or of a shard
 Bits = NDArray[np.uint8]  # one bit a row, the lowest first: what FAISS takes as a selector
 
 _BY_QUERY = 3  # else FAISS looks into given lists for one query after the other, on one core

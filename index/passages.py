@@ -19,8 +19,7 @@ from core.rules import LiveSource
 from index import lexical
 from index.lexical import About, Passage, WordKind, Words
 from index.live import Lines
-from index.part import Run
-from index.plan import MOST_DEAD
+from index.part import MOST_DEAD, Run
 from index.rows import View
 from index.sources import Known
 

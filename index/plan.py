@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack
 from core.errors import SnapshotError
 from core.types import KINDS, Kind
 from index import factory, recall, train
-from index.part import Run
+from index.part import MOST_DEAD, Run
 from index.progress import Progress
 from index.rows import View
 from index.snapshot import Snapshot
@@ -20,7 +20,6 @@ log = logging.getLogger(__name__)
 
 PART_ROWS = 1 << 20  # of 512 numbers: 2 GiB in memory while it is made
 MEMORY_BYTES = 4 << 30
-MOST_DEAD = 0.2
 
 
 class Wishes(TypedDict, total=False):

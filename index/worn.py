@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from core.store import Store
 from core.types import KINDS
 from core.writer import MAX_BYTES, MAX_ROWS
+from index.part import MOST_DEAD
 from index.rows import View
 
-MOST_DEAD = 0.2
 SMALL = 0.25  # of a full shard
 MANY = 16  # small shards are worth a word
 
