@@ -13,6 +13,7 @@ import pickle
 import resource
 import select
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -43,6 +44,7 @@ _BEAT_S = 0.5
 _TOGETHER_S = 0.01  # how long a picture waits for others that can be told of together
 _AGAIN_S = 0.05
 _END_S = 2.0  # for one that was killed; who waits for a dead disk cannot even be killed
+_TEMPDIR = 70  # characters; what multiprocessing puts behind them takes up to 30
 _CPU_MORE = 20.0  # times what decoding a file is expected to take
 _CPU_S_PER_PIXEL = 3e-9
 _CPU_S_PER_BYTE = 1e-7  # of hashing, by far
@@ -77,7 +79,7 @@ _Told = tuple[tuple[_Times, ...], _Answer | None]  # of pictures in the next slo
 def prepare() -> None:
     """Let the server that children are forked from load what they need, beside whatever this process does."""
     forkserver.set_forkserver_preload([__name__, "extractor.media.picture"])
-    with _signals_held():
+    with _signals_held(), _short_names():
         forkserver.ensure_running()
 
 
@@ -242,6 +244,18 @@ def _signals_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _short_names() -> Iterator[None]:
+    """A socket's path has room for some hundred characters: a longer TMPDIR is left aside for it."""
+    before = tempfile.tempdir
+    if len(tempfile.gettempdir()) > _TEMPDIR and os.access("/tmp", os.W_OK):
+        tempfile.tempdir = "/tmp"
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 # --- the child's side ------------------------------------------------------------------------------------

@@ -77,6 +77,18 @@ def test_a_child_gives_the_very_pictures_that_are_read_here(child: Child, videos
         assert_as_here(child, path)  # more pictures than there are slots
 
 
+def test_files_are_read_in_children_however_long_the_name_of_the_temporary_folder(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / ("long" * 30)
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    process = run_command(shelf, "--workers=1", "--quiet")
+    _, told = process.communicate()
+    assert (process.returncode, told) == (0, "")
+    assert len(shelf.live()) == len(EACH) and not list(temporary.iterdir())
+
+
 def test_a_child_tells_what_is_wrong_with_a_file_and_reads_the_next(
     child: Child, videos: Path, broken: Path
 ) -> None:

@@ -49,7 +49,7 @@ def found(server: Running, filter: Any, query: Any = "blue", **fields: Any) -> s
         ({"start": {"gte": 12}}, {RED, GREEN}),
         ({"end": {"lte": 8}, "start": 0}, {RED, GREEN, BLUE}),
     ],
-    ids=str,
+    ids=lambda given: str(sorted(given) if isinstance(given, set) else given),
 )
 def test_only_what_the_filter_keeps_is_found(sample_server: Running, filter: Any, videos: set[str]) -> None:
     assert found(sample_server, filter) == videos
