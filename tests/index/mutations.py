@@ -16,7 +16,9 @@ from core.errors import Error
 from core.query import Condition, Filter, Where
 from core.store import Store
 from index import mapped
+from index.lexical import WORD_KINDS
 from index.snapshot import Snapshot
+from index.terms import terms
 
 HUGE = (0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**62, 2**63 - 1, 2**64 - 1)
 ROOM_BYTES = 4 << 30  # of addresses, beyond what the child has: what asks for more is refused
@@ -66,6 +68,8 @@ def use(root: Path) -> None:
     where = Where(must=(Condition("path", (("prefix", "films/"),)),))
     for name in snapshot.columns.names:
         snapshot.columns.get(name)
+    for words in WORD_KINDS:
+        snapshot.told(words, terms("text of films"), 20, some=True)
     masked = snapshot.masked(set(list(snapshot.sources.ids())[:2]))
     for view in (snapshot, masked):
         for kind in view.rows:

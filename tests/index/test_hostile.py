@@ -48,7 +48,8 @@ def root(origin: Path, tmp_path: Path) -> Path:
 
 def read_by_search(root: Path, number: int) -> list[Path]:
     """All files of a snapshot and of its parts."""
-    names = {about["name"] for about in read_manifest(root / "snapshots" / f"{number:06d}")["parts"]}
+    held = read_manifest(root / "snapshots" / f"{number:06d}")
+    names = {about["name"] for about in (*held["parts"], *held["words"])}
     in_parts = [path for path in (root / "parts").iterdir() if path.name.partition(".")[0] in names]
     return sorted([root / "CURRENT", *(root / "snapshots" / f"{number:06d}").iterdir(), *in_parts])
 
