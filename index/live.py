@@ -46,10 +46,8 @@ class LivePart:
         """Map a part and what the snapshot says of it, or SnapshotError. sources: lines of sources.arrow."""
         part = Part.open(parts, About.read(held["name"], held))
         numbered, living = (snapshot / name for name in files_of(part.about.name))
-        numbers = mapped.open_npy(numbered, np.dtype("<i4"), stamps.get(numbered.name))
+        numbers = open_numbers(numbered, stamps, sources)
         bits = mapped.open_npy(living, np.dtype("u1"), stamps.get(living.name))
-        if len(numbers) and not (numbers.min() >= -1 and numbers.max() < sources):
-            raise SnapshotError(f"{numbered} is damaged: it names a line that {sources} sources do not have.")
         if len(bits) != -(-part.about.rows // 8) or np.bitwise_count(bits).sum() != held["live"]:
             raise SnapshotError(f"{living} is damaged: it has not the {held['live']} live rows it should.")
         return cls(part, numbers, bits, held["live"], held["live"])
@@ -164,6 +162,14 @@ class LivePart:
         """The same, with all rows dead for which this is False."""
         bits = pack(rows) & self.bits
         return replace(self, bits=bits, live=int(_ONES[bits].sum()))
+
+
+def open_numbers(path: Path, stamps: Mapping[str, Mapping[str, Any]], sources: int) -> Lines:
+    """The line of sources.arrow of each run, -1 of a dead one; SnapshotError where there is none such."""
+    numbers = mapped.open_npy(path, np.dtype("<i4"), stamps.get(path.name))
+    if len(numbers) and not (numbers.min() >= -1 and numbers.max() < sources):
+        raise SnapshotError(f"{path} is damaged: it names a line that {sources} sources do not have.")
+    return numbers
 
 
 def files_of(name: str) -> tuple[str, str]:

@@ -92,7 +92,9 @@ class Snapshot:
             known,
             typed,
             tuple(LivePart.open(parts, folder, about, stamps, len(known)) for about in held["parts"]),
-            words=tuple(LiveWords.open(parts, folder, about, stamps) for about in held.get("words", ())),
+            words=tuple(
+                LiveWords.open(parts, folder, about, stamps, len(known)) for about in held.get("words", ())
+            ),
             calibrated=Calibrated.open(folder, store.spec.dim, held),
         )
 

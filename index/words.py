@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from core.errors import SnapshotError
 from core.types import Float64Array, IntArray
-from index import mapped
 from index.lexical import ORIGINS, About, Words
-from index.live import Lines
+from index.live import Lines, open_numbers
 from index.passages import numbers_of
 from index.terms import Term, Terms
 
@@ -57,12 +56,16 @@ class LiveWords:
 
     @classmethod
     def open(
-        cls, parts: Path, snapshot: Path, held: Mapping[str, Any], stamps: Mapping[str, Mapping[str, Any]]
+        cls,
+        parts: Path,
+        snapshot: Path,
+        held: Mapping[str, Any],
+        stamps: Mapping[str, Mapping[str, Any]],
+        sources: int,
     ) -> LiveWords:
-        """Map a file and what the snapshot says of it, or SnapshotError."""
+        """Map a file and what the snapshot says of it, or SnapshotError. sources: lines of sources.arrow."""
         words = Words.open(parts, About.read(held["name"], held))
-        name = numbers_of(words.about.name)
-        numbers = mapped.open_npy(snapshot / name, np.dtype("<i4"), stamps[name])
+        numbers = open_numbers(snapshot / numbers_of(words.about.name), stamps, sources)
         return cls(words, numbers, held["live"], held["length"])
 
     @property
