@@ -25,6 +25,7 @@ class Listed:
     sources: int = 0
     rows: dict[str, int] = field(default_factory=dict)
     parts: int = 0
+    factories: dict[str, str] = field(default_factory=dict)
     recall: dict[str, recall.Depths] = field(default_factory=dict)
     effort: dict[str, dict[str, int]] = field(default_factory=dict)
     bytes: int = 0  # with its parts, which others may share
@@ -54,6 +55,7 @@ def listed(root: Path) -> Iterator[Listed]:
             held["sources"],
             held["rows"],
             len(held["parts"]),
+            held.get("factories", {}),
             held["recall"],
             held.get("effort", {}),
             sum(stamp["bytes"] for each in stamps for stamp in each.values()),
@@ -77,6 +79,7 @@ def table(snapshots: Sequence[Listed]) -> str:
 
 def _cells(each: Listed) -> list[str]:
     rows = " ".join(f"{kind}:{count}" for kind, count in each.rows.items()) or "-"
+    factories = " ".join(f"{kind}:{string}" for kind, string in each.factories.items())
     effort = " ".join(
         f"{kind}:{e['lists']}x{e['candidates']}" for kind, e in each.effort.items() if Effort(**e) != Effort()
     )
@@ -89,6 +92,7 @@ def _cells(each: Listed) -> list[str]:
         each.sources,
         rows,
         each.parts,
+        factories or "-",
         found,
         effort or "-",
     ]

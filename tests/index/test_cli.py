@@ -70,7 +70,7 @@ def test_list_marks_the_published_one_and_shows_recall_and_size(lived: World, ca
     assert call(lived, "list") == 0
     head, first, second = capsys.readouterr().out.splitlines()
     assert head.split()[:5] == ["store", "snapshot", "entry", "created", "sources"]
-    assert head.split()[5:] == ["rows", "parts", "recall@10", "effort", "bytes"]
+    assert head.split()[5:] == ["rows", "parts", "factories", "recall@10", "effort", "bytes"]
     assert first.startswith("*  toy-rgb  1")
     assert second.startswith("   toy-rgb  2")
     assert "1.000" in second
