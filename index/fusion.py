@@ -6,12 +6,46 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from zlib import crc32
 
+import numpy as np
+
+from core.types import Float64Array, IntArray
 from index.moments import Moment
 from index.words import Told
 
 K = 60  # of Cormack, Clarke and Büttcher (2009), and of everybody since
 OF_WHOLE = ("title", "path")  # what is said of a video and not in it
 _ORDER = ("text", "subtitles", "captions", *OF_WHOLE)
+_TAKEN = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class _Free:
+    """The moments of one source that a line can go to, by their start."""
+
+    start: Float64Array
+    end: Float64Array
+    reach: Float64Array  # how far those up to here go
+    number: IntArray  # the lower, the better ranked; _TAKEN: a line has it
+
+    @classmethod
+    def of(cls, numbers: Sequence[int], moments: Sequence[Moment]) -> _Free:
+        start, end = (np.array([getattr(moments[n], name) for n in numbers]) for name in ("start", "end"))
+        order = np.argsort(start, kind="stable")
+        reach = np.maximum.accumulate(end[order])
+        return cls(start[order], end[order], reach, np.array(numbers, np.int64)[order])
+
+    def take(self, told: Told) -> int | None:
+        """The best ranked one that a line overlaps, which is free no more."""
+        first = int(np.searchsorted(self.reach, told.start, side="right"))
+        behind = int(np.searchsorted(self.start, max(told.end, told.start + 1e-6), side="left"))
+        if first >= behind:
+            return None
+        near = np.where(self.end[first:behind] > told.start, self.number[first:behind], _TAKEN)
+        at = int(near.argmin())
+        if near[at] == _TAKEN:
+            return None
+        self.number[first + at] = _TAKEN
+        return int(near[at])
 
 
 @dataclass(slots=True)
@@ -21,6 +55,7 @@ class _Fused:
     moments: list[Moment] = field(default_factory=list)
     sums: list[float] = field(default_factory=list)
     of_source: dict[str, list[int]] = field(default_factory=dict)
+    free: dict[str, _Free] = field(default_factory=dict)
 
     def add(self, moment: Moment, rank: int) -> None:
         self.of_source.setdefault(moment.source, []).append(len(self.moments))
@@ -47,6 +82,7 @@ def fused(seen: Sequence[Moment], lines: Sequence[Told], names: Sequence[Told]) 
     found = _Fused()
     for rank, moment in enumerate(seen, 1):
         found.add(moment, rank)
+    found.free = {source: _Free.of(numbers, found.moments) for source, numbers in found.of_source.items()}
     for rank, told in enumerate(lines, 1):
         _add_line(found, told, rank)
     for rank, of_video in enumerate(_by_video(names), 1):
@@ -73,16 +109,14 @@ def fused_texts(seen: Sequence[Moment], rankings: Iterable[Sequence[Told]]) -> l
 
 
 def _add_line(found: _Fused, told: Told, rank: int) -> None:
-    for number, moment in found.of(told.source):
-        if moment.is_seen and moment.told is None and _overlap(moment, told):
-            joined = replace(moment, start=min(moment.start, told.start), end=max(moment.end, told.end))
-            found.join(number, _with(joined, told), rank)
-            return
-    found.add(_alone(told), rank)
-
-
-def _overlap(moment: Moment, told: Told) -> bool:
-    return moment.start < max(told.end, told.start + 1e-6) and told.start < moment.end
+    free = found.free.get(told.source)
+    number = free.take(told) if free else None
+    if number is None:
+        found.add(_alone(told), rank)
+        return
+    moment = found.moments[number]
+    joined = replace(moment, start=min(moment.start, told.start), end=max(moment.end, told.end))
+    found.join(number, _with(joined, told), rank)
 
 
 def _by_video(names: Sequence[Told]) -> list[list[Told]]:

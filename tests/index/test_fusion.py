@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 from zlib import crc32
 
+import numpy as np
 import pytest
 
 from index.fusion import K, fused, fused_texts
@@ -69,6 +73,66 @@ def test_the_best_line_goes_to_a_moment_and_the_others_say_their_own_seconds() -
         ("a", 70, 72, ("subtitles",), False),
     ]
     assert found[0].told == told("a", 50, 52)
+
+
+def joined_by_the_rule(moments: Sequence[Moment], lines: Sequence[Told]) -> set[tuple[str, float, float]]:
+    """docs/http-api.md, word by word: each line is compared with each moment, the best ranked first."""
+    found, free = list(moments), list(range(len(moments)))
+    for line in lines:
+        for number in free:
+            moment = moments[number]
+            behind = max(line.end, line.start + 1e-6)
+            if moment.source == line.source and moment.start < behind and line.start < moment.end:
+                start, end = min(moment.start, line.start), max(moment.end, line.end)
+                found[number] = replace(moment, start=start, end=end)
+                free.remove(number)
+                break
+        else:
+            found.append(seen(line.source, line.start, line.end))
+    return {(moment.source, moment.start, moment.end) for moment in found}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_each_line_goes_to_the_best_ranked_free_moment_that_it_overlaps(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+
+    def times(most: int) -> tuple[str, float, float]:
+        start = float(chance.integers(0, 60)) / 2
+        return str(chance.choice(["a", "b"])), start, start + float(chance.integers(0, most)) / 2
+
+    moments = [seen(*times(int(chance.choice([4, 60])))) for _ in range(60)]
+    lines = [told(*times(int(chance.choice([4, 60])))) for _ in range(60)]
+    found = fused(moments, lines, [])
+    assert {(m.source, m.start, m.end) for m in found} == joined_by_the_rule(moments, lines)
+
+
+def calls(moments: Sequence[Moment], lines: Sequence[Told]) -> int:
+    """How many functions fusing calls and resumes."""
+    count = 0
+
+    def counted(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(counted)
+    try:
+        fused(moments, lines, [])
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+@pytest.mark.parametrize("shift", [1.0, 1e6])
+def test_work_grows_as_moments_and_lines_of_one_video_do(shift: float) -> None:
+    few, many = (
+        calls(
+            [seen("a", 4.0 * n, 4.0 * n + 4) for n in range(count)],
+            [told("a", 4.0 * n + shift, 4.0 * n + shift + 1) for n in range(count)],
+        )
+        for count in (100, 800)
+    )
+    assert many < 9 * few
 
 
 def test_a_name_goes_to_the_best_moment_of_its_video_or_to_all_of_it() -> None:
