@@ -71,10 +71,11 @@ def tokens(text: str) -> list[str]:
     ]
 
 
-def terms(query: str) -> Terms:
-    """Phrases in double quotes, and words; one that ends with '*' may go on."""
-    quoted = [term for text in _QUOTED.findall(query) if (term := _phrase(text))]
-    rest = _QUOTED.sub(" ", query)
+def terms(*queries: str) -> Terms:
+    """Phrases in double quotes, and words; one that ends with '*' may go on. Of several texts that are looked
+    for together; what one of them quotes ends with it."""
+    quoted = [term for query in queries for text in _QUOTED.findall(query) if (term := _phrase(text))]
+    rest = " ".join(_QUOTED.sub(" ", query) for query in queries)
     bare = [term for word in rest.split() for term in _words(word)]
     kept = list(dict.fromkeys(quoted))[:MOST_TERMS]
     words = list(dict.fromkeys(bare))[: MOST_TERMS - len(kept)]

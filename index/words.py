@@ -110,15 +110,19 @@ def best(
     files: Sequence[LiveWords], asked: Terms, k: int, some: bool, id_of: Callable[[int], str]
 ) -> tuple[list[Told], bool]:
     """The k best passages of files of one kind, and whether there are no others. First come those that have
-    all words but the common ones; with `some` after them those that have one of these. What two tracks say
-    alike at one time is one."""
+    all words but the common ones; with `some` after them those that have one of these, and without it names
+    that have nothing but common ones are none. What two tracks say alike at one time is one."""
     live = sum(file.live for file in files)
     if not asked or not live:
         return [], True
     every = [*asked.quoted, *asked.bare, *([asked.whole] if asked.whole else [])]
     posted = [[file.matching(term) for term in every] for file in files]
     counts = np.array([[len(rows) for rows in of_file] for of_file in posted]).sum(axis=0)
-    plan = _Plan.of(asked, counts, live, sum(file.length for file in files) / live)
+    common = max(COMMON_SHARE * live, COMMON_LEAST)
+    are_common = counts[: len(asked.quoted) + len(asked.bare)] > common
+    if not some and files[0].about.kind == "names" and are_common.all():
+        return [], True  # such as the name of the folder that holds everything: it tells none apart
+    plan = _Plan.of(asked, counts, live, common, sum(file.length for file in files) / live)
     found = _Found.join(
         [plan.found(file, *each, some) for file, each in enumerate(zip(files, posted, strict=True))]
     )
@@ -142,9 +146,8 @@ class _Plan:
     average: float  # tokens of a passage
 
     @classmethod
-    def of(cls, asked: Terms, counts: IntArray, live: int, average: float) -> _Plan:
+    def of(cls, asked: Terms, counts: IntArray, live: int, common: float, average: float) -> _Plan:
         bare = range(len(asked.quoted), len(asked.quoted) + len(asked.bare))
-        common = max(COMMON_SHARE * live, COMMON_LEAST)
         rare = tuple(number for number in bare if counts[number] <= common)
         worth = np.log1p((live - counts + 0.5) / (counts + 0.5))
         return cls(

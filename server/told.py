@@ -53,7 +53,7 @@ def mode_of(query: Query, view: Snapshot) -> Mode:
 
 def wanted(query: Query, mode: Mode) -> Wanted | None:
     """The words of all texts of a query. Beside what is seen only what has all of them counts."""
-    found = terms(" ".join(part.text for part in query.parts if part.text))
+    found = terms(*(part.text for part in query.parts if part.text))
     if mode == "visual" or not found:
         return None
     return Wanted(

@@ -251,3 +251,16 @@ def test_equal_passages_come_by_source_and_time(tmp_path: Path) -> None:
     wanted: list[Said] = [(source_id(n), t, t + 1, "sea") for n in (1, 2, 3) for t in (1.0, 5.0)]
     for k in range(1, 7):
         assert found_in(Snapshot.open(lived.store), "sea", k) == wanted[:k]
+
+
+def test_names_that_have_but_common_words_are_found_only_by_words_alone(tmp_path: Path) -> None:
+    lived = spoken(tmp_path / "store")
+    lived.add(25, Line(0.0, 1.0, "the sea"))
+    lived.rename(source_id(3), "Aida")
+    build(lived.store)
+    view = Snapshot.open(lived.store)
+    for query in ("films", "FILMS mp4", '"films"', "film*"):
+        assert len(found_in(view, query, kind="names")) == 25, query
+        assert view.told("names", terms(query), 99) == ([], True), query
+    assert len(found_in(view, "films aida", some=False, kind="names")) == 1
+    assert len(found_in(view, "the", some=False)) == 25
