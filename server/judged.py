@@ -13,6 +13,13 @@ from index.snapshot import Snapshot
 from server.compose import Asked
 from server.errors import ApiError
 
+_DECIMALS = 6
+
+
+def rounded(score: float) -> float:
+    """As answers show it, and so as it is compared with what is asked for."""
+    return round(score, _DECIMALS) + 0.0  # no -0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -40,7 +47,7 @@ class Judged:
         return [*takewhile(lambda moment: self._is_enough(moment.score), moments)]
 
     def _is_enough(self, score: float) -> bool:
-        if self.min_score is not None and score < self.min_score:
+        if self.min_score is not None and rounded(score) < self.min_score:
             return False
         return self.judge is None or self.judge.confidence(score) >= (self.min_confidence or 0.0)
 

@@ -94,7 +94,7 @@ class Searcher:
         own = self._own_kinds(query)
         asked = unseen(self.encoder) if by_words else compose(query, own, self.encoder, self.view)
         encoded = time.perf_counter()
-        judged = Judged(None) if by_words else Judged.of(query, self.view, kind, asked)
+        judged = Judged.of(query, self.view, kind, asked)
         looked = self._look(query, None if by_words else kind, asked, judged, wanted(query, mode))
         groups = [group[: query.group_size] for group in looked.groups[: query.limit]]
         infos = {moment.source: self._info(moment.source) for group in groups for moment in group}
@@ -140,6 +140,8 @@ class Searcher:
     ) -> Looked:
         k, spent, videos = max(LOOK_AT, _ROWS_A_RESULT * query.limit), 0.0, -1
         looked_through = Filter(hidden=asked.sources, where=query.where)
+        if not (kind or words):
+            self.view.filtered("text", looked_through)  # a filter that is wrong is told so here as well
         while True:
             began = time.perf_counter()
             hits, seen_all = (
@@ -151,11 +153,11 @@ class Searcher:
             seen_all |= len(moments) < len(found)  # what was not looked at scores lower still
             if query.weigh_frames and kind == "clip":
                 moments = weighed(self.view, asked.vector, moments)
-            is_all = seen_all
+            told_all = True
             if words:
                 most = min(k, LOOK_AT_MOST)
                 moments, told_all = words.fuse(moments, self.view, asked, looked_through, most)
-                is_all &= told_all
+            is_all = seen_all and told_all
             spent += time.perf_counter() - began
             groups = by_video(moments) if query.by_video else [[moment] for moment in moments]
             if len(groups) >= query.limit or is_all:
@@ -163,8 +165,9 @@ class Searcher:
             if query.by_video and videos < 0 and kind:
                 videos = videos_with(self.view, kind, looked_through)
             is_enough = k >= LOOK_AT_MOST and (seen_all or len(hits.scores) >= LOOK_AT_MOST)
-            if len(groups) == videos or is_enough:
-                return Looked(groups, len(groups) == videos, spent, best)
+            is_all = told_all and videos == sum(any(each.is_seen for each in group) for group in groups)
+            if is_all or is_enough:
+                return Looked(groups, is_all, spent, best)
             # Rows of a range that was asked with are left out: behind a long one, more are to be looked at.
             k = k * _MORE if asked.ranges else min(k * _MORE, LOOK_AT_MOST)
 

@@ -8,6 +8,7 @@ from zlib import crc32
 
 from core.query import Part, Query
 from server.filters import where_of
+from server.judged import rounded
 from server.schemas import Best, PartAsked, Result, SearchAnswer, SearchAsked, TookMs, Total, VideoResult
 from server.searcher import Answer, Found
 
@@ -85,7 +86,7 @@ def _result(found: Found) -> Result:
         paths=paths,
         start=moment.start,
         end=moment.end,
-        score=round(moment.score, 6) + 0.0 if moment.is_seen else None,  # no -0.0
+        score=rounded(moment.score) if moment.is_seen else None,
         confidence=found.confidence,
         confidence_level=found.level,
         best=None if found.best_t is None else Best(t=found.best_t),

@@ -115,6 +115,42 @@ def test_a_least_confidence_where_nothing_is_calibrated_is_refused(tmp_path: Pat
     assert (refusal.value.http_status, refusal.value.field) == (409, "min_confidence")
 
 
+def test_by_words_a_least_confidence_where_nothing_is_calibrated_is_refused_as_well(tmp_path: Path) -> None:
+    shelf = samples(tmp_path / "data")
+    for mode in ("text", "hybrid"):
+        with pytest.raises(ApiError, match="snapshot 1 is not calibrated") as refusal:
+            ask(shelf, "white", mode=mode, min_confidence=0.5)
+        assert (refusal.value.http_status, refusal.value.field) == (409, "min_confidence")
+    assert ask(shelf, "white", mode="text")["confident"] is None
+
+
+def test_what_words_alone_find_is_confident_and_stays(calibrated: Shelf) -> None:
+    for fields in ({}, {"min_confidence": "high"}, {"min_score": 2.0}):
+        answer = ask(calibrated, "pink", mode="text", **fields)
+        (found,) = answer["results"]
+        assert (found["score"], found["confidence"], found["confidence_level"]) == (None, None, None)
+        assert answer["confident"] is True
+    texts = ask(calibrated, "pink", mode="text", target="texts")
+    assert texts["results"] and texts["confident"] is None  # too few to compare with
+    assert ask(calibrated, "zebra", mode="text")["confident"] is False
+
+
+@pytest.mark.parametrize("query", ["films", "mp4", '"films"', "films mp4"])
+def test_a_word_of_all_paths_makes_nothing_confident_and_changes_no_order(
+    query: str, calibrated: Shelf
+) -> None:
+    seen, both = (ask(calibrated, query, mode=mode, limit=50) for mode in ("visual", "hybrid"))
+    assert both["results"] == seen["results"] and both["confident"] is seen["confident"] is False
+    assert ask(calibrated, f"{query} copy", mode="hybrid")["results"][0]["path"] == "films/copy.mp4"
+
+
+def test_a_score_that_was_shown_keeps_what_it_was_shown_of(calibrated: Shelf) -> None:
+    for query in ("red", "a dark red", "light blue", "orange brown", "purple white"):
+        for number, result in enumerate(ask(calibrated, query, limit=9)["results"]):
+            kept = ask(calibrated, query, limit=100, min_score=result["score"])["results"]
+            assert len(kept) > number and result in kept, (query, result["score"])
+
+
 def test_a_store_of_before_has_no_confidence() -> None:
     root = ROOT / "tests" / "data" / "store-v1"
     searcher = Searcher("default", TOY, Snapshot.open(Store.open(root)))

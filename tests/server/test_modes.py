@@ -20,7 +20,7 @@ from server.schemas import Result, SearchAnswer, VideoResult
 from server.searcher import Searcher
 from server.shown import as_sent, shown
 from tests.server.conftest import Running
-from tests.server.test_lines import told
+from tests.server.test_lines import SIDECAR, told
 from tests.server.worlds import TOY, Shelf, id_of, samples
 
 
@@ -228,3 +228,45 @@ def test_filters_hold_for_words(shelf: Shelf) -> None:
 def test_what_words_find_alone_stays_whatever_score_is_asked_for(shelf: Shelf) -> None:
     found = results(answered(shelf, "haze", min_score=2.0))
     assert [(each.text, each.score, each.confidence) for each in found] == [("purple haze", None, None)]
+
+
+@pytest.mark.parametrize("mode", ["text", "hybrid", "visual"])
+@pytest.mark.parametrize("text", ["orange", "!!!"])
+def test_a_filter_that_is_wrong_is_refused_also_where_no_word_is_looked_for(
+    shelf: Shelf, mode: str, text: str
+) -> None:
+    with pytest.raises(UsageError, match="nope is no column here"):
+        answered(shelf, text, mode=mode, where=Where(must=(Condition("nope", (("eq", 1),)),)))
+
+
+def test_what_one_part_quotes_ends_with_it(shelf: Shelf) -> None:
+    searcher = Searcher("default", TOY, Snapshot.open(shelf.store))
+    parts = (Part(text='an 8" orange'), Part(text='a 5" haze'))
+    found = results(shown(searcher.answer(Query(parts, mode="text"))))
+    assert {each.text for each in found} == {"purple haze", "an orange one"}
+
+
+def test_a_video_that_words_alone_find_stands_for_none_that_has_rows(tmp_path: Path) -> None:
+    shelf = Shelf.make(tmp_path / "data")
+    shelf.add({"a": [("red", 804)], "b": [("red", 404)], "c": [("blue", 30)]})
+    shelf.add({"x": [("green", 4)]}, kinds=("frame",))
+    writer = Writer(shelf.store)
+    writer.tell(id_of("x"), SIDECAR.layer, (Line(1.0, 2.0, "red thing"),))
+    task = Task(Place("films", b"x.mp4", "1", sidecars=(SIDECAR,)), shelf.store.log.last().number)
+    writer.seen(task, id_of("x"))
+    writer.commit()
+    shelf.build()
+    answer = answered(shelf, "red", mode="hybrid", by_video=True, limit=20)
+    assert {each.video_id for each in answer.results} == {id_of(name) for name in "abcx"}
+    assert (answer.total.value, answer.total.relation) == (4, "eq")
+
+
+def test_all_videos_are_not_all_while_there_are_more_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.searcher.LOOK_AT", 4)
+    monkeypatch.setattr("server.searcher.LOOK_AT_MOST", 16)
+    shelf = told(tmp_path / "data", *(Line(float(n), n + 0.5, f"purple {n}") for n in range(30)))
+    grouped: dict[str, Any] = {"by_video": True, "mode": "hybrid", "limit": 4}
+    assert answered(shelf, "purple", **grouped).total.relation == "gte"
+    assert answered(shelf, "haze", **grouped).total.relation == "eq"
