@@ -46,6 +46,13 @@ def lists_of(index: Any) -> Any:
     return inner if isinstance(inner, faiss.IndexIVF) else None
 
 
+def centroids_of(lists: Any) -> Any:
+    """The index of its centroids that finds the nearest of any selection."""
+    coarse = faiss.downcast_index(lists.quantizer)
+    # A graph is walked towards a query, and of a selection that is elsewhere finds few or none.
+    return faiss.downcast_index(coarse.storage) if isinstance(coarse, faiss.IndexHNSW) else coarse
+
+
 def head_bytes(index: Any, size: int) -> int:
     """How much of its file says how the rest is to be read: centroids and the lengths of lists, of which a
     wrong one makes FAISS crash. Codes and ids come behind; all of it where there are no lists."""

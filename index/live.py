@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,9 @@ class LivePart:
     bits: Bits
     live: int
     alive: int  # as many as live where nothing is filtered
+    less: tuple[LivePart, IntArray] | None = field(
+        default=None, repr=False, compare=False
+    )  # than which: these
 
     @classmethod
     def open(
@@ -99,6 +102,15 @@ class LivePart:
         """The bits to look at; None where every row lives."""
         return None if self.live == self.about.rows else self.bits
 
+    @cached_property
+    def in_lists(self) -> IntArray:
+        """How many live rows each list holds."""
+        if self.less is not None:  # few, as a rule: all are not counted again for each search
+            whole, dead = self.less
+            return whole.in_lists - self.part.rows_in_lists(dead)
+        live = np.unpackbits(self.bits, count=self.about.rows, bitorder="little")
+        return self.part.rows_in_lists(live.view(np.bool_))
+
     def live_positions(self) -> IntArray:
         """All rows that live."""
         found: IntArray = np.empty(0, np.int64)
@@ -146,7 +158,9 @@ class LivePart:
             return self
         bits = np.array(self.bits)
         np.bitwise_and.at(bits, dead >> 3, ~(1 << (dead & 7)).astype(np.uint8))
-        return replace(self, bits=bits, live=self.live - len(dead))
+        whole, before = self.less or (self, dead[:0])
+        less = (whole, np.concatenate([before, dead]))
+        return replace(self, bits=bits, live=self.live - len(dead), less=less)
 
     def only(self, lines: Collection[int]) -> LivePart:
         """The same, with the rows of all other sources dead."""
@@ -161,7 +175,7 @@ class LivePart:
     def kept(self, rows: NDArray[np.bool_]) -> LivePart:
         """The same, with all rows dead for which this is False."""
         bits = pack(rows) & self.bits
-        return replace(self, bits=bits, live=int(_ONES[bits].sum()))
+        return replace(self, bits=bits, live=int(_ONES[bits].sum()), less=None)
 
 
 def open_numbers(path: Path, stamps: Mapping[str, Mapping[str, Any]], sources: int) -> Lines:

@@ -20,6 +20,7 @@ from index.scoring import scores_of_all, scores_of_pairs, stored, stretches
 FEW_ROWS = 5_000  # so few are scored one by one: an approximate index takes longer to find them
 _QUERIES, _ROWS = 64, 65_536  # at a time, which bounds the memory
 EVERYTHING = Effort()
+MOST_EQUAL, _EQUAL = 4_096, 16  # rows of one score that are told apart, or times the rows wanted
 _SPARE = 4  # times the rows wanted are in the lists that are looked into
 
 
@@ -70,7 +71,7 @@ Columns = tuple[IntArray, Float64Array, Float64Array]  # line, start, end of eac
 def best_rows(
     parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effort = EVERYTHING
 ) -> list[list[Row]]:
-    """The k best live rows of each query, best first; equal scores by source, then time."""
+    """The k best live rows of each query, best first; equal scores by source, then time, as far as `MOST_EQUAL` goes."""
     step = min(_QUERIES, max(1, _ROWS // (k * effort.candidates)))
     blocks = (queries[first : first + step] for first in range(0, len(queries), step))
     return [rows for block in blocks for rows in _best(parts, block, k, effort)]
@@ -122,8 +123,7 @@ def _searched(parts: Sequence[LivePart], queries: Float32Array, k: int, effort: 
     for place, number in enumerate(live):
         part = parts[number]
         if part.about.trained not in asked:
-            lists = lists_for(parts, part.part.list_count, k, effort)
-            asked[part.about.trained] = part.part.asked(queries, lists)
+            asked[part.about.trained] = _asked(parts, part, queries, k, effort)
         part.part.best(asked[part.about.trained], part.selected, scores[place], positions[place])
     found, last = _picked(_beside(scores), _beside(positions), np.repeat(live, width), k)
     if width > k:
@@ -132,6 +132,17 @@ def _searched(parts: Sequence[LivePart], queries: Float32Array, k: int, effort: 
             one = asked[part.about.trained].one(query)
             found = found.with_all_of(query, live[place], *_down_to(part, one, last[query], k))
     return _completed(parts, queries, k, effort, found)
+
+
+def _asked(parts: Sequence[LivePart], one: LivePart, queries: Float32Array, k: int, effort: Effort) -> Asked:
+    """What the parts of the training of one of them search with."""
+    count = one.part.list_count
+    lists = lists_for(parts, count, k, effort)
+    if lists >= count or all(part.live == part.alive for part in parts):
+        return one.part.asked(queries, lists)
+    # What a filter keeps may lie together, and the lists next to a query hold none of it.
+    same = [part for part in parts if part.live and part.about.trained == one.about.trained]
+    return one.part.asked(queries, lists, np.sum([part.in_lists for part in same], axis=0) > 0)
 
 
 def _beside(each: NDArray[Any]) -> NDArray[Any]:
@@ -161,15 +172,18 @@ def _picked(
 
 
 def _down_to(part: LivePart, asked: Asked, last: np.float32, k: int) -> tuple[IntArray, Float32Array]:
-    """All rows with this score or a better one: which of equal ones come first is FAISS' whim."""
-    width = k
-    while True:
-        width = min(4 * width, part.about.rows)
+    """The rows with this score or a better one: which of equal ones come first is FAISS' whim.
+
+    All of them, unless they are so many that FAISS may choose.
+    """
+    most = min(max(MOST_EQUAL, _EQUAL * k), part.about.rows)
+    for width in (min(4 * k, most), most):
         scores, positions = np.empty((1, width), np.float32), np.empty((1, width), np.int64)
         part.part.best(asked, part.selected, scores, positions)
-        if width == part.about.rows or positions[0, -1] < 0 or scores[0, -1] < last:
-            good = (positions >= 0) & (scores >= last)
-            return positions[good], scores[good]
+        if positions[0, -1] < 0 or scores[0, -1] < last:
+            break
+    good = (positions >= 0) & (scores >= last)
+    return positions[good], scores[good]
 
 
 def _completed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -99,6 +100,7 @@ class Part:
     rows: np.ndarray[Any, Any]  # of dtype ROW
     shards: Path
     _stored: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict, repr=False, compare=False)
+    _making: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @classmethod
     def open(cls, folder: Path, about: About) -> Part:
@@ -125,19 +127,50 @@ class Part:
         """The index of inverted lists within, if there is one."""
         return faissfile.lists_of(self.index)
 
+    @cached_property
+    def _list_of(self) -> NDArray[np.unsignedinteger[Any]]:
+        """The list that each row is in."""
+        held, narrowest = self._lists.invlists, np.min_scalar_type(self.list_count)
+        found = np.zeros(self.about.rows, narrowest)
+        for number in range(self.list_count):
+            if size := held.list_size(number):
+                ids = FAISS.rev_swig_ptr(held.get_ids(number), size)
+                if ids.min() < 0 or ids.max() >= self.about.rows:
+                    raise self._misfiled()
+                found[ids] = number
+        return found
+
+    def rows_in_lists(self, rows: IntArray | NDArray[np.bool_]) -> IntArray:
+        """How many of some rows each list holds."""
+        with self._making:  # or threads that search first would each read all ids
+            of_rows = self._list_of
+        found: IntArray = np.bincount(of_rows[rows], minlength=self.list_count)
+        return found
+
+    def _misfiled(self) -> SnapshotError:
+        return SnapshotError(f"{self.about.name}.faiss is damaged: a list holds a row that is not there.")
+
     @property
     def list_count(self) -> int:
         """How many lists there are to look into; 0 where it has none."""
         return 0 if self._lists is None else int(self._lists.nlist)
 
-    def asked(self, queries: Float32Array, lists: int) -> Asked:
-        """What all parts of the same training search with: the coarse search is made once for them."""
+    def asked(self, queries: Float32Array, lists: int, among: NDArray[np.bool_] | None = None) -> Asked:
+        """What all parts of the same training search with: the coarse search is made once for them.
+
+        among: the lists to choose from, if not all.
+        """
         if self._lists is None:
             return Asked(queries)
         vectors = _transformed(self.index, queries)
-        # With a selector FAISS scores one query as it does many: which lists it are must not depend on that.
-        every = FAISS.SearchParameters(sel=FAISS.IDSelectorAll())
-        near, found = self._lists.quantizer.search(vectors, lists, params=every)
+        if among is None:
+            # With a selector FAISS scores one query as it does many: the lists must not depend on that.
+            coarse, some = self._lists.quantizer, FAISS.IDSelectorAll()
+        else:
+            bits = np.packbits(among, bitorder="little")
+            coarse, some = faissfile.centroids_of(self._lists), FAISS.IDSelectorBitmap(bits)
+            lists = min(lists, int(among.sum()))
+        near, found = coarse.search(vectors, lists, params=FAISS.SearchParameters(sel=some))
         return Asked(vectors, found, near)
 
     def best(self, asked: Asked, bits: Bits | None, scores: Float32Array, positions: IntArray) -> None:
@@ -163,7 +196,7 @@ class Part:
         )
         # Ids are what a file says, which lie where only `index check` looks.
         if positions.max(initial=-1) >= self.about.rows:
-            raise SnapshotError(f"{self.about.name}.faiss is damaged: a list holds a row that is not there.")
+            raise self._misfiled()
 
     @cached_property
     def _all(self) -> Bits:

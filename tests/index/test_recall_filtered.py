@@ -108,7 +108,7 @@ def test_without_more_lists_a_filter_would_cost_recall(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(merge, "FEW_ROWS", 0)
-    monkeypatch.setattr(merge, "_lists", lambda parts, count, k, effort: effort.lists or count)
+    monkeypatch.setattr(merge, "lists_for", lambda parts, count, k, effort: effort.lists or count)
     held = _filled(tmp_path / "store", equal)
     build_snapshot(held.store, publish=False, factories={"frame": "IVF64,SQfp16"})
     parts = list(Snapshot.open(held.store, 1).parts)
