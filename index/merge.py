@@ -71,7 +71,7 @@ Columns = tuple[IntArray, Float64Array, Float64Array]  # line, start, end of eac
 def best_rows(
     parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effort = EVERYTHING
 ) -> list[list[Row]]:
-    """The k best live rows of each query, best first; equal scores by source, then time, as far as `MOST_EQUAL` goes."""
+    """The k best live rows of each query, best first; equal scores by source, then time (see MOST_EQUAL)."""
     step = min(_QUERIES, max(1, _ROWS // (k * effort.candidates)))
     blocks = (queries[first : first + step] for first in range(0, len(queries), step))
     return [rows for block in blocks for rows in _best(parts, block, k, effort)]

@@ -90,9 +90,7 @@ def test_recall_holds_in_a_folder_of_topics_that_no_query_is_of(
     monkeypatch.setattr(merge, "FEW_ROWS", 0)
     snapshot, queries = opened(foldered, factory), foldered.queries
     assert len(snapshot.parts) == 3
-    every = list(snapshot.parts)
-    last, efforts = last_of(every, queries), (Effort(lists, 4) for lists in (4, 8, 12, 16, 24))
-    effort = next(each for each in efforts if recall(every, queries, each, last) >= 0.95)
+    effort = Effort(8, 4)
     kept = snapshot.filtered("frame", FOLDER)
     others = frozenset(source_id(number) for number in range(VIDEOS) if number % FOLDERS)
     less = snapshot.filtered("frame", Filter(hidden=others))
