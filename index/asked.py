@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from core.types import KINDS, Float32Array, Float64Array, IntArray, Kind
 from index import mapped
 from index import part as parts
 from index.live import LivePart
+from index.merge import LeftOut
 from index.snapshot import Snapshot
 
 FILE = "asked.arrow"
@@ -58,10 +59,14 @@ class Asked:
     def __len__(self) -> int:
         return len(self.vectors)
 
+    @property
+    def own(self) -> int:
+        """How many of them are stored rows."""
+        return len(self) - self.texts
+
     def groups(self) -> dict[str, slice]:
         """Where the stored rows stand and where the texts do; recall is told of each."""
-        own = len(self) - self.texts
-        found = {"rows": slice(0, own), "texts": slice(own, len(self))}
+        found = {"rows": slice(0, self.own), "texts": slice(self.own, len(self))}
         return {name: each for name, each in found.items() if each.stop > each.start}
 
     def are_overlapped(
@@ -72,15 +77,16 @@ class Asked:
         found: NDArray[np.bool_] = (self.line[query] == line) & (((start < e) & (end > s)) | (start == s))
         return found
 
-    def overlapped(self, held: list[LivePart]) -> int:
-        """The most live rows that any query has to leave out."""
-        counts = np.zeros(len(self), np.int64)
-        for part in held:
+    def overlapping(self, held: Sequence[LivePart]) -> LeftOut:
+        """The live rows that each query has to leave out."""
+        found = [np.empty((3, 0), np.int64)]
+        for number, part in enumerate(held):
             for query, at in _rows_of(part, self.line):
                 records, asked = part.part.rows[at], np.full(len(at), query)
                 lines = part.lines(records)
-                counts[query] += self.are_overlapped(asked, lines, records["start"], records["end"]).sum()
-        return int(counts.max(initial=0))
+                mine = at[self.are_overlapped(asked, lines, records["start"], records["end"])]
+                found.append(np.stack([np.full(len(mine), query), np.full(len(mine), number), mine]))
+        return LeftOut(*np.concatenate(found, axis=1))
 
 
 def _rows_of(part: LivePart, lines: IntArray) -> Iterator[tuple[int, IntArray]]:

@@ -86,7 +86,9 @@ class Judge:
     width: float
 
     def confidence(self, score: float) -> float:
-        """0 to 1, higher for a higher score."""
+        """0 to 1, higher for a higher score; 0 for a query of zeros, which finds nothing."""
+        if not self.width:
+            return 0.0
         return round((1 + tanh((score - self.half) / (2 * self.width))) / 2, 4)
 
     def level(self, score: float) -> Level:

@@ -65,30 +65,72 @@ class Found:
         return others.and_(mine)
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows that some of the queries shall not find: pairs of a query and a row, by the queries."""
+
+    query: IntArray
+    part: IntArray
+    position: IntArray
+
+    def of(self, queries: IntArray) -> LeftOut:
+        """Those of some of the queries, which are in ascending order, numbered as they are there."""
+        kept = np.isin(self.query, queries)
+        query = np.searchsorted(queries, self.query[kept])
+        return LeftOut(query, self.part[kept], self.position[kept])
+
+    def counts(self, queries: int) -> IntArray:
+        """How many each query leaves out."""
+        return np.bincount(self.query, minlength=queries)
+
+    def others(self, found: Found) -> Found:
+        """What was found less these."""
+        if not len(self.query):
+            return found
+        both = (self, found)
+        parts, rows = (
+            1 + max(int(getattr(each, name).max(initial=0)) for each in both) for name in ("part", "position")
+        )
+        mine, theirs = ((each.query * parts + each.part) * rows + each.position for each in both)
+        return found.only(~np.isin(theirs, mine))
+
+
+_NONE = LeftOut(*(np.empty(0, np.int64) for _ in range(3)))
 Columns = tuple[IntArray, Float64Array, Float64Array]  # line, start, end of each row found
 
 
 def best_rows(
-    parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effort = EVERYTHING
+    parts: Sequence[LivePart],
+    queries: Float32Array,
+    k: int,
+    effort: Effort = EVERYTHING,
+    left_out: LeftOut = _NONE,
 ) -> list[list[Row]]:
-    """The k best live rows of each query, best first; equal scores by source, then time (see MOST_EQUAL)."""
-    step = min(_QUERIES, max(1, _ROWS // (k * effort.candidates)))
-    blocks = (queries[first : first + step] for first in range(0, len(queries), step))
-    return [rows for block in blocks for rows in _best(parts, block, k, effort)]
+    """The k best live rows of each query, best first; equal scores by source, then time (see MOST_EQUAL).
+
+    What is left out costs no effort: as far is looked as if it were not there.
+    """
+    most = k * effort.candidates + int(left_out.counts(1).max())
+    step = min(_QUERIES, max(1, _ROWS // most))
+    blocks = (np.arange(first, min(first + step, len(queries))) for first in range(0, len(queries), step))
+    return [rows for block in blocks for rows in _best(parts, queries[block], k, effort, left_out.of(block))]
 
 
-def _best(parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effort) -> list[list[Row]]:
+def _best(
+    parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effort, left_out: LeftOut
+) -> list[list[Row]]:
     if not any(part.live for part in parts):
         return [[] for _ in queries]
     if are_few(parts):
-        found = _one_by_one(parts, queries, k)
+        spare = int(left_out.counts(1).max())
+        found = left_out.others(_one_by_one(parts, queries, k + spare))
     elif any(part.about.lossy for part in parts):
         depth = k * effort.candidates
-        found, _ = _ordered(parts, _searched(parts, queries, depth, effort), depth)
+        found, _ = _ordered(parts, _searched(parts, queries, depth, effort, left_out), depth)
         score = scores_of_pairs(parts, queries, found.query, found.part, found.position)
         found = replace(found, score=score)
     else:
-        found = _searched(parts, queries, k, effort)
+        found = _searched(parts, queries, k, effort, left_out)
     return best_of(parts, found, len(queries), k)
 
 
@@ -112,11 +154,14 @@ def _one_by_one(parts: Sequence[LivePart], queries: Float32Array, k: int) -> Fou
     return _picked(scores, np.broadcast_to(position, scores.shape), number, k)[0]
 
 
-def _searched(parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effort) -> Found:
+def _searched(
+    parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effort, left_out: LeftOut
+) -> Found:
     """The k best rows of each query by what the parts hold, and those that score as the last of them."""
     live = [number for number, part in enumerate(parts) if part.live]
+    deep = k + int(left_out.counts(1).max())
     # One more than wanted, to see whether the cut goes through rows of one score.
-    width = min(k + 1, max(parts[number].about.rows for number in live))
+    width = min(deep + 1, max(parts[number].about.rows for number in live))
     scores = np.empty((len(live), len(queries), width), np.float32)
     positions = np.empty(scores.shape, np.int64)
     asked: dict[str, Asked] = {}
@@ -125,13 +170,13 @@ def _searched(parts: Sequence[LivePart], queries: Float32Array, k: int, effort: 
         if part.about.trained not in asked:
             asked[part.about.trained] = _asked(parts, part, queries, k, effort)
         part.part.best(asked[part.about.trained], part.selected, scores[place], positions[place])
-    found, last = _picked(_beside(scores), _beside(positions), np.repeat(live, width), k)
-    if width > k:
+    found, last = _picked(_beside(scores), _beside(positions), np.repeat(live, width), deep)
+    if width > deep:
         for place, query in np.argwhere((positions[:, :, -1] >= 0) & (scores[:, :, -1] >= last)).tolist():
             part = parts[live[place]]
             one = asked[part.about.trained].one(query)
-            found = found.with_all_of(query, live[place], *_down_to(part, one, last[query], k))
-    return _completed(parts, queries, k, effort, found)
+            found = found.with_all_of(query, live[place], *_down_to(part, one, last[query], deep))
+    return _completed(parts, queries, k, effort, left_out.others(found), left_out)
 
 
 def _asked(parts: Sequence[LivePart], one: LivePart, queries: Float32Array, k: int, effort: Effort) -> Asked:
@@ -187,14 +232,19 @@ def _down_to(part: LivePart, asked: Asked, last: np.float32, k: int) -> tuple[In
 
 
 def _completed(
-    parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effort, found: Found
+    parts: Sequence[LivePart],
+    queries: Float32Array,
+    k: int,
+    effort: Effort,
+    found: Found,
+    left_out: LeftOut,
 ) -> Found:
     """Who got fewer rows than there are is answered from all lists."""
-    wanted = min(k, sum(part.live for part in parts))
+    wanted = np.minimum(k, sum(part.live for part in parts) - left_out.counts(len(queries)))
     short = np.flatnonzero(np.bincount(found.query, minlength=len(queries)) < wanted)
     if not len(short) or not effort.lists:
         return found
-    more = _searched(parts, queries[short], k, replace(effort, lists=0))
+    more = _searched(parts, queries[short], k, replace(effort, lists=0), left_out.of(short))
     return found.only(~np.isin(found.query, short)).and_(replace(more, query=short[more.query]))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -18,12 +18,13 @@ from index import truth
 from index.asked import SAMPLE, Asked
 from index.effort import MOST_CANDIDATES
 from index.live import LivePart
-from index.merge import Row, are_few, best_rows, lists_for
+from index.merge import LeftOut, Row, are_few, best_rows, lists_for
 from index.snapshot import Snapshot
 
 DEPTHS = (1, 10, 100)
 WANTED = 0.95  # of the ten best rows
-_SAME = 1e-5  # relative: numpy and FAISS add up in different orders
+_SAME = 1e-5  # relative to lengths: numpy and FAISS add up in different orders
+_TOGETHER = 64  # queries, which bounds the memory
 _TIMED_S = 2.0
 _TIMED = 200  # searches: for one in a hundred that is slow
 
@@ -55,62 +56,74 @@ class Trial:
     _tried: dict[Effort, Float64Array] = field(default_factory=dict)
 
     @cached_property
-    def _overlapped(self) -> int:
-        return self.asked.overlapped(self.held)
+    def _left_out(self) -> LeftOut:
+        return self.asked.overlapping(self.held)
+
+    @cached_property
+    def _scale(self) -> Float32Array:
+        """What a score of each query is by its size: its length times that of a row."""
+        lengths = np.linalg.norm(self.asked.vectors, axis=1)
+        found: Float32Array = lengths * np.median(lengths[: self.asked.own])
+        return found
 
     @property
     def fewest_lists(self) -> int:
         """That are probed at any effort, for them to hold the most candidates there may be."""
-        most = MOST_CANDIDATES * (10 + self._overlapped)
-        return lists_for(self.held, self.held[0].part.list_count, most, Effort(1))
+        return lists_for(self.held, self.held[0].part.list_count, MOST_CANDIDATES * 10, Effort(1))
 
     def finds(self, effort: Effort, share: float, errors: float = 0.0) -> bool:
         """Whether both find that share of the ten best rows, with so many standard errors to spare."""
         if effort not in self._tried:
-            self._tried[effort] = self._shares(self._answers(effort, 10), 10)
+            self._tried[effort] = self._shares(effort, 10, (10,))[10]
         shares = self._tried[effort]
         each = [shares[where] for where in self.asked.groups().values()]
         return all(_mean(found) - errors * _error(found) >= share for found in each)
 
     def measured(self, effort: Effort) -> Measured:
         """At every depth, asked for as deep: who wants more rows is given more lists and candidates."""
-        deepest = None if may_miss(self.held) else self._answers(effort, truth.DEEPEST)
-        found = {d: self._shares(self._answers(effort, d) if deepest is None else deepest, d) for d in DEPTHS}
+        if may_miss(self.held):
+            found = {depth: self._shares(effort, depth, (depth,))[depth] for depth in DEPTHS}
+        else:
+            found = self._shares(effort, truth.DEEPEST, DEPTHS)
         groups = self.asked.groups()
         recall = {name: {str(d): _mean(found[d][where]) for d in DEPTHS} for name, where in groups.items()}
         return Measured(recall, self._latency_ms(effort), effort)
 
-    def _answers(self, effort: Effort, depth: int) -> list[Float32Array]:
-        """The true scores of the rows that each query finds, in order, less those that say nothing."""
-        return self._scores(best_rows(self.held, self.asked.vectors, depth + self._overlapped, effort))
-
-    def _shares(self, answers: list[Float32Array], depth: int) -> Float64Array:
-        """The share of the truth in each answer; nan where there is nothing to find."""
-        found = np.full(len(self.asked), np.nan)
-        for query, scores in enumerate(answers):
-            among = self.best[query, :depth]
-            among = among[np.isfinite(among)]
-            if len(among):
-                last = float(among[-1])
-                good = scores[: len(among)] >= last - _SAME * max(1.0, abs(last))
-                found[query] = good.sum() / len(among)
+    def _shares(self, effort: Effort, k: int, depths: Sequence[int]) -> dict[int, Float64Array]:
+        """Of searches for k rows the share of the truth in each; nan where there is nothing to find."""
+        found = {depth: np.full(len(self.asked), np.nan) for depth in depths}
+        for first in range(0, len(self.asked), _TOGETHER):
+            block = np.arange(first, min(first + _TOGETHER, len(self.asked)))
+            vectors, left_out = self.asked.vectors[block], self._left_out.of(block)
+            answers = best_rows(self.held, vectors, k, effort, left_out)
+            for query, scores in zip(block.tolist(), self._scores(vectors, answers), strict=True):
+                for depth in depths:
+                    found[depth][query] = self._share(query, scores, depth)
         return found
 
-    def _scores(self, answers: list[list[Row]]) -> list[Float32Array]:
-        flat = [(number, row) for number, rows in enumerate(answers) for row in rows]
-        query = np.array([number for number, _ in flat], np.int64)
-        which, position, line = (
-            np.array([getattr(row, name) for _, row in flat], np.int64)
-            for name in ("part", "position", "line")
+    def _share(self, query: int, scores: Float32Array, depth: int) -> float:
+        among = self.best[query, :depth]
+        among = among[np.isfinite(among)]
+        if not len(among):
+            return np.nan
+        last = float(among[-1])
+        good = scores[: len(among)] >= last - _SAME * max(float(self._scale[query]), abs(last))
+        return float(good.sum()) / len(among)
+
+    def _scores(self, queries: Float32Array, answers: list[list[Row]]) -> list[Float32Array]:
+        """The true scores of the rows that each query found, in order."""
+        flat = [row for rows in answers for row in rows]
+        counts = [len(rows) for rows in answers]
+        query = np.repeat(np.arange(len(queries)), counts)
+        which, position = (
+            np.array([getattr(row, name) for row in flat], np.int64) for name in ("part", "position")
         )
-        start, end = (np.array([getattr(row, name) for _, row in flat]) for name in ("start", "end"))
         scores = np.empty(len(flat), np.float32)
-        for number, part in enumerate(self.held):
+        for number in np.unique(which).tolist():
             mine = which == number
-            vectors = parts.exact(self.snapshot.store, part.part, position[mine])
-            scores[mine] = (vectors * self.asked.vectors[query[mine]]).sum(axis=1)
-        tells = ~self.asked.are_overlapped(query, line, start, end)
-        return [scores[(query == number) & tells] for number in range(len(answers))]
+            vectors = parts.exact(self.snapshot.store, self.held[number].part, position[mine])
+            scores[mine] = (vectors * queries[query[mine]]).sum(axis=1)
+        return np.split(scores, np.cumsum(counts)[:-1])
 
     def _latency_ms(self, effort: Effort) -> dict[str, float]:
         """One query after the other, each for the hundred best rows."""

@@ -121,6 +121,12 @@ def test_the_length_of_a_query_does_not_matter(factor: float, both: tuple[Snapsh
     assert scaled.confidence(0.5 * factor) == pytest.approx(plain.confidence(0.5), abs=2e-4)
 
 
+def test_a_query_of_zeros_finds_nothing(both: tuple[Snapshot, Snapshot]) -> None:
+    judge = judges(both[0], np.zeros((1, alike.DIM), np.float32))[0]
+    assert [judge.confidence(score) for score in (0.0, -1.0, 1.0)] == [0.0] * 3
+    assert judge.level(0.0) == "none"
+
+
 def test_a_judge_takes_half_a_millisecond(library: alike.Alike, both: tuple[Snapshot, Snapshot]) -> None:
     spent = []
     for query in np.tile(library.topics[:100], (2, 1)):
