@@ -9,7 +9,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from core.rules import LiveSource
 from core.types import Place
 from index import columns, mapped, sources
 from index.columns import Columns
-from index.filters import narrowed
+from index.filters import Narrowed
 from index.live import LivePart, pack
 from index.part import ROW, About, Part
 from index.sources import Known, Sources
@@ -101,6 +101,11 @@ def measure(folder: Path, rows: int, count: int) -> tuple[dict[str, float], dict
             several.append([cpu_ms(partial(narrowed, unused, where, fresh)) for _ in range(2)])
         first[name], another[name] = np.median(several, axis=0).tolist()
     return first, another, share
+
+
+def narrowed(parts: Sequence[LivePart], where: Where, typed: Columns) -> list[LivePart]:
+    """As a snapshot does that is asked for the first time."""
+    return Narrowed(where, typed).of("frame", parts, LivePart.kept)
 
 
 def figures(rows: int) -> list[Figure]:

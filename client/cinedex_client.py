@@ -62,6 +62,9 @@ class SearchOptions(TypedDict, total=False):
     limit: int
     merge_gap_s: float | None  # None: never
     pad_s: float
+    weigh_frames: bool
+    min_score: float | None
+    min_confidence: float | Literal["high", "medium", "low"] | None
     exact: bool
     effort: int | None
 

@@ -265,7 +265,9 @@ def _metavar(shown: str) -> str:
     name = _LIST.sub(r"\1", shown)
     if name.startswith("dict["):
         return "NAME=VALUE"
-    return name if name.startswith("{") else _SHOWN_AS.get(name, name.upper())
+    if name.startswith("{"):  # choices, perhaps beside a number: {float,{high,low}}
+        return f"{{{','.join(_SHOWN_AS.get(each, each) for each in re.findall(r'[^{},]+', name))}}}"
+    return _SHOWN_AS.get(name, name.upper())
 
 
 # --- the environment and the file ------------------------------------------------------------------

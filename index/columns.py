@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,7 +64,7 @@ class Described:
     columns: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column:
     """Values, and the line of the source that each is of; a source may have several, or none."""
 
@@ -71,6 +72,7 @@ class Column:
     values: pa.Array
     lines: Lines
 
+    @cached_property
     def as_numbers(self) -> Column | None:
         """Text of which every value is spelled as a number, as a CSV's are; else None."""
         try:

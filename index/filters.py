@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,13 +16,13 @@ from core.commands import nearest
 from core.errors import UsageError
 from core.query import Condition, Test, Value, Where
 from index.columns import METADATA, Column, Columns, Type, instant
-from index.live import LivePart
 
-RECENT = 16  # filters of which the bits are kept: one of a million rows is 128 KiB
+RECENT = 16  # filters of which the bits are kept: those of a million rows or passages are 128 KiB
 TIMES = ("start", "end")  # of a row itself
 _SHOWN = 20  # columns in a sentence
 
 Mask = NDArray[np.bool_]
+Rows = TypeVar("Rows", bound="OfSources")
 Of = Callable[[Condition | Where], Mask]
 
 _TAKES: dict[Type, tuple[Test, ...]] = {
@@ -40,20 +40,21 @@ _MUST_BE: dict[Type, str] = {
 
 
 class Recent:
-    """The parts that the last few filters left. Thread-safe."""
+    """What the last few filters keep. Thread-safe."""
 
     def __init__(self, most: int = RECENT) -> None:
         self._most = most
-        self._held: OrderedDict[str, list[LivePart]] = OrderedDict()
+        self._held: OrderedDict[str, Narrowed] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: str, make: Callable[[], list[LivePart]]) -> list[LivePart]:
-        """What was kept by that key, else what is made; two threads may both make it."""
+    def get(self, where: Where, columns: Columns) -> Narrowed:
+        """What was kept of that filter, else a new one; UsageError says at once what is wrong."""
+        key = repr(where)  # by what is written: True and 1 are one key of a dictionary, and no one value
         with self._lock:
             if key in self._held:
                 self._held.move_to_end(key)
                 return self._held[key]
-        made = make()
+        made = Narrowed(where, columns)  # two threads may both make it
         with self._lock:
             self._held[key] = made
             while len(self._held) > self._most:
@@ -79,16 +80,30 @@ class OfSources(Protocol):
         ...
 
 
-def masks(parts: Iterable[OfSources], where: Where, columns: Columns) -> Iterator[Mask]:
-    """For each part which of its rows the conditions keep; UsageError says at once what is wrong."""
-    sieve = _Sieve(columns)
-    sieve.check(where)
-    return (sieve.rows(where, part) for part in parts)
+class Narrowed:
+    """The rows that one filter keeps, of each kind when they are asked for first. Thread-safe."""
 
+    def __init__(self, where: Where, columns: Columns) -> None:
+        """UsageError says at once what is wrong."""
+        sieve = _Sieve(columns)
+        sieve.check(where)
+        self._where, self._columns = where, columns
+        # Of a filter of rows there may be many masks of sources; of none of those one stands for the whole.
+        self._sources = None if is_of_rows(where) else sieve.sources(where)
+        self._held: dict[str, Sequence[OfSources]] = {}
 
-def narrowed(parts: Sequence[LivePart], where: Where, columns: Columns) -> list[LivePart]:
-    """The parts with the rows alone alive that the conditions keep."""
-    return [part.kept(mask) for part, mask in zip(parts, masks(parts, where, columns), strict=True)]
+    def of(self, kind: str, rows: Sequence[Rows], narrow: Callable[[Rows, Mask], Rows]) -> list[Rows]:
+        """All rows of a kind, the same ones at each call, narrowed to those that are kept."""
+        if kind not in self._held:
+            self._held[kind] = [narrow(each, mask) for each, mask in zip(rows, self.masks(rows), strict=True)]
+        return cast("list[Rows]", self._held[kind])
+
+    def masks(self, rows: Iterable[OfSources]) -> Iterator[Mask]:
+        """Which of these rows are kept."""
+        if (kept := self._sources) is not None:
+            return (each.spread(kept) for each in rows)
+        sieve = _Sieve(self._columns)
+        return (sieve.rows(self._where, each) for each in rows)
 
 
 class _Sieve:
@@ -150,7 +165,7 @@ def _joined(where: Where, of: Of, count: int) -> Mask:
 def _matching(column: Column, condition: Condition, count: int) -> Mask:
     """The sources of which one value passes all tests."""
     if column.type == "text" and any(_is_number(value) for value in _asked_with(condition)):
-        column = column.as_numbers() or column
+        column = column.as_numbers or column
     tests = _tests(condition, column.type)
     exists = tests.pop("exists", None)
     kept = _of_lines(column.lines[_passed(column, tests)] if tests else column.lines, count)

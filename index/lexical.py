@@ -48,7 +48,7 @@ _MAKING = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-6
 _READING = "PRAGMA query_only=ON; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON"
 _HASH_BYTES = 32 << 20  # of postings in memory before they are written
 _BATCH = 10_000
-_IDLE = 8  # connections
+_IDLE = 32  # connections of a snapshot, or one a file where it has more
 _MATCHING = "SELECT group_concat(rowid) FROM (SELECT rowid FROM words WHERE words MATCH ?)"
 
 
@@ -92,14 +92,14 @@ class Words:
     _recent: _Recent = field(repr=False)
 
     @classmethod
-    def open(cls, folder: Path, about: About) -> Words:
-        """Map it, or SnapshotError. SQLite opens it at the first question."""
+    def open(cls, folder: Path, about: About, beside: int = 1) -> Words:
+        """Map it, or SnapshotError. SQLite opens it at the first question. beside: files of its snapshot."""
         path, rows_path = folder / f"{about.name}.words", folder / f"{about.name}.lines.npy"
         mapped.require(path, about.files[path.name])
         rows = mapped.open_npy(rows_path, PASSAGE, about.files[rows_path.name])
         if len(rows) != about.rows or about.kind not in WORD_KINDS:
             raise SnapshotError(f"{rows_path} does not hold the {about.rows} passages its manifest names.")
-        lent = _Connections(path)
+        lent = _Connections(path, max(1, _IDLE // max(1, beside)))
         words = cls(about, rows, path, lent, _Recent(about.rows))
         weakref.finalize(words, lent.close)
         return words
@@ -138,22 +138,30 @@ class Words:
 class _Connections:
     """To one file, each lent to one thread at a time; no more are kept than a few that wait."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, most: int) -> None:
+        self._path, self._most = path, most
         self._idle: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
 
     @contextmanager
     def lent(self) -> Iterator[sqlite3.Connection]:
-        connection = self._idle.pop() if self._idle else self._new()
+        connection = self._waiting() or self._new()
         try:
             yield connection
         except BaseException:
             connection.close()
             raise
-        if len(self._idle) < _IDLE:
-            self._idle.append(connection)
-        else:
+        with self._lock:
+            if is_kept := len(self._idle) < self._most:
+                self._idle.append(connection)
+        if not is_kept:
             connection.close()
+
+    def _waiting(self) -> sqlite3.Connection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:  # not looked at first: other threads take them as well
+            return None
 
     def _new(self) -> sqlite3.Connection:
         # Nobody changes it, so there is nothing to lock, and a folder that cannot be written to will do.
@@ -170,8 +178,8 @@ class _Connections:
         return connection
 
     def close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        while (connection := self._waiting()) is not None:
+            connection.close()
 
 
 class _Recent:

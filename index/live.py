@@ -141,8 +141,7 @@ class LivePart:
 
     def is_live(self, positions: IntArray) -> NDArray[np.bool_]:
         """Which of these rows live."""
-        found: NDArray[np.bool_] = (self.bits[positions >> 3] >> (positions & 7).astype(np.uint8)) & 1 > 0
-        return found
+        return are_set(self.bits, positions)
 
     def live_lines(self) -> Lines:
         """The sources of its live rows, in no order; some more than once."""
@@ -189,6 +188,12 @@ def open_numbers(path: Path, stamps: Mapping[str, Mapping[str, Any]], sources: i
 def files_of(name: str) -> tuple[str, str]:
     """What a snapshot's files about a part are called."""
     return f"{name}.numbers.npy", f"{name}.live.npy"
+
+
+def are_set(bits: Bits, positions: IntArray) -> NDArray[np.bool_]:
+    """Which of these rows have their bit."""
+    found: NDArray[np.bool_] = (bits[positions >> 3] >> (positions & 7).astype(np.uint8)) & 1 > 0
+    return found
 
 
 def pack(live: NDArray[np.bool_]) -> Bits:

@@ -84,7 +84,7 @@ class Snapshot:
         stamps = held["files"]
         known = Sources.open(folder / FILE, stamps.get(FILE))
         typed = Columns.open(folder / columns.FILE, stamps.get(columns.FILE), known)
-        parts = store.root / "parts"
+        parts, words = store.root / "parts", held.get("words", ())
         return cls(
             store,
             number,
@@ -93,7 +93,7 @@ class Snapshot:
             typed,
             tuple(LivePart.open(parts, folder, about, stamps, len(known)) for about in held["parts"]),
             words=tuple(
-                LiveWords.open(parts, folder, about, stamps, len(known)) for about in held.get("words", ())
+                LiveWords.open(parts, folder, about, stamps, len(known), len(words)) for about in words
             ),
             calibrated=Calibrated.open(folder, store.spec.dim, held),
         )
@@ -138,7 +138,10 @@ class Snapshot:
         if k < 1:
             raise UsageError(f"k is {k}; at least 1 row can be asked for.")
         searched = self.filtered(kind, filter)
-        chosen = self.effort(kind) if effort is None else replace(self.effort(kind), lists=effort)
+        chosen = self.effort(kind)
+        if effort is not None:  # of a stranger, and so of any size
+            most = max((part.part.list_count for part in searched), default=0)
+            chosen = replace(chosen, lists=min(effort, most))
         if self.card is not None:
             found = self.card.best_rows(searched, queries, k)  # compares with every row
         elif exact:
@@ -166,9 +169,7 @@ class Snapshot:
         if filter is None:
             return searched
         if (where := filter.where) is not None:
-            # By what is written: True and 1 are one key of a dictionary, and no one value.
-            key = f"{kind} {where!r}"
-            searched = self._recent.get(key, lambda: filters.narrowed(self._of(kind), where, self.columns))
+            searched = self._recent.get(where, self.columns).of(kind, searched, LivePart.kept)
         if filter.sources is not None:
             lines = self.sources.lines(filter.sources)
             searched = [part.only(lines) for part in searched]
@@ -186,8 +187,8 @@ class Snapshot:
         if filter is not None and filter.where is not None:
             if kind == "names" and filters.is_of_rows(filter.where):
                 return [], True  # they are of no seconds
-            masks = filters.masks(found, filter.where, self.columns)
-            found = [words.only(mask) for words, mask in zip(found, masks, strict=True)]
+            narrowed = self._recent.get(filter.where, self.columns)
+            found = narrowed.of(kind, found, LiveWords.only)
         kept = self._kept_sources(filter)
         searched = found if kept is None else [words.only(words.spread(kept)) for words in found]
         return best(searched, asked, k, some, self.sources.id)

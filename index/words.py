@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 from core.errors import SnapshotError
 from core.types import Float64Array, IntArray
 from index.lexical import ORIGINS, About, Words
-from index.live import Lines, open_numbers
+from index.live import Lines, are_set, open_numbers, pack
+from index.part import Bits
 from index.passages import numbers_of
 from index.terms import Term, Terms
 
@@ -52,7 +52,9 @@ class LiveWords:
     numbers: Lines
     live: int
     length: int  # tokens of what lives
-    kept: Mask | None = None  # None: all that lives
+    kept: Bits | None = None  # None: all that lives
+    # What lives, worked out once for this and for all that are narrowed from it.
+    _known: dict[str, Mask] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(
@@ -62,9 +64,11 @@ class LiveWords:
         held: Mapping[str, Any],
         stamps: Mapping[str, Mapping[str, Any]],
         sources: int,
+        beside: int = 1,
     ) -> LiveWords:
-        """Map a file and what the snapshot says of it, or SnapshotError. sources: lines of sources.arrow."""
-        words = Words.open(parts, About.read(held["name"], held))
+        """Map a file and what the snapshot says of it, or SnapshotError. sources: lines of sources.arrow;
+        beside: files of the snapshot."""
+        words = Words.open(parts, About.read(held["name"], held), beside)
         numbers = open_numbers(snapshot / numbers_of(words.about.name), stamps, sources)
         return cls(words, numbers, held["live"], held["length"])
 
@@ -72,13 +76,14 @@ class LiveWords:
     def about(self) -> About:
         return self.part.about
 
-    @cached_property
+    @property
     def _lives(self) -> Mask | None:
         """Which passages live; None: all do."""
         if self.live == self.about.rows:
             return None
-        found: Mask = self._spread(self.numbers >= 0, self.part.rows["source"])
-        return found
+        if "lives" not in self._known:
+            self._known["lives"] = self._spread(self.numbers >= 0, self.part.rows["source"])
+        return self._known["lives"]
 
     def lines(self, rows: IntArray) -> IntArray:
         """The line of sources.arrow of each of these passages."""
@@ -98,12 +103,18 @@ class LiveWords:
 
     def only(self, passages: Mask) -> LiveWords:
         """The same, looking at those passages alone for which this is True."""
-        return replace(self, kept=passages if self.kept is None else self.kept & passages)
+        bits = pack(passages)
+        return replace(self, kept=bits if self.kept is None else self.kept & bits)
+
+    def kept_of(self, rows: IntArray) -> IntArray:
+        """Those of these passages that are looked at."""
+        return rows if self.kept is None else rows[are_set(self.kept, rows)]
 
     def matching(self, term: Term) -> IntArray:
         """The live passages that have a term, looked at or not: a filter makes no word rare."""
         found = self.part.matching(term)
-        return found if self._lives is None else found[self._lives[found]]
+        lives = self._lives
+        return found if lives is None else found[lives[found]]
 
 
 def best(
@@ -160,8 +171,7 @@ class _Plan:
         rows = whole = _in_all([*must, *(posted[term] for term in self.rare)])
         if some and self.rare:
             rows = _in_all([_in_any([posted[term] for term in self.rare], file.about.rows), *must])
-        if file.kept is not None:
-            rows = rows[file.kept[rows]]
+        rows = file.kept_of(rows)
         lengths = file.part.rows["length"][rows]
         worth = np.zeros(len(rows))
         for term, of_term in zip(self.worth.tolist(), posted, strict=True):

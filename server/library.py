@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 DEFAULT = "default"
+RENEW_S = 1.0
 NO_COLLECTION = "There is no collection yet; `extract --videos DIR` makes one."
 UNREADABLE = "The collections cannot be read; the server's log says why."
 Catalog = Callable[[], Mapping[str, Sequence[Path]]]  # collection → stores, the default one first
@@ -62,6 +64,7 @@ class ServedLibrary:
         self._followed: dict[Path, Followed] = {}
         self._patience = Patience()
         self._looking = threading.Lock()
+        self._renewing, self._renewed = threading.Lock(), -RENEW_S
         self._known: Mapping[str, Sequence[Path]] = {}
         self._is_readable = True
         self._offers: Mapping[str, Sequence[Offer]] | None = None  # None: not looked yet
@@ -138,9 +141,24 @@ class ServedLibrary:
                 return offer.searcher()
         raise ApiError(404, f"encoder: the collection {name} has no {encoder!r}.", "encoder")
 
-    def newer(self, searcher: Searcher) -> Searcher | None:
-        """What answers in place of one that cannot any more, if anything else does."""
-        self.look()
+    def newer(self, searcher: Searcher, error: Error) -> Searcher | None:
+        """What answers in place of one that failed so, if anything else does. It is told, and looked for, at
+        most once a second: whoever comes meanwhile takes what was found then."""
+        with self._renewing:
+            found, is_due = self._other(searcher), time.monotonic() >= self._renewed + RENEW_S
+            if is_due:
+                number = searcher.view.number
+                log.warning(
+                    "snapshot failed collection=%s number=%d error=%s", searcher.collection, number, error
+                )
+            if is_due and found is None:
+                self.look()
+                found = self._other(searcher)
+            if is_due:
+                self._renewed = time.monotonic()
+        return found
+
+    def _other(self, searcher: Searcher) -> Searcher | None:
         found = self.find(searcher.collection, searcher.encoder.spec.name)
         return None if found.view is searcher.view else found
 

@@ -70,6 +70,8 @@ def sentence(error: Any) -> tuple[str, str | None]:
     if kind == "json_invalid":
         return f"The body is not JSON: {error['ctx']['error']} at character {error['loc'][-1]}.", None
     field = path_of(loc)
+    if kind == "string_unicode":  # a value's or a name's in an object; which of both is not told
+        return f"{field or 'The body'} has text that is not Unicode{_got(error.get('input'))}.", field
     if field is None:
         return "The body must be a JSON object.", None
     if kind == "not_built":

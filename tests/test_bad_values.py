@@ -26,15 +26,14 @@ def kinds(annotation: Any) -> set[Any]:
 
 MAY_BE_NOUGHT = {
     *("random-weights", "seed", "skip-still", "workers", "decoders", "nice", "port", "age-s"),
-    *("max-concurrent", "max-waiting", "least-cosine"),
+    *("max-concurrent", "max-waiting", "least-cosine", "min-score", "min-confidence"),
 }
-MAY_BE_BELOW = {"least-cosine"}
+BELOW = {"least-cosine": "-2", "min-score": "-1e305"}  # of what may be below nought
 
 
 def bad_numbers(flag: str) -> list[str]:
     """Out of the bounds that every number has on both sides."""
-    below = "-2" if flag in MAY_BE_BELOW else "-1"
-    return [below, "1e305", "9" * 30, *([] if flag in MAY_BE_NOUGHT else ["0"])]
+    return [BELOW.get(flag, "-1"), "1e305", "9" * 30, *([] if flag in MAY_BE_NOUGHT else ["0"])]
 
 
 def bad_values(field: FieldInfo) -> list[str]:

@@ -7,9 +7,9 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import CliPositionalArg
 
 from core.collections import Library
@@ -18,6 +18,7 @@ from core.errors import Error, StoreError, UsageError
 from core.logs import plain
 from core.store import Store
 from index.device import chosen_device
+from server.asked import refused
 from server.errors import ApiError
 from server.trust import distrusted, misfit
 
@@ -26,6 +27,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _GAP = "  "
+
+
+def _confidence(value: Any) -> Any:
+    """A level as it is, a number from its text."""
+    if value in ("high", "medium", "low"):
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise refused("must be a number from 0 to 1, high, medium or low")
+    return number
+
+
+LeastConfidence = Annotated[float | Literal["high", "medium", "low"], BeforeValidator(_confidence)]
 
 
 class SearchSettings(Settings):
@@ -40,6 +57,11 @@ class SearchSettings(Settings):
     )
     target: Literal["videos", "texts"] = Field("videos", description="moments of videos, or library texts")
     filter: str = Field("", description="what is looked through, as JSON: docs/http-api.md, Filter")
+    weigh_frames: bool = Field(False, description="order clips by their pictures, weighted by the query")
+    min_score: float | None = Field(None, ge=-1e9, le=1e9, description="leave out what scores less")
+    min_confidence: LeastConfidence | None = Field(
+        None, description="leave out what is less sure: a number from 0 to 1, high, medium or low"
+    )
     exact: bool = Field(False, description="compare with every row instead of searching the index")
     effort: int | None = Field(
         None, ge=1, le=1_000_000, description="lists to probe; else as many as were found to be enough"
@@ -98,6 +120,9 @@ def body_of(settings: SearchSettings) -> dict[str, Any]:
         "filter": _filter(settings.filter),
         "collection": settings.collection,
         "encoder": settings.encoder,
+        "weigh_frames": settings.weigh_frames,
+        "min_score": settings.min_score,
+        "min_confidence": settings.min_confidence,
         "exact": settings.exact,
         "effort": settings.effort,
     }

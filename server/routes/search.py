@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Response
 from fastapi.openapi.models import Example
 
-from core.errors import SnapshotError, StoreError
+from core.errors import Error, SnapshotError, StoreError
 from core.query import Query
 from server.library import ServedLibrary
 from server.limits import Slots
@@ -30,7 +30,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     "default": {"model": ErrorAnswer, "description": "Any other error, in the same shape"},
 }
 
-Newer = Callable[[Searcher], Searcher | None]  # what answers in place of one that cannot any more
+Newer = Callable[[Searcher, Error], Searcher | None]  # what answers in place of one that failed so
 EXAMPLES: dict[str, Example] = {
     "a text": {"value": {"query": "a red truck at night"}},
     "videos": {"value": {"query": "a red truck at night", "group_by": "video", "limit": 5}},
@@ -65,15 +65,13 @@ def router(library: ServedLibrary, slots: Slots, metrics: Metrics) -> APIRouter:
     return routes
 
 
-def answered(
-    searcher: Searcher, query: Query, newer: Callable[[Searcher], Searcher | None]
-) -> tuple[Took, bytes]:
+def answered(searcher: Searcher, query: Query, newer: Newer) -> tuple[Took, bytes]:
     """All of it in one thread: to write thousands of results takes seconds, which the event loop has not."""
     try:
         answer = searcher.answer(query)
-    except (SnapshotError, StoreError):
+    except (SnapshotError, StoreError) as error:
         # A short `gc --age-s` takes away what an older snapshot needs; the one that is published answers.
-        found = newer(searcher)
+        found = newer(searcher, error)
         if found is None:
             raise
         answer = found.answer(query)

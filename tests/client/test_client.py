@@ -10,8 +10,17 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cinedex_client import ApiError, AsyncClient, Client, ClientError, Unreachable, VideoResult
+from cinedex_client import (
+    ApiError,
+    AsyncClient,
+    Client,
+    ClientError,
+    SearchOptions,
+    Unreachable,
+    VideoResult,
+)
 
+from server.schemas import SearchAsked
 from tests.server.conftest import Running
 from tests.server.worlds import id_of
 
@@ -50,6 +59,15 @@ def test_a_filter_reaches_the_server(sample_server: Running) -> None:
         kept = client.search("blue", filter={"must": [{"seconds": {"gte": 17, "lte": 20}}]})
         assert {moment.path for moment in kept.moments} == {"films/green.mp4"}
         assert len(client.search("blue", filter=None).moments) > len(kept.moments)
+
+
+def test_every_field_that_is_built_can_be_asked_for() -> None:
+    built = {
+        name
+        for name, field in SearchAsked.model_fields.items()
+        if "not built" not in (field.description or "")
+    }
+    assert set(SearchOptions.__annotations__) == built - {"query"}
 
 
 def test_the_asynchronous_client_answers_the_same(sample_server: Running) -> None:

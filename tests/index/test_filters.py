@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,8 +18,7 @@ from core.errors import UsageError
 from core.query import Condition, Filter, Test, Where
 from core.store import Store
 from index.build import build_snapshot
-from index.filters import RECENT, Recent, masks
-from index.live import LivePart
+from index.filters import RECENT, Narrowed, Recent
 from index.part import ROW, Part
 from index.snapshot import Snapshot
 from tests.index.tagged import DAYS, KINDS, Shelves
@@ -225,18 +225,29 @@ def test_true_and_one_are_not_one_filter(shelf: Shelf) -> None:
         searched(shelf.snapshot, all_of(is_("metadata.seen", eq=1)))
 
 
-def test_only_the_last_few_filters_are_kept() -> None:
+def test_only_the_last_few_filters_are_kept(shelf: Shelf) -> None:
     recent = Recent(most=3)
-    made: list[str] = []
-
-    def make(key: str) -> list[LivePart]:
-        made.append(key)
-        return []
-
-    for key in ("a", "b", "a", "c", "d", "a", "b"):
-        recent.get(key, partial(make, key))
-    assert made == ["a", "b", "c", "d", "b"]
+    held = [
+        recent.get(all_of(is_("codec", eq=key)), shelf.snapshot.columns)
+        for key in ("a", "b", "a", "c", "d", "a", "b")
+    ]
+    assert [held.index(each) for each in held] == [0, 1, 0, 3, 4, 0, 6]
     assert RECENT >= 8
+
+
+def test_texts_are_read_as_numbers_once(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = Snapshot.open(shelf.shelves.store)
+    casts: list[Any] = []
+    real = pc.cast
+
+    def counted(values: pa.Array, type: pa.DataType) -> Any:
+        casts.append(type)
+        return real(values, type)
+
+    monkeypatch.setattr(pc, "cast", counted)
+    for least in range(-4, 8):
+        snapshot.filtered("frame", Filter(where=all_of(is_("metadata.zip", gte=least))))
+    assert casts == [pa.float64()]
 
 
 def test_eight_threads_with_filters_of_their_own_share_a_snapshot(shelf: Shelf) -> None:
@@ -310,9 +321,10 @@ def test_other_rows_of_the_sources_are_filtered_by_the_same_conditions(shelf: Sh
             return of_sources
 
     columns, codec = shelf.snapshot.columns, is_("codec", eq="av1")
-    (both,) = masks([Titles()], all_of(codec, is_("start", lte=0)), columns)
+    (both,) = Narrowed(all_of(codec, is_("start", lte=0)), columns).masks([Titles()])
     assert both.tolist() == [film.facts.codec == "av1" for film in shelf.shelves.films]
-    (late,) = masks([Titles()], Where(should=(is_("start", gte=1),), must_not=(codec,)), columns)
+    where = Where(should=(is_("start", gte=1),), must_not=(codec,))
+    (late,) = Narrowed(where, columns).masks([Titles()])
     assert not late.any()
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -191,7 +192,26 @@ def test_threads_ask_at_once_and_few_connections_stay(tmp_path: Path) -> None:
     fresh = Snapshot.open(lived.store)
     with ThreadPoolExecutor(16) as pool:
         assert list(pool.map(lambda query: found_in(fresh, query), queries)) == alone
-    assert all(len(words.part._lent._idle) <= 8 for words in fresh.words)
+    assert 0 < sum(len(words.part._lent._idle) for words in fresh.words) <= max(32, len(fresh.words))
+
+
+@pytest.mark.parametrize(("beside", "kept"), [(1, 32), (4, 8), (48, 1)])
+def test_of_many_files_each_keeps_few_connections(tmp_path: Path, beside: int, kept: int) -> None:
+    words = Words.open(tmp_path, made(tmp_path, "red sea"), beside)
+    with ExitStack() as lent:
+        for _ in range(40):
+            lent.enter_context(words._lent.lent())
+    assert len(words._lent._idle) == kept
+
+
+def test_a_connection_that_another_thread_takes_first_is_opened_anew(tmp_path: Path) -> None:
+    class Taken(list[sqlite3.Connection]):
+        def __bool__(self) -> bool:
+            return True  # as it was a moment ago
+
+    words = Words.open(tmp_path, made(tmp_path, "red sea"))
+    words._lent._idle = Taken()
+    assert words.matching(RED).tolist() == [0]
 
 
 def test_what_was_found_lately_is_kept_within_bounds(tmp_path: Path) -> None:

@@ -71,6 +71,8 @@ def test_all_lists_of_exact_codes_answer_as_brute_force_does(
         for k in (1, 7, 1000):
             hits = snapshot.search("frame", query[None], k, effort=0)[0]
             assert told(hits) == lived.best("frame", query, k)
+        every = snapshot.search("frame", query[None], 7, effort=10**400)[0]
+        assert told(every) == lived.best("frame", query, 7)
 
 
 @pytest.mark.parametrize("factory", LOSSY)

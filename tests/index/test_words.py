@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from core.query import Filter
+from core.query import Condition, Filter, Where
 from core.types import Line
-from index import passages
+from index import filters, passages
 from index.build import build, build_snapshot
 from index.snapshot import Snapshot
 from index.terms import terms
+from index.words import LiveWords
 from tests.index.spoken import Said, Spoken, best, found_in, lived_in, spoken
 from tests.index.worlds import source_id
 
@@ -130,6 +133,41 @@ def test_a_filter_and_a_mask_leave_passages_out_and_change_no_score(tmp_path: Pa
         assert [(t.source, t.start, t.end, t.text) for t in told] == kept
     masked = view.masked(hidden)
     assert found_in(masked, "the red") == [said for said in every if said[0] not in hidden]
+
+
+def test_what_is_alive_and_what_a_filter_keeps_of_passages_is_worked_out_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lived = lived_in(tmp_path / "store", 5)
+    build(lived.store)
+    lived.hide(source_id(1))
+    build(lived.store)
+    view = Snapshot.open(lived.store)
+    assert any(words.live < words.about.rows for words in view.words)
+    done: Counter[str] = Counter()
+    spread, matching = LiveWords._spread, filters._matching
+
+    def spread_(words: LiveWords, of_runs: Any, runs: Any) -> Any:
+        done["of every passage"] += len(runs) == words.about.rows
+        return spread(words, of_runs, runs)
+
+    def matching_(*asked: Any) -> Any:
+        done["conditions"] += 1
+        return matching(*asked)
+
+    monkeypatch.setattr(LiveWords, "_spread", spread_)
+    monkeypatch.setattr(filters, "_matching", matching_)
+
+    def ask() -> list[str]:
+        where = Where(must=(Condition("path", (("exists", True),)),))
+        told, _ = view.told("lines", terms("red"), 1000, some=True, filter=Filter(where=where))
+        view.told("names", terms("red"), 1000, some=True, filter=Filter(where=where))
+        view.filtered("frame", Filter(where=where))
+        return [each.text for each in told]
+
+    first, at_first = ask(), done.copy()
+    assert first and at_first["of every passage"] > 0 and at_first["conditions"] == 1
+    assert ask() == first and done == at_first
 
 
 def test_it_is_said_whether_there_are_more(tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ def test_a_server_and_the_store_answer_the_same(
         ["blue", "--exact"],
         ["blue", "--effort", "3"],
         ["red", "--level", "frame", "--collection", "default", "--encoder", "toy:rgb"],
+        ["red", "--weigh-frames"],
+        ["blue", "--min-score", "0.5", "--top", "9"],
         ["blue", "--mode", "text"],
         ["blue", "--mode", "hybrid", "--top", "9"],
         ["sea", "--mode", "hybrid", "--target", "texts"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +169,17 @@ def test_the_command_shows_the_level_and_says_when_nothing_is_confident(
     assert head.split() == ["time", "score", "confidence", "path"] and " high " in row
     assert main(["search", "purple", *data]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("Nothing here is confident")
+
+
+@pytest.mark.parametrize("least", ["high", "0.5"])
+def test_the_command_leaves_out_what_is_not_sure_enough(
+    calibrated: Shelf, capsys: pytest.CaptureFixture[str], least: str
+) -> None:
+    found = {}
+    for flags in ([], ["--min-confidence", least]):
+        store = str(calibrated.store.root)
+        assert main(["search", "red", "--top", "99", "--store", store, "--json", *flags]) == 0
+        found[len(flags)] = json.loads(capsys.readouterr().out)["results"]
+    assert 0 < len(found[2]) < len(found[0])
+    for each in found[2]:
+        assert each["confidence_level"] == "high" if least == "high" else each["confidence"] >= 0.5

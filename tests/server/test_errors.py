@@ -71,6 +71,8 @@ BODIES: list[tuple[Any, str | None]] = [
     ({"query": "red", "min_confidence": "none"}, "min_confidence"),
     ({"query": "red", "min_confidence": True}, "min_confidence"),
     ({"query": "red", "quary": None}, "quary"),
+    ({"\ud800": 1}, None),
+    ({"query": "red", "filter": {"\ud800": 1}}, "filter"),
     ({"query": "red", "top": 5}, "top"),
 ]
 
@@ -130,6 +132,29 @@ def test_what_is_not_built_says_so(sample_server: Running, body: Any, field: str
 )
 def test_what_is_no_json_is_refused(sample_server: Running, body: bytes) -> None:
     assert refusal(sample_server, 400, "invalid_request", content=body)["field"] is None
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"\ud800": 1}, "The body has text that is not Unicode (got '\\ud800')."),
+        (
+            {"query": [{"text": "red", "\ud800": 1}]},
+            "query[0] has text that is not Unicode (got '\\ud800').",
+        ),
+        ({"query": "red", "encoder": "\ud800"}, "encoder has text that is not Unicode (got '\\ud800')."),
+        ([], "The body must be a JSON object."),
+    ],
+)
+def test_what_is_no_unicode_is_told_as_such(sample_server: Running, body: Any, says: str) -> None:
+    assert refusal(sample_server, 400, "invalid_request", content=json.dumps(body))["message"] == says
+
+
+@pytest.mark.parametrize("effort", [1, 10**18, 10**400])
+def test_an_effort_of_any_size_is_all_lists_at_most(sample_server: Running, effort: int) -> None:
+    answer = sample_server.http.post("/search", json={"query": "red", "effort": effort})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["results"] == sample_server.search("red").json()["results"]
 
 
 def test_a_misspelt_field_is_told_its_name(sample_server: Running) -> None:

@@ -8,7 +8,9 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -16,7 +18,7 @@ import pytest
 
 import core.log
 from core import files
-from core.errors import StoreError
+from core.errors import SnapshotError, StoreError
 from core.query import Part, Query
 from core.writer import compact
 from index.gc import DAY_S, collect, gc
@@ -131,7 +133,9 @@ def test_a_store_is_followed_across_a_checkpoint_and_gc(
         assert green in videos(http, "green") and blue not in videos(http, "blue")
 
 
-def test_a_view_whose_rows_were_swept_gives_way_to_the_one_that_is_published(shelf: Shelf) -> None:
+def test_a_view_whose_rows_were_swept_gives_way_to_the_one_that_is_published(
+    shelf: Shelf, caplog: pytest.LogCaptureFixture
+) -> None:
     library = ServedLibrary.of_data(shelf.library.data)
     until(lambda: is_ready(library))
     old = library.find()
@@ -147,9 +151,40 @@ def test_a_view_whose_rows_were_swept_gives_way_to_the_one_that_is_published(she
         old.answer(query)
     _, body = answered(old, query, library.newer)
     assert json.loads(body)["snapshot"] == newest
+    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told.startswith("snapshot failed collection=default number=1 error=")
+    assert told.endswith("manifest.json cannot be read: No such file or directory.")
     with pytest.raises(StoreError):
-        answered(old, query, lambda searcher: None)
-    assert library.newer(library.find()) is None
+        answered(old, query, lambda searcher, error: None)
+
+
+def test_what_is_newer_is_looked_for_once_a_second_for_all(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    library = ServedLibrary.of_data(shelf.library.data)
+    until(lambda: is_ready(library))
+    now, looks, look = [100.0], list[float](), library.look
+
+    def counted() -> None:
+        looks.append(now[0])
+        look()
+
+    monkeypatch.setattr("server.library.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(library, "look", counted)
+    old, error = library.find(), SnapshotError("It is gone.")
+
+    def ask() -> set[int | None]:
+        with ThreadPoolExecutor(8) as pool:
+            found = pool.map(lambda _: library.newer(old, error), range(40))
+            return {each.view.number if each else None for each in found}
+
+    assert ask() == {None} and looks == [100.0]
+    shelf.add({"more": [("red", 20)]})
+    newest = shelf.build()
+    assert ask() == {None} and looks == [100.0]
+    now[0] += 1.0
+    assert ask() == {newest} and looks == [100.0, 101.0]
+    assert caplog.text.count("error=It is gone.") == 2
 
 
 def is_ready(library: ServedLibrary) -> bool:
