@@ -77,9 +77,8 @@ def find(
     footage = Footage.of(snapshot, kind)
     if len(footage.lines) < 2:
         return Found((), 0.0)
-    rule = Rule(
-        scale(footage, footage.vectors).least if least is None else least, min_seconds, footage.step_s
-    )
+    alike = scale(footage, footage.vectors).least if least is None else least
+    rule = Rule(alike, min_seconds, footage.step_s, len(footage.lines))
     met = candidates(footage, min_seconds, progress)
     tracks = _Tracks(footage)
     found = []
