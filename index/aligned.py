@@ -28,6 +28,9 @@ _LEAST_CHANGE = 1e-4
 _LAGS = 64
 _LEAST_STANDING = 4.0  # standard deviations
 _LEAST_STANDING_ALONE = 3.0  # where no other offset is anywhere near
+_MOST_ASKED = 512  # rows
+_RECURRING = 0.05  # of the rows that are alike at any offset: the same pictures come again and again
+_AS_WELL = 0.9  # at another offset it fits as well: it swings to and fro
 _MOST_BLUR = 0.6  # of the distance at other offsets
 
 
@@ -75,6 +78,7 @@ class Rule:
     least: float  # cosine
     min_seconds: float
     step_s: float  # between rows, mostly
+    videos: int = 2  # that are compared with each other: with more, more fits by chance
 
 
 def ranges(one: Track, other: Track, at: Float64Array, there: Float64Array, rule: Rule) -> list[Range]:
@@ -188,7 +192,9 @@ def _along(one: Track, other: Track, line: Line, rule: Rule) -> Iterator[Range]:
         if len(alike) < max(LEAST_ROWS, _LEAST_ALIKE * len(at)):
             continue
         found = _range(one, other, line, at[[0, -1]].tolist(), scores[alike])
-        if found.seconds >= rule.min_seconds and _is_telling(one, other, alike, beside[:, alike]):
+        if found.seconds < rule.min_seconds or not _is_telling(one, other, alike, beside[:, alike]):
+            continue
+        if _is_beyond_chance(one, other, alike, beside[:, alike], len(alike) / len(at), rule):
             yield found
 
 
@@ -234,6 +240,45 @@ def _is_telling(one: Track, other: Track, rows: IntArray, beside: IntArray) -> b
     there = (_best(one.vectors[rows], other.vectors[(beside + lag) % len(other)]) for lag in _lags(other))
     here = (_best(one.vectors[(rows + lag) % len(one)], other.vectors[beside]) for lag in _lags(one))
     return _stands_out(apart, 1.0 - np.array([float(found.mean()) for found in chain(there, here)]))
+
+
+def _is_beyond_chance(
+    one: Track, other: Track, rows: IntArray, beside: IntArray, share: float, rule: Rule
+) -> bool:
+    """Whether more changes of picture fit than can where the same few pictures come again and again."""
+    few = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _MOST_ASKED)).astype(np.int64))
+    mine, theirs = rows[few], beside[:, few]
+    there = [_best(one.vectors[mine], other.vectors[(theirs + lag) % len(other)]) for lag in _lags(other)]
+    here = [_best(one.vectors[(mine + lag) % len(one)], other.vectors[theirs]) for lag in _lags(one)]
+    elsewhere = np.concatenate([_again(np.array(each) >= rule.least) for each in (there, here) if each])
+    by_chance = float(elsewhere.mean())
+    if by_chance < _RECURRING:
+        return True
+    if by_chance >= share or elsewhere.max() >= _AS_WELL * share:
+        return False
+    tried = rule.videos**2 / 2 * len(_SPEEDS) * (len(one) + len(other)) * len(one)
+    return _changes(one.vectors[rows], rule.least) * _surprise(share, by_chance) >= float(np.log(tried))
+
+
+def _again(alike: NDArray[np.bool_]) -> Float64Array:
+    """[lags, rows]: the share of rows alike at each, less those that are so from lag nought on."""
+    was_other = np.logical_or.accumulate(~alike) & np.logical_or.accumulate(~alike[::-1])[::-1]
+    found: Float64Array = (alike & was_other).mean(axis=1)
+    return found
+
+
+def _changes(mine: Float32Array, least: float) -> int:
+    """How often it comes to show another picture than it did."""
+    found, at = 0, 0
+    while len(behind := np.flatnonzero(mine[at:] @ mine[at] < least)):
+        found, at = found + 1, at + int(behind[0])
+    return found
+
+
+def _surprise(share: float, by_chance: float) -> float:
+    """Of one picture: the relative entropy of what fits to what fits by chance."""
+    unlike = (1 - share) * np.log((1 - share) / (1 - by_chance)) if share < 1 else 0.0
+    return float(share * np.log(share / by_chance) + unlike)
 
 
 def _has_pictures(mine: Float32Array, much: float) -> bool:

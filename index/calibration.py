@@ -113,11 +113,14 @@ class Calibrated:
             for asking in found["references"].get(kind, {})
         }
         samples = {
-            kind: _read(folder / file_of(kind), dim, held["files"][file_of(kind)])
+            kind: _read(folder / file_of(kind), dim, held["files"].get(file_of(kind)))
             for kind in KINDS
             if found["references"].get(kind)
         }
-        return cls(Scale.of(found.get("scale", {})), references, samples)
+        try:
+            return cls(Scale.of(found.get("scale", {})), references, samples)
+        except StoreError as error:
+            raise SnapshotError(f"{folder} is damaged. {error}") from error
 
     def judge(self, kind: Kind, asking: Asking, query: Float32Array) -> Judge | None:
         """None where nothing is calibrated."""
@@ -135,7 +138,7 @@ def file_of(kind: Kind) -> str:
     return f"{kind}.sample.npy"
 
 
-def _read(path: Path, dim: int, held: Mapping[str, Any]) -> Float32Array:
+def _read(path: Path, dim: int, held: Mapping[str, Any] | None) -> Float32Array:
     mapped.require(path, held)
     try:
         rows = npy.content_bytes(path) // _FLOAT16.itemsize // dim

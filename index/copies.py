@@ -15,6 +15,7 @@ from index.footage import Footage, Track
 from index.progress import Progress
 from index.snapshot import Snapshot
 from index.sources import SourceInfo
+from index.together import Together
 
 MOST_HELD_BYTES = 1 << 29  # vectors of videos that are compared again soon
 _WHOLE = 0.9  # of a video's seconds
@@ -76,9 +77,8 @@ def find(
     footage = Footage.of(snapshot, kind)
     if len(footage.lines) < 2:
         return Found((), 0.0)
-    rule = Rule(
-        scale(footage, footage.vectors).least if least is None else least, min_seconds, footage.step_s
-    )
+    alike = scale(footage, footage.vectors).least if least is None else least
+    rule = Rule(alike, min_seconds, footage.step_s, len(footage.lines))
     met = candidates(footage, min_seconds, progress)
     tracks = _Tracks(footage)
     found = []
@@ -140,15 +140,14 @@ class _Tracks:
 
 def groups(snapshot: Snapshot, pairs: Sequence[Pair]) -> list[Group]:
     """Copies of copies are one group, and so are the places of one file; the largest first."""
-    together: dict[str, set[str]] = {}
+    together: Together[str] = Together()
     for pair in pairs:
         if pair.sort == "copy":
-            joined = together.get(pair.first, {pair.first}) | together.get(pair.second, {pair.second})
-            together |= dict.fromkeys(joined, joined)
-    known = {id: info for id in together if (info := snapshot.source(id))}
-    found = {id(held): held for held in together.values()}
-    made = [Group(tuple(sorted((known[each] for each in held), key=_worth))) for held in found.values()]
-    made += [Group((info,)) for info in _many_places(snapshot) if info.id not in together]
+            together.join(pair.first, pair.second)
+    known = {id: info for id in together.seen if (info := snapshot.source(id))}
+    sets = together.sets()
+    made = [Group(tuple(sorted((known[each] for each in held), key=_worth))) for held in sets]
+    made += [Group((info,)) for info in _many_places(snapshot) if info.id not in together.seen]
     return sorted(made, key=lambda group: (-group.files, group.members[0].id))
 
 

@@ -18,6 +18,7 @@ from index.copies import find, groups
 from index.progress import Progress
 from index.recurring import recurring
 from index.snapshot import Snapshot
+from index.view import view_of
 
 log = logging.getLogger(__name__)
 
@@ -81,11 +82,11 @@ def _opened(roots: list[Path], settings: DedupeSettings) -> Snapshot:
         stores = [store for store in stores if store.spec.name == settings.encoder]
     if not stores:
         raise UsageError(f"There is no store of {settings.encoder!r}; there are {', '.join(names)}.")
-    opened = [Snapshot.open(store) for store in stores[:1]]
+    opened = [view_of(store) for store in stores[:1]]
     for store in stores[1:]:
         if "frame" in opened[-1].rows:
             break
-        opened.append(Snapshot.open(store))
+        opened.append(view_of(store))
     return next((each for each in opened if "frame" in each.rows), opened[0])
 
 

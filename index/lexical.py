@@ -95,8 +95,8 @@ class Words:
     def open(cls, folder: Path, about: About, beside: int = 1) -> Words:
         """Map it, or SnapshotError. SQLite opens it at the first question. beside: files of its snapshot."""
         path, rows_path = folder / f"{about.name}.words", folder / f"{about.name}.lines.npy"
-        mapped.require(path, about.files[path.name])
-        rows = mapped.open_npy(rows_path, PASSAGE, about.files[rows_path.name])
+        mapped.require(path, about.files.get(path.name))
+        rows = mapped.open_npy(rows_path, PASSAGE, about.files.get(rows_path.name))
         if len(rows) != about.rows or about.kind not in WORD_KINDS:
             raise SnapshotError(f"{rows_path} does not hold the {about.rows} passages its manifest names.")
         lent = _Connections(path, max(1, _IDLE // max(1, beside)))

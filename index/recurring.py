@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from index.copies import Pair
+from index.together import Together
 
 LEAST_VIDEOS = 3
 
@@ -45,7 +46,7 @@ class Recurring:
 
 def recurring(pairs: Sequence[Pair]) -> list[Recurring]:
     """What three videos or more share; most videos first."""
-    together = _Together()
+    together: Together[Span] = Together()
     for span, other in _sides(pairs):
         together.join(span, other)
     for span, other in pairwise(sorted(together.seen)):
@@ -83,25 +84,3 @@ def _told_once(spans: Sequence[Span]) -> Iterator[Span]:
         open_ = span
     if open_ is not None:
         yield open_
-
-
-class _Together:
-    """Which spans belong together, by those that are joined."""
-
-    def __init__(self) -> None:
-        self.seen: dict[Span, Span] = {}
-
-    def _root(self, span: Span) -> Span:
-        while self.seen.setdefault(span, span) != span:
-            self.seen[span] = self.seen[self.seen[span]]
-            span = self.seen[span]
-        return span
-
-    def join(self, span: Span, other: Span) -> None:
-        self.seen[self._root(span)] = self._root(other)
-
-    def sets(self) -> list[list[Span]]:
-        found: dict[Span, list[Span]] = {}
-        for span in self.seen:
-            found.setdefault(self._root(span), []).append(span)
-        return list(found.values())

@@ -12,6 +12,7 @@ from core.log import LastWords
 from core.store import Store
 from core.types import EncoderSpec
 from index.snapshot import Snapshot, current
+from index.view import removed_since
 from server.encoders import Encoders, Held, Patience, Wanted
 from server.errors import ApiError
 from server.trust import distrusted, misfit
@@ -131,15 +132,3 @@ class Followed:
         if words is not self._words:
             self._view = self._base.masked(removed_since(words, self._base.entry))
             self._words = words
-
-
-def view_of(store: Store, device: str = "cpu") -> Snapshot:
-    """What is published, less what was removed since."""
-    base = Snapshot.open(store).on(device)
-    return base.masked(removed_since(store.log.last(), base.entry))
-
-
-def removed_since(words: LastWords, entry: int) -> set[str]:
-    """Sources that were removed after that entry; the snapshot that covers it lacks all others."""
-    said = words.source_words()
-    return {source for source, each in said.items() if each.entry > entry and each.word.word == "removed"}

@@ -150,7 +150,7 @@ def from_server(url: str, body: dict[str, Any]) -> dict[str, Any]:
 
 def from_store(settings: SearchSettings, body: dict[str, Any]) -> dict[str, Any]:
     """The same answer, straight from the store."""
-    from server.follow import view_of
+    from index.view import view_of
     from server.refusals import first, sentence
     from server.schemas import SearchAsked
     from server.searcher import Searcher

@@ -11,7 +11,7 @@ from index.copies import Found, Pair, find, groups
 from index.progress import Progress
 from index.recurring import recurring
 from index.snapshot import Snapshot
-from tests.index.filmed import Studio, id_of
+from tests.index.filmed import Reel, Studio, id_of, unit
 
 
 def found_in(snapshot: Snapshot, **asked: float) -> Found:
@@ -191,6 +191,49 @@ def test_a_lecture_is_known_by_the_order_of_its_slides_and_not_by_its_template(t
     found = found_in(studio.built(), min_seconds=30)
     assert [each.sort for each in found.pairs] == ["copy"]
     assert pair(found, "lecture", "lecture-again").ranges[0].seconds == pytest.approx(108, abs=1)
+
+
+def cut_from(studio: Studio, looks: list[Reel]) -> Reel:
+    """Shots of 2 to 9 s, each of one of these pictures by chance."""
+    lengths = studio.chance.integers(2, 10, 60).tolist()
+    return np.concatenate([studio.slides(n, [looks[studio.chance.integers(len(looks))]]) for n in lengths])
+
+
+@pytest.mark.parametrize(("count", "videos"), [(2, 16), (3, 10), (5, 10)])
+def test_videos_that_alternate_between_the_same_few_pictures_are_no_copies(
+    tmp_path: Path, count: int, videos: int
+) -> None:
+    studio = Studio(tmp_path / "store", seed=5)
+    looks = [studio.still(1) for _ in range(count)]
+    for number in range(videos):
+        studio.put(f"news-{number}", cut_from(studio, looks), noise=0.1)
+    for number in range(6):
+        studio.put(f"film-{number}", studio.film(200))
+    assert found_in(studio.built()).pairs == ()
+
+
+def test_a_copy_is_found_among_videos_of_the_same_few_pictures(tmp_path: Path) -> None:
+    studio = Studio(tmp_path / "store", seed=5)
+    looks = [studio.still(1) for _ in range(5)]
+    show = cut_from(studio, looks)
+    studio.put("show", show, noise=0.1)
+    studio.put("show-again", show, noise=0.1)
+    for number in range(5):
+        studio.put(f"news-{number}", cut_from(studio, looks), noise=0.1)
+        studio.put(f"film-{number}", studio.film(200))
+    found = found_in(studio.built())
+    assert [(each.sort, len(each.ranges)) for each in found.pairs] == [("copy", 1)]
+    assert pair(found, "show", "show-again").first_share > 0.98
+
+
+def test_cameras_that_swing_between_the_same_two_looks_are_no_copies(tmp_path: Path) -> None:
+    studio = Studio(tmp_path / "store", seed=5)
+    one, other = studio.still(1)[:1], studio.still(1)[:1]
+    for number in range(8):
+        part = 0.5 + 0.5 * np.sin(2 * np.pi * (np.arange(2_000)[:, None] / 500 + studio.chance.random()))
+        studio.put(f"camera-{number}", unit(one * part + other * (1 - part)))
+        studio.put(f"film-{number}", studio.film(200))
+    assert found_in(studio.built()).pairs == ()
 
 
 @pytest.mark.parametrize("count", [0, 1])

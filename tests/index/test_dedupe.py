@@ -16,6 +16,7 @@ import pytest
 
 from core.collections import Library
 from core.commands import main as cinedex
+from core.writer import Writer
 from extractor.media.write import Encoding, write_video
 from extractor.world import Pixels
 from index.told import clock
@@ -107,6 +108,24 @@ def test_files_with_the_same_bytes_are_copies_without_a_look_at_their_rows(
     assert cinedex(["dedupe", "--data", str(tmp_path / "data"), "--csv"]) == 0
     (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
     assert (row["sort"], row["first"], row["second"]) == ("file", "films/a.mp4", "films/b.mp4")
+
+
+def test_what_was_removed_since_the_build_is_not_listed(tmp_path: Path, capsys: Out) -> None:
+    studio = Studio(tmp_path / "store")
+    film, other = studio.film(60), studio.film(60)
+    for name in ("film", "film-again", "film-third"):
+        studio.put(name, film)
+    studio.put("other", other)
+    studio.put("other-again", other)
+    store = studio.built().store
+    asked = ["dedupe", "--store", str(store.root), "--json"]
+    writer = Writer(store)
+    for name in ("film", "other-again"):
+        writer.removed(id_of(name), store.log.last().number)
+    writer.commit()
+    assert cinedex(asked) == 0
+    (group,) = json.loads(capsys.readouterr().out)["groups"]
+    assert [each["video_id"] for each in group["videos"]] == [id_of("film-again"), id_of("film-third")]
 
 
 def test_where_nothing_is_found_it_says_so(shop: Path, capsys: Out) -> None:

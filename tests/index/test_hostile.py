@@ -88,6 +88,7 @@ def forged(root: Path, change: Callable[[Held], object]) -> None:
     (root / "CURRENT").write_text(f"000001 {files.hash_file(folder / 'snapshot.json')}\n")
 
 
+CALIBRATION = {"references": {"clip": {"text": {"spread": 1, "most": 1}}}}
 MANIFESTS: list[Callable[[Held], object]] = [
     lambda held: held.clear(),
     lambda held: held.update(format=1, parts="none"),
@@ -113,6 +114,45 @@ MANIFESTS: list[Callable[[Held], object]] = [
     lambda held: held.update(effort={"frame": {"lists": 1}}),
     lambda held: held.update(effort={"frame": {"lists": -1, "candidates": 1}}),
     lambda held: held["parts"][0].update(trained="frame-" + "0" * 32, lossy="yes", rows=0, live=0),
+    lambda held: held["parts"][0].update(trained=3),
+    lambda held: held["files"]["sources.arrow"].update(head="x"),
+    lambda held: held.pop("created"),
+    lambda held: held.update(sources="x"),
+    lambda held: held.update(rows=3),
+    lambda held: held.update(words=3),
+    lambda held: held.update(words=[{}]),
+    lambda held: held.update(words=[3]),
+    lambda held: held["words"][0].update(name="../../../../etc/x"),
+    lambda held: held["words"][0].update(kind="smell"),
+    lambda held: held["words"][0].update(kind=[]),
+    lambda held: held["words"][0].update(length="x"),
+    lambda held: held["words"][0].update(length=0),
+    lambda held: held["words"][0].update(length=-1, live=0),
+    lambda held: held["words"][0].update(live=held["words"][0]["rows"] + 1),
+    lambda held: held["words"][0]["files"].clear(),
+    lambda held: held["words"][0].update(files={"x": 3}),
+    lambda held: held.update(calibration=3),
+    lambda held: held.update(calibration={"references": 3}),
+    lambda held: held.update(calibration={"references": {"clip": 3}}),
+    lambda held: held.update(calibration={"references": {"smell": {}}}),
+    lambda held: held.update(calibration={"references": {"clip": {"text": {"x": 1}}}}),
+    lambda held: held.update(calibration={"references": {"clip": {"text": {"spread": 0, "most": 1}}}}),
+    lambda held: held.update(calibration={"references": {"clip": {"text": {"spread": "x", "most": 1}}}}),
+    lambda held: held.update(calibration={"references": {"clip": {"smell": {"spread": 1, "most": 1}}}}),
+    lambda held: (held.update(calibration=CALIBRATION), held["files"].pop("clip.sample.npy", None)),
+    lambda held: held.update(calibration={"references": {}, "scale": [1]}),
+    lambda held: held.update(calibration={"references": {}, "scale": {"middle": "x"}}),
+    lambda held: held.update(effort={"smell": {"lists": 1, "candidates": 1}}),
+    lambda held: held.update(recall={"frame": 3}),
+    lambda held: held.update(recall={"frame": {"1": 1.0}}),
+    lambda held: held.update(recall_texts={"frame": {"1": "x", "10": 1.0, "100": 1.0}}),
+    lambda held: held.update(recall_wanted="0.9"),
+    lambda held: held.update(recall_wanted=[]),
+    lambda held: held.update(latency_ms={"frame": {"p50": -1, "p99": 2}}),
+    lambda held: held.update(latency_ms=3),
+    lambda held: held.update(factories=3),
+    lambda held: held.update(factories={"frame": 3}),
+    lambda held: held.update(asked={"frame": None}),
 ]
 
 

@@ -14,8 +14,8 @@ from core.query import Condition, Part, Query, Where
 from core.types import Line, Place, canonical
 from core.writer import Writer
 from index.snapshot import Snapshot
+from index.view import view_of
 from server.errors import ApiError
-from server.follow import view_of
 from server.schemas import Result, SearchAnswer, VideoResult
 from server.searcher import Searcher
 from server.shown import as_sent, shown

@@ -18,9 +18,9 @@ from core.query import Hits, Part, Query
 from core.types import Float32Array, IntArray, Kind
 from extractor.encoders.base import Encoder
 from index.snapshot import Snapshot
+from index.view import view_of
 from server import searcher
 from server.app import create_app
-from server.follow import view_of
 from server.library import ServedLibrary
 from server.settings import ServeSettings
 from server.shown import as_sent, shown
