@@ -36,6 +36,7 @@ def test_elsewhere_what_begins_is_an_event(
 ) -> None:
     stderr = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [caplog.handler])
     caplog.set_level(logging.INFO)
     shown = Progress()
     shown.begin("frame: training IVF8,SQ8 on a sample", 320)
