@@ -93,12 +93,52 @@ def build_snapshot(
         newest = _newest(store)
         if newest is None and not last.shards():
             raise SnapshotError(f"{store.root} holds nothing to build from; `extract` fills it.")
-        means = Means.of(newest, **wishes)
-        if newest and newest.entry == last.number and not fresh and _is_as_wished(newest, means):
-            built = Built(newest.number, made=False, published=False)
+        open_now = _open_now(store)
+        means = Means.of(_told_before(store, newest), **wishes)
+        there = 0 if fresh else _there_already(newest, open_now, last.number, means)
+        if there:
+            built = Built(there, made=False, published=False)
         else:
-            built = _made(View(store, last), None if fresh else newest, means)
+            before = None if fresh else _to_go_on_from(newest, open_now, means)
+            built = _made(View(store, last), before, means)
         return _published(store, built) if publish else built
+
+
+def _told_before(store: Store, newest: Snapshot | None) -> Mapping[str, Any]:
+    """The manifest of what is published, whose wishes hold on: those of a snapshot that found too little, or
+    that was only tried, do not. Where none is it is the newest one's, unless that finds too little."""
+    try:
+        return read_manifest(folder_of(store.root, published(store.root)[0]))
+    except SnapshotError:
+        pass
+    if newest is None or _shortfall(newest.held):
+        return {}
+    return newest.held
+
+
+def _there_already(newest: Snapshot | None, open_now: Snapshot | None, entry: int, means: Means) -> int:
+    """The number of the snapshot of all this, 0 where there is none."""
+    for each in (newest, open_now):
+        if each and each.entry == entry and _is_as_wished(each, means):
+            return each.number
+    if not newest or not open_now or newest.entry != entry or not _is_as_wished(open_now, means):
+        return 0
+    # Who went back to an older one stays there until something is new.
+    return newest.number if _is_passed_over(newest.store.root, newest.number) else 0
+
+
+def _to_go_on_from(newest: Snapshot | None, open_now: Snapshot | None, means: Means) -> Snapshot | None:
+    """The one whose parts are as these are to be, where either is."""
+    return next((each for each in (newest, open_now) if each and means.asks_for(each.held)), newest)
+
+
+def _open_now(store: Store) -> Snapshot | None:
+    """What is published, if it opens."""
+    try:
+        return Snapshot.open(store)
+    except SnapshotError as error:
+        log.debug("nothing usable is published: %s", error)
+        return None
 
 
 def _is_as_wished(snapshot: Snapshot, means: Means) -> bool:
@@ -106,7 +146,7 @@ def _is_as_wished(snapshot: Snapshot, means: Means) -> bool:
     held = [(part.live, part.about.rows) for part in snapshot.parts]
     held += [(words.live, words.about.rows) for words in snapshot.words]
     is_alive = all(_is_alive(live, rows, means) for live, rows in held)
-    return is_alive and means.is_as_before and wanted == means.wanted and "words" in snapshot.held
+    return is_alive and means.asks_for(snapshot.held) and wanted == means.wanted and "words" in snapshot.held
 
 
 def _made(view: View, newest: Snapshot | None, means: Means) -> Built:
@@ -126,11 +166,8 @@ def _made(view: View, newest: Snapshot | None, means: Means) -> Built:
 
 def _published(store: Store, built: Built) -> Built:
     """Publish it unless what is published covers more, or was chosen when this one was there."""
-    try:
-        open_now = Snapshot.open(store)
-    except SnapshotError as error:
-        log.debug("nothing usable is published: %s", error)
-    else:
+    open_now = _open_now(store)
+    if open_now is not None:
         if open_now.number == built.number:
             return built
         passed_over = not built.made and _is_passed_over(store.root, built.number)
@@ -158,11 +195,16 @@ def _entry(store: Store, number: int) -> int:
 def require_recall(store: Store, number: int) -> None:
     """Refuse to publish by itself what finds too little."""
     held = read_manifest(folder_of(store.root, number))
-    if short := recall.shortfall(held["recall"], held.get("recall_wanted", recall.WANTED)):
+    if short := _shortfall(held):
         raise SnapshotError(
-            f"Snapshot {number} finds {short}; `--factory` with a finer index finds more, a lower `--recall` "
-            f"asks for less, and `cinedex index publish {number}` publishes it all the same."
+            f"Snapshot {number} finds {short}; `--factory` with a finer index finds more, `--factory auto` "
+            f"chooses one, a lower `--recall` asks for less, and "
+            f"`cinedex index publish {number}` publishes it all the same."
         )
+
+
+def _shortfall(held: Mapping[str, Any]) -> str:
+    return recall.shortfall(held["recall"], held.get("recall_wanted", recall.WANTED))
 
 
 def publish(store: Store, number: int) -> None:
@@ -215,11 +257,13 @@ def _taken_over(
     """Parts of this training that are mostly alive; of too many the smallest are merged, which are new."""
     found = [] if newest is None else _looked_at(view, newest, plan)
     good = [kept for kept in found if _is_alive(kept.live_rows, kept.about.rows, means)]
-    if len(good) <= MOST_PARTS:
+    most_rows = _most_rows(view, plan, means)
+    # Parts that are about as large as memory allows cannot be merged, however many there are.
+    small = sorted((k for k in good if k.live_rows <= most_rows // 2), key=lambda k: k.live_rows)
+    if len(good) <= max(MOST_PARTS, len(good) - len(small) + MOST_PARTS // 8):
         return good, []
     # Half of them at once: else every build would merge again.
-    small = sorted((k for k in good if k.live_rows <= means.part_rows // 2), key=lambda k: k.live_rows)
-    groups = [group for group in _cut(small[: MOST_PARTS // 2], means.part_rows) if len(group) > 1]
+    groups = [group for group in _cut(small[: MOST_PARTS // 2], most_rows) if len(group) > 1]
     merging = {kept.about.name for group in groups for kept in group}
     merged = (_merged(view, plan, group) for group in groups)
     return [k for k in good if k.about.name not in merging], [m for m in merged if m]
@@ -257,11 +301,15 @@ def _missing(
     if not wanted:
         return
     progress.begin(f"{plan.kind}: adding", sum(run.count for run in wanted))
-    part_rows = min(means.part_rows, making.most_rows(view.store, plan, means.memory_bytes))
-    for runs in _cut(wanted, part_rows):
+    for runs in _cut(wanted, _most_rows(view, plan, means)):
         about = making.make(view.store, plan, runs, progress, means.device)
         Part.open(view.store.root / "parts", about)
         yield Kept(about, tuple(runs), (True,) * len(runs))
+
+
+def _most_rows(view: View, plan: Plan, means: Means) -> int:
+    """Of a part, made or merged."""
+    return min(means.part_rows, making.most_rows(view.store, plan, means.memory_bytes))
 
 
 def _cut(pieces: Iterable[Piece], most: int) -> Iterator[list[Piece]]:

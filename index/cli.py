@@ -61,8 +61,12 @@ class BuildSettings(StoreSettings):
         description="a FAISS factory string, for one kind as clip=STRING; auto: by the number of rows",
     )
     memory: str = Field("4G", description="that training and adding may take: a number and M, G or T")
-    recall: float = Field(
-        WANTED, gt=0, le=1, description="of the ten best rows a search shall find; less is not published"
+    recall: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="of the ten best rows a search shall find; less is not published; "
+        f"as before, else {WANTED}",
     )
     device: Literal["cpu", "cuda", "auto"] = Field(
         "cpu", description="what trains and fills lists; auto: a GPU if there is one"

@@ -16,6 +16,10 @@ from index.faissfile import lists_of
 FLAT = "Flat"
 AUTO = "auto"  # what the table says
 
+_COPIES = 4  # of the rows it is trained on, which FAISS makes while it trains
+_LEAST_ROWS = 1_000  # codes that are trained on fewer fit these and no others
+_LEAST_ROWS_A_LIST = 10
+
 _LONGEST = 200  # FAISS' own parser breaks on strings of many thousand characters
 
 
@@ -38,11 +42,27 @@ TABLE = (
 
 
 def chosen(rows: int, dim: int, memory_bytes: int, recall: float) -> str:
-    """The first line for so many rows that memory holds; the smallest where it holds none."""
+    """The first line for so many rows that memory holds; the smallest where it holds none.
+
+    As many lists as rows ask for, or as memory can train; none where it can train no index worth having.
+    """
+    trainable = trainable_rows(dim, memory_bytes)
+    if trainable < _LEAST_ROWS:
+        return FLAT
     fit = [line for line in TABLE if rows < line.rows]
     good = [line for line in fit if line.recall >= recall] or fit[:1]
     held = [line for line in good if line.bytes * dim * rows <= memory_bytes] or good[-1:]
-    return held[0].factory.format(lists=round(4 * sqrt(rows)))
+    return held[0].factory.format(lists=min(round(4 * sqrt(rows)), trainable // _LEAST_ROWS_A_LIST))
+
+
+def trainable_rows(dim: int, memory_bytes: int) -> int:
+    """On how many rows an index can be trained in that memory."""
+    return memory_bytes // training_bytes(dim, 1)
+
+
+def training_bytes(dim: int, rows: int) -> int:
+    """What training on so many rows takes."""
+    return _COPIES * 4 * dim * rows
 
 
 def asked(text: str) -> dict[Kind, str]:

@@ -28,7 +28,7 @@ class Wishes(TypedDict, total=False):
     part_rows: int
     memory_bytes: int
     factories: Mapping[Kind, str] | None
-    wanted: float
+    wanted: float | None
     device: str
     most_dead: float
 
@@ -41,30 +41,33 @@ class Means:
     memory_bytes: int
     wanted: float  # of the ten best rows a search shall find
     asked: Mapping[Kind, str]  # factories by name, of this build and those before it
-    before: Mapping[Kind, str]  # of those before it
     device: str = "cpu"  # what trains and tells which list a row belongs to
     most_dead: float = MOST_DEAD  # share of a part that is kept
 
     @classmethod
-    def of(cls, newest: Snapshot | None, **wishes: Unpack[Wishes]) -> Means:
-        """A factory that was asked for stays asked for, until another is or "auto"."""
-        before: dict[Kind, str] = dict(newest.held.get("asked", {})) if newest else {}
+    def of(cls, told: Mapping[str, Any], **wishes: Unpack[Wishes]) -> Means:
+        """What was asked for stays asked for, until something else is, or the factory "auto".
+
+        told: what a snapshot's manifest holds of it.
+        """
+        before: dict[Kind, str] = dict(told.get("asked", {}))
+        wanted = wishes.get("wanted")
         both = {**before, **(wishes.get("factories") or {})}
         asked = {kind: string for kind, string in both.items() if string != factory.AUTO}
         return cls(
             wishes.get("part_rows", PART_ROWS),
             wishes.get("memory_bytes", MEMORY_BYTES),
-            wishes.get("wanted", recall.WANTED),
+            float(told.get("recall_wanted", recall.WANTED)) if wanted is None else wanted,
             asked,
-            before,
             wishes.get("device", "cpu"),
             wishes.get("most_dead", MOST_DEAD),
         )
 
-    @property
-    def is_as_before(self) -> bool:
-        """Whether nothing else is asked for than what was."""
-        return self.asked == self.before
+    def asks_for(self, held: Mapping[str, Any]) -> bool:
+        """Whether these are the factories by name that a snapshot, by its manifest, was asked for."""
+        # A snapshot tells them of the kinds that it has rows of.
+        asked = {kind: string for kind, string in self.asked.items() if kind in held["rows"]}
+        return bool(asked == held.get("asked", {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,8 @@ def _planned(view: View, newest: Snapshot | None, kind: Kind, means: Means, prog
     """The training that is there, unless another factory is asked for or the rows have outgrown it."""
     runs = list(view.runs(kind))
     rows = sum(run.count for run in runs)
-    asked, before = means.asked.get(kind), means.before.get(kind)
+    asked = means.asked.get(kind)
+    before = newest.held.get("asked", {}).get(kind) if newest else None
     there = _there(view, newest, kind)
     is_as_asked = there and (asked == there.factory or asked is before is None)
     if there and is_as_asked and rows <= train.OUTGROWN * there.rows:

@@ -19,6 +19,7 @@ from index import factory, faissfile, mapped, named
 from index.gpu_build import help_training
 from index.part import Run, stored
 from index.progress import Progress
+from index.quiet import silence
 from index.trial import reason, tried
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,6 @@ OUTGROWN = 4  # times the rows that were there when it was trained
 
 _ROWS_A_LIST = 40
 _ROWS = 100_000  # for an index without lists
-_COPIES = 4  # of the sample, which FAISS makes while it trains
 _SEED = 1
 
 
@@ -95,13 +95,13 @@ def train(
     given = sample(store, kind, runs, index, memory_bytes)
     progress.begin(f"{kind}: training {string} on a sample", len(given))
     take_off = help_training(index, given, device)
-    _train(index, string, kind, given)
+    _train(index, string, kind, given, rows)
     take_off()
     folder = store.root / FOLDER
     with named.draft(folder) as draft:
         with files.writing(draft):
             faissfile.write(index, draft / "faiss")
-            found = tried(index, string, given, draft)
+            found = tried(string, given, draft)
             held |= {"sample": len(given), "lossy": found.is_lossy, "row_bytes": found.row_bytes}
         name, held = named.settle(folder, draft, held, ("faiss",), f"{kind}-")
     return Training.of(name, held)
@@ -130,22 +130,41 @@ def sample(store: Store, kind: Kind, runs: Sequence[Run], index: Any, memory_byt
 
 
 def _sample_rows(index: Any, rows: int, memory_bytes: int) -> int:
-    wanted = max(_ROWS, _ROWS_A_LIST * _list_count(index))
-    return min(rows, wanted, max(1, memory_bytes // (_COPIES * 4 * int(index.d))))
+    return min(rows, _wanted_rows(index), max(1, factory.trainable_rows(int(index.d), memory_bytes)))
 
 
-def _train(index: Any, string: str, kind: Kind, given: Float32Array) -> None:
-    lists = faissfile.lists_of(index)
-    if lists is not None:
-        if lists.nlist > len(given):
-            raise UsageError(
-                f"{string!r} is trained on at least {lists.nlist} rows, and {kind} has {len(given)}; "
-                "`--factory KIND=STRING` asks for one kind, `--factory auto` for what fits."
-            )
-        lists.cp.min_points_per_centroid = 1  # else FAISS prints about few rows
+def _wanted_rows(index: Any) -> int:
+    return max(_ROWS, _ROWS_A_LIST * _list_count(index))
+
+
+def _train(index: Any, string: str, kind: Kind, given: Float32Array, rows: int) -> None:
+    lists = _list_count(index)
+    if lists > len(given):
+        raise UsageError(
+            f"{string!r} is trained on at least {lists} rows, and {_few(index, kind, len(given), rows)}; "
+            f"{_what_would_do(index, given, rows)}`--factory KIND=STRING` asks for one kind, "
+            "`--factory auto` for what fits."
+        )
+    kept = silence(index)
     try:
         index.train(given)
     except RuntimeError as error:
         raise UsageError(
-            f"FAISS cannot train {string!r} on {len(given)} {kind} rows: {reason(error)}."
+            f"FAISS cannot train {string!r} where {_few(index, kind, len(given), rows)}: {reason(error)}."
         ) from error
+    del kept
+
+
+def _few(index: Any, kind: Kind, given: int, rows: int) -> str:
+    """How many rows it is trained on, and why no more."""
+    if given < min(rows, _wanted_rows(index)):
+        return f"`--memory` holds {given} of the {rows} that {kind} has"
+    return f"{kind} has {rows}"
+
+
+def _what_would_do(index: Any, given: Float32Array, rows: int) -> str:
+    lists = _list_count(index)
+    if lists > rows:
+        return ""
+    mib = -(-factory.training_bytes(given.shape[1], lists) >> 20)
+    return f"`--memory {mib}M` does, "

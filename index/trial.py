@@ -7,10 +7,9 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 
-from core.errors import UsageError
+from core.errors import SnapshotError, UsageError
 from core.types import Float32Array, IntArray
 from index import faissfile
 from index.faissfile import FAISS
@@ -26,15 +25,22 @@ class Tried:
     row_bytes: int  # of a row in its file
 
 
-def tried(trained: Any, factory: str, sample: Float32Array, folder: Path) -> Tried:
-    """UsageError where it finds rows that are not selected, or is not mapped when it is read so."""
+def tried(factory: str, sample: Float32Array, folder: Path) -> Tried:
+    """UsageError where it finds rows that are not selected, or is not mapped when it is read so.
+
+    folder: holds it as "faiss".
+    """
     rows = sample[:_ROWS]
-    index = faiss.clone_index(trained)
     try:
+        index = faissfile.read(folder / "faiss", is_mapped=False)  # as parts are made
         index.add(rows)
         faissfile.write(index, folder / "trial")
         found = faissfile.read(folder / "trial")
         scores, positions = _search(found, rows)
+    except SnapshotError as error:
+        raise UsageError(
+            f"The index {factory!r} cannot serve: what FAISS writes of it is not what is read again."
+        ) from error
     except RuntimeError as error:
         raise UsageError(
             f"The index {factory!r} cannot serve: it takes no selection of rows ({reason(error)})."
@@ -48,6 +54,12 @@ def tried(trained: Any, factory: str, sample: Float32Array, folder: Path) -> Tri
     _overwrite(folder / "trial")
     if np.array_equal(_search(found, rows)[0], scores):
         raise UsageError(f"The index {factory!r} cannot serve: FAISS reads it whole where others are mapped.")
+    try:
+        faissfile.require_sound(found, folder / "trial", factory)
+    except SnapshotError as error:
+        raise UsageError(
+            f"The index {factory!r} cannot serve: what FAISS writes of it is not what a part is made of."
+        ) from error
     (folder / "trial").unlink()
     return Tried(differ, ceil(row_bytes))
 

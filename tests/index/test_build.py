@@ -295,3 +295,38 @@ def test_a_full_disk_is_one_sentence_and_what_is_published_still_answers(
     assert files.sweep(lived.store.root / "parts", 0) == files.sweep(lived.store.root / "snapshots", 0) == 0
     build(lived.store)
     assert_answers(lived, Snapshot.open(lived.store))
+
+
+def test_what_a_build_that_was_not_published_was_asked_for_does_not_hold_on(tmp_path: Path) -> None:
+    lived = world(tmp_path / "store")
+    lived.add(20)
+    build_snapshot(lived.store, wanted=0.99)
+    build_snapshot(lived.store, publish=False, factories={"frame": "IVF2,SQ8"}, wanted=0.9)
+    assert not build_snapshot(lived.store).made
+    lived.add(1)
+    built = build_snapshot(lived.store)
+    held = Snapshot.open(lived.store).held
+    assert (built.published, built.parts_kept) == (True, 2)
+    assert (held["factories"]["frame"], held["asked"], held["recall_wanted"]) == ("Flat", {}, 0.99)
+    publish(lived.store, 2)
+    lived.add(1)
+    build_snapshot(lived.store)
+    held = Snapshot.open(lived.store).held
+    assert (held["asked"], held["recall_wanted"]) == ({"frame": "IVF2,SQ8"}, 0.9)
+
+
+def test_parts_are_merged_to_what_memory_holds_and_no_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "MOST_PARTS", 4)
+    lived = world(tmp_path / "store")
+    for _ in range(3):
+        lived.add(10)
+    memory_bytes = 3 * 4 * 8 * 8  # of 8 rows a part
+    build_snapshot(lived.store, memory_bytes=memory_bytes)
+    lived.add(1)
+    build_snapshot(lived.store, memory_bytes=memory_bytes)
+    parts = Snapshot.open(lived.store).parts
+    assert len(parts) > 8
+    assert max(part.about.rows for part in parts) <= 8
+    assert_answers(lived, Snapshot.open(lived.store))

@@ -248,6 +248,8 @@ def test_what_cannot_be_merged_is_added_again(tmp_path: Path, monkeypatch: pytes
         ("IDMap,Flat", r"The index 'IDMap,Flat' cannot serve: "),
         ("IVF4,SQ8,RFlat", r"The index 'IVF4,SQ8,RFlat' cannot serve: it takes no selection"),
         ("IVF2,PQ4x4fs", r"The index 'IVF2,PQ4x4fs' cannot serve: FAISS reads it whole"),
+        ("IVF2,RaBitQfs", r"The index 'IVF2,RaBitQfs' cannot serve: "),
+        ("NSG8", r"The index 'NSG8' cannot serve: "),
     ],
 )
 def test_an_index_that_cannot_serve_is_refused_by_name(tmp_path: Path, factory: str, says: str) -> None:
