@@ -162,4 +162,4 @@ def test_codes_lose_something_or_nothing_whatever_the_length_of_vectors(tmp_path
         trained = faiss.index_factory(32, factory, faiss.METRIC_INNER_PRODUCT)
         trained.train(rows)
         faissfile.write(trained, tmp_path / "faiss")
-        assert tried(trained, factory, rows, tmp_path).is_lossy == is_lossy
+        assert tried(factory, rows, tmp_path).is_lossy == is_lossy
