@@ -249,6 +249,8 @@ def test_what_cannot_be_merged_is_added_again(tmp_path: Path, monkeypatch: pytes
         ("IVF4,SQ8,RFlat", r"The index 'IVF4,SQ8,RFlat' cannot serve: it takes no selection"),
         ("IVF2,PQ4x4fs", r"The index 'IVF2,PQ4x4fs' cannot serve: FAISS reads it whole"),
         ("IVF2,RaBitQfs", r"The index 'IVF2,RaBitQfs' cannot serve: "),
+        ("OPQ8,PQ8", r"The index 'OPQ8,PQ8' cannot serve: it takes no selection"),
+        ("IVF8,RQ2x4", r"The index 'IVF8,RQ2x4' cannot serve: it takes no selection"),
         ("NSG8", r"The index 'NSG8' cannot serve: "),
     ],
 )
@@ -302,3 +304,24 @@ def test_fewer_rows_than_asked_for_come_only_where_fewer_live(tmp_path: Path, ma
     assert [len(each.scores) for each in snapshot.search("frame", lived.vectors(4), 400, effort=1)] == [
         400
     ] * 4
+
+
+def test_memory_that_is_too_small_to_train_is_named(tmp_path: Path) -> None:
+    lived = world(tmp_path / "store")
+    lived.add(100)
+    says = r"at least 32 rows, and `--memory` holds 16 of the \d+ that frame has; `--memory 1M` does, "
+    with pytest.raises(UsageError, match=says):
+        build_snapshot(lived.store, memory_bytes=16 * 16 * DIM, factories={"frame": "IVF32,SQ8"})
+
+
+@pytest.mark.parametrize("factory", ["L2norm,Flat", "L2norm,IVF8,Flat", "IVF8,PQ4x4"])
+def test_what_can_be_served_is_built_and_nothing_is_printed(
+    tmp_path: Path, many: None, factory: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lived = filled(tmp_path / "store", factory, exact=False)
+    queries = lived.vectors(5)
+    for query, rows in zip(
+        queries, best_rows(newest(lived).parts_of("frame"), queries, 9, Effort(0, 64)), strict=True
+    ):
+        assert [row.score for row in rows] == pytest.approx([row[0] for row in lived.best("frame", query, 9)])
+    assert "WARNING" not in capfd.readouterr().err
