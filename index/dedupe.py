@@ -52,9 +52,24 @@ def dedupe(settings: DedupeSettings) -> int:
         snapshot, kind, min_seconds=settings.min_seconds, least=settings.similarity, progress=Progress()
     )
     findings = told.Findings(snapshot, kind, found, groups(snapshot, found.pairs), recurring(found.pairs))
+    if short := _shorter(snapshot, settings.min_seconds):
+        log.warning(
+            "%d videos are shorter than %g s and found only where their bytes are the same; "
+            "--min-seconds takes shorter ones",
+            short,
+            settings.min_seconds,
+        )
     write = told.as_json if settings.json_output else told.as_csv if settings.csv else told.as_table
     sys.stdout.write(write(findings))
     return 0
+
+
+def _shorter(snapshot: Snapshot, seconds: float) -> int:
+    """How many videos no range of that length can be in."""
+    lengths = snapshot.sources.table["seconds"].to_numpy()
+    is_short = (lengths > 0) & (lengths < seconds)
+    is_short[list(snapshot.hidden)] = False
+    return int(is_short.sum())
 
 
 def _snapshot(settings: DedupeSettings) -> Snapshot:

@@ -128,7 +128,12 @@ def test_what_was_removed_since_the_build_is_not_listed(tmp_path: Path, capsys: 
     assert [each["video_id"] for each in group["videos"]] == [id_of("film-again"), id_of("film-third")]
 
 
-def test_where_nothing_is_found_it_says_so(shop: Path, capsys: Out) -> None:
+def test_where_nothing_is_found_it_says_so_and_what_was_too_short(
+    shop: Path, capsys: Out, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert cinedex(["dedupe", "--data", str(shop), "--min-seconds", "85"]) == 0
+    assert "5 videos are shorter than 85 s" in caplog.text
+    capsys.readouterr()
     assert cinedex(["dedupe", "--data", str(shop), "--min-seconds", "200"]) == 0
     assert capsys.readouterr().out == "Nothing is found.\n"
 
