@@ -56,8 +56,8 @@ class BuildSettings(StoreSettings):
         le=1,
         description="share of a part that may be dead; 0: a part with any is made anew",
     )
-    factory: str = Field(
-        "",
+    factory: str | None = Field(
+        None,
         description="a FAISS factory string, for one kind as clip=STRING; auto: by the number of rows",
     )
     memory: str = Field("4G", description="that training and adding may take: a number and M, G or T")
@@ -193,7 +193,7 @@ def _build_one(store: Store, settings: BuildSettings, device: str) -> int:
         fresh=settings.fresh,
         most_dead=settings.dead,
         memory_bytes=memory_bytes(settings.memory),
-        factories=factory.asked(settings.factory),
+        factories=None if settings.factory is None else factory.asked(settings.factory),
         wanted=settings.recall,
         device=device,
     )

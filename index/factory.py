@@ -80,6 +80,8 @@ def asked(text: str) -> dict[Kind, str]:
                 f"of the kinds {', '.join(KINDS)}."
             )
         found[kind] = factory
+    if not found:
+        raise UsageError("--factory is empty; a FAISS string or 'auto' would be right.")
     return found
 
 

@@ -56,7 +56,7 @@ class SearchSettings(Settings):
         None, description="vectors, words, or both; by default both where there are timed lines"
     )
     target: Literal["videos", "texts"] = Field("videos", description="moments of videos, or library texts")
-    filter: str = Field("", description="what is looked through, as JSON: docs/http-api.md, Filter")
+    filter: str | None = Field(None, description="what is looked through, as JSON: docs/http-api.md, Filter")
     weigh_frames: bool = Field(False, description="order clips by their pictures, weighted by the query")
     min_score: float | None = Field(None, ge=-1e9, le=1e9, description="leave out what scores less")
     min_confidence: LeastConfidence | None = Field(
@@ -128,9 +128,11 @@ def body_of(settings: SearchSettings) -> dict[str, Any]:
     }
 
 
-def _filter(text: str) -> Any:
+def _filter(text: str | None) -> Any:
+    if text is None:
+        return None
     try:
-        return json.loads(text) if text else None
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"filter {text[:60]!r} is not JSON: {error}.", "filter") from error
 

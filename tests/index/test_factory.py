@@ -35,12 +35,13 @@ def test_the_table_goes_by_rows_memory_and_recall(
 
 
 def test_a_factory_is_asked_for_all_kinds_or_by_kind() -> None:
-    assert asked("") == {}
     assert asked("IVF8,SQ8") == {"frame": "IVF8,SQ8", "clip": "IVF8,SQ8", "text": "IVF8,SQ8"}
     assert asked("clip=IVF8,SQ8  text=Flat") == {"clip": "IVF8,SQ8", "text": "Flat"}
     for wrong in ("video=Flat", "clip=", "Flat Flat", "clip=Flat Flat"):
         with pytest.raises(UsageError, match=rf"The factory '{wrong}' is neither one FAISS string nor"):
             asked(wrong)
+    with pytest.raises(UsageError, match="--factory is empty; a FAISS string or 'auto' would be right"):
+        asked(" ")
 
 
 def test_memory_is_a_number_and_a_unit() -> None:

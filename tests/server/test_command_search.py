@@ -87,6 +87,7 @@ def test_a_filter_is_json_and_what_is_wrong_with_it_is_said(
     assert len(lines) == 2 and lines[1].endswith("films/green.mp4")
     for text, says in (
         ("{", "filter '{' is not JSON: "),
+        ("", "filter '' is not JSON: "),
         ("[" * 100_000, "is not JSON: "),
         ("[]", "filter must be an object."),
         ('{"secnds": NaN}', "filter.secnds: must be a finite number"),
