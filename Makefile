@@ -8,9 +8,9 @@ READY = .venv/installed
 demo: $(READY)
 	@$(BIN)/python examples/demo.py
 
-# A file is one process's, so that what it makes once is made once.
+# A file of tests is one process's, so that what it makes once is made once; with a thread each they do not wait for each other.
 test: $(READY)
-	$(BIN)/pytest --cov --cov-report=term --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --cov --cov-report=term --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow

@@ -29,7 +29,7 @@ _LAGS = 64
 _LEAST_STANDING = 4.0  # standard deviations
 _LEAST_STANDING_ALONE = 3.0  # where no other offset is anywhere near
 _MOST_ASKED = 512  # rows
-_RECURRING = 0.05  # of the rows that are alike at any offset: the same pictures come again and again
+_RECURRING = 0.1  # of the rows that are alike at any offset: the same pictures come again and again
 _AS_WELL = 0.9  # at another offset it fits as well: it swings to and fro
 _MOST_BLUR = 0.6  # of the distance at other offsets
 

@@ -123,7 +123,7 @@ WRONG: list[tuple[Any, str, str]] = [
     ({"name": "\ud800"}, "filter.name", "without lone surrogates"),
     ({"name": {"in": ["\udfff"]}}, "filter.name.in[0]", "without lone surrogates"),
     ({"name": {"prefix": "\ud800"}}, "filter.name.prefix", "without lone surrogates"),
-    ({"\ud800": "x"}, "filter", "unicode"),
+    ({"\ud800": "x"}, "filter", "Unicode"),
     ({"name": "x" * 4_097}, "filter.name", "must have at most 4,096 characters (has 4,097)"),
     ({"x" * 201: 1}, "filter", "has a column's name of more than 200 characters."),
     ({"name": {"in": ["x"] * 1_001}}, "filter.name.in", "at most 1000 items"),
