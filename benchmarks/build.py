@@ -21,7 +21,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from benchmarks.figures import Bar, Figure, exit_code, told, write_json
+from benchmarks.figures import Bar, Figure, shown
 from benchmarks.rows import Law, count, fill, make
 from core.store import Store
 from core.types import IntArray, Kind
@@ -160,11 +160,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as work:
         values = measured(Path(work) / "store", rows, asked.factory, asked.memory)
     found = [Figure(name, (value,), _bar(name, rows)) for name, value in values.items()]
-    for each in found:
-        told(each)
-    if asked.json:
-        write_json(asked.json, found)
-    return exit_code(found)
+    return shown(found, asked.json)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.figures import Bar, Figure, exit_code, told, write_json
+from benchmarks.figures import Bar, Figure, shown
 from core.log import Task
 from core.store import Store
 from core.types import EncoderSpec, Facts, Float32Array, Look, Place, Sampling, Segment, Source
@@ -118,11 +118,7 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         found = measure(Path(work), 1_000 if asked.quick else 10_000)
-    for each in found:
-        told(each)
-    if asked.json:
-        write_json(asked.json, found)
-    return exit_code(found)
+    return shown(found, asked.json)
 
 
 if __name__ == "__main__":

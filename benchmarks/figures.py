@@ -109,3 +109,12 @@ def write_json(path: Path, figures: Sequence[Figure]) -> None:
 def exit_code(figures: Iterable[Figure]) -> int:
     """1 where any misses what it must reach."""
     return 0 if all(each.passes for each in figures) else 1
+
+
+def shown(figures: Sequence[Figure], json_file: Path | None) -> int:
+    """Each told and, where a file is named, written there; what to exit with."""
+    for figure in figures:
+        told(figure)
+    if json_file:
+        write_json(json_file, figures)
+    return exit_code(figures)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.figures import Bar, Figure, exit_code, told, write_json
+from benchmarks.figures import Bar, Figure, shown
 from core.query import Condition, Where
 from core.rules import LiveSource
 from core.types import Place
@@ -127,11 +127,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the figures there too")
     asked = parser.parse_args()
     found = figures(200_000 if asked.quick else 1_000_000)
-    for each in found:
-        told(each)
-    if asked.json:
-        write_json(asked.json, found)
-    return exit_code(found)
+    return shown(found, asked.json)
 
 
 if __name__ == "__main__":

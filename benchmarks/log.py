@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from benchmarks.figures import Bar, Figure, exit_code, told, write_json
+from benchmarks.figures import Bar, Figure, shown
 from core.checkpoint import PLACES, WINNERS, Checkpoint, write_checkpoint
 from core.log import Log, begin
 from core.rules import Entry, LastWords, Word
@@ -140,11 +140,7 @@ def main() -> int:
         load, megabytes = measure_load(Path(work), places)
     values = {"todo_to_bare_walk": todo, "load_to_bare_read": load, "load_peak_megabytes": megabytes}
     found = [Figure(name, (value,), BARS[name]) for name, value in values.items()]
-    for each in found:
-        told(each)
-    if asked.json:
-        write_json(asked.json, found)
-    return exit_code(found)
+    return shown(found, asked.json)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.figures import Bar, Figure, exit_code, told, write_json
+from benchmarks.figures import Bar, Figure, shown
 from core.log import Task
 from core.store import Store
 from core.types import EncoderSpec, Facts, Look, Place, Sampling, Segment, Source
@@ -131,11 +131,7 @@ def main() -> int:
         "share_of_three": (of_three,),
     }
     found = [Figure(name, tuple(each), BARS[name]) for name, each in values.items()]
-    for each in found:
-        told(each)
-    if asked.json:
-        write_json(asked.json, found)
-    return exit_code(found)
+    return shown(found, asked.json)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from core.store import Store
 from core.types import KINDS
 from index import calibration, columns, factory, making, mapped, part, passages, recall, sources
 from index.live import files_of, pack
-from index.part import About, Part, Run
+from index.part import About, Part, Run, cut
 from index.plan import Means, Plan, Wishes, plans, told
 from index.progress import Progress
 from index.rows import View
@@ -70,9 +70,6 @@ class Kept:
     @property
     def live_rows(self) -> int:
         return sum(run.count for run, live in zip(self.runs, self.live, strict=True) if live)
-
-
-Piece = TypeVar("Piece", Run, Kept)
 
 
 def build(store: Store) -> int:
@@ -263,7 +260,7 @@ def _taken_over(
     if len(good) <= max(MOST_PARTS, len(good) - len(small) + MOST_PARTS // 8):
         return good, []
     # Half of them at once: else every build would merge again.
-    groups = [group for group in _cut(small[: MOST_PARTS // 2], most_rows) if len(group) > 1]
+    groups = [group for group in cut(small[: MOST_PARTS // 2], most_rows) if len(group) > 1]
     merging = {kept.about.name for group in groups for kept in group}
     merged = (_merged(view, plan, group) for group in groups)
     return [k for k in good if k.about.name not in merging], [m for m in merged if m]
@@ -301,7 +298,7 @@ def _missing(
     if not wanted:
         return
     progress.begin(f"{plan.kind}: adding", sum(run.count for run in wanted))
-    for runs in _cut(wanted, _most_rows(view, plan, means)):
+    for runs in cut(wanted, _most_rows(view, plan, means)):
         about = making.make(view.store, plan, runs, progress, means.device)
         Part.open(view.store.root / "parts", about)
         yield Kept(about, tuple(runs), (True,) * len(runs))
@@ -310,20 +307,6 @@ def _missing(
 def _most_rows(view: View, plan: Plan, means: Means) -> int:
     """Of a part, made or merged."""
     return min(means.part_rows, making.most_rows(view.store, plan, means.memory_bytes))
-
-
-def _cut(pieces: Iterable[Piece], most: int) -> Iterator[list[Piece]]:
-    """In groups of at most so many rows, or of one piece."""
-    group: list[Piece] = []
-    rows = 0
-    for piece in pieces:
-        if group and rows + piece.count > most:
-            yield group
-            group, rows = [], 0
-        group.append(piece)
-        rows += piece.count
-    if group:
-        yield group
 
 
 def _write(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import faiss
 import numpy as np
@@ -277,3 +277,27 @@ def stored(store: Store, shard: str, kind: Kind, at: IntArray) -> Float32Array:
 def exact(store: Store, part: Part, positions: IntArray) -> Float32Array:
     """The vectors of some rows as the store holds them, in float32."""
     return part.vectors(positions)
+
+
+class Counted(Protocol):
+    """What holds so many rows."""
+
+    @property
+    def count(self) -> int: ...
+
+
+Piece = TypeVar("Piece", bound=Counted)
+
+
+def cut(pieces: Iterable[Piece], most: int) -> Iterator[list[Piece]]:
+    """In groups of at most so many rows, or of one piece."""
+    group: list[Piece] = []
+    rows = 0
+    for piece in pieces:
+        if group and rows + piece.count > most:
+            yield group
+            group, rows = [], 0
+        group.append(piece)
+        rows += piece.count
+    if group:
+        yield group

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -19,7 +19,7 @@ from core.rules import LiveSource
 from index import lexical
 from index.lexical import About, Passage, WordKind, Words
 from index.live import Lines
-from index.part import MOST_DEAD, Run
+from index.part import MOST_DEAD, Run, cut
 from index.rows import View
 from index.sources import Known
 
@@ -103,22 +103,9 @@ def _missing(said: _Said, parts: Path, kept: Sequence[Kept]) -> Iterator[Kept]:
         for run, line in zip(each.runs, each.numbers.tolist(), strict=True)
         if line >= 0
     }
-    for runs in _cut(said.runs(have)):
+    for runs in cut(said.runs(have), FILE_ROWS):
         about = lexical.make(parts, said.kind, runs, said.passages(runs))
         yield Kept(about, tuple(runs), said.numbers(runs))
-
-
-def _cut(runs: Iterable[Run]) -> Iterator[list[Run]]:
-    group: list[Run] = []
-    rows = 0
-    for run in runs:
-        if group and rows + run.count > FILE_ROWS:
-            yield group
-            group, rows = [], 0
-        group.append(run)
-        rows += run.count
-    if group:
-        yield group
 
 
 @dataclass(frozen=True)
