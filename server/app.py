@@ -16,6 +16,7 @@ from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
 from server.routes import docs, health, search
+from server.service import Service
 from server.settings import ServeSettings
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
     """Serve what is in a library."""
     metrics = Metrics(library)
     slots = Slots(settings.max_concurrent or cpus(), settings.max_waiting)
+    service = Service(library, settings, slots, metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -44,8 +46,8 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.include_router(search.router(library, slots, metrics))
-    app.include_router(health.router(library, metrics))
+    for routes in (search, health):
+        app.include_router(routes.router(service))
     app.include_router(docs.router())
     app.router.routes.append(docs.bundle())
     refusals.install(app)

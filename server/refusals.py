@@ -17,7 +17,8 @@ from core.errors import EncoderError, Error, UsageError
 from server.errors import ApiError
 from server.filters import TESTS
 from server.gate import error_answer
-from server.schemas import PartAsked, SearchAsked
+from server.schemas.query import PartAsked
+from server.schemas.search import SearchAsked
 
 log = logging.getLogger(__name__)
 _SHOWN = 60  # characters of a value that is wrong

@@ -9,7 +9,8 @@ from zlib import crc32
 from core.query import Part, Query
 from server.filters import where_of
 from server.judged import rounded
-from server.schemas import Best, PartAsked, Result, SearchAnswer, SearchAsked, TookMs, Total, VideoResult
+from server.schemas.query import PartAsked
+from server.schemas.search import Best, Result, SearchAnswer, SearchAsked, TookMs, Total, VideoResult
 from server.searcher import Answer, Found
 
 

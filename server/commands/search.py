@@ -154,7 +154,7 @@ def from_store(settings: SearchSettings, body: dict[str, Any]) -> dict[str, Any]
     """The same answer, straight from the store."""
     from index.view import view_of
     from server.refusals import first, sentence
-    from server.schemas import SearchAsked
+    from server.schemas.search import SearchAsked
     from server.searcher import Searcher
     from server.shown import query_of, shown
 

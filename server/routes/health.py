@@ -8,49 +8,41 @@ from fastapi import APIRouter, Response
 
 from core.types import KINDS
 from server.library import Offer, ServedLibrary
-from server.metrics import CONTENT_TYPE, Metrics
-from server.schemas import (
-    CollectionsAnswer,
-    CollectionShown,
-    EncoderShown,
-    ErrorAnswer,
-    HealthAnswer,
-    ReadyAnswer,
-)
+from server.metrics import CONTENT_TYPE
+from server.schemas.errors import errors
+from server.schemas.health import CollectionsAnswer, CollectionShown, EncoderShown, HealthAnswer, ReadyAnswer
+from server.service import Service
 
-ERRORS: dict[int | str, dict[str, Any]] = {
-    "default": {"model": ErrorAnswer, "description": "Any error, in one shape"}
-}
 NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"model": ReadyAnswer, "description": "Not ready; the reasons are in it"}
 }
 AS_TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 
 
-def router(library: ServedLibrary, metrics: Metrics) -> APIRouter:
+def router(service: Service) -> APIRouter:
     """Its routes, with what they need."""
-    routes = APIRouter(tags=["health"])
+    library, routes = service.library, APIRouter(tags=["health"])
 
-    @routes.get("/healthz", responses=ERRORS, summary="The process answers")
+    @routes.get("/healthz", responses=errors(), summary="The process answers")
     async def healthz() -> HealthAnswer:
         return HealthAnswer()
 
-    @routes.get("/readyz", responses=ERRORS | NOT_READY, summary="The default collection can be searched")
+    @routes.get("/readyz", responses=errors() | NOT_READY, summary="The default collection can be searched")
     async def readyz(response: Response) -> ReadyAnswer:
         offers = library.offers.get(library.default or "")
         ready = bool(offers) and offers is not None and offers[0].seen.problem is None
         response.status_code = 200 if ready else 503
         return ReadyAnswer(ready=ready, collections=collections(library))
 
-    @routes.get("/collections", responses=ERRORS, summary="What is served")
+    @routes.get("/collections", responses=errors(), summary="What is served")
     async def served() -> CollectionsAnswer:
         return CollectionsAnswer(collections=collections(library))
 
     @routes.get(
-        "/metrics", responses=ERRORS | AS_TEXT, response_class=Response, summary="Figures for Prometheus"
+        "/metrics", responses=errors() | AS_TEXT, response_class=Response, summary="Figures for Prometheus"
     )
     async def figures() -> Response:
-        return Response(metrics.text(), media_type=CONTENT_TYPE)
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE)
 
     return routes
 

@@ -20,7 +20,7 @@ from cinedex_client import (
     VideoResult,
 )
 
-from server.schemas import SearchAsked
+from server.schemas.search import SearchAsked
 from tests.server.conftest import Running
 from tests.server.worlds import id_of
 

@@ -15,7 +15,7 @@ from core.store import Store
 from core.types import Sampling
 from index.snapshot import Snapshot
 from server.errors import ApiError
-from server.schemas import SearchAsked
+from server.schemas.search import SearchAsked
 from server.searcher import Searcher
 from server.shown import query_of, shown
 from tests.server.worlds import TOY, Scenes, Shelf, id_of, samples

@@ -11,7 +11,8 @@ import pytest
 
 from core.commands import main
 from server.app import openapi_text
-from server.schemas import PartAsked, SearchAsked
+from server.schemas.query import PartAsked
+from server.schemas.search import SearchAsked
 from tests.server.conftest import Running
 
 DOCS = Path(__file__).parents[2] / "docs"

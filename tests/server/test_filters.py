@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from server.refusals import first, sentence
-from server.schemas import SearchAsked
+from server.schemas.search import SearchAsked
 from server.shown import query_of
 from tests.server.conftest import Running
 from tests.server.test_errors import refusal

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +26,7 @@ from index.gc import DAY_S, collect, gc
 from index.snapshot import current
 from server.library import ServedLibrary
 from server.routes.search import answered
+from server.service import with_newer
 from tests.server.conftest import Running, in_thread
 from tests.server.worlds import TOY, Shelf, id_of, samples, until
 
@@ -149,13 +151,14 @@ def test_a_view_whose_rows_were_swept_gives_way_to_the_one_that_is_published(
         StoreError, match=r"^[^\n]*manifest\.json cannot be read: No such file or directory\.$"
     ):
         old.answer(query)
-    _, body = answered(old, query, library.newer)
+    work = partial(answered, query=query)
+    _, body = with_newer(work, old, library.newer)
     assert json.loads(body)["snapshot"] == newest
     (told,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert told.startswith("snapshot failed collection=default number=1 error=")
     assert told.endswith("manifest.json cannot be read: No such file or directory.")
     with pytest.raises(StoreError):
-        answered(old, query, lambda searcher, error: None)
+        with_newer(work, old, lambda searcher, error: None)
 
 
 def test_what_is_newer_is_looked_for_once_a_second_for_all(

@@ -12,7 +12,7 @@ from core.query import Part, Query
 from core.types import Line, Place, Sidecar
 from core.writer import Writer
 from index.snapshot import Snapshot
-from server.schemas import Result
+from server.schemas.search import Result
 from server.searcher import Searcher
 from server.shown import shown
 from tests.server.worlds import TOY, Shelf, id_of, samples, vector

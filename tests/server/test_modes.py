@@ -16,7 +16,7 @@ from core.writer import Writer
 from index.snapshot import Snapshot
 from index.view import view_of
 from server.errors import ApiError
-from server.schemas import Result, SearchAnswer, VideoResult
+from server.schemas.search import Result, SearchAnswer, VideoResult
 from server.searcher import Searcher
 from server.shown import as_sent, shown
 from tests.server.conftest import Running

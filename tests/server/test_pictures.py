@@ -14,7 +14,7 @@ from index.build import build_snapshot
 from index.moments import Moment
 from index.snapshot import Snapshot
 from server.pictures import weighed
-from server.schemas import SearchAnswer, SearchAsked
+from server.schemas.search import SearchAnswer, SearchAsked
 from server.searcher import Searcher
 from server.shown import query_of, shown
 from tests.index import worlds

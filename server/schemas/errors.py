@@ -1,0 +1,42 @@
+"""The one shape of all errors, and which of them a route may answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+class ErrorBody(BaseModel):
+    """What went wrong."""
+
+    type: str = Field(description="for programs: one of the contract's list")
+    message: str = Field(description="one sentence for people")
+    field: str | None = Field(description="the path within the body, or a parameter's name")
+
+
+class ErrorAnswer(BaseModel):
+    """Every error has this shape."""
+
+    error: ErrorBody
+    request_id: str
+
+
+_MEANINGS = {
+    400: "A wrong field, which is named, or one that is not built yet",
+    403: "A host or an origin that is not allowed",
+    404: "No such collection, encoder or id",
+    409: "Encoder and index do not fit, or no such rows",
+    413: "The body is too large",
+    415: "The body is not of the type that is asked for",
+    429: "Too many requests; Retry-After says when",
+    503: "Loading, or no snapshot is published",
+}
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors of a route, as OpenAPI has them."""
+    named: dict[int | str, dict[str, Any]] = {
+        status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in statuses
+    }
+    return named | {"default": {"model": ErrorAnswer, "description": "Any other error, in the same shape"}}
