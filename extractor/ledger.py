@@ -52,8 +52,8 @@ def list_failed(settings: ExtractSettings) -> int:
 def failures(store: Store, is_wanted: Callable[[Word], bool]) -> Iterator[Failed]:
     """Those that are wanted, in no order."""
     said = lru_cache(lambda entry: said_at(store.log.folder, entry))
-    for _, found in store.log.last().all_said():
-        if found.word.word == "failed" and is_wanted(found.word):
+    for found in store.log.last().saying("failed"):
+        if is_wanted(found.word):
             yield Failed(found.word, found.entry, said(found.entry))
 
 
