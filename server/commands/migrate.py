@@ -20,6 +20,7 @@ from core.running import running, runs
 from core.stop import stopping
 from core.store import Store, store_slug
 from core.types import Points, Sampling
+from extractor.encoders.weights import RANDOM
 from index.snapshot import Snapshot
 from server.commands.carried import (
     Missing,
@@ -126,7 +127,7 @@ def _is_that(store: Store, settings: MigrateSettings, sampling: Sampling) -> boo
     is_own = settings.weights is None and settings.random_weights is None
     is_called = settings.to.removesuffix(":") in (store.spec.name, store.spec.name.partition(":")[0])
     if settings.random_weights is not None:
-        is_own = store.spec.weights == f"random:{settings.random_weights}"
+        is_own = store.spec.weights == f"{RANDOM}{settings.random_weights}"
     return is_called and is_own and store.sampling == sampling
 
 
@@ -146,6 +147,8 @@ def _path(library: Library, settings: MigrateSettings, old: Store, sampling: Sam
             return path
         found = Store.open(path)
         is_it = found.spec.name.startswith(settings.to) and found.sampling == sampling
+        if settings.random_weights is not None:
+            is_it &= found.spec.weights == f"{RANDOM}{settings.random_weights}"
         if is_it and found.root != old.root:
             return path
     raise UsageError(f"{settings.data} has a hundred stores that are called like {name}.")
@@ -211,9 +214,8 @@ def _extract(
         words = ["extract", "--videos", str(videos), "--store", str(stores.path), *_shared(settings)]
         words += ["--collection", stores.collection, "--encoder", settings.to, *_flags(sampling)]
         words += ["--weights", str(settings.weights)] if settings.weights else []
-        words += (
-            [f"--random-weights={settings.random_weights}"] if settings.random_weights is not None else []
-        )
+        seed = settings.random_weights
+        words += [] if seed is None else [f"--random-weights={seed}"]
         words += ["--embed-subtitles"] if has_line_vectors(stores.old) else []
         crew.run(words, good=(0, 3))
 
@@ -275,9 +277,8 @@ def _switch(stores: Stores, settings: MigrateSettings) -> None:
 
 def _dropped(library: Library, settings: MigrateSettings, slug: str, old: str) -> None:
     library.put_first(settings.collection, slug, without=(old,))
-    _say(
-        f"{old} is out of {settings.collection}; its files stay in {library.store_path(old)} until you delete them."
-    )
+    where = library.store_path(old)
+    _say(f"{old} is out of {settings.collection}; its files stay in {where} until you delete them.")
 
 
 def _say(line: str) -> None:

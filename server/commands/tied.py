@@ -1,4 +1,4 @@
-"""`python -m server.commands.tied VERB …`: a cinedex verb that is told to end once whoever started it is gone.
+"""`python -m server.commands.tied VERB …`: a verb that ends once whoever started it is gone.
 
 Its stdin is a pipe that nobody writes to: its end, even by SIGKILL of the one who holds it, is as SIGTERM.
 """

@@ -4,6 +4,7 @@ import os
 import time
 from collections import Counter
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from random import Random
 
@@ -140,6 +141,9 @@ def test_a_checkpoint_and_the_entries_after_it_are_the_whole_log(
     assert set(known.winners()) == set(truth.winners())
     assert list(known.live()) == list(truth.live())
     assert known.live_ids() == truth.live_ids()
+    for verb, after in product(("done", "failed", "skipped", "gone"), (0, 5, known.number - 3, known.number)):
+        wanted = {s for _, s in truth.all_said() if s.word.word == verb and s.entry > after}
+        assert set(known.saying(verb, after)) == wanted, (verb, after)
     for number in range(12):
         assert known.has_rows(stores.source_id(number)) == truth.has_rows(stores.source_id(number))
         place = stores.place(number)
