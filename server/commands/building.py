@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.collections import Library
@@ -37,6 +37,14 @@ class Building:
         self._crew.run(self._words)
         self._built |= moved
         self._next = time.monotonic() + max(_LEAST_S, _SHARE * (time.monotonic() - began))
+
+    def is_served(self, serves: Callable[[str, int], bool]) -> bool:
+        """Whether a server answers from what was published for the collection's default store."""
+        slugs = self._library.collections().get(self._collection, ())
+        try:
+            return bool(slugs) and serves(self._collection, published(self._library.store_path(slugs[0]))[0])
+        except SnapshotError:
+            return False
 
     def _moved(self) -> dict[Path, int]:
         """The stores whose log says more than what was built of them, with its last entry."""

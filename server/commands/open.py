@@ -108,9 +108,20 @@ class Page:
             threading.Thread(target=webbrowser.open, args=(f"{self.url}/",), daemon=True).start()
 
     def _is_ready(self) -> bool:
+        answer = self._asked("/readyz")
+        return answer is not None and answer.status_code == 200
+
+    def serves(self, collection: str, number: int) -> bool:
+        """Whether a collection answers from its default store's snapshot of that number, or a newer one."""
+        answer = self._asked("/collections")
+        served = answer.json()["collections"] if answer is not None and answer.status_code == 200 else ()
+        snapshots = [each["encoders"][0]["snapshot"] for each in served if each["name"] == collection]
+        return bool(snapshots) and (snapshots[0] or 0) >= number
+
+    def _asked(self, route: str) -> httpx.Response | None:
         with suppress(httpx.HTTPError):
-            return httpx.get(f"{self.url}/readyz", timeout=_ASK_S, trust_env=False).status_code == 200
-        return False
+            return httpx.get(f"{self.url}{route}", timeout=_ASK_S, trust_env=False)
+        return None
 
 
 class Opening:
@@ -133,10 +144,12 @@ class Opening:
                 self._take_in(folder)
         self._building.build_if_due(is_last=True)
         self._name = ""
-        if not self._stop.is_set():
-            self._screen.say(f"{self._page.url}/ answers for all of it; Ctrl-C ends it.")
+        is_told = False
         while not self._stop.wait(LOOK_S):
             self._look(is_last=True)
+            if not is_told and self._building.is_served(self._page.serves):
+                is_told = True
+                self._screen.say(f"{self._page.url}/ answers for all of it; Ctrl-C ends it.")
 
     def _take_in(self, folder: Path) -> None:
         self._name = folder.name or str(folder)

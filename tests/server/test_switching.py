@@ -55,7 +55,7 @@ def encoder(http: httpx.Client) -> str:
 
 
 @contextmanager
-def asked(http: httpx.Client) -> Iterator[list[str]]:
+def asked(http: httpx.Client, askers: int = ASKERS) -> Iterator[list[str]]:
     """Ask all the time; who answered, or what was wrong."""
     told: list[str] = []
     ended = threading.Event()
@@ -65,7 +65,7 @@ def asked(http: httpx.Client) -> Iterator[list[str]]:
             found = answer(http)
             told.append(found.json()["encoder"] if found.status_code == 200 else found.text)
 
-    threads = [threading.Thread(target=ask) for _ in range(ASKERS)]
+    threads = [threading.Thread(target=ask) for _ in range(askers)]
     for thread in threads:
         thread.start()
     try:
