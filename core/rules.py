@@ -257,13 +257,6 @@ class LastWords:
                 yield key, found
         yield from self.fresh.items()
 
-    def saying(self, verb: PlaceVerb, after: int = 0) -> Iterator[Said]:
-        """The last words of places that say this and were said after that entry: others are not read."""
-        for key, found in self.base.saying(verb, after) if self.base else ():
-            if key not in self.fresh:
-                yield found
-        yield from (s for s in self.fresh.values() if s.word.word == verb and s.entry > after)
-
     def words(self) -> Iterator[Word]:
         """The last word of every place."""
         return (found.word for _, found in self.all_said())

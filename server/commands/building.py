@@ -40,7 +40,7 @@ class Building:
 
     def is_served(self, serves: Callable[[str, int], bool]) -> bool:
         """Whether a server answers from what was published for the collection's default store."""
-        slugs = self._library.collections().get(self._collection, ())
+        slugs = self._library.collections().get(self._collection, [])
         try:
             return bool(slugs) and serves(self._collection, published(self._library.store_path(slugs[0]))[0])
         except SnapshotError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.collections import Library
-from core.log import LastWords, Task
+from core.log import LastWords, Task, saying
 from core.rules import LiveSource
 from core.store import Store
 from core.types import Facts, Float32Array, Place, Segment, Source, canonical
@@ -124,11 +124,16 @@ def _add(writer: Writer, since: int, source: LiveSource, text: str, vector: Floa
 
 
 def carry_removals(old: Store, new: Store) -> None:
-    """What is out of the answers of one store is out of the other's, wherever it turns up."""
-    known = new.log.last()
+    """What is out of the answers of one store is out of the other's, and is not decoded again to find out."""
+    said, known = old.log.last(), new.log.last()
     writer = Writer(new)
-    for source in sorted(old.log.last().removed() - known.removed()):
+    for source in sorted(said.removed() - known.removed()):
         writer.removed(source, known.number)
+    writer.commit()
+    known = new.log.last()  # a place can only name what has rows or is removed
+    for each in saying(said, "done"):
+        if said.is_removed(each.word.source) and known.place(each.word.place) is None:
+            writer.seen(Task(each.word.place, known.number), each.word.source, columns=each.word.columns)
     writer.commit()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from core import files, thumbs
 from core.errors import Error
-from core.log import LastWords
+from core.log import LastWords, saying
 from core.rules import Word
 from core.store import Store
 from core.types import KINDS, UNKNOWN, EncoderSpec
@@ -105,7 +105,7 @@ def _state(store: Store, is_default: bool) -> StoreState:
 
 def failures(known: LastWords) -> list[Word]:
     """The places whose last word is that they failed, by their names."""
-    return sorted((said.word for said in known.saying("failed")), key=lambda word: word.place.shown)
+    return sorted((said.word for said in saying(known, "failed")), key=lambda word: word.place.shown)
 
 
 def _published(store: Store) -> Published | None:
@@ -122,7 +122,7 @@ def _new(store: Store, known: LastWords, snapshot: Published | None) -> int:
     """Sources that live and are in no snapshot."""
     if snapshot is None:
         return len(known.live_ids())
-    said = {each.word.source for each in known.saying("done", snapshot.entry)}
+    said = {each.word.source for each in saying(known, "done", snapshot.entry)}
     said |= {word.source for word in _restored(known, snapshot.entry)}
     if not said:
         return 0

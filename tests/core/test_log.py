@@ -23,6 +23,7 @@ from core.log import (
     decode_entry,
     encode_entry,
     read_entry,
+    saying,
 )
 from core.rules import Wish, Word, why_not
 from core.types import Place
@@ -143,7 +144,7 @@ def test_a_checkpoint_and_the_entries_after_it_are_the_whole_log(
     assert known.live_ids() == truth.live_ids()
     for verb, after in product(("done", "failed", "skipped", "gone"), (0, 5, known.number - 3, known.number)):
         wanted = {s for _, s in truth.all_said() if s.word.word == verb and s.entry > after}
-        assert set(known.saying(verb, after)) == wanted, (verb, after)
+        assert set(saying(known, verb, after)) == wanted, (verb, after)
     for number in range(12):
         assert known.has_rows(stores.source_id(number)) == truth.has_rows(stores.source_id(number))
         place = stores.place(number)

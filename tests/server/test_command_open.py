@@ -87,7 +87,8 @@ def descendants(pid: int) -> set[int]:
             parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         except (FileNotFoundError, ProcessLookupError):
             continue
-    found, more = set(), {pid}
+    found: set[int] = set()
+    more = {pid}
     while more := {child for child, parent in parents.items() if parent in more} - found:
         found |= more
     return found
