@@ -106,10 +106,7 @@ class Plan:
 
 
 class Writer:
-    """One worker's way into a store. Rows stay in memory until `commit`.
-
-    max_seconds: until the first commit is due; each later one may take twice as long, up to MAX_SECONDS.
-    """
+    """One worker's way into a store. Rows stay in memory until `commit`."""
 
     def __init__(self, store: Store, max_rows: int = MAX_ROWS, max_seconds: float = MAX_SECONDS) -> None:
         self.store = store
@@ -219,6 +216,7 @@ class Writer:
         self._claims, self._held, self._since = [], {}, time.monotonic()
         self._rows.clear()
         self._bytes = 0
+        # Answers come early, and shards do not stay small.
         self._max_seconds = min(2 * self._max_seconds, max(self._max_seconds, MAX_SECONDS))
         return number
 

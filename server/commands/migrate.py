@@ -42,7 +42,7 @@ class MigrateSettings(Settings):
     """Fill a store of another encoder from the same videos while the old one answers, then switch to it. To
     resume, run it again."""
 
-    to: str = Field(min_length=1, description="the encoder, family:variant")
+    to: str = Field("", description="the encoder, family:variant")
     weights: Path | None = Field(None, description="a checkpoint of your own for that encoder")
     random_weights: int | None = Field(
         None, ge=0, lt=1 << 63, description="no weights but random ones, by this seed"
@@ -66,8 +66,8 @@ class MigrateSettings(Settings):
     @field_validator("to")
     @classmethod
     def _is_named(cls, value: str) -> str:
-        if value.partition(":")[0] == "auto":
-            raise ValueError("it must be family:variant, which auto is not")
+        if value.partition(":")[0] in ("", "auto"):
+            raise ValueError("it must be family:variant")
         return value
 
 
@@ -91,6 +91,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def migrate(settings: MigrateSettings) -> int:
     """One run: 0 switched, 130 stopped before."""
+    if not settings.to:
+        raise UsageError("Name the encoder to go over to, as in --to open_clip:MODEL/TAG.")
     library = Library(settings.data)
     slugs = library.collections().get(settings.collection, [])
     if not slugs:

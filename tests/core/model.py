@@ -16,6 +16,7 @@ from core.rules import (
     Claim,
     Entry,
     LastWords,
+    PlaceVerb,
     Said,
     Winner,
     Wish,

@@ -131,12 +131,13 @@ def test_what_answers_already_is_not_made_again(shelf: Shelf, capsys: pytest.Cap
     assert not (shelf.folder / "data" / "toy-rgb-2").exists()
 
 
-@pytest.mark.parametrize(("to", "why"), [("auto", "which auto is not"), ("", "at least 1 character")])
+@pytest.mark.parametrize("flags", [["--to=auto"], ["--to="], []], ids=["auto", "empty", "none"])
 def test_an_encoder_must_be_named(
-    tmp_path: Path, to: str, why: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, flags: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["migrate", f"--to={to}", "--data", str(tmp_path)]) == 2
-    assert why in capsys.readouterr().err
+    assert main(["migrate", *flags, "--data", str(tmp_path)]) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert "to: it must be family:variant (got " in sentence or "as in --to open_clip:MODEL/TAG." in sentence
 
 
 def test_what_could_not_be_taken_over_is_told_and_is_no_hindrance(
