@@ -42,7 +42,7 @@ class MigrateSettings(Settings):
     """Fill a store of another encoder from the same videos while the old one answers, then switch to it. To
     resume, run it again."""
 
-    to: str = Field("", description="the encoder, family:variant")
+    to: str | None = Field(None, description="the encoder, family:variant")
     weights: Path | None = Field(None, description="a checkpoint of your own for that encoder")
     random_weights: int | None = Field(
         None, ge=0, lt=1 << 63, description="no weights but random ones, by this seed"
@@ -63,10 +63,16 @@ class MigrateSettings(Settings):
     drop_old: bool = Field(False, description="take the old store out of the collection; its files stay")
     dry_run: bool = Field(False, description="do nothing: say what there is to do")
 
+    @property
+    def encoder(self) -> str:
+        """Where to."""
+        assert self.to is not None
+        return self.to
+
     @field_validator("to")
     @classmethod
-    def _is_named(cls, value: str) -> str:
-        if value.partition(":")[0] in ("", "auto"):
+    def _is_named(cls, value: str | None) -> str | None:
+        if value is not None and value.partition(":")[0] in ("", "auto"):
             raise ValueError("it must be family:variant")
         return value
 
@@ -91,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def migrate(settings: MigrateSettings) -> int:
     """One run: 0 switched, 130 stopped before."""
-    if not settings.to:
+    if settings.to is None:
         raise UsageError("Name the encoder to go over to, as in --to open_clip:MODEL/TAG.")
     library = Library(settings.data)
     slugs = library.collections().get(settings.collection, [])
@@ -109,7 +115,7 @@ def migrate(settings: MigrateSettings) -> int:
         return 0
     _refuse_gone(found, settings)
     screen = Screen(settings.log_format, quiet=settings.quiet)
-    with stopping(signal.SIGHUP) as stop, running(settings.data, "migrate", {"to": settings.to}):
+    with stopping(signal.SIGHUP) as stop, running(settings.data, "migrate", {"to": settings.encoder}):
         crew = Crew(screen.hear, stop, lambda: _look(screen, settings.data))
         _fill(stores, crew, settings, sampling)
         screen.draw("")
@@ -127,7 +133,7 @@ def _asked(settings: MigrateSettings) -> dict[str, Any]:
 def _is_that(store: Store, settings: MigrateSettings, sampling: Sampling) -> bool:
     """Whether a store is what is asked for; by other weights it is another one."""
     is_own = settings.weights is None and settings.random_weights is None
-    is_called = settings.to.removesuffix(":") in (store.spec.name, store.spec.name.partition(":")[0])
+    is_called = settings.encoder.removesuffix(":") in (store.spec.name, store.spec.name.partition(":")[0])
     if settings.random_weights is not None:
         is_own = store.spec.weights == f"{RANDOM}{settings.random_weights}"
     return is_called and is_own and store.sampling == sampling
@@ -135,7 +141,7 @@ def _is_that(store: Store, settings: MigrateSettings, sampling: Sampling) -> boo
 
 def _already(library: Library, settings: MigrateSettings, slugs: Sequence[str]) -> int:
     """What a run that was killed after the switch leaves to do."""
-    _say(f"{slugs[0]}, of {settings.to}, is the default store of {settings.collection} already.")
+    _say(f"{slugs[0]}, of {settings.encoder}, is the default store of {settings.collection} already.")
     if settings.drop_old and len(slugs) > 1 and not settings.dry_run:
         _dropped(library, settings, slugs[0], slugs[1])
     return 0
@@ -143,12 +149,12 @@ def _already(library: Library, settings: MigrateSettings, slugs: Sequence[str]) 
 
 def _path(library: Library, settings: MigrateSettings, old: Store, sampling: Sampling) -> Path:
     """The folder of the new store: one that was begun, or a name that is free."""
-    name = store_slug(settings.to)
+    name = store_slug(settings.encoder)
     for path in (library.store_path(slug) for slug in (name, *(f"{name}-{n}" for n in range(2, 100)))):
         if not (path / "store.json").exists():
             return path
         found = Store.open(path)
-        is_it = found.spec.name.startswith(settings.to) and found.sampling == sampling
+        is_it = found.spec.name.startswith(settings.encoder) and found.sampling == sampling
         if settings.random_weights is not None:
             is_it &= found.spec.weights == f"{RANDOM}{settings.random_weights}"
         if is_it and found.root != old.root:
@@ -191,7 +197,7 @@ def _fill(stores: Stores, crew: Crew, settings: MigrateSettings, sampling: Sampl
         if new is None and not found.videos:
             raise UsageError(
                 f"{stores.old.root} has no videos to take over; "
-                f"`extract --texts FILE --encoder {settings.to}` makes a store of its texts."
+                f"`extract --texts FILE --encoder {settings.encoder}` makes a store of its texts."
             )
         if found.videos:
             _extract(found, stores, crew, settings, sampling)
@@ -214,7 +220,7 @@ def _extract(
         videos = Path(folder, "videos.jsonl")
         write_list(videos, found.videos)
         words = ["extract", "--videos", str(videos), "--store", str(stores.path), *_shared(settings)]
-        words += ["--collection", stores.collection, "--encoder", settings.to, *_flags(sampling)]
+        words += ["--collection", stores.collection, "--encoder", settings.encoder, *_flags(sampling)]
         words += ["--weights", str(settings.weights)] if settings.weights else []
         seed = settings.random_weights
         words += [] if seed is None else [f"--random-weights={seed}"]

@@ -58,8 +58,9 @@ def order(shelf: Shelf) -> list[str]:
 
 
 def test_a_running_server_goes_over_to_the_new_store_without_a_failed_answer(
-    shelf: Shelf, capsys: pytest.CaptureFixture[str]
+    shelf: Shelf, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("CINEDEX_WORKERS", "0")
     with in_thread(ServedLibrary.of_data(shelf.folder / "data")) as http:
         until(lambda: http.post("/search", json={"query": "red"}).status_code == 200)
         assert served(http)["rows"] == {"frame": 20, "clip": 4, "text": 2}
@@ -141,9 +142,10 @@ def test_an_encoder_must_be_named(
 
 
 def test_what_could_not_be_taken_over_is_told_and_is_no_hindrance(
-    shelf: Shelf, broken: Path, capsys: pytest.CaptureFixture[str]
+    shelf: Shelf, broken: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One file was damaged since, another is gone and was let go."""
+    monkeypatch.setenv("CINEDEX_WORKERS", "0")
     store, zeros = shelf.store, (broken / "zeros.mp4").read_bytes()
     (shelf.films / "blue.mp4").write_bytes(zeros)
     writer = Writer(store)

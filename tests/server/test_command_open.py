@@ -131,7 +131,7 @@ def test_a_folder_is_taken_in_served_and_shown_and_ctrl_c_ends_all_of_it(
 
     shelf.put(videos / "green.mp4")
     before = sorted((data / "toy-rgb" / "shards").iterdir())
-    with opened(data, *words) as again:
+    with opened(data, *words, CINEDEX_WORKERS="0") as again:
         until(lambda: again.paths("red")[:1] == ["films/red.mp4"], 60)  # at once, from what was there
         until(lambda: "answers for all of it" in again.log.read_text(), 60)
         assert again.paths("green")[0] == "films/green.mp4"
@@ -139,7 +139,13 @@ def test_a_folder_is_taken_in_served_and_shown_and_ctrl_c_ends_all_of_it(
         assert again.end(signal.SIGTERM) == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP], ids=["killed", "terminal-closed"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGKILL, id="killed"),
+        pytest.param(signal.SIGHUP, id="terminal-closed", marks=pytest.mark.slow),
+    ],
+)
 def test_whatever_ends_it_half_way_leaves_no_process_and_loses_nothing(
     shelf: Shelf, tmp_path: Path, number: int
 ) -> None:
