@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,8 @@ import numpy as np
 from core.types import Float32Array, Float64Array, Kind
 from index.calibration import Judge, Level
 from index.timeline import Timeline
-from server.compose import encode
 from server.errors import ApiError
+from server.labels import Labelling
 from server.searcher import Searcher
 from server.stored import Named
 
@@ -47,25 +46,27 @@ class Located:
     truncated: bool
 
 
-def located(searcher: Searcher, named: Named, texts: Sequence[str]) -> Located:
-    """From the rows of single pictures, or of clips where there are no others."""
+def located(searcher: Searcher, named: Named, labelling: Labelling, seconds: float) -> Located | None:
+    """From the rows of single pictures, or of clips where there are no others. None where some texts are not
+    encoded within about so many seconds; what is done is not lost."""
     view, encoder = searcher.view, searcher.encoder
     kind, rows = named.rows(view, "frame", "clip")
-    _require_few(rows, texts)
-    vectors = encode(encoder, texts)
+    _require_few(rows, len(labelling.vocabulary.labels))
+    if not labelling.advance(encoder, seconds):
+        return None
+    vectors, truncated = labelling.vectors()
     scores = rows.scores(vectors)
     judges = [view.calibrated.judge(kind, "text", vector) for vector in vectors]
     ranges = [ranges_of(rows, mine, judge) for mine, judge in zip(scores, judges, strict=True)]
     times, shown = _thinned(rows.start, scores)
-    cut = any(encoder.too_long(list(texts)))
-    return Located(times, shown, ranges, kind, encoder.spec.name, view.number, cut)
+    return Located(times, shown, ranges, kind, encoder.spec.name, view.number, truncated)
 
 
-def _require_few(rows: Timeline, texts: Sequence[str]) -> None:
-    most = min(MOST_ROWS, MOST_SCORES // len(texts))
+def _require_few(rows: Timeline, texts: int) -> None:
+    most = min(MOST_ROWS, MOST_SCORES // texts)
     if len(rows) > most:
         message = (
-            f"video_id: the video has {len(rows)} rows there, of which {len(texts)} texts are compared with "
+            f"video_id: the video has {len(rows)} rows there, of which {texts} texts are compared with "
             f"{most} at most; start and end take fewer."
         )
         raise ApiError(400, message, "video_id")
@@ -81,12 +82,10 @@ def ranges_of(rows: Timeline, scores: Float32Array, judge: Judge | None = None) 
     best = np.maximum.reduceat(scores[at], first)
     starts, ends = begins[first], np.maximum.reduceat(rows.end[at], first)
     ends[:-1] = np.minimum(ends[:-1], starts[1:])  # of clips that overlap
-    found = [
-        _range(start, end, score, judge)
-        for start, end, score in zip(starts.tolist(), ends.tolist(), best.tolist(), strict=True)
-        if score >= high
-    ]
-    return sorted(found, key=lambda each: (-each.score, each.start))[:MOST_RANGES]
+    kept = np.flatnonzero(best >= high)
+    kept = kept[np.argsort(-best[kept], kind="stable")][:MOST_RANGES]
+    found = zip(starts[kept].tolist(), ends[kept].tolist(), best[kept].tolist(), strict=True)
+    return [_range(*each, judge) for each in found]
 
 
 def _range(start: float, end: float, score: float, judge: Judge | None) -> Range:

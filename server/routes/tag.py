@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 
 from fastapi import APIRouter, Response
@@ -28,30 +29,26 @@ from server.service import Service
 from server.stored import Named
 from server.tagging import Tagged, tagged
 
-STEP_S = 1.0  # for which a request that encodes labels keeps its slot; then others come before it
+STEP_S = 0.2  # for which a request that encodes labels keeps its slot; then others come before it
 MOST_S = 20.0  # after which it is told to come again
 
 
 def router(service: Service) -> APIRouter:
     """Its routes, with what they need."""
-    routes, labels = APIRouter(tags=["videos"]), LabelCache()
+    routes, cache = APIRouter(tags=["videos"]), LabelCache()
     may_fail = errors(400, 403, 404, 409, 413, 415, 429, 503)
 
     @routes.post("/tag", response_model=TagAnswer, responses=may_fail, summary="Rank labels for a video")
     async def tag(asked: TagAsked) -> Response:
-        labelling = Labelling(Vocabulary(tuple(asked.labels), tuple(asked.templates)), labels)
-        work, until = partial(_tag, asked=asked, labelling=labelling), time.monotonic() + MOST_S
-        while (body := await service.ask(asked.collection, asked.encoder, work)) is None:
-            if time.monotonic() >= until:
-                raise _unfinished(labelling)
-        return Response(body, media_type="application/json")
+        labelling = Labelling(Vocabulary(tuple(asked.labels), tuple(asked.templates)), cache)
+        return await _in_steps(service, asked, labelling, partial(_tag, asked=asked, labelling=labelling))
 
     @routes.post(
         "/locate", response_model=LocateAnswer, responses=may_fail, summary="Where in a video texts are"
     )
     async def locate(asked: LocateAsked) -> Response:
-        body = await service.ask(asked.collection, asked.encoder, partial(_locate, asked=asked))
-        return Response(body, media_type="application/json")
+        labelling = Labelling(Vocabulary(tuple(asked.texts)), cache)
+        return await _in_steps(service, asked, labelling, partial(_locate, asked=asked, labelling=labelling))
 
     @routes.post(
         "/caption", response_model=CaptionAnswer, responses=may_fail, summary="Describe a video in words"
@@ -60,6 +57,19 @@ def router(service: Service) -> APIRouter:
         return await service.ask(asked.collection, asked.encoder, partial(_caption, asked=asked))
 
     return routes
+
+
+async def _in_steps(
+    service: Service, asked: OfVideo, labelling: Labelling, step: Callable[[Searcher], bytes | None]
+) -> Response:
+    """Again and again, in a slot of its own each time, until there is an answer."""
+    until = time.monotonic() + MOST_S
+    while (body := await service.ask(asked.collection, asked.encoder, step)) is None:
+        if time.monotonic() >= until:
+            done = f"{labelling.done} of {len(labelling.vocabulary.labels)}"
+            message = f"Of the texts {done} are encoded after {MOST_S:g} s; asked again, it goes on there."
+            raise ApiError(503, message)
+    return Response(body, media_type="application/json")
 
 
 def _named(asked: OfVideo) -> Named:
@@ -81,17 +91,9 @@ def _tags(found: Tagged, limit: int | None) -> bytes:
     return answer.model_dump_json().encode()
 
 
-def _unfinished(labelling: Labelling) -> ApiError:
-    done, all_ = labelling.done, len(labelling.vocabulary.labels)
-    return ApiError(
-        503,
-        f"labels: {done} of {all_} are encoded after {MOST_S:g} s; asked again, it goes on there.",
-        "labels",
-    )
-
-
-def _locate(searcher: Searcher, asked: LocateAsked) -> bytes:
-    return _located(located(searcher, _named(asked), asked.texts)).model_dump_json().encode()
+def _locate(searcher: Searcher, asked: LocateAsked, labelling: Labelling) -> bytes | None:
+    found = located(searcher, _named(asked), labelling, STEP_S)
+    return None if found is None else _located(found).model_dump_json().encode()
 
 
 def _located(found: Located) -> LocateAnswer:
