@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
-from core.types import Kind, Segment
+import numpy as np
+
+from core.types import Float64Array, IntArray, Kind, Segment
 from index.moments import Moment
 from index.snapshot import Snapshot
 
@@ -24,22 +27,14 @@ def snapshot_of(number: int) -> int:
 def numbers_of(view: Snapshot, kind: Kind, moments: Sequence[Moment]) -> Iterator[int]:
     """Of the best row of each moment."""
     firsts = _firsts(view)
-    at = {part.about.name: number for number, part in enumerate(view.parts)}
-    held = {
-        source: [
-            (at[part.about.name], positions, part.part.rows[positions])
-            for part, positions in view.reaching(source, kind)
-        ]
-        for source in {moment.source for moment in moments}
-    }
+    held = {source: _Rows.of(view, source, kind) for source in {moment.source for moment in moments}}
     for moment in moments:
         part, position = next(
             (part, position)
-            for part, positions, rows in held[moment.source]
-            for position in positions[
-                (rows["start"] == moment.best_start) & (rows["end"] == moment.best_end)
-            ].tolist()
-            if kind != "text" or _says(view, part, position, moment.text)
+            for rows in held[moment.source]
+            for part, position in rows.at(moment.best_start, moment.best_end)
+            # Lines of two tracks of a video may begin and end together.
+            if kind != "text" or _text(view, part, position) == moment.text
         )
         yield view.number << _BITS | firsts[part] + position
 
@@ -58,7 +53,35 @@ def _firsts(view: Snapshot) -> list[int]:
     return [*accumulate((part.about.rows for part in view.parts), initial=0)]
 
 
-def _says(view: Snapshot, part: int, position: int, text: str) -> bool:
-    """Lines of two tracks of a video may begin and end together."""
+def _text(view: Snapshot, part: int, position: int) -> str:
     row = view.at(part, position)
-    return row is not None and row[1].text == text
+    return row[1].text if row else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows of a source in one part, by when they begin."""
+
+    part: int
+    positions: IntArray
+    start: Float64Array
+    end: Float64Array
+
+    @classmethod
+    def of(cls, view: Snapshot, source: str, kind: Kind) -> list[_Rows]:
+        numbers = {part.about.name: number for number, part in enumerate(view.parts)}
+        found = []
+        for part, positions in view.reaching(source, kind):
+            rows = part.part.rows[positions]
+            order = np.argsort(rows["start"], kind="stable")
+            found.append(
+                cls(numbers[part.about.name], positions[order], rows["start"][order], rows["end"][order])
+            )
+        return found
+
+    def at(self, start: float, end: float) -> Iterator[tuple[int, int]]:
+        """The part and the position of each that begins and ends then."""
+        first, behind = self.start.searchsorted(start), self.start.searchsorted(start, "right")
+        for number in range(int(first), int(behind)):
+            if self.end[number] == end:
+                yield self.part, int(self.positions[number])

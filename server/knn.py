@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from server.errors import ApiError
 from server.moments import moments_of
 from server.pictures import best_seconds
 from server.searcher import Searcher
+
+_PICTURED = 256  # whose best picture is looked for; behind them the middle of the row will do
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,8 @@ def _described(
     view: Snapshot, query: Float32Array, moments: Sequence[Moment], base_url: str
 ) -> Iterator[dict[str, Any]]:
     infos = {source: view.source(source) for source in {moment.source for moment in moments}}
-    seconds = best_seconds(view, query, moments)
+    pictured, others = moments[:_PICTURED], moments[_PICTURED:]
+    seconds = chain(best_seconds(view, query, pictured), (moment.best_t for moment in others))
     for moment, t in zip(moments, seconds, strict=True):
         yield _columns(moment, infos[moment.source] or SourceInfo(moment.source), t, base_url)
 
