@@ -44,8 +44,8 @@ def error_answer(
     status: int, message: str, request_id: str, field: str | None = None, *, type: str | None = None
 ) -> Response:
     """The one shape of all errors. ASCII, since a client's own words may hold what no UTF-8 can."""
-    body = {"error": {"type": type or type_of(status), "message": hidden(message), "field": field}}
-    return _Ascii(body | {"request_id": request_id}, status, SAYS.get(status))
+    error = {"type": type or type_of(status), "message": hidden(message), "field": field and hidden(field)}
+    return _Ascii({"error": error, "request_id": request_id}, status, SAYS.get(status))
 
 
 class _Ascii(JSONResponse):

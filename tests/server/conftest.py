@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from server.app import create_app
 from server.cli import bind
 from server.library import ServedLibrary
 from server.settings import ServeSettings
-from tests.server.worlds import Shelf, samples, until
+from tests.server.worlds import Shelf, make_keys, samples, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +34,11 @@ class Running:
     url: str
     log: Path
     http: httpx.Client
+    keys: dict[str, str] = field(default_factory=dict)  # scope → a key, where it has keys
+
+    def by(self, scope: str) -> httpx.Client:
+        """A client that asks with a key of that scope."""
+        return httpx.Client(base_url=self.url, timeout=30, headers={"x-api-key": self.keys[scope]})
 
     def search(self, query: Any, **fields: Any) -> httpx.Response:
         return self.http.post("/search", json={"query": query, **fields})
@@ -87,6 +92,32 @@ def sample_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]
     yield running
     assert running.stop() == 0
     assert "Traceback" not in running.log.read_text()
+
+
+@pytest.fixture(scope="session")
+def keyed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The same library behind keys; `http` asks without one, `by("read")` and `by("admin")` with one."""
+    data = tmp_path_factory.mktemp("keyed") / "data"
+    samples(data)
+    keys = make_keys(data)
+    running = start(data, "--log-format", "json")
+    running.keys |= keys
+    yield running
+    assert running.stop() == 0
+    log = running.log.read_text()
+    assert "Traceback" not in log
+    assert not [key for key in keys.values() if key[13:] in log]
+
+
+@pytest.fixture(params=["open", "keyed"])
+def any_server(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """A server without keys, and one that is asked with a key: what answers must be the same."""
+    if request.param == "open":
+        yield request.getfixturevalue("sample_server")
+        return
+    keyed: Running = request.getfixturevalue("keyed_server")
+    with keyed.by("read") as http:
+        yield replace(keyed, http=http)
 
 
 @pytest.fixture
