@@ -43,7 +43,7 @@ ANYONE = Caller("", True)
 
 
 class Access:
-    """The keys of a server. It has none as long as there is no file, and never again goes without."""
+    """The keys of a server. Where there is no file it needs none; once there was one it always does."""
 
     def __init__(self, file: KeysFile, *, must_be: bool) -> None:
         """An Error where the file is damaged, or missing though it must be there."""
@@ -72,7 +72,8 @@ class Access:
         try:
             held = self._file.read()
         except Error as error:
-            self._complain(str(error))  # and read again at the next look: it may be the machine's fault
+            self._keys = self._keys or {}  # a first file that cannot be read lets nobody in
+            self._complain(str(error))  # and is read again at the next look: it may be the machine's fault
             return
         self._stamp = stamp
         if held is not None:

@@ -40,6 +40,7 @@ def serve(settings: ServeSettings) -> int:
 
     from server.access import Access
     from server.app import create_app, openapi_text
+    from server.heads import TimedHeads
     from server.library import ServedLibrary
 
     if settings.openapi:
@@ -58,7 +59,7 @@ def serve(settings: ServeSettings) -> int:
             server_header=False,
             timeout_graceful_shutdown=_FINISH_S,
             lifespan="on",
-            http="h11",  # the strict one: what two programs could read in two ways is refused
+            http=TimedHeads,
             ws="none",
             forwarded_allow_ips=settings.trusted_proxies,
         )

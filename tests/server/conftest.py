@@ -19,6 +19,7 @@ import uvicorn
 
 from server.app import create_app
 from server.cli import bind
+from server.heads import TimedHeads
 from server.library import ServedLibrary
 from server.settings import ServeSettings
 from tests.server.worlds import Shelf, make_keys, samples, until
@@ -145,7 +146,9 @@ def in_thread(library: ServedLibrary, **settings: Any) -> Iterator[httpx.Client]
     settings = {"follow_seconds": 0.05, **settings}
     listening = bind("127.0.0.1", 0)
     app = create_app(library, ServeSettings(**settings))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, access_log=False, http=TimedHeads, ws="none")
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:

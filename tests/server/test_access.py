@@ -294,6 +294,17 @@ def test_a_file_that_is_damaged_or_gone_opens_nothing(
     assert caplog.text.count("those before hold on") <= 2
 
 
+def test_a_first_file_that_cannot_be_read_lets_nobody_in(
+    data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with in_thread(ServedLibrary(dict), data=data) as http:
+        assert http.get("/collections").status_code == 200
+        data.mkdir()
+        (data / keys.FILE).write_text("{")
+        until(lambda: "keys not read" in caplog.text)
+        assert http.get("/collections").status_code == 401
+
+
 @pytest.fixture(autouse=True)
 def _all_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
