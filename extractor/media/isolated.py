@@ -46,6 +46,7 @@ class LostError(VideoError):
 def call(limits: Limits, name: str, function: Callable[..., T], *args: object) -> T:
     """What `function(*args)` returns, or the Error or OSError that it raises; where it does not come back, a
     LostError that speaks of `name`. All of it is pickled on its way."""
+    fork.prepare()
     process, line = fork.started(lambda: _begun(limits, name, function, args))
     try:
         if not line.poll(limits.wall_s):
