@@ -17,7 +17,7 @@ from server.clips import Clips
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import docs, health, media, search
+from server.routes import docs, health, media, search, videos
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -51,7 +51,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, health, media):
+    for routes in (search, health, media, videos):
         app.include_router(routes.router(service))
     app.include_router(docs.router())
     app.router.routes.append(docs.bundle())
