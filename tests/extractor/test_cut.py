@@ -21,7 +21,7 @@ from extractor.media.sound import RATE
 from extractor.media.write import Encoding, write_video
 from extractor.world import frames
 from tests.conftest import FPS, shapes, write_film
-from tests.extractor.cuts import Compared, compared, sound
+from tests.extractor.cuts import Compared, compared, pictures, sound
 
 FILM = shapes("red", "blue")  # 8 s
 LEAST_PSNR = 30.0
