@@ -43,21 +43,23 @@ def _parts(query: str | list[PartAsked]) -> tuple[Part, ...]:
 
 def shown(answer: Answer) -> SearchAnswer:
     """An answer as docs/http-api.md has it."""
-    return _around([*_results(answer)], answer)
+    return around([*results_of(answer)], answer)
 
 
 def as_sent(answer: Answer) -> bytes:
     """The same as JSON, result by result: what writes a large one at once stops all other threads."""
-    results = ",".join(result.model_dump_json() for result in _results(answer))
-    rest = _around([], answer).model_dump_json(exclude={"results"})
+    results = ",".join(result.model_dump_json() for result in results_of(answer))
+    rest = around([], answer).model_dump_json(exclude={"results"})
     return f'{{"results":[{results}],{rest[1:]}'.encode()
 
 
-def _results(answer: Answer) -> Iterator[Result | VideoResult]:
+def results_of(answer: Answer) -> Iterator[Result | VideoResult]:
+    """Its results, one by one."""
     return (_video(found) if answer.grouped else _result(found[0]) for found in answer.results)
 
 
-def _around(results: list[Any], answer: Answer) -> SearchAnswer:
+def around(results: list[Any], answer: Answer) -> SearchAnswer:
+    """What an answer says beside its results."""
     took = answer.took
     return SearchAnswer(
         results=results,

@@ -8,13 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 from fastapi.openapi.models import Example
 
-from core.query import Query
+from server.answering import answered
 from server.schemas.errors import errors
 from server.schemas.search import SearchAnswer, SearchAsked
-from server.searcher import Searcher, Took
 from server.service import Service
 from server.shown import as_sent, query_of
-from server.thumbnails import with_thumbnails
 
 EXAMPLES: dict[str, Example] = {
     "a text": {"value": {"query": "a red truck at night"}},
@@ -42,15 +40,9 @@ def router(service: Service) -> APIRouter:
         summary="Find moments of videos, or library texts",
     )
     async def search(asked: Annotated[SearchAsked, Body(openapi_examples=EXAMPLES)]) -> Response:
-        work = partial(answered, query=query_of(asked))
+        work = partial(answered, query=query_of(asked), make=as_sent)
         took, body = await service.ask(asked.collection, asked.encoder, work)
         service.metrics.took(took)
         return Response(body, media_type="application/json")
 
     return routes
-
-
-def answered(searcher: Searcher, query: Query) -> tuple[Took, bytes]:
-    """All of it in one thread: to write thousands of results takes seconds, which the event loop has not."""
-    answer = with_thumbnails(searcher.answer(query), searcher)
-    return answer.took, as_sent(answer)
