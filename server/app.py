@@ -15,7 +15,7 @@ from server import gate, refusals
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import docs, health, search
+from server.routes import docs, health, page, search
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -49,6 +49,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
     for routes in (search, health):
         app.include_router(routes.router(service))
     app.include_router(docs.router())
+    app.include_router(page.router())
     app.router.routes.append(docs.bundle())
     refusals.install(app)
     hosts = frozenset({*gate.LOOPBACK, settings.host.lower(), *map(str.lower, settings.allowed_hosts)})

@@ -1,0 +1,83 @@
+// A moment that plays: the file itself where the browser can, else a clip that the server cuts out of it.
+
+import {clock, copyOf, fill, nameOf, times} from "./moment.js";
+import {ask, whyNot} from "./server.js";
+
+const TYPES = {  // what browsers may refuse by name; the others are tried
+  avi: "video/x-msvideo", flv: "video/x-flv", m2ts: "video/mp2t", mpeg: "video/mpeg", mpg: "video/mpeg",
+  mts: "video/mp2t", mxf: "application/mxf", ts: "video/mp2t", vob: "video/mpeg", wmv: "video/x-ms-wmv",
+};
+const CODECS = {hevc: 'video/mp4; codecs="hvc1.1.6.L93.B0"', av1: 'video/mp4; codecs="av01.0.04M.08"'};
+const MOST_SHIFT_S = 1;  // browsers differ in what they make of files whose clock begins late
+const INTO_PICTURE_S = 0.001;  // a time is a picture's own, and rounding must not show the one before
+
+/** A panel that plays a result; `where` names its collection and encoder. */
+export function playerOf(result, where) {
+  const panel = copyOf("a-player");
+  const part = (name) => panel.querySelector(`.${name}`);
+  panel.ariaLabel = `Player of ${nameOf(result.path)}`;
+  part("name").textContent = nameOf(result.path);
+  part("path").textContent = result.path;
+  part("when").textContent = times(result) + (result.best ? `, best at ${clock(result.best.t)}` : "");
+  fill(part("line"), result.text);
+  showColumns(panel.querySelector("dl"), result.metadata);
+  play(panel, result, new URLSearchParams(where));
+  return panel;
+}
+
+/** Plays on, or stands still. */
+export function toggle(panel) {
+  const video = panel.querySelector("video");
+  if (video.paused) begin(video);
+  else video.pause();
+}
+
+function showColumns(list, columns) {
+  for (const [name, value] of Object.entries(columns ?? {})) {
+    const [term, told] = [document.createElement("dt"), document.createElement("dd")];
+    term.textContent = name;
+    told.textContent = Array.isArray(value) ? value.join(", ") : typeof value === "object" ? JSON.stringify(value) : value;
+    list.append(term, told);
+  }
+}
+
+async function play(panel, result, where) {
+  const facts = await ask(`videos/${result.video_id}?${where}`).catch(() => ({}));
+  const sources = sourcesOf(panel.querySelector("video"), result, facts, where);
+  if (panel.isConnected) attempt(panel, sources);
+}
+
+/** What to try, in this order: an address, where the moment begins in it, and what to say. */
+function sourcesOf(video, {video_id, path, start, end}, facts, where) {
+  const shift = facts.zero_s ?? 0;
+  const [from, to] = [start + shift + (start ? INTO_PICTURE_S : 0), end + shift];
+  const whole = {address: `media/${video_id}?${where}`, fragment: `#t=${from},${to}`, from, told: ""};
+  const cut = new URLSearchParams([...where, ["start", start], ["end", end]]);
+  const told = "Cut out of the video, as this browser cannot play the file itself.";
+  const clip = {address: `clip/${video_id}?${cut}`, fragment: "", from: 0, told};
+  const type = TYPES[path.slice(path.lastIndexOf(".") + 1).toLowerCase()];
+  const refused = [type, CODECS[facts.codec]].some((each) => each && !video.canPlayType(each));
+  return refused || Math.abs(shift) > MOST_SHIFT_S ? [clip] : [whole, clip];
+}
+
+function attempt(panel, [source, ...others]) {
+  const [video, told] = [panel.querySelector("video"), panel.querySelector(".told")];
+  const fail = async () => {
+    video.onerror = video.onloadedmetadata = null;
+    if (others.length) attempt(panel, others);
+    else told.textContent = await whyNot(source.address);
+  };
+  told.textContent = source.told;
+  video.onerror = fail;
+  video.onloadedmetadata = () => video.videoWidth || fail();  // sound alone: the pictures' codec is not known
+  panel.querySelector(".again").onclick = () => {
+    video.currentTime = source.from;
+    begin(video);
+  };
+  video.src = source.address + source.fragment;
+  begin(video);
+}
+
+function begin(video) {
+  video.play().catch(() => {});  // a browser that wants a click first; what is wrong with a file, onerror says
+}
