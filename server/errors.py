@@ -15,6 +15,7 @@ TYPES = {
     410: "gone",
     413: "too_large",
     415: "unsupported_media_type",
+    416: "range_not_satisfiable",
     422: "undecodable_media",
     429: "too_many_requests",
     500: "internal",

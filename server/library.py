@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from core.errors import Error
 from core.types import EncoderSpec
 from server.encoders import Encoders, Load, Patience
 from server.errors import ApiError
+from server.folders import Folders
 from server.follow import Followed, Seen
 from server.searcher import Searcher
 
@@ -27,6 +28,7 @@ RENEW_S = 1.0
 NO_COLLECTION = "There is no collection yet; `extract --videos DIR` makes one."
 UNREADABLE = "The collections cannot be read; the server's log says why."
 Catalog = Callable[[], Mapping[str, Sequence[Path]]]  # collection → stores, the default one first
+FindFolders = Callable[[], Folders]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Offer:
     collection: str
     seen: Seen
     store: str  # its folder's name, where the store cannot be opened
+    folders: Folders = field(default_factory=Folders)
 
     @property
     def encoder(self) -> str:
@@ -46,7 +49,7 @@ class Offer:
         seen = self.seen
         if seen.problem or seen.encoder is None or seen.view is None:
             raise seen.problem or ApiError(503, f"The encoder {self.encoder} is not ready.")
-        return Searcher(self.collection, seen.encoder, seen.view)
+        return Searcher(self.collection, seen.encoder, seen.view, self.folders)
 
 
 class ServedLibrary:
@@ -58,7 +61,9 @@ class ServedLibrary:
         load: Load | None = None,
         trusted: Collection[str] = (),
         device: str = "cpu",
+        folders: FindFolders = lambda: Folders(is_known=False),
     ) -> None:
+        self._find_folders, self._folders = folders, Folders(is_known=False)
         self._catalog, self._trusted, self._device = catalog, trusted, device
         self._encoders = Encoders(load or load_encoder, self.look)
         self._followed: dict[Path, Followed] = {}
@@ -83,6 +88,7 @@ class ServedLibrary:
             load,
             trusted,
             device,
+            lambda: Folders(library.roots(), frozenset(library.bases())),
         )
 
     @classmethod
@@ -101,14 +107,14 @@ class ServedLibrary:
             }
             seen = {root: followed.look() for root, followed in self._followed.items()}
             self._offers = {
-                name: [Offer(name, seen[root], root.name) for root in roots]
+                name: [Offer(name, seen[root], root.name, self._folders) for root in roots]
                 for name, roots in self._known.items()
             }
             self._encoders.keep({each.wanted for each in self._followed.values() if each.wanted})
 
     def _read(self) -> None:
         try:
-            self._known = self._catalog()
+            self._known, self._folders = self._catalog(), self._find_folders()
         except (Error, OSError) as error:
             self._patience.fail("collections cannot be read", error)
             self._is_readable = False
