@@ -1,6 +1,6 @@
 """Debian's Chromium, driven over a pipe by the protocol that its own developer tools speak.
 
-No driver, no port and no download: a command is a line of JSON that ends in a zero byte, and so is what comes back.
+No driver, no port and no download: a command is JSON that ends in a zero byte, and so is what comes back.
 """
 
 from __future__ import annotations
@@ -17,14 +17,21 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PATIENCE_S = 20.0
+PATIENCE_S = 4.0
 FLAGS = (
     *("--headless=new", "--remote-debugging-pipe", "--no-first-run", "--no-sandbox", "--disable-gpu"),
     *("--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update"),
     *("--disable-sync", "--mute-audio", "--hide-scrollbars", "--force-color-profile=srgb", "--lang=en"),
+    "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4",
     *("--autoplay-policy=user-gesture-required", "--disable-features=Translate,MediaRouter"),
 )
-KEYS = {"Enter": (13, "\r"), "Escape": (27, ""), "ArrowRight": (39, ""), "ArrowDown": (40, ""), " ": (32, " ")}
+KEYS = {
+    "Enter": (13, "\r"),
+    "Escape": (27, ""),
+    "ArrowRight": (39, ""),
+    "ArrowDown": (40, ""),
+    " ": (32, " "),
+}
 
 
 class Gone(RuntimeError):
@@ -70,7 +77,7 @@ class Browser:
 
     def press(self, key: str) -> None:
         """A key, as from a keyboard."""
-        code, text = KEYS.get(key, (ord(key.upper()), key))
+        code, text = KEYS[key] if key in KEYS else (ord(key.upper()), key)
         event = {"key": key, "windowsVirtualKeyCode": code, "text": text}
         self._send("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **event)
         self._send("Input.dispatchKeyEvent", type="keyUp", **event)
@@ -79,7 +86,9 @@ class Browser:
         """The mouse, in the middle of the first such element."""
         found = f"document.querySelector({json.dumps(selector)})"
         self.run(f"{found}.scrollIntoView({{block: 'center'}})")
-        place = self.run(f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])({found}.getBoundingClientRect())")
+        place = self.run(
+            f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])({found}.getBoundingClientRect())"
+        )
         for kind in ("mousePressed", "mouseReleased"):
             event = {"type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1}
             self._send("Input.dispatchMouseEvent", **event)
@@ -94,6 +103,13 @@ class Browser:
         }
         features = [{"name": name, "value": value} for name, value in tastes.items()]
         self._send("Emulation.setEmulatedMedia", features=features)
+
+    def nameless(self) -> list[str]:
+        """What a screen reader would have no name for, by its role."""
+        named = ("button", "checkbox", "combobox", "dialog", "image", "link", "list", "searchbox", "textbox")
+        nodes = self._send("Accessibility.getFullAXTree")["nodes"]
+        shown = [node for node in nodes if not node["ignored"] and node["role"]["value"] in named]
+        return [node["role"]["value"] for node in shown if not node.get("name", {}).get("value")]
 
     def picture(self) -> str:
         """What is on the screen: a PNG in base64."""

@@ -204,9 +204,9 @@ function showChoices(hash) {
   const chosen = collections.find(({name}) => name === hash.get("collection")) ?? collections.find((each) => each.default);
   choose("collection", collections, chosen?.name);
   choose("encoder", chosen?.encoders ?? [], hash.get("encoder") ?? chosen?.encoders[0]?.name);
-  const rows = chosen?.encoders[0]?.rows;
-  const count = rows ? (rows.clip || rows.frame).toLocaleString() : "";
-  at("served").textContent = count && `${count} rows of ${chosen.encoders[0].name} are ready in ${chosen.name}.`;
+  const {name, rows} = chosen?.encoders[0] ?? {};
+  const [count, kind] = rows?.clip ? [rows.clip, "clips"] : [rows?.frame ?? 0, "pictures"];
+  at("served").textContent = count ? `${count.toLocaleString()} ${kind} can be searched, by ${name}.` : "";
 }
 
 function choose(id, offers, name) {

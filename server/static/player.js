@@ -44,7 +44,7 @@ function showColumns(list, columns) {
 async function play(panel, result, where) {
   const facts = await ask(`videos/${result.video_id}?${where}`).catch(() => ({}));
   const sources = sourcesOf(panel.querySelector("video"), result, facts, where);
-  if (panel.isConnected) attempt(panel, sources);
+  if (panel.isConnected) attempt(panel, sources, result);
 }
 
 /** What to try, in this order: an address, where the moment begins in it, and what to say. */
@@ -60,20 +60,22 @@ function sourcesOf(video, {video_id, path, start, end}, facts, where) {
   return refused || Math.abs(shift) > MOST_SHIFT_S ? [clip] : [whole, clip];
 }
 
-function attempt(panel, [source, ...others]) {
+function attempt(panel, [source, ...others], {start, best}) {
   const [video, told] = [panel.querySelector("video"), panel.querySelector(".told")];
   const fail = async () => {
     video.onerror = video.onloadedmetadata = null;
-    if (others.length) attempt(panel, others);
+    if (others.length) attempt(panel, others, {start, best});
     else told.textContent = await whyNot(source.address);
   };
   told.textContent = source.told;
   video.onerror = fail;
   video.onloadedmetadata = () => video.videoWidth || fail();  // sound alone: the pictures' codec is not known
-  panel.querySelector(".again").onclick = () => {
-    video.currentTime = source.from;
+  const jump = (seconds) => () => {
+    video.currentTime = seconds;
     begin(video);
   };
+  panel.querySelector(".again").onclick = jump(source.from);
+  panel.querySelector(".best").onclick = jump(source.from + Math.max(0, (best?.t ?? start) - start));
   video.src = source.address + source.fragment;
   begin(video);
 }
