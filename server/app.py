@@ -11,11 +11,13 @@ import anyio
 from anyio import to_thread
 from fastapi import FastAPI
 
+from extractor.media import fork
 from server import gate, refusals
+from server.clips import Clips
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import docs, health, media, page, search
+from server.routes import docs, health, media, page, search, videos
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -28,7 +30,9 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
     """Serve what is in a library."""
     metrics = Metrics(library)
     slots = Slots(settings.max_concurrent or cpus(), settings.max_waiting)
-    service = Service(library, settings, slots, metrics)
+    decoding = Slots(settings.max_decoding or cpus(), settings.max_waiting)
+    clips = Clips(int(settings.clip_cache_mb * MIB))
+    service = Service(library, settings, slots, metrics, decoding, clips)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -36,6 +40,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
             tasks.start_soon(follow, library, settings.follow_seconds)
             yield
             tasks.cancel_scope.cancel()
+        clips.close()
 
     app = FastAPI(
         title="Cinedex",
@@ -46,7 +51,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, health, media):
+    for routes in (search, health, media, videos):
         app.include_router(routes.router(service))
     app.include_router(docs.router())
     app.include_router(page.router())
@@ -60,8 +65,12 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
 
 async def follow(library: ServedLibrary, seconds: float) -> None:
     """Look at the library again and again; a shutdown does not wait for a look."""
+    is_prepared = False
     while True:
         try:
+            if library.has_files and not is_prepared:
+                fork.prepare()  # what decodes is loaded beside, before somebody waits for it
+                is_prepared = True
             await to_thread.run_sync(library.look, abandon_on_cancel=True)
         except Exception:  # a task's edge: what is served goes on being served
             log.exception("the library could not be looked at")

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
-from types import TracebackType
 
 from core.files import stamp_of
 from core.types import Place
@@ -36,16 +35,15 @@ class OpenFile:
         """Whether nobody has written into it since it was opened."""
         return stamp_of(os.fstat(self.descriptor)) == self.place.stamp
 
+    def is_still_there(self) -> bool:
+        """Whether its name has led to it all the time, and nobody has written into it."""
+        try:
+            return os.path.samestat(os.stat(self.path), self.found) and self.fits()
+        except OSError:
+            return False
+
     def close(self) -> None:
         self.file.close()
-
-    def __enter__(self) -> OpenFile:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,11 @@ class ServedLibrary:
         return self._offers or {}
 
     @property
+    def has_files(self) -> bool:
+        """Whether it is known where files lie that could be shown."""
+        return bool(self._folders.folders)
+
+    @property
     def default(self) -> str | None:
         """The collection that answers where a request names none."""
         return DEFAULT if DEFAULT in self.offers else next(iter(self.offers), None)

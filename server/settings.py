@@ -27,3 +27,7 @@ class ServeSettings(Settings):
         "cpu", description="what searches; cuda: rows lie on the GPU; auto: there if there is one"
     )
     openapi: bool = Field(False, description="print the OpenAPI document and exit")
+    max_decoding: int = Field(0, ge=0, le=1_000, description="files decoded at once; 0: one a CPU")
+    decode_seconds: float = Field(60.0, gt=0, le=86_400, description="that decoding for one request may take")
+    max_clip_seconds: float = Field(120.0, gt=0, le=86_400, description="longest clip that is cut")
+    clip_cache_mb: float = Field(512.0, gt=0, le=1_000_000, description="of clips that are kept for a while")

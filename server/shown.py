@@ -7,6 +7,7 @@ from typing import Any
 from zlib import crc32
 
 from core.query import Part, Query
+from index.sources import SourceInfo
 from server.filters import where_of
 from server.judged import rounded
 from server.schemas.query import PartAsked
@@ -78,7 +79,7 @@ def _ms(seconds: float) -> float:
 
 
 def _result(found: Found) -> Result:
-    moment, paths = found.moment, _paths(found)
+    moment, paths = found.moment, paths_of(found.info)
     is_text = moment.kind == "text"
     return Result(
         id=f"{moment.id}-{_line_number(found)}" if is_text else moment.id,
@@ -128,7 +129,7 @@ def _video(moments: Sequence[Found]) -> VideoResult:
     )
 
 
-def _paths(found: Found) -> list[str]:
+def paths_of(info: SourceInfo) -> list[str]:
     """Places as people read them; what is no Unicode is shown as U+FFFD."""
-    held = {place.shown.encode(errors="surrogateescape") for place in found.info.places}
+    held = {place.shown.encode(errors="surrogateescape") for place in info.places}
     return sorted(path.decode(errors="replace") for path in held)

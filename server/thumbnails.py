@@ -7,9 +7,8 @@ from urllib.parse import quote, urlencode
 
 import numpy as np
 
-from index.sources import SourceInfo
 from server.errors import ApiError
-from server.folders import OpenFile
+from server.opened import require
 from server.searcher import Answer, Found, Searcher
 
 
@@ -21,20 +20,6 @@ def nearest(searcher: Searcher, video_id: str, t: float) -> bytes:
     if found is None:
         raise ApiError(404, f"video_id: no thumbnails of {video_id!r} are stored.", "video_id")
     return found[1]
-
-
-def opened(searcher: Searcher, video_id: str) -> tuple[SourceInfo, OpenFile]:
-    """What is known of a source, and a file of it; or an ApiError."""
-    info = require(searcher, video_id)
-    return info, searcher.folders.open(info)
-
-
-def require(searcher: Searcher, video_id: str) -> SourceInfo:
-    """A live source, or an ApiError."""
-    info = searcher.view.source(video_id)
-    if info is None:
-        raise ApiError(404, f"video_id: there is no {video_id!r} in this collection.", "video_id")
-    return info
 
 
 def with_thumbnails(answer: Answer, searcher: Searcher) -> Answer:

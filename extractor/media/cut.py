@@ -142,7 +142,9 @@ def _coded(
         held = picture
         coded.end = max(coded.end, picture.end)
     assert held is not None
-    coded.end = min(end, max(coded.end, held.end, held.t + _SOONEST_S))
+    coded.end = min(end, coded.end)
+    if coded.end <= max(held.t, start):  # nobody says how long it is shown
+        coded.end += _SOONEST_S
     coded.packets += _encoded(stream, canvas, held, start, coded.end)
     coded.packets += stream.encode(None)
     return coded
