@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PATIENCE_S = 4.0
+PATIENCE_S = 20.0
 FLAGS = (
     *("--headless=new", "--remote-debugging-pipe", "--no-first-run", "--no-sandbox", "--disable-gpu"),
     *("--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update"),

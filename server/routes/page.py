@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from core.files import hash_bytes
 from server.errors import ApiError
+from server.ranged import is_known
 
 FIRST = "index.html"
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -29,8 +30,7 @@ class PageFile:
     def answer(self, request: Request) -> Response:
         """The file, or that the browser has it already; it asks each time, so that an update is seen."""
         headers = {"ETag": self.etag, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
-        known = request.headers.get("if-none-match", "").split(",")
-        if self.etag in [tag.strip().removeprefix("W/") for tag in known]:
+        if is_known(request, self.etag):
             return Response(status_code=304, headers=headers)
         return Response(self.body, headers=headers, media_type=self.media_type)
 

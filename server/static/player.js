@@ -8,6 +8,7 @@ const TYPES = {  // what browsers may refuse by name; the others are tried
   mts: "video/mp2t", mxf: "application/mxf", ts: "video/mp2t", vob: "video/mpeg", wmv: "video/x-ms-wmv",
 };
 const CODECS = {hevc: 'video/mp4; codecs="hvc1.1.6.L93.B0"', av1: 'video/mp4; codecs="av01.0.04M.08"'};
+const MOST_CUT_S = 60;  // a clip is cut before it plays, and a server cuts no long ones
 const MOST_SHIFT_S = 1;  // browsers differ in what they make of files whose clock begins late
 const INTO_PICTURE_S = 0.001;  // a time is a picture's own, and rounding must not show the one before
 
@@ -52,8 +53,9 @@ function sourcesOf(video, {video_id, path, start, end}, facts, where) {
   const shift = facts.zero_s ?? 0;
   const [from, to] = [start + shift + (start ? INTO_PICTURE_S : 0), end + shift];
   const whole = {address: `media/${video_id}?${where}`, fragment: `#t=${from},${to}`, from, told: ""};
-  const cut = new URLSearchParams([...where, ["start", start], ["end", end]]);
-  const told = "Cut out of the video, as this browser cannot play the file itself.";
+  const until = Math.min(end, start + MOST_CUT_S);
+  const cut = new URLSearchParams([...where, ["start", start], ["end", until]]);
+  const told = `Cut out of the video up to ${clock(until)}, as this browser cannot play the file itself.`;
   const clip = {address: `clip/${video_id}?${cut}`, fragment: "", from: 0, told};
   const type = TYPES[path.slice(path.lastIndexOf(".") + 1).toLowerCase()];
   const refused = [type, CODECS[facts.codec]].some((each) => each && !video.canPlayType(each));
