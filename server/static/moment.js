@@ -44,6 +44,7 @@ export function cardOf(result, isMixed) {
   part("name").title = result.path;
   part("time").textContent = times(result);
   part("similar").ariaLabel = `Moments similar to ${nameOf(result.path)}, ${times(result)}`;
+  card.classList.toggle("doubtful", result.confidence_level === "none");
   fill(part("line"), result.text);
   showPicture(card, result);
   showSureness(part("sure"), result);

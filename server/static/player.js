@@ -19,7 +19,8 @@ export function playerOf(result, where) {
   panel.ariaLabel = `Player of ${nameOf(result.path)}`;
   part("name").textContent = nameOf(result.path);
   part("path").textContent = result.path;
-  part("when").textContent = times(result) + (result.best ? `, best at ${clock(result.best.t)}` : "");
+  part("when").textContent = times(result);
+  fill(part("best"), result.best && `Best at ${clock(result.best.t)}`);
   fill(part("line"), result.text);
   showColumns(panel.querySelector("dl"), result.metadata);
   play(panel, result, new URLSearchParams(where));
