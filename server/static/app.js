@@ -93,7 +93,7 @@ async function fetchPage(body, cursor, signal) {
     tell("");
     showAnswer(answer, body);
   } catch (error) {
-    if (error.name === "AbortError") return;
+    if (signal.aborted) return;  // something else is asked by now
     if (!cursor) clear();
     if (error.status === 401) login();
     else tell(error.message);

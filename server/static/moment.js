@@ -15,7 +15,7 @@ export function clock(seconds) {
 
 /** From when to when; with tenths where whole seconds would say the same twice. */
 export function times({start, end, approximate}) {
-  const tenths = (seconds) => clock(seconds) + (seconds % 1).toFixed(1).slice(1);
+  const tenths = (seconds) => `${clock(seconds)}.${Math.floor((seconds + 1e-6) * 10) % 10}`;
   const write = clock(start) === clock(end) ? tenths : clock;
   return `${approximate ? "≈ " : ""}${write(start)} – ${write(end)}`;
 }
@@ -32,7 +32,7 @@ export function relative(address) {
 
 /** Puts text into an element, which shows only if there is some. */
 export function fill(element, text) {
-  element.textContent = text ?? "";
+  element.textContent = text || "";
   element.hidden = !text;
 }
 

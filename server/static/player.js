@@ -16,11 +16,11 @@ const INTO_PICTURE_S = 0.001;  // a time is a picture's own, and rounding must n
 export function playerOf(result, where) {
   const panel = copyOf("a-player");
   const part = (name) => panel.querySelector(`.${name}`);
-  panel.ariaLabel = `Player of ${nameOf(result.path)}`;
+  panel.querySelector("video").ariaLabel = `${nameOf(result.path)}, ${times(result)}`;
   part("name").textContent = nameOf(result.path);
   part("path").textContent = result.path;
   part("when").textContent = times(result);
-  fill(part("best"), result.best && `Best at ${clock(result.best.t)}`);
+  fill(part("best"), result.best?.t >= result.start + 1 && `Best at ${clock(result.best.t)}`);
   fill(part("line"), result.text);
   showColumns(panel.querySelector("dl"), result.metadata);
   play(panel, result, new URLSearchParams(where));
@@ -46,41 +46,47 @@ function showColumns(list, columns) {
 async function play(panel, result, where) {
   const facts = await ask(`videos/${result.video_id}?${where}`).catch(() => ({}));
   const sources = sourcesOf(panel.querySelector("video"), result, facts, where);
-  if (panel.isConnected) attempt(panel, sources, result);
+  if (panel.isConnected) attempt(panel, sources, result.best);
 }
 
-/** What to try, in this order: an address, where the moment begins in it, and what to say. */
-function sourcesOf(video, {video_id, path, start, end}, facts, where) {
+/** What to try, in this order: an address, the second of the video where its own clock begins, what to say. */
+function sourcesOf(video, {video_id, path, start, end, best}, facts, where) {
   const shift = facts.zero_s ?? 0;
-  const [from, to] = [start + shift + (start ? INTO_PICTURE_S : 0), end + shift];
-  const whole = {address: `media/${video_id}?${where}`, fragment: `#t=${from},${to}`, from, told: ""};
-  const until = Math.min(end, start + MOST_CUT_S);
-  const cut = new URLSearchParams([...where, ["start", start], ["end", until]]);
-  const told = `Cut out of the video up to ${clock(until)}, as this browser cannot play the file itself.`;
-  const clip = {address: `clip/${video_id}?${cut}`, fragment: "", from: 0, told};
+  const fragment = `#t=${into(start + shift)},${end + shift}`;
+  const whole = {address: `media/${video_id}?${where}`, fragment, zero: -shift, first: start, told: ""};
+  const since = best && best.t >= start + MOST_CUT_S ? best.t : start;
+  const until = Math.min(end, since + MOST_CUT_S);
+  const cut = new URLSearchParams([...where, ["start", since], ["end", until]]);
+  const told = `${clock(since)} – ${clock(until)}, cut out of the video, as this browser cannot play the file itself.`;
+  const clip = {address: `clip/${video_id}?${cut}`, fragment: "", zero: since, first: since, told};
   const type = TYPES[path.slice(path.lastIndexOf(".") + 1).toLowerCase()];
   const refused = [type, CODECS[facts.codec]].some((each) => each && !video.canPlayType(each));
   return refused || Math.abs(shift) > MOST_SHIFT_S ? [clip] : [whole, clip];
 }
 
-function attempt(panel, [source, ...others], {start, best}) {
+function attempt(panel, [source, ...others], best) {
   const [video, told] = [panel.querySelector("video"), panel.querySelector(".told")];
   const fail = async () => {
     video.onerror = video.onloadedmetadata = null;
-    if (others.length) attempt(panel, others, {start, best});
+    if (others.length) attempt(panel, others, best);
     else told.textContent = await whyNot(source.address);
+  };
+  const jump = (seconds) => () => {
+    video.currentTime = into(seconds - source.zero);
+    begin(video);
   };
   told.textContent = source.told;
   video.onerror = fail;
   video.onloadedmetadata = () => video.videoWidth || fail();  // sound alone: the pictures' codec is not known
-  const jump = (seconds) => () => {
-    video.currentTime = seconds;
-    begin(video);
-  };
-  panel.querySelector(".again").onclick = jump(source.from);
-  panel.querySelector(".best").onclick = jump(source.from + Math.max(0, (best?.t ?? start) - start));
+  panel.querySelector(".again").onclick = jump(source.first);
+  panel.querySelector(".best").onclick = jump(best?.t);
   video.src = source.address + source.fragment;
   begin(video);
+}
+
+/** A little behind the second at which a picture begins to be shown. */
+function into(seconds) {
+  return seconds > 0 ? seconds + INTO_PICTURE_S : 0;
 }
 
 function begin(video) {

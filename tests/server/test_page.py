@@ -126,7 +126,7 @@ def test_what_the_browser_cannot_play_is_cut_for_it(page: Page, asked: str, name
     page.wait(PLAYS)
     assert "/clip/" in page.run(f"{VIDEO}.currentSrc")
     assert page.run(f"{VIDEO}.videoWidth") > 0
-    assert page.text(".told").startswith("Cut out of the video")
+    assert page.text(".told").startswith("0:00 – 0:04, cut out of the video")
 
 
 def test_an_address_restores_what_was_asked_and_played(page: Page) -> None:
@@ -185,6 +185,32 @@ def test_moments_can_be_grouped_by_video(page: Page) -> None:
     assert page.text("#said").startswith("5 videos in ")
     page.click(".moment .open")
     page.wait(PLAYS)
+
+
+def test_the_best_second_is_a_click_away(page: Page) -> None:
+    page.open("q=blue")
+    page.click(".moment .open")
+    page.wait(PLAYS)
+    best = int(page.text(".best").removeprefix("Best at 0:"))
+    page.click(".best")
+    page.wait(f"{VIDEO}.currentTime >= {best}")
+    page.click(".again")
+    page.wait(f"{VIDEO}.currentTime < {best}")
+    assert 4 <= page.run(f"{VIDEO}.currentTime") < 6 <= best < 16
+
+
+def test_a_collection_is_chosen_where_there_are_several(chromium: Browser, films: Films) -> None:
+    store = next(path.parent for path in films.data.rglob("store.json"))
+    with in_thread(ServedLibrary(lambda: {"default": [store], "other": [store]})) as http:
+        page = Page(chromium, str(http.base_url))
+        page.open("q=red")
+        page.wait("!document.querySelector('#of-collection').hidden")
+        assert page.run("document.querySelector('#of-encoder').hidden")
+        page.run("document.querySelector('#collection').focus()")
+        page.press("ArrowDown")
+        page.wait("location.hash === '#q=red&collection=other'")
+        page.wait("document.querySelector('.moment img').src.includes('collection=other')")
+        page.browser.open("about:blank")
 
 
 def test_the_keyboard_is_enough(page: Page) -> None:
