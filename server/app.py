@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 from anyio import to_thread
 from fastapi import FastAPI
 
 from extractor.media import fork
-from server import gate, refusals
+from server import gate, openapi, refusals
+from server.access import LOOK_S, Access
 from server.clips import Clips
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import docs, health, media, page, search, videos
+from server.routes import docs, health, login, media, page, search, videos
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -33,11 +35,14 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
     decoding = Slots(settings.max_decoding or cpus(), settings.max_waiting)
     clips = Clips(int(settings.clip_cache_mb * MIB))
     service = Service(library, settings, slots, metrics, decoding, clips)
+    access = Access.of(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(follow, library, settings.follow_seconds)
+            tasks.start_soon(follow, library.look, settings.follow_seconds, "the library")
+            tasks.start_soon(follow, partial(prepare, library), settings.follow_seconds, "what decodes")
+            tasks.start_soon(follow, access.look, LOOK_S, "the keys' file")
             yield
             tasks.cancel_scope.cancel()
         clips.close()
@@ -53,27 +58,31 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
     )
     for routes in (search, health, media, videos):
         app.include_router(routes.router(service))
+    app.include_router(login.router(access))
     app.include_router(docs.router())
     app.include_router(page.router())
     app.router.routes.append(docs.bundle())
     refusals.install(app)
+    openapi.install(app)
     hosts = frozenset({*gate.LOOPBACK, settings.host.lower(), *map(str.lower, settings.allowed_hosts)})
     rules = gate.Rules(hosts, int(settings.max_body_mb * MIB))
-    app.add_middleware(gate.Gate, rules=rules, metrics=metrics)
+    app.add_middleware(gate.Gate, rules=rules, access=access, metrics=metrics)
     return app
 
 
-async def follow(library: ServedLibrary, seconds: float) -> None:
-    """Look at the library again and again; a shutdown does not wait for a look."""
-    is_prepared = False
+def prepare(library: ServedLibrary) -> None:
+    """What decodes files is loaded beside, before somebody waits for it; again where somebody killed it."""
+    if library.has_files:
+        fork.prepare()
+
+
+async def follow(look: Callable[[], None], seconds: float, what: str) -> None:
+    """Look at it again and again; a shutdown does not wait for a look."""
     while True:
         try:
-            if library.has_files and not is_prepared:
-                fork.prepare()  # what decodes is loaded beside, before somebody waits for it
-                is_prepared = True
-            await to_thread.run_sync(library.look, abandon_on_cancel=True)
+            await to_thread.run_sync(look, abandon_on_cancel=True)
         except Exception:  # a task's edge: what is served goes on being served
-            log.exception("the library could not be looked at")
+            log.exception("%s could not be looked at", what)
         await anyio.sleep(seconds)
 
 

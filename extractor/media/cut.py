@@ -66,7 +66,7 @@ def cut(path: Path, start: float, end: float, to: Path, most_side: int = 1280) -
         first = next(pictures)
         canvas = Canvas(first.frame, film.stream.sample_aspect_ratio, most_side)
         video = _video(container, canvas, film.stream)
-        coded = _coded(video, canvas, chain([first], pictures), begin, behind)
+        coded = _coded(video, canvas, chain([first], pictures), begin)
         _hear(film)
         sound = _sound(container, film.beside, coded.end)
         packets: list[Packet[Any]] = [*coded.packets, *sound]
@@ -100,20 +100,22 @@ class Silence:
 
 
 def _until(film: Onward[Sound], start: Fraction, end: Fraction) -> Iterator[Shown[VideoFrame]]:
-    """The pictures that are shown before the end."""
-    first = next(film.pictures, None)
-    if first is None:
+    """The pictures that are shown before the end, each until the next one is; the first from the start on, as
+    a player has it where nothing is to be shown yet."""
+    held = next(film.pictures, None)
+    if held is None:
         raise VideoError("The video has no picture that can be decoded.")
-    if first.t < start and first.end <= start:
+    following = next(film.pictures, None)
+    if following is None and held.t < start and held.end <= start:
+        raise UsageError(f"start: the video ends at {float(held.end):g} s.", "start")
+    held = Shown(start, held.end, held.frame)
+    while following is not None and following.t < end:
+        if following.t - held.t >= _SOONEST_S or held.t == start:
+            yield held.until(following.t)
+            held = following
         following = next(film.pictures, None)
-        if following is None:
-            raise UsageError(f"start: the video ends at {float(first.end):g} s.", "start")
-        film.pictures = chain([following], film.pictures)
-    yield first
-    for picture in film.pictures:
-        if picture.t >= end:
-            return
-        yield picture
+    last = end if following is not None else min(end, held.end)
+    yield held.until(last if last > held.t else held.t + _SOONEST_S)
 
 
 def _video(container: OutputContainer, canvas: Canvas, like: VideoStream) -> VideoStream:
@@ -129,34 +131,17 @@ def _video(container: OutputContainer, canvas: Canvas, like: VideoStream) -> Vid
 
 
 def _coded(
-    stream: VideoStream, canvas: Canvas, pictures: Iterator[Shown[VideoFrame]], start: Fraction, end: Fraction
+    stream: VideoStream, canvas: Canvas, pictures: Iterator[Shown[VideoFrame]], start: Fraction
 ) -> _Pictures:
-    """Each picture from its own time until the next one's."""
     coded = _Pictures([], start)
-    held: Shown[VideoFrame] | None = None
     for picture in pictures:
-        if held is not None:
-            if picture.t - held.t < _SOONEST_S:
-                continue
-            coded.packets += _encoded(stream, canvas, held, start, picture.t)
-        held = picture
-        coded.end = max(coded.end, picture.end)
-    assert held is not None
-    coded.end = min(end, coded.end)
-    if coded.end <= max(held.t, start):  # nobody says how long it is shown
-        coded.end += _SOONEST_S
-    coded.packets += _encoded(stream, canvas, held, start, coded.end)
+        frame = canvas.paint(picture.frame)
+        frame.pts, frame.time_base = round((picture.t - start) / _BASE), _BASE
+        frame.duration = round((picture.end - start) / _BASE) - frame.pts
+        coded.packets += stream.encode(frame)
+        coded.end = picture.end
     coded.packets += stream.encode(None)
     return coded
-
-
-def _encoded(
-    stream: VideoStream, canvas: Canvas, picture: Shown[VideoFrame], start: Fraction, until: Fraction
-) -> list[Packet[VideoStream]]:
-    frame, begins = canvas.paint(picture.frame), max(picture.t, start)
-    frame.pts, frame.time_base = round((begins - start) / _BASE), _BASE
-    frame.duration = round((until - start) / _BASE) - frame.pts
-    return stream.encode(frame)
 
 
 def _hear(film: Onward[Sound]) -> None:

@@ -97,6 +97,8 @@ class _Start:
         if way == "full":
             return self._of(packets, beside, self._shown(packets, losses))
         run, is_all = self._run(packets)
+        if way == "sought" and (run[0].pts or 0) * self.base - self.zero > self.start:
+            raise WrongWayError("it begins too late")
         is_all = is_all and way == "skipped"
         packets = chain(run, packets)
         checked = decode(packets, self.stream, losses)
@@ -131,8 +133,6 @@ class _Start:
                 raise WrongWayError("it does not begin with a keyframe")
             if packet.is_keyframe and t <= self.start and held:
                 held, size, is_all = [], 0, False
-            elif packet.is_keyframe and t > self.start and not held:
-                raise WrongWayError("it begins too late")
             held.append(packet)
             size += packet.size
             if size > _HOLD_BYTES:
@@ -162,7 +162,7 @@ class _Start:
         """Now it is decoded until the first picture that is given: what is wrong so far is known here."""
         held: Shown[VideoFrame] | None = None
         for picture in pictures:
-            if picture.t > self.start:
+            if picture.t > self.start + TICK:  # of which a float may fall short
                 return chain([held] if held else [], [picture], pictures)
             held = picture
         return iter([held] if held else [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -39,7 +39,8 @@ def compared(path: Path, start: float, end: float, to: Path, hdr: str = "none") 
     """Cut it, and look at both."""
     clip = cut(path, start, end, to)
     theirs, ours = pictures(path, hdr), pictures(to)
-    wanted = [each for each in theirs if each.end > start and each.t < end] or theirs[-1:]
+    theirs[0] = replace(theirs[0], t=0.0)  # also before it
+    wanted = [each for each in theirs if each.end > start and each.t < end]
     worst, late = 99.0, 0.0
     for each in wanted:
         begin, behind = max(each.t, start), min(each.end, end)

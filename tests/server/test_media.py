@@ -137,6 +137,27 @@ def test_a_moment_names_a_stored_picture_within_it(http: httpx.Client) -> None:
         assert (again.status_code, again.content) == (304, b"")
 
 
+def test_where_no_picture_is_stored_a_moment_names_the_exact_one_if_a_file_may_be_there(
+    tmp_path: Path, videos: Path
+) -> None:
+    folder = tmp_path / "films"
+    folder.mkdir()
+    shutil.copy(videos / "red.mp4", folder / "red.mp4")
+    films = Films.of(folder, tmp_path / "data", "--no-thumbs")
+
+    def best(library: ServedLibrary) -> dict[str, Any]:
+        with in_thread(library) as client:
+            until(lambda: client.get("/readyz").status_code == 200)
+            refused(client.get(f"/thumbnail/{id_at(client, 'red.mp4')}"), 404)
+            found = client.post("/search", json={"query": "red", "limit": 1}).json()["results"][0]["best"]
+            return dict(found)
+
+    held = best(films.library())
+    params = httpx.URL(held["thumbnail"]).params
+    assert (float(params["t"]), params["exact"]) == (held["t"], "1")
+    assert best(ServedLibrary.of_store(films.data / "toy-rgb"))["thumbnail"] is None
+
+
 def test_the_nearest_stored_picture_comes(http: httpx.Client, films: Films, red: str) -> None:
     (folder,) = (films.data / "toy-rgb" / "shards").iterdir()
     times, tiles = Shard(folder).thumbs(red).times, Shard(folder).thumbs(red).tiles

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from core.types import EncoderSpec
 from extractor.encoders.base import Encoder
 from extractor.media.write import Encoding
+from server import keys
 from server.app import create_app
 from server.library import ServedLibrary, load_encoder
 from server.settings import ServeSettings
@@ -21,6 +23,7 @@ from tests.browser import Browser
 from tests.conftest import FPS, LIKE, shapes, write_film
 from tests.server.conftest import in_thread, listening
 from tests.server.filmed import Films
+from tests.server.worlds import make_keys
 
 EVIL = "<img src=x onerror=document.title='taken'>.mp4"
 LINE = "The frog & its pond: 1 < 2, and <!-- nothing more"
@@ -257,6 +260,27 @@ def test_a_server_that_is_loading_is_asked_again(chromium: Browser, films: Films
         may_load.set()
         chromium.wait(MOMENTS)
         assert chromium.run("document.querySelector('#trouble').hidden")
+        chromium.open("about:blank")
+
+
+def test_a_key_is_asked_for_and_kept(chromium: Browser, films: Films, tmp_path: Path) -> None:
+    made = make_keys(tmp_path)
+    with in_thread(films.library(), keys_file=tmp_path / keys.FILE) as http:
+        page = Page(chromium, str(http.base_url))
+        chromium.open(f"{page.url}/#q=blue")
+        for key, told in (("nonsense", "key: it is not known here."), (made["read"], "")):
+            page.wait("document.querySelector('#login').open")
+            page.run("document.querySelector('#key').select()")
+            chromium.type(key)
+            page.press("Enter")
+            page.wait(f"document.querySelector('#login p').textContent === {told!r}")
+        page.wait(MOMENTS)
+        page.wait("document.querySelector('.moment img').naturalWidth > 0")
+        page.click(".moment .open")
+        page.wait(PLAYS)
+        page.open("q=red")  # anew, and asked for nothing
+        assert not page.run("document.querySelector('#login').open")
+        assert made["read"] not in page.run("document.documentElement.outerHTML + document.cookie")
         chromium.open("about:blank")
 
 
