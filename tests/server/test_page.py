@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.types import EncoderSpec
 from extractor.encoders.base import Encoder
-from extractor.media.write import Encoding
+from extractor.media.write import Encoding, write_video
+from extractor.world import frames
 from server import keys
 from server.app import create_app
 from server.library import ServedLibrary, load_encoder
@@ -23,7 +24,7 @@ from tests.browser import Browser
 from tests.conftest import FPS, LIKE, shapes, write_film
 from tests.server.conftest import in_thread, listening
 from tests.server.filmed import Films
-from tests.server.worlds import make_keys
+from tests.server.worlds import Shelf, make_keys
 
 EVIL = "<img src=x onerror=document.title='taken'>.mp4"
 LINE = "The frog & its pond: 1 < 2, and <!-- nothing more"
@@ -37,7 +38,7 @@ PLAYS = f"{VIDEO}.readyState > 2 && {VIDEO}.currentTime > 0"
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
     """red-then-blue.mp4 (blue from 8 s to 16 s), green.mp4 (with a line), hevc.mp4 (yellow), a name that is
-    HTML (purple), and old.avi (orange)."""
+    HTML (purple), old.avi (orange), late.mkv (pink, on a clock that begins at 0.5 s), and gone.mp4 (cyan)."""
     folder = tmp_path_factory.mktemp("page") / "films"
     folder.mkdir()
     write_film(folder / "red-then-blue.mp4", shapes("red", "blue", seconds=8), LIKE)
@@ -47,8 +48,13 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
     )
     write_film(folder / EVIL, shapes("purple"), LIKE)
     write_film(folder / "old.avi", shapes("orange"), Encoding("mpeg4", fps=FPS))
+    write_film(folder / "gone.mp4", shapes("cyan"), LIKE)
+    times = [Fraction(1, 2) + n / FPS for n in range(40)]
+    write_video(folder / "late.mkv", frames(shapes("pink"), FPS, 160, 90), times=times)
     (folder / "green.srt").write_text(f"1\n00:00:01,000 --> 00:00:03,000\n{LINE}\n")
-    return Films.of(folder, folder.parent / "data")
+    films = Films.of(folder, folder.parent / "data")
+    (folder / "gone.mp4").unlink()
+    return films
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +103,7 @@ def test_a_question_that_is_typed_shows_moments(page: Page) -> None:
     assert page.text(".time") == "0:00 – 0:12"  # the last of the clips that show it ends there
     assert page.text(".sure b").endswith("%")
     page.wait("document.querySelector('.moment img').naturalWidth > 0")
-    assert page.text("#said").startswith("5 moments in ")
+    assert page.text("#said").startswith("7 moments in ")
     assert page.run("location.hash") == "#q=red"
 
 
@@ -130,6 +136,25 @@ def test_what_the_browser_cannot_play_is_cut_for_it(page: Page, asked: str, name
     assert "/clip/" in page.run(f"{VIDEO}.currentSrc")
     assert page.run(f"{VIDEO}.videoWidth") > 0
     assert page.text(".told").startswith("0:00 – 0:04, cut out of the video")
+
+
+def test_a_clock_that_begins_late_is_allowed_for(page: Page) -> None:
+    page.open("q=pink")
+    assert page.run(NAMES)[0] == "late.mkv"
+    page.click(".moment .open")
+    page.wait(PLAYS)
+    assert "/media/" in page.run(f"{VIDEO}.currentSrc")
+    assert page.text(".time") == "0:00 – 0:04"
+    assert page.run(f"{VIDEO}.currentTime") >= 0.5  # which is what the browser calls our second 0
+
+
+def test_why_nothing_plays_is_said_in_the_servers_own_words(page: Page) -> None:
+    page.open("q=cyan")
+    assert page.run(NAMES)[0] == "gone.mp4"
+    page.click(".moment .open")
+    page.wait("document.querySelector('.told').innerText.startsWith('video_id: the file of')")
+    assert page.browser.complaints and all("404" in each for each in page.browser.complaints)
+    page.browser.complaints.clear()
 
 
 def test_an_address_restores_what_was_asked_and_played(page: Page) -> None:
@@ -185,7 +210,7 @@ def test_moments_can_be_grouped_by_video(page: Page) -> None:
     page.wait("document.querySelectorAll('.video').length")
     assert page.run("location.hash") == "#q=red&group=video"
     assert page.text(".video h2") == "films/red-then-blue.mp4"
-    assert page.text("#said").startswith("5 videos in ")
+    assert page.text("#said").startswith("7 videos in ")
     page.click(".moment .open")
     page.wait(PLAYS)
 
@@ -213,6 +238,24 @@ def test_a_collection_is_chosen_where_there_are_several(chromium: Browser, films
         page.press("ArrowDown")
         page.wait("location.hash === '#q=red&collection=other'")
         page.wait("document.querySelector('.moment img').src.includes('collection=other')")
+        page.browser.open("about:blank")
+
+
+def test_further_pages_are_a_click_away_and_need_no_pictures(chromium: Browser, tmp_path: Path) -> None:
+    shelf = Shelf.make(tmp_path / "data")
+    shelf.add({f"number-{number:02}": [("red", 8)] for number in range(30)})
+    shelf.build()
+    with in_thread(ServedLibrary.of_store(shelf.store.root)) as http:
+        page = Page(chromium, str(http.base_url))
+        page.open("q=red")
+        assert page.run(MOMENTS) == 24
+        assert page.text("#said").startswith("24 of 30 moments in ")
+        assert page.text(".lacking") == page.run(NAMES)[0]
+        page.click("#more")
+        page.wait(f"{MOMENTS} === 30")
+        assert len(set(page.run(NAMES))) == 30
+        assert page.text("#said").startswith("30 moments in ")
+        assert page.run("document.querySelector('#more').hidden")
         page.browser.open("about:blank")
 
 
