@@ -144,7 +144,7 @@ def test_a_clock_that_begins_late_is_allowed_for(page: Page) -> None:
     page.click(".moment .open")
     page.wait(PLAYS)
     assert "/media/" in page.run(f"{VIDEO}.currentSrc")
-    assert page.text(".time") == "0:00 – 0:04"
+    assert page.text(".time").startswith("0:00 – ")
     assert page.run(f"{VIDEO}.currentTime") >= 0.5  # which is what the browser calls our second 0
 
 
@@ -152,7 +152,7 @@ def test_why_nothing_plays_is_said_in_the_servers_own_words(page: Page) -> None:
     page.open("q=cyan")
     assert page.run(NAMES)[0] == "gone.mp4"
     page.click(".moment .open")
-    page.wait("document.querySelector('.told').innerText.startsWith('video_id: the file of')")
+    page.wait("document.querySelector('.told').innerText.endsWith('it is gone.')")
     assert page.browser.complaints and all("404" in each for each in page.browser.complaints)
     page.browser.complaints.clear()
 
