@@ -7,7 +7,6 @@ from typing import Any
 from zlib import crc32
 
 from core.query import Part, Query
-from index.sources import SourceInfo
 from server.filters import where_of
 from server.judged import rounded
 from server.schemas.query import PartAsked
@@ -79,7 +78,7 @@ def _ms(seconds: float) -> float:
 
 
 def _result(found: Found) -> Result:
-    moment, paths = found.moment, paths_of(found.info)
+    moment, paths = found.moment, found.info.paths
     is_text = moment.kind == "text"
     return Result(
         id=f"{moment.id}-{_line_number(found)}" if is_text else moment.id,
@@ -127,9 +126,3 @@ def _video(moments: Sequence[Found]) -> VideoResult:
         metadata=best.metadata,
         moments=results,
     )
-
-
-def paths_of(info: SourceInfo) -> list[str]:
-    """Places as people read them; what is no Unicode is shown as U+FFFD."""
-    held = {place.shown.encode(errors="surrogateescape") for place in info.places}
-    return sorted(path.decode(errors="replace") for path in held)

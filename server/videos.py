@@ -11,7 +11,6 @@ from server.errors import ApiError
 from server.opened import require
 from server.schemas.videos import Video, VideosAnswer, VideosAsked
 from server.searcher import Searcher
-from server.shown import paths_of
 
 
 def some(searcher: Searcher, asked: VideosAsked) -> VideosAnswer:
@@ -49,7 +48,7 @@ def key_of(cursor: str) -> Key:
 
 
 def _shown(found: Listed) -> Video:
-    info, facts, paths = found.info, found.info.facts, paths_of(found.info)
+    info, facts, paths = found.info, found.info.facts, found.info.paths
     return Video(
         video_id=info.id,
         path=paths[0] if paths else "",

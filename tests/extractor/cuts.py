@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -35,10 +36,10 @@ class Compared:
     long_s: float  # than the seconds that were asked for
 
 
-def compared(path: Path, start: float, end: float, to: Path, hdr: str = "none") -> Compared:
-    """Cut it, and look at both."""
+def compared(path: Path, start: float, end: float, to: Path, known: Sequence[Picture] = ()) -> Compared:
+    """Cut it, and look at both; `known`: its pictures, if they were read before."""
     clip = cut(path, start, end, to)
-    theirs, ours = pictures(path, hdr), pictures(to)
+    theirs, ours = [*(known or pictures(path))], pictures(to)
     theirs[0] = replace(theirs[0], t=0.0)  # also before it
     wanted = [each for each in theirs if each.end > start and each.t < end]
     worst, late = 99.0, 0.0

@@ -115,7 +115,7 @@ def test_head_says_all_but_the_bytes(http: httpx.Client, films: Films, red: str)
     assert (answer.status_code, answer.content, answer.headers["content-length"]) == (206, b"", "4")
 
 
-@pytest.mark.parametrize("id", ["v-none", "..%2F..%2Fetc%2Fpasswd", "%00", "v-" + "0" * 32])
+@pytest.mark.parametrize("id", ["v-none", "..%2F..%2Fetc%2Fpasswd", "v-" + "0" * 32])
 @pytest.mark.parametrize("route", ["media", "thumbnail"])
 def test_an_id_that_is_not_there_names_no_file(http: httpx.Client, route: str, id: str) -> None:
     answer = http.get(f"/{route}/{id}")
