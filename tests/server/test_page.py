@@ -367,33 +367,6 @@ def test_it_works_below_a_path_of_a_proxy(chromium: Browser, films: Films) -> No
         chromium.open("about:blank")
 
 
-def test_the_page_is_there_for_who_has_it_already_only_by_its_tag(served: httpx.Client) -> None:
-    for path in ("/", "/page/app.js", "/page/style.css", "/page/icon.svg"):
-        first = served.get(path)
-        assert first.status_code == 200 and first.headers["cache-control"] == "no-cache"
-        tag = first.headers["etag"]
-        again = served.get(path, headers={"If-None-Match": f'"other", W/{tag}'})
-        assert again.status_code == 304 and again.content == b"" and again.headers["etag"] == tag
-        assert served.head(path).headers["content-length"] == str(len(first.content))
-    assert served.get("/page/app.js").headers["content-type"] == "text/javascript; charset=utf-8"
-
-
-def test_a_file_that_the_page_has_not_is_not_found(served: httpx.Client) -> None:
-    for name in ("nothing.js", "index.html", "..%2F__init__.py", "%2e%2e/app.py"):
-        answer = served.get(f"/page/{name}")
-        assert answer.status_code == 404 and answer.json()["error"]["type"] == "not_found"
-
-
-def test_the_page_may_load_only_what_the_server_has(served: httpx.Client) -> None:
-    answer = served.get("/")
-    policy = dict(
-        each.strip().partition(" ")[::2] for each in answer.headers["content-security-policy"].split(";")
-    )
-    assert policy.pop("default-src") == policy.pop("base-uri") == policy.pop("frame-ancestors") == "'none'"
-    assert set(policy.values()) == {"'self'"}
-    assert "style=" not in answer.text and "<style" not in answer.text and "onclick" not in answer.text
-
-
 def luminance(colour: str) -> float:
     """As WCAG 2 has it, of rgb(r, g, b)."""
     parts = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
