@@ -15,7 +15,7 @@ from server import gate, refusals
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import docs, health, search
+from server.routes import batch, docs, health, search
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -46,7 +46,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, health):
+    for routes in (search, batch, health):
         app.include_router(routes.router(service))
     app.include_router(docs.router())
     app.router.routes.append(docs.bundle())

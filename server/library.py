@@ -46,7 +46,7 @@ class Offer:
         seen = self.seen
         if seen.problem or seen.encoder is None or seen.view is None:
             raise seen.problem or ApiError(503, f"The encoder {self.encoder} is not ready.")
-        return Searcher(self.collection, seen.encoder, seen.view)
+        return Searcher(self.collection, seen.encoder, seen.view, seen.earlier)
 
 
 class ServedLibrary:
