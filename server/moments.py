@@ -50,6 +50,14 @@ def further(hits: Hits, before: Hits, told: Sequence[Moment]) -> Hits:
     return chosen(hits, kept)
 
 
+def holding(moments: Sequence[Moment], row: Moment) -> int:
+    """The first of a source's moments that holds a row by half or more; -1: none does."""
+    for number, moment in enumerate(moments):
+        if min(moment.end, row.end) - max(moment.start, row.start) >= (row.end - row.start) / 2:
+            return number
+    return -1
+
+
 def chosen(hits: Hits, numbers: Sequence[int]) -> Hits:
     """Some of these rows."""
     rows, at = Segments.of(hits.segments), np.array(numbers, np.int64)

@@ -14,7 +14,7 @@ from index.moments import Moment
 from index.snapshot import Snapshot
 from server.compose import Asked
 from server.judged import Judged, rounded
-from server.moments import chosen
+from server.moments import chosen, holding, moments_of
 from server.ranking import LOOK_AT_MOST, Ranking
 from server.sequence import Chain, Times, Wanted, chains
 
@@ -83,8 +83,12 @@ def look(query: Query, steps: Sequence[Step], view: Snapshot, kind: Kind) -> Cha
     ]
     times = Times(query.min_gap_s, float("inf") if query.within_s is None else query.within_s)
     present = [(step, one.hits) for step, one in zip(steps, wanted, strict=True) if not step.absent]
-    found = chains(wanted, times, query.by_video)
-    groups = [_moments(chain, [hits for _, hits in present], kind) for chain in found]
+    groups = [
+        _moments(chain, [hits for _, hits in present], kind)
+        for chain in chains(wanted, times, query.by_video)
+    ]
+    if not query.by_video:
+        groups = _each_once(groups, [moments_of(hits, kind, 0.0) for _, hits in present])
     judged = [step.judged for step, _ in present]
     kept = [group for group in groups if _is_enough(group, judged, query.min_score)]
     confident = None
@@ -100,6 +104,26 @@ def _moments(chain: Chain, hits: Sequence[Hits], kind: Kind) -> list[Moment]:
         row = of_step.segments[number]
         times = row.start, row.end
         found.append(Moment(row.source, kind, *times, float(of_step.scores[number]), *times))
+    return found
+
+
+def _each_once(groups: Sequence[list[Moment]], moments: Sequence[Sequence[Moment]]) -> list[list[Moment]]:
+    """Less those whose rows lie in the same moments of their steps as those of a better one."""
+    by_source = [_by_source(of_step) for of_step in moments]
+    kept: dict[tuple[object, ...], list[Moment]] = {}
+    for group in groups:
+        source = group[0].source
+        inside = (
+            holding(of_step.get(source, ()), row) for of_step, row in zip(by_source, group, strict=True)
+        )
+        kept.setdefault((source, *inside), group)
+    return [*kept.values()]
+
+
+def _by_source(moments: Sequence[Moment]) -> dict[str, list[Moment]]:
+    found: dict[str, list[Moment]] = {}
+    for moment in moments:
+        found.setdefault(moment.source, []).append(moment)
     return found
 
 
