@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from core.log import Task
+from core.store import Store
 from core.types import Facts, Line, Place, Source, canonical
 from core.writer import Writer
 from index.gc import DAY_S, collect
