@@ -40,7 +40,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Error)
     async def known(request: Request, error: Error) -> Response:
-        return _answer(of_error(error, request.state.request_id), request.state.request_id)
+        return _answer(of_error(error), request.state.request_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,11 @@ def of_validation(errors: Sequence[Any]) -> Refusal:
     return Refusal(400, *sentence(found), "not_built" if found["type"] == "not_built" else "")
 
 
-def of_error(error: Error, id: str) -> Refusal:
-    """Of what is known to go wrong. The log has under the id what no answer has."""
+def of_error(error: Error) -> Refusal:
+    """Of what is known to go wrong."""
     if isinstance(error, (ApiError, UsageError)):
         return Refusal(error.http_status, str(error), getattr(error, "field", None))
-    log.error("request failed error=%s id=%s", error, id)  # it may name files, which no answer does
+    log.error("request failed error=%s", error)  # it may name files, which no answer does
     what = "encoder cannot answer" if isinstance(error, EncoderError) else "store cannot be read"
     return Refusal(503, f"The {what}; the log has it by the id.")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import ValidationError
 
 from core.errors import EncoderError, Error
@@ -34,27 +34,25 @@ def router(service: Service) -> APIRouter:
         responses=errors(400, 403, 413, 415, 429),
         summary="Several searches, answered in order",
     )
-    async def batch(asked: BatchAsked, request: Request) -> Response:
-        id = request.state.request_id
-        pages = [_page(body, id) for body in asked.requests]
+    async def batch(asked: BatchAsked) -> Response:
+        pages = [_page(body) for body in asked.requests]
         turns = _Turns(service)
         ahead = await turns.encoded([page for page in pages if isinstance(page, Page)])
         answers = [
-            _sent(page) if isinstance(page, Refusal) else await turns.answer(page, ahead, id)
-            for page in pages
+            _sent(page) if isinstance(page, Refusal) else await turns.answer(page, ahead) for page in pages
         ]
         return Response(b'{"answers":[' + b",".join(answers) + b"]}", media_type="application/json")
 
     return routes
 
 
-def _page(body: Any, id: str) -> Page | Refusal:
+def _page(body: Any) -> Page | Refusal:
     try:
         return page_of(SearchAsked.model_validate(body))
     except ValidationError as error:
         return of_validation([{**each, "loc": ("body", *each["loc"])} for each in error.errors()])
     except Error as error:
-        return of_error(error, id)
+        return of_error(error)
 
 
 def _sent(refusal: Refusal) -> bytes:
@@ -96,13 +94,13 @@ class _Turns:
             names[key]: texts for key, each in queries.items() if (texts := texts_of(p.query for p in each))
         }
 
-    async def answer(self, page: Page, ahead: Ahead, id: str) -> bytes:
+    async def answer(self, page: Page, ahead: Ahead) -> bytes:
         """What one is answered with."""
         work = partial(_answered, page=page, ahead=ahead)
         try:
             took, body = await self._service.ask(page.collection, page.encoder, work, goes_on=self._is_in)
         except Error as error:
-            refusal = of_error(error, id)
+            refusal = of_error(error)
             if refusal.status == 429:  # of the whole batch
                 raise
             return _sent(refusal)
