@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from core.query import Part, Query
 from core.types import EncoderSpec, IntArray
 from extractor.encoders.base import Encoder
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 MOST_TEXTS = 256  # in one call, which bounds the memory that it takes
 
@@ -32,7 +29,8 @@ class Encoded:
 
     encoder: Encoder
     spec: EncoderSpec
-    calls: tuple[tuple[dict[str, int], Tensor], ...]  # the number of each text, and the rows of all
+    # Vectors stay on the encoder's device, as what they are there.
+    calls: tuple[tuple[dict[str, int], Any], ...]  # the number of each text, and the rows of all
 
     @classmethod
     def of(cls, encoder: Encoder, texts: Sequence[str]) -> Encoded:
@@ -44,7 +42,7 @@ class Encoded:
             tuple(({text: n for n, text in enumerate(some)}, encoder.texts(some)) for some in cut),
         )
 
-    def texts(self, texts: Sequence[str]) -> Tensor:
+    def texts(self, texts: Sequence[str]) -> Any:
         """As they were encoded; anew where they were not, or not in one call."""
         for numbers, rows in self.calls:
             if all(text in numbers for text in texts):
@@ -54,8 +52,8 @@ class Encoded:
     def too_long(self, texts: Sequence[str]) -> list[bool]:
         return self.encoder.too_long(texts)
 
-    def features(self, pictures: Tensor) -> Tensor:
+    def features(self, pictures: Any) -> Any:
         return self.encoder.features(pictures)
 
-    def clips(self, features: Tensor, index: Sequence[IntArray]) -> Tensor:
+    def clips(self, features: Any, index: Sequence[IntArray]) -> Any:
         return self.encoder.clips(features, index)

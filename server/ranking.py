@@ -136,7 +136,8 @@ class Ranking:
 
     def _fused(self, found: list[Moment], k: int, above: Above) -> tuple[list[Moment], bool]:
         if self.words is not None:
-            return self.words.fuse(found, self.view, self.asked, self._filter, k, above)
+            most = min(k, LOOK_AT_MOST)
+            return self.words.fuse(found, self.view, self.asked, self._filter, most, above)
         if "explain" in self.query.include:
             return [replace(m, ranks=((SEEN, above.seen + n),)) for n, m in enumerate(found, 1)], True
         return found, True
