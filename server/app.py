@@ -16,7 +16,7 @@ from server.access import LOOK_S, Access
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import batch, docs, health, login, search
+from server.routes import batch, docs, health, knn, login, search, tag
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -49,7 +49,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, batch, health):
+    for routes in (search, batch, tag, knn, health):
         app.include_router(routes.router(service))
     app.include_router(login.router(access))
     app.include_router(docs.router())
