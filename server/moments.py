@@ -50,12 +50,10 @@ def further(hits: Hits, before: Hits, told: Sequence[Moment]) -> Hits:
     return chosen(hits, kept)
 
 
-def holding(moments: Sequence[Moment], row: Moment) -> int:
+def holding(start: Float64Array, end: Float64Array, row: Moment) -> int:
     """The first of a source's moments that holds a row by half or more; -1: none does."""
-    for number, moment in enumerate(moments):
-        if min(moment.end, row.end) - max(moment.start, row.start) >= (row.end - row.start) / 2:
-            return number
-    return -1
+    held = np.minimum(end, row.end) - np.maximum(start, row.start) >= (row.end - row.start) / 2
+    return int(held.argmax()) if held.any() else -1
 
 
 def chosen(hits: Hits, numbers: Sequence[int]) -> Hits:

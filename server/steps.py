@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.query import Hits, Query
-from core.types import Kind
+from core.types import Float64Array, Kind
 from index.moments import Moment
 from index.snapshot import Snapshot
 from server.compose import Asked
@@ -113,18 +113,20 @@ def _each_once(groups: Sequence[list[Moment]], moments: Sequence[Sequence[Moment
     kept: dict[tuple[object, ...], list[Moment]] = {}
     for group in groups:
         source = group[0].source
-        inside = (
-            holding(of_step.get(source, ()), row) for of_step, row in zip(by_source, group, strict=True)
-        )
+        inside = (holding(*of_step[source], row) for of_step, row in zip(by_source, group, strict=True))
         kept.setdefault((source, *inside), group)
     return [*kept.values()]
 
 
-def _by_source(moments: Sequence[Moment]) -> dict[str, list[Moment]]:
+def _by_source(moments: Sequence[Moment]) -> dict[str, tuple[Float64Array, Float64Array]]:
+    """When the moments of each begin and end."""
     found: dict[str, list[Moment]] = {}
     for moment in moments:
         found.setdefault(moment.source, []).append(moment)
-    return found
+    return {
+        source: (np.array([m.start for m in each]), np.array([m.end for m in each]))
+        for source, each in found.items()
+    }
 
 
 def mean_score(moments: Sequence[Moment]) -> float:
