@@ -143,6 +143,22 @@ def exists(path: Path) -> bool:
         return path.exists()
 
 
+def sizes(path: Path) -> dict[Path, int]:
+    """Every file at or below a path and its bytes; what goes meanwhile is passed over."""
+    if not path.is_dir():
+        with suppress(FileNotFoundError):
+            return {path: path.stat().st_size}
+        return {}
+    found = {}
+    with reading(path):
+        for folder, _, within in os.walk(path):
+            for name in within:
+                file = Path(folder, name)
+                with suppress(FileNotFoundError):
+                    found[file] = file.lstat().st_size
+    return found
+
+
 def sweep(folder: Path, older_than_s: float) -> int:
     """Remove what crashed writers left: drafts, temps and half-removed things of that age."""
     swept = 0

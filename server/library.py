@@ -66,6 +66,7 @@ class ServedLibrary:
         self._looking = threading.Lock()
         self._renewing, self._renewed = threading.Lock(), -RENEW_S
         self._known: Mapping[str, Sequence[Path]] = {}
+        self._default: Mapping[str, Path] = {}  # of each collection, as it is served
         self._is_readable = True
         self._offers: Mapping[str, Sequence[Offer]] | None = None  # None: not looked yet
 
@@ -95,16 +96,26 @@ class ServedLibrary:
         with self._looking:
             self._read()
             roots = {root for roots in self._known.values() for root in roots}
+            roots |= {self._default[name] for name in self._default if name in self._known}
             self._followed = {
                 root: self._followed.get(root) or Followed(root, self._encoders, self._trusted, self._device)
                 for root in sorted(roots)
             }
             seen = {root: followed.look() for root, followed in self._followed.items()}
+            served = {name: self._served(name, roots, seen) for name, roots in self._known.items()}
+            self._default = {name: roots[0] for name, roots in served.items()}
             self._offers = {
-                name: [Offer(name, seen[root], root.name) for root in roots]
-                for name, roots in self._known.items()
+                name: [Offer(name, seen[root], root.name) for root in roots] for name, roots in served.items()
             }
             self._encoders.keep({each.wanted for each in self._followed.values() if each.wanted})
+
+    def _served(self, name: str, roots: Sequence[Path], seen: Mapping[Path, Seen]) -> Sequence[Path]:
+        """What was the default one stays so, though it is not even named any more, until the one that is to
+        follow it can be searched."""
+        before = self._default.get(name, roots[0])
+        if before == roots[0] or seen[roots[0]].problem is None or seen[before].problem is not None:
+            return roots
+        return [before, *(root for root in roots if root != before)]
 
     def _read(self) -> None:
         try:
