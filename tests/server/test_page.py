@@ -241,7 +241,7 @@ def test_a_collection_is_chosen_where_there_are_several(chromium: Browser, films
         page.browser.open("about:blank")
 
 
-def test_a_moment_without_a_picture_has_its_name_in_place_of_it(chromium: Browser, tmp_path: Path) -> None:
+def test_further_pages_are_a_click_away_and_need_no_pictures(chromium: Browser, tmp_path: Path) -> None:
     shelf = Shelf.make(tmp_path / "data")
     shelf.add({f"number-{number:02}": [("red", 8)] for number in range(30)})
     shelf.build()
@@ -251,6 +251,11 @@ def test_a_moment_without_a_picture_has_its_name_in_place_of_it(chromium: Browse
         assert page.run(MOMENTS) == 24
         assert page.text("#said").startswith("24 of 30 moments in ")
         assert page.text(".lacking") == page.run(NAMES)[0]
+        page.click("#more")
+        page.wait(f"{MOMENTS} === 30")
+        assert len(set(page.run(NAMES))) == 30
+        assert page.text("#said").startswith("30 moments in ")
+        assert page.run("document.querySelector('#more').hidden")
         page.browser.open("about:blank")
 
 
