@@ -12,10 +12,12 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from server import gate, refusals
+from server.decoding import Decoding
+from server.fetching import Fetching
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import docs, health, search
+from server.routes import docs, embed, health, search, upload
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -28,7 +30,9 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
     """Serve what is in a library."""
     metrics = Metrics(library)
     slots = Slots(settings.max_concurrent or cpus(), settings.max_waiting)
-    service = Service(library, settings, slots, metrics)
+    decoding = Decoding(settings, metrics.decoded)
+    fetching = Fetching.of(settings.image_hosts, int(settings.max_body_mb * MIB))
+    service = Service(library, settings, slots, metrics, decoding, fetching)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -46,13 +50,13 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, health):
+    for routes in (search, upload, embed, health):
         app.include_router(routes.router(service))
     app.include_router(docs.router())
     app.router.routes.append(docs.bundle())
     refusals.install(app)
     hosts = frozenset({*gate.LOOPBACK, settings.host.lower(), *map(str.lower, settings.allowed_hosts)})
-    rules = gate.Rules(hosts, int(settings.max_body_mb * MIB))
+    rules = gate.Rules(hosts, int(settings.max_body_mb * MIB), int(settings.max_upload_mb * MIB))
     app.add_middleware(gate.Gate, rules=rules, metrics=metrics)
     return app
 

@@ -15,7 +15,7 @@ from index.calibration import Level
 from index.moments import Moment
 from index.snapshot import Snapshot
 from index.sources import SourceInfo
-from server.compose import Asked, compose, unseen
+from server.compose import Asked, compose, refuse_options, unseen
 from server.errors import ApiError
 from server.judged import Judged
 from server.moments import moments_of
@@ -89,6 +89,7 @@ class Searcher:
     def answer(self, query: Query) -> Answer:
         """All of it, in the calling thread."""
         began = time.perf_counter()
+        refuse_options(query, self.encoder)
         kind, mode = self._kind(query), mode_of(query, self.view)
         by_words = mode == "text"
         own = self._own_kinds(query)

@@ -8,6 +8,8 @@ from functools import partial
 from typing import TypeVar
 
 from core.errors import Error, SnapshotError, StoreError
+from server.decoding import Decoding
+from server.fetching import Fetching
 from server.library import ServedLibrary
 from server.limits import Slots
 from server.metrics import Metrics
@@ -26,6 +28,8 @@ class Service:
     settings: ServeSettings
     slots: Slots
     metrics: Metrics
+    decoding: Decoding
+    fetching: Fetching
 
     async def ask(self, collection: str | None, encoder: str | None, work: Callable[[Searcher], T]) -> T:
         """Done in a thread by what answers for a collection, once a slot is free."""

@@ -26,4 +26,14 @@ class ServeSettings(Settings):
     device: Literal["cpu", "cuda", "auto"] = Field(
         "cpu", description="what searches; cuda: rows lie on the GPU; auto: there if there is one"
     )
+    max_upload_mb: float = Field(256.0, gt=0, le=65_536, description="largest upload to /search/upload")
+    max_megapixels: float = Field(64.0, gt=0, le=1_024, description="largest picture that is decoded")
+    max_video_s: float = Field(60.0, gt=0, le=86_400, description="longest video that can be asked with")
+    max_decode_s: float = Field(
+        30.0, gt=0, le=3_600, description="longest that what a request sends is decoded"
+    )
+    max_decoders: int = Field(2, ge=1, le=1_000, description="requests whose files are decoded at once")
+    image_hosts: list[str] = Field(
+        [], description="hosts that an image_url may name, NAME or NAME:PORT; by default none"
+    )
     openapi: bool = Field(False, description="print the OpenAPI document and exit")

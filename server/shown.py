@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
-from zlib import crc32
 
-from core.query import Part, Query
+from core.query import Frames, Part, Query
 from server.filters import where_of
 from server.judged import rounded
+from server.rows import line_number
 from server.schemas.query import PartAsked
 from server.schemas.search import Best, Result, SearchAnswer, SearchAsked, TookMs, Total, VideoResult
 from server.searcher import Answer, Found
 
+NOTHING: Mapping[str, Frames] = MappingProxyType({})
 
-def query_of(asked: SearchAsked) -> Query:
-    """What a valid request asks for."""
+
+def query_of(asked: SearchAsked, frames: Mapping[str, Frames] = NOTHING) -> Query:
+    """What a valid request asks for. frames: what was decoded for it, by the field."""
     return Query(
-        _parts(asked.query),
+        parts_of(asked.query, "query", frames),
         asked.target,
         None if asked.level == "video" else asked.level,
         asked.limit,
@@ -32,13 +35,39 @@ def query_of(asked: SearchAsked) -> Query:
         weigh_frames=asked.weigh_frames,
         min_score=asked.min_score,
         min_confidence=asked.min_confidence,
+        encoder_options=tuple(asked.encoder_options.items()),
     )
 
 
-def _parts(query: str | list[PartAsked]) -> tuple[Part, ...]:
+def parts_of(
+    query: str | Sequence[PartAsked] | None, field: str, frames: Mapping[str, Frames] = NOTHING
+) -> tuple[Part, ...]:
+    """The parts of a query that is sent in that field."""
+    if query is None:
+        return ()
     if isinstance(query, str):
-        return (Part(text=query),)
-    return tuple(Part(p.text or "", p.video_id or "", p.start, p.end, p.weight) for p in query)
+        return (Part(text=query, at=field),)
+    return tuple(_part(part, at, frames) for at, part in named(query, field))
+
+
+def named(query: str | Sequence[PartAsked], field: str) -> Iterator[tuple[str, PartAsked]]:
+    """Each part with where it stands."""
+    if not isinstance(query, str):
+        yield from ((f"{field}[{number}]", part) for number, part in enumerate(query))
+
+
+def _part(part: PartAsked, at: str, frames: Mapping[str, Frames]) -> Part:
+    return Part(
+        part.text or "",
+        part.video_id or "",
+        part.start,
+        part.end,
+        part.weight,
+        row=part.id or "",
+        vector=tuple(part.vector or ()),
+        frames=frames.get(at),
+        at=at,
+    )
 
 
 def shown(answer: Answer) -> SearchAnswer:
@@ -106,11 +135,11 @@ def _matched(found: Found) -> list[str]:
 
 
 def _line_number(found: Found) -> int:
-    """Tells lines that begin together apart, and is the same in every snapshot; 0 of a library text."""
+    """Of a passage; 0 of a library text."""
     moment = found.moment
     if found.info.text:
         return 0
-    return crc32(moment.text.encode()) if moment.told is None else moment.told.number
+    return line_number(moment.text) if moment.told is None else moment.told.number
 
 
 def _video(moments: Sequence[Found]) -> VideoResult:

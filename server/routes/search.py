@@ -12,6 +12,7 @@ from core.query import Query
 from server.schemas.errors import errors
 from server.schemas.search import SearchAnswer, SearchAsked
 from server.searcher import Searcher, Took
+from server.seen import frames_in
 from server.service import Service
 from server.shown import as_sent, query_of
 
@@ -23,6 +24,9 @@ EXAMPLES: dict[str, Example] = {
             "query": "an aria",
             "filter": {"must": [{"metadata.tags": "opera"}, {"seconds": {"gte": 60}}]},
         }
+    },
+    "more like a result, and less like a text": {
+        "value": {"query": [{"id": "v-…/clip/4000"}, {"text": "night", "weight": -0.5}]}
     },
     "texts for some seconds of a video": {
         "value": {"query": [{"video_id": "v-…", "start": 4, "end": 9}], "target": "texts"}
@@ -37,11 +41,11 @@ def router(service: Service) -> APIRouter:
     @routes.post(
         "/search",
         response_model=SearchAnswer,
-        responses=errors(400, 403, 404, 409, 413, 415, 429, 503),
+        responses=errors(400, 403, 404, 409, 413, 415, 422, 429, 503),
         summary="Find moments of videos, or library texts",
     )
     async def search(asked: Annotated[SearchAsked, Body(openapi_examples=EXAMPLES)]) -> Response:
-        work = partial(answered, query=query_of(asked))
+        work = partial(answered, query=query_of(asked, await frames_in(service, asked)))
         took, body = await service.ask(asked.collection, asked.encoder, work)
         service.metrics.took(took)
         return Response(body, media_type="application/json")

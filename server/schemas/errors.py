@@ -29,6 +29,7 @@ _MEANINGS = {
     409: "Encoder and index do not fit, or no such rows",
     413: "The body is too large",
     415: "The body is not of the type that is asked for",
+    422: "A picture or video that cannot be decoded",
     429: "Too many requests; Retry-After says when",
     503: "Loading, or no snapshot is published",
 }
