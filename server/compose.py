@@ -134,7 +134,8 @@ def _seen(part: Part, kinds: Sequence[Kind], encoder: Encoder) -> Float32Array:
     frames = part.frames
     assert frames is not None
     if frames.sampling is None:
-        return photos([frames], encoder)[0]
+        (row,) = photos([frames], encoder)
+        return row
     rows = video(frames, encoder)
     found = next(rows[kind] for kind in kinds if len(rows.get(kind, ())))
     return _mean(found, np.ones(len(found)))
@@ -150,10 +151,11 @@ def _given(part: Part, encoder: Encoder) -> Float32Array:
     scaled = np.array(part.vector) / most  # whose squares are all numbers
     length = most * float(np.linalg.norm(scaled))
     if abs(length - 1) > _UNIT and abs(np.linalg.norm(encode(encoder, ["a picture"])[0]) - 1) <= _UNIT:
-        return (scaled / np.linalg.norm(scaled)).astype(np.float32)
-    if not _NOTHING < length < _MOST:
+        scaled, most = scaled / np.linalg.norm(scaled), 1.0
+    elif not _NOTHING < length < _MOST:
         raise ApiError(400, f"{field}: its length is {length:g}, as of no row.", field)
-    return (scaled * most).astype(np.float32)
+    found: Float32Array = (scaled * most).astype(np.float32)
+    return found
 
 
 def _mean(vectors: Float32Array, weights: Float64Array) -> Float32Array:

@@ -91,9 +91,8 @@ class Decoding:
         }
 
     def _called(self, paths: Sequence[Path], how: How, field: str) -> list[Frames | VideoError]:
-        from extractor.media import fork, isolated, unknown
+        from extractor.media import isolated, unknown
 
-        fork.prepare()
         name = paths[0].name if len(paths) == 1 else "one of the pictures"
         try:
             return isolated.call(

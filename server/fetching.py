@@ -20,8 +20,19 @@ _HEADERS = {
     "Accept": "image/jpeg, image/png, image/webp",
     "Accept-Encoding": "identity",
 }
-_HIDING = tuple(  # IPv6 addresses that stand for an IPv4 one, which a gateway may take them to
-    map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0/96", "64:ff9b::/32", "2001::/32", "2002::/16"))
+_REFUSED = tuple(  # what Python calls global, and IPv6 addresses that a gateway may take for an IPv4 one
+    map(
+        ipaddress.ip_network,
+        (
+            "192.0.0.0/24",
+            "192.88.99.0/24",
+            "::/96",
+            "::ffff:0:0/96",
+            "64:ff9b::/32",
+            "2001::/32",
+            "2002::/16",
+        ),
+    )
 )
 Resolve = Callable[[str, int], Awaitable[str]]  # a host and a port → the address to connect to
 
@@ -33,9 +44,8 @@ class NotPublicError(Exception):
 def is_public(address: str) -> bool:
     """Whether an address is one of the internet at large."""
     found = ipaddress.ip_address(address)
-    if isinstance(found, ipaddress.IPv6Address) and any(found in network for network in _HIDING):
-        return False
-    return found.is_global and not (found.is_multicast or found.is_reserved)
+    is_refused = any(found in network for network in _REFUSED)  # of the other version none is
+    return found.is_global and not (is_refused or found.is_multicast or found.is_reserved)
 
 
 async def public_address(host: str, port: int) -> str:

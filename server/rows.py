@@ -10,7 +10,9 @@ from core.query import Part, Search
 from core.types import Float32Array, Kind, Segment
 from server.errors import ApiError
 
-_ID = re.compile(r"(?P<source>[^/]+)/(?P<kind>frame|clip|text)/(?P<ms>-?\d{1,15})(?:-(?P<line>\d{1,10}))?")
+_ID = re.compile(
+    r"(?P<source>[^/]+)/(?P<kind>frame|clip|text)/(?P<ms>-?\d{1,15})(?:-(?P<line>\d{1,10}))?", re.A
+)
 
 
 def line_number(text: str) -> int:
@@ -30,7 +32,7 @@ def row_of(part: Part, view: Search) -> tuple[Float32Array, Part]:
     rows, vectors = view.vectors(source, kind)
     for row, vector in zip(rows, vectors, strict=True):
         if round(row.start * 1000) == int(match["ms"]) and _is_line(row, match["line"]):
-            return vector, replace(part, source=source, **_range(row))
+            return vector, _told(part, row)
     raise ApiError(404, f"{field}: there is no row {part.row!r} with a vector in this collection.", field)
 
 
@@ -40,5 +42,7 @@ def _is_line(row: Segment, line: str | None) -> bool:
     return int(line) == (0 if row.source.startswith("t-") else line_number(row.text))
 
 
-def _range(row: Segment) -> dict[str, float]:
-    return {} if row.source.startswith("t-") else {"start": row.start, "end": row.end}
+def _told(part: Part, row: Segment) -> Part:
+    if row.source.startswith("t-"):
+        return replace(part, source=row.source)
+    return replace(part, source=row.source, start=row.start, end=row.end)

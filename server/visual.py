@@ -31,8 +31,6 @@ def video(frames: Frames, encoder: Encoder) -> Mapping[Kind, Float32Array]:
 def _require_fit(frames: Sequence[Frames], encoder: Encoder) -> None:
     spec = encoder.spec
     if spec.pictures_per_feature != 1:
-        raise ApiError(
-            409, f"The encoder {spec.name} looks at runs of pictures, which no request can hold yet."
-        )
+        raise ApiError(409, f"The encoder {spec.name} looks at runs of pictures, and takes none alone.")
     if any(each.look != spec.look for each in frames):
         raise ApiError(503, f"The encoder {spec.name} was changed while a picture was decoded for it.")

@@ -34,15 +34,13 @@ def video_rows(encoder: Encoder, frames: Frames) -> dict[Kind, Float32Array]:
     windows: Windows[Tensor] = Windows(frames.sampling)
     made: dict[Kind, list[Float32Array]] = {"frame": [], "clip": []}
 
-    def take(ready: Sequence[Window[Tensor]]) -> None:
-        for window in ready:
-            features = torch.stack(window.features)
-            for kind, rows in (("frame", window.frames), ("clip", window.clips)):
-                made[kind].append(_rows(encoder, features, [row.index for row in rows]))
-
+    ready: list[Window[Tensor]] = []
     for (t, end, shot), feature in zip(frames.times, _features(encoder, frames.pixels), strict=True):
-        take(windows.push(t, end, feature, shot))
-    take(windows.finish())
+        ready += windows.push(t, end, feature, shot)
+    for window in [*ready, *windows.finish()]:
+        features = torch.stack(window.features)
+        made["frame"].append(_rows(encoder, features, [row.index for row in window.frames]))
+        made["clip"].append(_rows(encoder, features, [row.index for row in window.clips]))
     return {kind: halved(np.concatenate(rows)).astype(np.float32) for kind, rows in made.items() if rows}
 
 

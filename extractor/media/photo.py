@@ -1,4 +1,4 @@
-"""A photo, one picture in a file of its own, as an encoder sees it: upright, and on white where it is clear."""
+"""A photo, one picture in a file of its own, as an encoder sees it: upright, on white where it is clear."""
 
 from __future__ import annotations
 
@@ -45,20 +45,23 @@ def photo(path: Path, look: Look, most_pixels: int) -> Pixels:
     name = shown_name(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours
-            opened = Image.open(path, formats=_FORMATS)
-        with opened as image:
-            if image.width * image.height > most_pixels:
-                raise _too_large(name, most_pixels, f" ({image.width} × {image.height})")
-            opaque, turn = _opaque(image), _turn(image)
-            pixels = np.asarray(opaque if turn is None else opaque.transpose(turn))
+            warnings.simplefilter("ignore")  # of odd tags, and of what is large: that limit is ours
+            pixels = _pixels(path, name, most_pixels)
     except Image.DecompressionBombError:
         raise _too_large(name, most_pixels) from None
     except _OF_DATA as error:
         raise VideoError(f"{name} cannot be decoded: it is damaged or cut short.") from error
-    frame = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb24")
+    frame = VideoFrame.from_ndarray(pixels, "rgb24")
     frame.colorspace = _RGB
     return Lens(look, None)(frame)
+
+
+def _pixels(path: Path, name: str, most_pixels: int) -> Pixels:
+    with Image.open(path, formats=_FORMATS) as image:
+        if image.width * image.height > most_pixels:
+            raise _too_large(name, most_pixels, f" ({image.width} × {image.height})")
+        opaque, turn = _opaque(image), _turn(image)
+        return np.ascontiguousarray(opaque if turn is None else opaque.transpose(turn))
 
 
 def _too_large(name: str, most_pixels: int, size: str = "") -> VideoError:
