@@ -134,8 +134,7 @@ def _seen(part: Part, kinds: Sequence[Kind], encoder: Encoder) -> Float32Array:
     frames = part.frames
     assert frames is not None
     if frames.sampling is None:
-        (row,) = photos([frames], encoder)
-        return row
+        return _mean(photos([frames], encoder), np.ones(1))
     rows = video(frames, encoder)
     found = next(rows[kind] for kind in kinds if len(rows.get(kind, ())))
     return _mean(found, np.ones(len(found)))

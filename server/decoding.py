@@ -108,7 +108,8 @@ class Decoding:
     def _limits(self) -> Limits:
         from extractor.media.isolated import Limits
 
-        return Limits(wall_s=self._settings.max_decode_s, cpu_s=self._settings.max_decode_s)
+        most_s, log_format = self._settings.max_decode_s, self._settings.log_format
+        return Limits(wall_s=most_s, cpu_s=most_s, log_format=log_format)
 
     @property
     def _bounds(self) -> Bounds:

@@ -69,7 +69,7 @@ def test_one_private_address_among_public_ones_is_enough(monkeypatch: pytest.Mon
     async def both(host: str, port: int, **how: object) -> list[tuple[object, ...]]:
         return [(0, 0, 0, "", (address, port)) for address in ("8.8.8.8", "10.0.0.1")]
 
-    monkeypatch.setattr(fetching.anyio, "getaddrinfo", both)
+    monkeypatch.setattr(anyio, "getaddrinfo", both)
     with pytest.raises(NotPublicError):
         anyio.run(public_address, "example.org", 80)
 

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from core.query import Frames, Part, Query
-from core.types import Line, Look
+from core.types import Kind, Line, Look
 from index.snapshot import Snapshot
 from server.errors import ApiError
 from server.library import ServedLibrary
 from server.rows import line_number
+from server.schemas.search import Result
 from server.searcher import Searcher
 from server.shown import shown
 from tests.server.conftest import Running, in_thread
@@ -134,16 +135,14 @@ def test_a_row_finds_what_is_like_it_and_not_its_own_seconds(sample_server: Runn
 
 def test_every_id_of_an_answer_can_be_asked_with(tmp_path: Path) -> None:
     searcher = Searcher("default", TOY, Snapshot.open(told(tmp_path).store))
-    asked = [*(("videos", level) for level in ("clip", "frame")), ("texts", None)]
-    for target, level in asked:
-        found = shown(
-            searcher.answer(Query((Part(text="orange"),), target=target, kind=level, mode="visual"))
-        )  # type: ignore[arg-type]
-        assert found.results
-        for result in found.results:
-            again = searcher.answer(Query((Part(row=result.id),), target=target, kind=level))  # type: ignore[arg-type, union-attr]
-            for other in shown(again).results:
-                assert other.id != result.id  # type: ignore[union-attr]
+    asked: list[tuple[str, Kind | None]] = [("videos", "clip"), ("videos", "frame"), ("texts", None)]
+    for target, kind in asked:
+        found = searcher.answer(Query((Part(text="orange"),), target=target, kind=kind, mode="visual"))
+        mine = [result.id for result in shown(found).results if isinstance(result, Result)]
+        assert mine
+        for id in mine:
+            again = shown(searcher.answer(Query((Part(row=id),), target=target, kind=kind)))
+            assert id not in [result.id for result in again.results if isinstance(result, Result)]
 
 
 def test_a_line_is_asked_with_by_its_words(tmp_path: Path) -> None:

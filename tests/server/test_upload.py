@@ -113,7 +113,7 @@ def test_other_parts_and_options_stand_in_the_request(http: httpx.Client) -> Non
 
 
 def test_a_request_may_be_sent_as_a_file_too(http: httpx.Client) -> None:
-    files = {"file": ("x", picture("red")), "request": ("blob", b'{"limit": 1}', "application/json")}
+    files: Any = {"file": ("x", picture("red")), "request": ("blob", b'{"limit": 1}', "application/json")}
     assert len(paths(http.post("/search/upload", files=files))) == 1
 
 
@@ -197,7 +197,7 @@ def test_a_decoder_that_is_killed_costs_that_request(http: httpx.Client) -> None
 def test_a_wrong_request_is_told_as_to_search(
     http: httpx.Client, request_: Any, field: str | None, says: str | None
 ) -> None:
-    files = {"file": ("x", picture("red")), "request": (None, json.dumps(request_))}
+    files: Any = {"file": ("x", picture("red")), "request": (None, json.dumps(request_))}
     error = refused(http.post("/search/upload", files=files), 400)
     assert error["field"] == field
     assert says is None or error["message"] == says
@@ -209,8 +209,8 @@ def test_a_wrong_request_is_told_as_to_search(
 )
 def test_a_request_that_is_no_json_is_refused(http: httpx.Client, text: str | bytes) -> None:
     for name in (None, "request.json"):
-        files = {"file": ("x", picture("red")), "request": (name, text)}
-        assert refused(http.post("/search/upload", files=files), 400)["field"] in ("request", None)  # type: ignore[arg-type]
+        files: Any = {"file": ("x", picture("red")), "request": (name, text)}
+        assert refused(http.post("/search/upload", files=files), 400)["field"] in ("request", None)
 
 
 FORMS: list[tuple[dict[str, Any], str | None]] = [
@@ -238,8 +238,9 @@ def test_a_form_that_is_no_upload_is_refused(
 
 
 def test_only_a_form_is_taken_here_and_nowhere_else(http: httpx.Client) -> None:
-    for sent in ({"json": {"query": "red"}}, {"content": b"x"}, {"data": {"a": "b"}}):
-        assert refused(http.post("/search/upload", **sent), 415)["type"] == "unsupported_media_type"  # type: ignore[arg-type]
+    bodies: tuple[Any, ...] = ({"json": {"query": "red"}}, {"content": b"x"}, {"data": {"a": "b"}})
+    for sent in bodies:
+        assert refused(http.post("/search/upload", **sent), 415)["type"] == "unsupported_media_type"
     for path in ("/search", "/embed", "/search/upload/"):
         assert refused(http.post(path, files={"file": ("a", b"a")}), 415)
 
