@@ -20,6 +20,9 @@ from server.settings import ServeSettings
 if TYPE_CHECKING:
     import uvicorn
 
+    from server.access import Access
+
+log = logging.getLogger(__name__)
 _FINISH_S = 30
 
 
@@ -35,13 +38,15 @@ def serve(settings: ServeSettings) -> int:
         logging.getLogger(talker).setLevel(logging.WARNING)
     import uvicorn
 
+    from server.access import Access
     from server.app import create_app, openapi_text
+    from server.heads import TimedHeads
     from server.library import ServedLibrary
 
     if settings.openapi:
         sys.stdout.write(openapi_text())
         return 0
-    _refuse_strangers(settings)
+    _refuse_strangers(settings, Access.of(settings))
     device = chosen_device(settings.device)
     listening = bind(settings.host, settings.port)
     library = ServedLibrary.of_data(settings.data, trusted=settings.trust_import, device=device)
@@ -54,6 +59,9 @@ def serve(settings: ServeSettings) -> int:
             server_header=False,
             timeout_graceful_shutdown=_FINISH_S,
             lifespan="on",
+            http=TimedHeads,
+            ws="none",
+            forwarded_allow_ips=settings.trusted_proxies,
         )
     )
     _finish_on_sigterm(server)
@@ -79,12 +87,16 @@ def _share_cpus(settings: ServeSettings) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cpus() // at_once)))
 
 
-def _refuse_strangers(settings: ServeSettings) -> None:
-    if not settings.insecure and not is_loopback(settings.host):
+def _refuse_strangers(settings: ServeSettings, access: Access) -> None:
+    host = settings.host
+    if is_loopback(host) or access.is_by_key:
+        return
+    if not settings.insecure:
         raise UsageError(
-            f"host: {settings.host} can be reached from outside, and there are no keys yet; "
-            "--insecure says that this is meant."
+            f"host: {host} can be reached from outside, and there are no keys; "
+            "`cinedex keys create` makes one, --insecure says that none is meant."
         )
+    log.warning("whoever reaches the server may ask it, since it has no keys host=%s", host)
 
 
 def is_loopback(host: str) -> bool:

@@ -90,7 +90,7 @@ async def form_of(request: Request, most_bytes: int) -> AsyncIterator[FormData]:
     try:
         form = await request.form(max_files=2, max_fields=1, max_part_size=most_bytes)
     except OSError as error:
-        log.error("an upload cannot be kept error=%s id=%s", error, request.state.request_id)
+        log.error("an upload cannot be kept error=%s", error)
         raise ApiError(503, "The upload cannot be kept; the log has it by the id.") from error
     except HTTPException as error:
         if error.status_code != 400:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import anyio
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from server import fetching
 from server.errors import ApiError
@@ -153,6 +159,47 @@ def test_all_pictures_of_a_request_have_so_much_time(
     monkeypatch.setattr(fetching, "FETCH_S", 0.3)
     with pytest.raises(ApiError, match=r"query\[1\]\.image_url: the picture did not come within 0\.3 s\."):
         fetched(host, "/red", "/slow")
+
+
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for example.org that vouches for itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "example.org")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("example.org")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("certified") / "both.pem"
+    pem = serialization.Encoding.PEM
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(made.public_bytes(pem) + secret)
+    return path
+
+
+def test_a_certificate_is_that_of_the_name_and_not_of_the_address(
+    host: ThreadingHTTPServer, certified: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certified)
+    host.socket = context.wrap_socket(host.socket, server_side=True)
+
+    async def everywhere(name: str, port: int) -> str:
+        return "127.0.0.1"
+
+    def get(name: str) -> list[bytes]:
+        fetching = Fetching.of([f"{name}:{host.server_port}"], 50_000, everywhere)
+        return anyio.run(fetching.all, [("f", f"https://{name}:{host.server_port}/red")])
+
+    with pytest.raises(ApiError, match=r"f: example\.org does not answer\."):
+        get("example.org")  # nobody vouches for it
+    monkeypatch.setattr("certifi.where", lambda: str(certified))
+    assert get("example.org") == [RED]
+    with pytest.raises(ApiError, match=r"f: other\.org does not answer\."):
+        get("other.org")
 
 
 def test_who_does_not_answer_is_told(host: ThreadingHTTPServer) -> None:
