@@ -15,7 +15,7 @@ from extractor.media.photo import is_photo, photo
 from extractor.media.reader import Picture, Reader
 from extractor.media.sniff import shown_name
 
-_HELD_BYTES = 256 << 20  # of pictures: all of a file's go to whoever asked at once
+_HELD_BYTES = 64 << 20  # of pictures: all of a file's go to whoever asked at once
 
 
 @dataclass(frozen=True, slots=True)

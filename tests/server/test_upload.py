@@ -58,6 +58,18 @@ def send(http: httpx.Client, data: bytes, name: str = "any", **request: Any) -> 
     return http.post("/search/upload", files={"file": (name, data), **sent})
 
 
+def decoder() -> int:
+    """The process that decodes, once there is one."""
+    found: list[int] = []
+
+    def is_there() -> bool:
+        found.extend(child.pid for child in multiprocessing.active_children() if child.pid)
+        return bool(found)
+
+    until(is_there)
+    return found[0]
+
+
 def paths(answer: httpx.Response) -> list[str]:
     assert answer.status_code == 200, answer.text
     return [result["path"] for result in answer.json()["results"]]
@@ -157,20 +169,34 @@ def test_what_takes_too_long_to_decode_costs_that_request(films: Shelf, videos: 
 
 
 def test_a_decoder_that_is_killed_costs_that_request(http: httpx.Client) -> None:
-    def kill() -> None:
-        until(lambda: bool(multiprocessing.active_children()))
-        for child in multiprocessing.active_children():
-            assert child.pid is not None
-            os.kill(child.pid, signal.SIGKILL)
-
-    killer = threading.Thread(target=kill)
+    large = picture("red", (6_000, 6_000))
+    killer = threading.Thread(target=lambda: os.kill(decoder(), signal.SIGKILL))
     killer.start()
-    answer = send(http, picture("red", (4_000, 4_000)))
+    answer = send(http, large)
     killer.join()
     error = refused(answer, 503)
     assert error["type"] == "unavailable" and "killed by SIGKILL" in error["message"]
     assert answer.headers["retry-after"]
     assert paths(send(http, picture("red")))
+
+
+def test_who_waits_for_a_decoder_holds_up_no_search_and_too_many_are_told_to_come_again(
+    films: Shelf,
+) -> None:
+    limits = {"max_decoders": 1, "max_waiting": 0}
+    with in_thread(ServedLibrary.of_data(films.folder / "data"), **limits) as http:
+        until(lambda: http.get("/readyz").status_code == 200)
+        large, answers = picture("red", (4_000, 4_000)), list[httpx.Response]()
+        first = threading.Thread(target=lambda: answers.append(send(http, large)))
+        first.start()
+        pid = decoder()
+        os.kill(pid, signal.SIGSTOP)
+        second = send(http, picture("red"))
+        searched = http.post("/search", json={"query": "red"})
+        os.kill(pid, signal.SIGCONT)
+        first.join()
+    assert refused(second, 429)["type"] == "too_many_requests"
+    assert searched.status_code == 200 and paths(answers[0])
 
 
 @pytest.mark.parametrize(
