@@ -18,7 +18,7 @@ from server.fetching import Fetching
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import docs, embed, health, login, search, upload
+from server.routes import docs, embed, health, knn, login, search, tag, upload
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -53,7 +53,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, upload, embed, health):
+    for routes in (search, upload, embed, tag, knn, health):
         app.include_router(routes.router(service))
     app.include_router(login.router(access))
     app.include_router(docs.router())
