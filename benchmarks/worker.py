@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.costs import Cost
+from core.files import stamp_of
 from core.log import Task
 from core.store import Store
 from core.types import Place, Sampling
 from core.writer import Writer
 from extractor.encoders import load
 from extractor.encoders.base import Encoder, Pace
-from extractor.find import stamp_of
 from extractor.media import fork
 from extractor.pipeline import extract
 from extractor.usage import cpu_s

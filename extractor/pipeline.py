@@ -48,7 +48,7 @@ def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> 
             return
         if encoder.spec.pictures_per_feature != 1:
             raise EncoderError(f"{encoder.spec.name} wants runs of pictures, which this version cannot feed.")
-        writer = Writer(open_store(job, encoder))
+        writer = Writer(open_store(job, encoder), max_seconds=job.commit_s)
         if device.startswith("cuda") and job.decoder == "cuda":
             job = replace(job, decoder=device)  # its own, where there are several
         yield from _telling(device, encoder, _extracted(job, feed, encoder, writer, stop))

@@ -6,19 +6,22 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 from anyio import to_thread
 from fastapi import FastAPI
 
+from extractor.media import fork
 from server import gate, openapi, refusals
 from server.access import LOOK_S, Access
+from server.clips import Clips
 from server.decoding import Decoding
 from server.fetching import Fetching
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import docs, embed, health, knn, login, search, tag, upload
+from server.routes import docs, embed, health, knn, login, media, search, tag, upload, videos
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -31,18 +34,22 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
     """Serve what is in a library."""
     metrics = Metrics(library)
     slots = Slots(settings.max_concurrent or cpus(), settings.max_waiting)
-    decoding = Decoding(settings, metrics.decoded)
+    decoding = Slots(settings.max_decoding or cpus(), settings.max_waiting)
+    clips = Clips(int(settings.clip_cache_mb * MIB))
+    strangers = Decoding(decoding, settings, metrics.decoded)
     fetching = Fetching.of(settings.image_hosts, int(settings.max_body_mb * MIB))
-    service = Service(library, settings, slots, metrics, decoding, fetching)
+    service = Service(library, settings, slots, metrics, decoding, clips, strangers, fetching)
     access = Access.of(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(follow, library.look, settings.follow_seconds, "the library")
+            tasks.start_soon(follow, partial(prepare, library), settings.follow_seconds, "what decodes")
             tasks.start_soon(follow, access.look, LOOK_S, "the keys' file")
             yield
             tasks.cancel_scope.cancel()
+        clips.close()
 
     app = FastAPI(
         title="Cinedex",
@@ -53,7 +60,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, upload, embed, tag, knn, health):
+    for routes in (search, upload, embed, tag, knn, health, media, videos):
         app.include_router(routes.router(service))
     app.include_router(login.router(access))
     app.include_router(docs.router())
@@ -64,6 +71,12 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
     rules = gate.Rules(hosts, int(settings.max_body_mb * MIB), int(settings.max_upload_mb * MIB))
     app.add_middleware(gate.Gate, rules=rules, access=access, metrics=metrics)
     return app
+
+
+def prepare(library: ServedLibrary) -> None:
+    """What decodes files is loaded beside, before somebody waits for it; again where somebody killed it."""
+    if library.has_files:
+        fork.prepare()
 
 
 async def follow(look: Callable[[], None], seconds: float, what: str) -> None:

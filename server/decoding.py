@@ -62,10 +62,9 @@ class How:
 class Decoding:
     """The one place that anything from outside is decoded through."""
 
-    def __init__(self, settings: ServeSettings, took: Callable[[float], None]) -> None:
+    def __init__(self, slots: Slots, settings: ServeSettings, took: Callable[[float], None]) -> None:
         """took: hears how many seconds a request's files were decoded for."""
-        self._settings, self._took = settings, took
-        self._slots = Slots(settings.max_decoders, settings.max_waiting)
+        self._slots, self._settings, self._took = slots, settings, took
 
     async def frames(self, sent: Sequence[Sent], how: How) -> Mapping[str, Frames]:
         """Of each file, by its field; or the ApiError that says which cannot be decoded, and why."""
@@ -108,7 +107,7 @@ class Decoding:
     def _limits(self) -> Limits:
         from extractor.media.isolated import Limits
 
-        most_s, log_format = self._settings.max_decode_s, self._settings.log_format
+        most_s, log_format = self._settings.decode_seconds, self._settings.log_format
         return Limits(wall_s=most_s, cpu_s=most_s, log_format=log_format)
 
     @property

@@ -23,8 +23,8 @@ async def frames_in(service: Service, asked: SearchAsked, *files: Sent) -> Mappi
     look = searcher.encoder.spec.look
     fetched = await service.fetching.all(urls)
     held += [Sent(field, body) for (field, _), body in zip(urls, fetched, strict=True)]
-    photos = await service.decoding.frames(held, How(look))
-    seen = await service.decoding.frames(files, How(look, searcher.view.store.sampling))
+    photos = await service.strangers.frames(held, How(look))
+    seen = await service.strangers.frames(files, How(look, searcher.view.store.sampling))
     return {field.rpartition(".")[0]: frames for field, frames in photos.items()} | dict(seen)
 
 

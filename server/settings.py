@@ -38,14 +38,14 @@ class ServeSettings(Settings):
     max_upload_mb: float = Field(256.0, gt=0, le=65_536, description="largest upload to /search/upload")
     max_megapixels: float = Field(64.0, gt=0, le=1_024, description="largest picture that is decoded")
     max_video_s: float = Field(60.0, gt=0, le=86_400, description="longest video that can be asked with")
-    max_decode_s: float = Field(
-        30.0, gt=0, le=3_600, description="longest that what a request sends is decoded"
-    )
-    max_decoders: int = Field(2, ge=1, le=1_000, description="requests whose files are decoded at once")
     image_hosts: list[str] = Field(
         [], description="hosts that an image_url may name, NAME or NAME:PORT; by default none"
     )
     openapi: bool = Field(False, description="print the OpenAPI document and exit")
+    max_decoding: int = Field(0, ge=0, le=1_000, description="files decoded at once; 0: one a CPU")
+    decode_seconds: float = Field(60.0, gt=0, le=86_400, description="that decoding for one request may take")
+    max_clip_seconds: float = Field(120.0, gt=0, le=86_400, description="longest clip that is cut")
+    clip_cache_mb: float = Field(512.0, gt=0, le=1_000_000, description="of clips that are kept for a while")
 
     @field_validator("trusted_proxies")
     @classmethod

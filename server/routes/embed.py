@@ -34,7 +34,7 @@ def router(service: Service) -> APIRouter:
         else:
             look = service.library.find(asked.collection, asked.encoder).encoder.spec.look
             sent = [Sent(f"images[{number}]", image) for number, image in enumerate(asked.images or ())]
-            frames = await service.decoding.frames(sent, How(look))
+            frames = await service.strangers.frames(sent, How(look))
             work = partial(_images, frames=[*frames.values()])
         body = await service.ask(asked.collection, asked.encoder, work)
         return Response(body, media_type="application/json")

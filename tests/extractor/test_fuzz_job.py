@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from core.files import stamp_of
 from core.log import Task
 from core.store import Store
 from core.types import Place, Sampling
 from core.writer import Writer
 from extractor.encoders import load
-from extractor.find import stamp_of
 from extractor.media import fork
 from extractor.pipeline import extract
 from extractor.work import Job, Report, Work

@@ -161,7 +161,7 @@ def test_a_video_that_is_too_long_is_refused(films: Shelf, videos: Path) -> None
 
 
 def test_what_takes_too_long_to_decode_costs_that_request(films: Shelf, videos: Path) -> None:
-    with in_thread(ServedLibrary.of_data(films.folder / "data"), max_decode_s=0.001) as http:
+    with in_thread(ServedLibrary.of_data(films.folder / "data"), decode_seconds=0.001) as http:
         until(lambda: http.get("/readyz").status_code == 200)
         says = "file: the file cannot be decoded: it takes longer than 0.001 s."
         assert refused(send(http, (videos / "red.mp4").read_bytes()), 422)["message"] == says
@@ -183,7 +183,7 @@ def test_a_decoder_that_is_killed_costs_that_request(http: httpx.Client) -> None
 def test_who_waits_for_a_decoder_holds_up_no_search_and_too_many_are_told_to_come_again(
     films: Shelf,
 ) -> None:
-    limits = {"max_decoders": 1, "max_waiting": 0}
+    limits = {"max_decoding": 1, "max_waiting": 0}
     with in_thread(ServedLibrary.of_data(films.folder / "data"), **limits) as http:
         until(lambda: http.get("/readyz").status_code == 200)
         large, answers = picture("red", (4_000, 4_000)), list[httpx.Response]()
