@@ -21,7 +21,7 @@ from server.fetching import Fetching
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import docs, embed, health, knn, login, media, search, tag, upload, videos
+from server.routes import batch, docs, embed, health, knn, login, media, search, tag, upload, videos
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -60,7 +60,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, upload, embed, tag, knn, health, media, videos):
+    for routes in (search, upload, batch, embed, tag, knn, health, media, videos):
         app.include_router(routes.router(service))
     app.include_router(login.router(access))
     app.include_router(docs.router())

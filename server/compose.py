@@ -29,6 +29,7 @@ class Asked:
     sources: frozenset[str]  # whole
     ranges: tuple[Part, ...]  # of others
     asking: Asking = "text"  # what most of it is made of
+    each: Float32Array | None = None  # the vector of each part, float32 [parts, dim]
 
     def is_own(self, row: Segment) -> bool:
         """Whether a row lies in a range that was asked with."""
@@ -44,7 +45,8 @@ def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Search)
     encoded = iter(encode(encoder, texts))
     found = [_found(part, encoded, kinds, encoder, view) for part in query.parts]
     weights = np.array([part.weight for part in query.parts])
-    vector = _mean(np.stack([vector for vector, _ in found]), weights)
+    each = np.stack([vector for vector, _ in found])
+    vector = _mean(each, weights)
     if np.linalg.norm(vector) < _NOTHING:
         at = query.parts[-1].at
         field = at.rpartition("[")[0] or at
@@ -56,6 +58,7 @@ def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Search)
         frozenset(part.source for part in own if not _is_range(part)),
         tuple(part for part in own if _is_range(part)),
         _asking(query.parts),
+        each,
     )
 
 

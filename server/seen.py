@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from core.query import Frames
 from server.decoding import How, Sent
+from server.paging import names_of
 from server.schemas.query import PartAsked
 from server.schemas.search import SearchAsked
 from server.service import Service
@@ -19,7 +20,7 @@ async def frames_in(service: Service, asked: SearchAsked, *files: Sent) -> Mappi
     urls = [(f"{at}.image_url", part.image_url) for at, part in parts if part.image_url is not None]
     if not (held or urls or files):
         return {}
-    searcher = service.library.find(asked.collection, asked.encoder)
+    searcher = service.library.find(*names_of(asked))
     look = searcher.encoder.spec.look
     fetched = await service.fetching.all(urls)
     held += [Sent(field, body) for (field, _), body in zip(urls, fetched, strict=True)]

@@ -35,11 +35,19 @@ class Service:
     strangers: Decoding  # of what they send
     fetching: Fetching
 
-    async def ask(self, collection: str | None, encoder: str | None, work: Callable[[Searcher], T]) -> T:
-        """Done in a thread by what answers for a collection, once a slot is free."""
+    async def ask(
+        self,
+        collection: str | None,
+        encoder: str | None,
+        work: Callable[[Searcher], T],
+        *,
+        goes_on: bool = False,
+    ) -> T:
+        """Done in a thread by what answers for a collection, once a slot is free. goes_on: for a request that
+        was let in before."""
         searcher = self.library.find(collection, encoder)
         asked = partial(with_newer, work, searcher, self.library.newer)
-        return await self.slots.run(asked, self.metrics.waited)
+        return await self.slots.run(asked, self.metrics.waited, goes_on=goes_on)
 
     async def isolated(self, name: str, function: Callable[..., T], *args: object) -> T:
         """Called in a process of its own, held to limits, once a place for that is free. `name` is of the

@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,10 +14,10 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
-from core.query import Part
 from server import gate
 from server.decoding import Sent
 from server.errors import ApiError
+from server.paging import page_of
 from server.refusals import WrongBody
 from server.routes.search import answered
 from server.schemas.errors import errors
@@ -26,7 +25,6 @@ from server.schemas.search import SearchAnswer
 from server.schemas.upload import UploadAsked
 from server.seen import frames_in
 from server.service import Service
-from server.shown import query_of
 
 log = logging.getLogger(__name__)
 MIB = 1 << 20
@@ -67,7 +65,7 @@ def router(service: Service) -> APIRouter:
     @routes.post(
         gate.UPLOAD,
         response_model=SearchAnswer,
-        responses=errors(400, 403, 404, 409, 413, 415, 422, 429, 503),
+        responses=errors(400, 403, 404, 409, 410, 413, 415, 422, 429, 503),
         openapi_extra={"requestBody": BODY},
         summary="Find moments that are like a picture or a video that is sent",
     )
@@ -75,9 +73,8 @@ def router(service: Service) -> APIRouter:
         async with form_of(request, most_bytes) as form:
             asked, file = await _request(form, most_bytes), _file(form)
             frames = await frames_in(service, asked, Sent(FILE, file.file))
-        found = query_of(asked, frames)
-        query = replace(found, parts=(Part(frames=frames[FILE], at=FILE), *found.parts))
-        took, body = await service.ask(asked.collection, asked.encoder, partial(answered, query=query))
+        page = page_of(asked, frames, frames[FILE])
+        took, body = await service.ask(page.collection, page.encoder, partial(answered, page=page))
         service.metrics.took(took)
         return Response(body, media_type="application/json")
 

@@ -80,10 +80,3 @@ BesideAsked = Annotated[
     ),
 ]  # what is looked for beside an uploaded file, which pulls
 QueryAsked = Annotated[BesideAsked, AfterValidator(_pulls)]
-
-
-class StepAsked(Strict):
-    """One step of a sequence."""
-
-    query: QueryAsked
-    absent: bool = Field(False, description="A without B")

@@ -286,3 +286,38 @@ def test_a_picture_that_was_decoded_for_another_look_is_not_taken_for_this_one(t
 def test_a_collection_that_is_not_there_is_told_before_anything_is_decoded(http: httpx.Client) -> None:
     body = {"query": [{"image": base64_of(b"no picture")}], "collection": "others"}
     assert refused(http, 404, body)["field"] == "collection"
+
+
+def test_steps_of_a_sequence_may_be_pictures(http: httpx.Client) -> None:
+    red, blue = ([{"image": base64_of(picture(colour))}] for colour in ("red", "blue"))
+    steps = [{"query": red}, {"query": blue}]
+    found = http.post("/search", json={"sequence": steps, "level": "frame"})
+    assert found.status_code == 200, found.text
+    first, second = found.json()["results"][0]["steps"]
+    assert first["video_id"] == second["video_id"] == RED and first["start"] < 12 <= second["start"]
+    error = refused(http, 422, {"sequence": [steps[0], {"query": [{"image": "aGVsbG8="}]}]})
+    assert error["field"] == "sequence[1].query[0].image"
+    error = refused(http, 404, {"sequence": [steps[0], {"query": [{"id": f"{RED}/clip/1"}]}]})
+    assert error["field"] == "sequence[1].query[0].id"
+
+
+def test_each_search_of_a_batch_has_its_own_pictures(http: httpx.Client) -> None:
+    asked = [
+        {"query": [{"image": base64_of(picture("red"))}]},
+        {"query": [{"image": "aGVsbG8="}]},
+        {"query": [{"image": base64_of(picture("#00f000"))}]},
+        {"query": [{"imag": ""}]},
+    ]
+    red, wrong, green, misspelt = http.post("/search/batch", json={"requests": asked}).json()["answers"]
+    assert (ids(red)[0], ids(green)[0]) == (RED, GREEN)
+    assert (wrong["error"]["type"], wrong["error"]["field"]) == ("undecodable_media", "query[0].image")
+    assert misspelt["error"]["message"].endswith("did you mean 'image'?")
+
+
+def test_a_picture_is_paged_through_with_the_same_picture(http: httpx.Client) -> None:
+    asked: dict[str, Any] = {"query": [{"image": base64_of(picture("red"))}], "limit": 1, "merge_gap_s": None}
+    first = http.post("/search", json=asked).json()
+    second = http.post("/search", json=asked | {"cursor": first["next_cursor"]}).json()
+    assert second["results"][0]["id"] != first["results"][0]["id"]
+    asked["query"] = [{"image": base64_of(picture("blue"))}]
+    assert refused(http, 400, asked | {"cursor": first["next_cursor"]})["field"] == "cursor"

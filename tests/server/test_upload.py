@@ -124,6 +124,17 @@ def test_other_parts_and_options_stand_in_the_request(http: httpx.Client) -> Non
     assert texts.status_code == 200 and texts.json()["results"] == []
 
 
+def test_an_upload_is_paged_through_with_the_same_file(http: httpx.Client) -> None:
+    red, how = picture("#d62024"), {"limit": 1, "merge_gap_s": None}
+    first = send(http, red, **how).json()
+    second = send(http, red, **how, cursor=first["next_cursor"]).json()
+    assert second["results"][0]["id"] != first["results"][0]["id"]
+    other = send(http, picture("blue"), **how, cursor=first["next_cursor"])
+    assert refused(other, 400)["field"] == "cursor"
+    steps = [{"query": "red"}, {"query": "blue"}]
+    assert refused(send(http, red, sequence=steps), 400)["field"] == "sequence"
+
+
 def test_a_request_may_be_sent_as_a_file_too(http: httpx.Client) -> None:
     files: Any = {"file": ("x", picture("red")), "request": ("blob", b'{"limit": 1}', "application/json")}
     assert len(paths(http.post("/search/upload", files=files))) == 1
