@@ -11,7 +11,9 @@ import anyio
 from anyio import to_thread
 from fastapi import FastAPI
 
-from server import gate, refusals
+from server import gate, patience, refusals
+from server.batching import Batching
+from server.cache import VectorCache
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
@@ -24,10 +26,12 @@ CONTRACT = "1"  # of docs/http-api.md: fields are added, none is renamed
 MIB = 1 << 20
 
 
-def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
-    """Serve what is in a library."""
-    metrics = Metrics(library)
-    slots = Slots(settings.max_concurrent or cpus(), settings.max_waiting)
+def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads: int = 0) -> FastAPI:
+    """Serve what is in a library. encoder_threads: of each encoder; 0: as many as torch has."""
+    slots = Slots(settings.max_concurrent or cpus(settings.workers), settings.max_waiting)
+    metrics = Metrics(library, slots)
+    cache = VectorCache(int(settings.cache_mb * MIB))
+    library.encode_by(Batching(cache, encoder_threads, metrics.batched, metrics.looked_up))
     service = Service(library, settings, slots, metrics)
 
     @asynccontextmanager
@@ -53,6 +57,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
     refusals.install(app)
     hosts = frozenset({*gate.LOOPBACK, settings.host.lower(), *map(str.lower, settings.allowed_hosts)})
     rules = gate.Rules(hosts, int(settings.max_body_mb * MIB))
+    app.add_middleware(patience.Bounded, seconds=settings.deadline_seconds)
     app.add_middleware(gate.Gate, rules=rules, metrics=metrics)
     return app
 

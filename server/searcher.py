@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.query import Filter, Hits, Query
+from core.stop import require_wanted
 from core.types import Kind
 from extractor.encoders.base import Encoder
 from index.calibration import Level
@@ -85,10 +86,11 @@ class Searcher:
     collection: str
     encoder: Encoder
     view: Snapshot
+    encoded_s: float = 0.0  # seconds in which texts of the query were encoded beforehand
 
     def answer(self, query: Query) -> Answer:
         """All of it, in the calling thread."""
-        began = time.perf_counter()
+        began = time.perf_counter() - self.encoded_s
         kind, mode = self._kind(query), mode_of(query, self.view)
         by_words = mode == "text"
         own = self._own_kinds(query)
@@ -143,6 +145,7 @@ class Searcher:
         if not (kind or words):
             self.view.filtered("text", looked_through)  # a filter that is wrong is told so here as well
         while True:
+            require_wanted()
             began = time.perf_counter()
             hits, seen_all = (
                 self._hits(query, kind, asked, looked_through, k) if kind else (Hits.none(), True)

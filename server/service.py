@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from core.errors import Error, SnapshotError, StoreError
+from server.batching import Batched
 from server.library import ServedLibrary
 from server.limits import Slots
 from server.metrics import Metrics
@@ -27,11 +29,30 @@ class Service:
     slots: Slots
     metrics: Metrics
 
-    async def ask(self, collection: str | None, encoder: str | None, work: Callable[[Searcher], T]) -> T:
-        """Done in a thread by what answers for a collection, once a slot is free."""
+    async def ask(
+        self,
+        collection: str | None,
+        encoder: str | None,
+        work: Callable[[Searcher], T],
+        texts: Sequence[str] = (),
+    ) -> T:
+        """Done in a thread by what answers for a collection, once a slot is free. Texts that it will encode
+        are encoded before it takes a slot, together with those of all other requests."""
         searcher = self.library.find(collection, encoder)
-        asked = partial(with_newer, work, searcher, self.library.newer)
-        return await self.slots.run(asked, self.metrics.waited)
+        with self.slots.place():
+            if texts:
+                searcher = await knowing(searcher, texts)
+            asked = partial(with_newer, work, searcher, self.library.newer)
+            return await self.slots.work(asked, self.metrics.waited)
+
+
+async def knowing(searcher: Searcher, texts: Sequence[str]) -> Searcher:
+    """The same, once it has encoded these."""
+    if not isinstance(searcher.encoder, Batched):
+        return searcher
+    began = time.perf_counter()
+    encoder = await searcher.encoder.knowing(texts)
+    return replace(searcher, encoder=encoder, encoded_s=time.perf_counter() - began)
 
 
 def with_newer(work: Callable[[Searcher], T], searcher: Searcher, newer: Newer) -> T:

@@ -27,3 +27,10 @@ class ServeSettings(Settings):
         "cpu", description="what searches; cuda: rows lie on the GPU; auto: there if there is one"
     )
     openapi: bool = Field(False, description="print the OpenAPI document and exit")
+    workers: int = Field(1, ge=1, le=256, description="processes that answer; each holds an encoder")
+    deadline_seconds: float = Field(
+        30.0, gt=0, le=86_400, description="within which an answer begins, or what was begun for it is ended"
+    )
+    cache_mb: float = Field(
+        64.0, ge=0, le=1_048_576, description="memory for vectors of texts asked for lately; 0: none are kept"
+    )

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Response
 from fastapi.openapi.models import Example
 
 from core.query import Query
+from server.compose import texts_of
 from server.schemas.errors import errors
 from server.schemas.search import SearchAnswer, SearchAsked
 from server.searcher import Searcher, Took
@@ -41,8 +42,9 @@ def router(service: Service) -> APIRouter:
         summary="Find moments of videos, or library texts",
     )
     async def search(asked: Annotated[SearchAsked, Body(openapi_examples=EXAMPLES)]) -> Response:
-        work = partial(answered, query=query_of(asked))
-        took, body = await service.ask(asked.collection, asked.encoder, work)
+        query = query_of(asked)
+        work = partial(answered, query=query)
+        took, body = await service.ask(asked.collection, asked.encoder, work, texts_of(query))
         service.metrics.took(took)
         return Response(body, media_type="application/json")
 
