@@ -35,9 +35,7 @@ class Metrics:
         self.batch_size = self._histogram("batch_size", "Texts encoded together", _TEXTS)
         self.cache_hits = self._counter("cache_hits", "Texts whose vector was kept")
         self.cache_misses = self._counter("cache_misses", "Texts that had to be encoded, or waited for")
-        self._places = self._gauge(
-            "places_taken", "Requests that a slot or an encoder works for, or that wait"
-        )
+        self._places = self._gauge("places_taken", "Requests worked for, or waiting for a slot or an encoder")
         slots.watch(self._places.inc)
         self._told = CollectorRegistry() if FIGURES in os.environ else self._own
         if FIGURES in os.environ:

@@ -93,7 +93,4 @@ class _Asked:
     def refusal(self) -> tuple[int, str]:
         if self._left.is_set():
             return LEFT, "The client has gone."
-        return (
-            503,
-            f"No answer could be given within {self._seconds:g} s; what was begun for it has been ended.",
-        )
+        return 503, f"No answer was found within {self._seconds:g} s; what was begun for it has been ended."
