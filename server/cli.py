@@ -85,10 +85,14 @@ def bind(host: str, port: int) -> socket.socket:
     name = host.strip("[]")
     family = socket.AF_INET6 if ":" in name else socket.AF_INET
     try:
-        return socket.create_server((name, port), family=family, backlog=2048)
+        listening = socket.create_server((name, port), family=family, backlog=2048)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise Error(f"{host} port {port} cannot be bound: {why}.") from error
+    # Its connections inherit it, and asyncio sets it only where it is told the protocol: without it the
+    # second piece of an answer waits 40 ms for the client's word that the first one came.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def address(listening: socket.socket, host: str) -> str:
