@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -17,6 +18,14 @@ class Verb:
     target: str  # "module:function"; main(argv) -> exit code
     says: str
     inner: tuple[str, ...] = ()  # verbs of its own, as in `cinedex index build`
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """A verb of a verb."""
+
+    main: Callable[[list[str]], int]
+    says: str
 
 
 VERBS = {
@@ -34,6 +43,11 @@ VERBS = {
     ),
     "dedupe": Verb("index.dedupe:main", "videos and ranges that are copies of each other"),
     "serve": Verb("server.cli:main", "answer over HTTP"),
+    "keys": Verb(
+        "server.commands.keys:main",
+        "create, list, revoke: who may ask the server",
+        ("create", "list", "revoke"),
+    ),
     "search": Verb("server.commands.search:main", "answer once, without a server"),
     "doctor": Verb("server.commands.doctor:main", "what is installed, what is there, what is wrong"),
 }
@@ -60,6 +74,26 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"cinedex: no verb is called {args[0]!r}{close}\n")
         return 2
     return _called(verb, args[1:])
+
+
+def hand_on(verb: str, inner: Mapping[str, Inner], argv: list[str] | None) -> int:
+    """The same for a verb that has verbs of its own."""
+    args = sys.argv[1:] if argv is None else argv
+    if not args or args[0] in ("-h", "--help", "help"):
+        sys.stdout.write(_help_of(verb, inner))
+        return 0
+    if args[0] not in inner:
+        close = nearest(args[0], list(inner))
+        sys.stderr.write(f"cinedex {verb}: no verb is called {args[0]!r}{close}\n")
+        return 2
+    return inner[args[0]].main(args[1:])
+
+
+def _help_of(verb: str, inner: Mapping[str, Inner]) -> str:
+    width = max(map(len, inner))
+    lines = [f"  {name:{width}}  {each.says}" for name, each in inner.items()]
+    usage, more = f"usage: cinedex {verb} VERB …", f"cinedex {verb} VERB --help says more."
+    return "\n".join([usage, "", *lines, "", more, ""])
 
 
 def extract(argv: list[str] | None = None) -> int:

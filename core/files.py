@@ -49,10 +49,10 @@ def reading(path: Path) -> Iterator[None]:
         raise StoreError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _write_temp(folder: Path, data: bytes) -> Path:
+def _write_temp(folder: Path, data: bytes, mode: int = 0o666) -> Path:
     temp = folder / f"{TEMP}{uuid.uuid4().hex}"
     try:
-        with temp.open("xb") as file:
+        with os.fdopen(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -62,15 +62,15 @@ def _write_temp(folder: Path, data: bytes) -> Path:
     return temp
 
 
-def replace_text(path: Path, text: str) -> None:
-    """The old text or the new one, never a mixture."""
-    replace_bytes(path, text.encode())
+def replace_text(path: Path, text: str, mode: int = 0o666) -> None:
+    """The old text or the new one, never a mixture; for whom, but for the process' umask, `mode` says."""
+    replace_bytes(path, text.encode(), mode)
 
 
-def replace_bytes(path: Path, data: bytes) -> None:
+def replace_bytes(path: Path, data: bytes, mode: int = 0o666) -> None:
     """The old bytes or the new ones, never a mixture."""
     with writing(path):
-        temp = _write_temp(path.parent, data)
+        temp = _write_temp(path.parent, data, mode)
         try:
             os.replace(temp, path)
         except OSError:

@@ -1,7 +1,7 @@
 """Logging set-up: text for people, JSON lines for machines, both on stderr.
 
 Facts are written as key=value: `log.info("committed entry=%d rows=%d", 42, 900)`. In JSON they are
-fields as well, with their types.
+fields as well, with their types. What `about` says stands in every line that is logged meanwhile.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 from unicodedata import category
@@ -18,6 +21,8 @@ LogFormat = Literal["text", "json"]
 
 _PLACEHOLDER = re.compile(r"(?:(\w+)=)?%(?:%|[-#0 +]*\d*(?:\.\d+)?[a-zA-Z])")
 _SIMPLE = (bool, int, float, str)
+_KEY = re.compile(r"(cdx_[0-9a-f]{8}_)[0-9a-fA-F]+")  # of server/keys.py; a beginning of one as well
+_about: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("about", default=())
 
 
 def set_up(log_format: LogFormat = "text", level: int = logging.INFO) -> None:
@@ -26,10 +31,25 @@ def set_up(log_format: LogFormat = "text", level: int = logging.INFO) -> None:
     for handler in [h for h in root.handlers if isinstance(h, _ToStderr)]:
         root.removeHandler(handler)
     handler = _ToStderr()
-    handler.setFormatter(_Json() if log_format == "json" else logging.Formatter(_TEXT, "%H:%M:%S"))
+    handler.setFormatter(_Json() if log_format == "json" else _Text(_TEXT, "%H:%M:%S"))
     root.addHandler(handler)
     root.setLevel(level)
     logging.getLogger("torch").setLevel(logging.WARNING)  # it tells its statistics at the end
+
+
+@contextmanager
+def about(**facts: str) -> Iterator[None]:
+    """What is logged within, by the threads that are asked from here too, says this as well."""
+    token = _about.set((*_about.get(), *facts.items()))
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+def hidden(text: str) -> str:
+    """With no API key in it, whoever wrote one where."""
+    return _KEY.sub(r"\1...", text)
 
 
 _TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -50,11 +70,22 @@ class _ToStderr(logging.StreamHandler[TextIO]):
         raise AttributeError("the stream is always sys.stderr")
 
 
+class _Text(logging.Formatter):
+    """A line, and beneath it a traceback where there is one."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return " ".join([super().formatMessage(record), *(f"{k}={v}" for k, v in _about.get())])
+
+    def format(self, record: logging.LogRecord) -> str:
+        return hidden(super().format(record))
+
+
 class _Json(logging.Formatter):
     """One object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = facts(record) | {
+        line = facts(record) | dict(_about.get())
+        line |= {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -62,7 +93,7 @@ class _Json(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+        return hidden(json.dumps(line))
 
 
 def facts(record: logging.LogRecord) -> dict[str, Any]:

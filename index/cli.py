@@ -17,7 +17,7 @@ from pydantic_settings import CliPositionalArg
 
 from core import writer
 from core.collections import Library
-from core.commands import nearest
+from core.commands import Inner, hand_on, nearest
 from core.config import Alone, Settings, run
 from core.errors import Error, SnapshotError, UsageError
 from core.files import reading
@@ -127,23 +127,7 @@ class CompactSettings(StoreSettings):
 
 def main(argv: list[str] | None = None) -> int:
     """Hand the rest of the line to the verb that is named first."""
-    args = sys.argv[1:] if argv is None else argv
-    if not args or args[0] in ("-h", "--help", "help"):
-        sys.stdout.write(help_text())
-        return 0
-    if args[0] not in COMMANDS:
-        close = nearest(args[0], list(COMMANDS))
-        sys.stderr.write(f"cinedex index: no verb is called {args[0]!r}{close}\n")
-        return 2
-    return COMMANDS[args[0]](args[1:])
-
-
-def help_text() -> str:
-    """What `cinedex index --help` shows: every verb with its line."""
-    width = max(map(len, SAYS))
-    verbs = [f"  {name:{width}}  {line}" for name, line in SAYS.items()]
-    lines = ["usage: cinedex index VERB …", "", *verbs, "", "cinedex index VERB --help says more.", ""]
-    return "\n".join(lines)
+    return hand_on("index", COMMANDS, argv)
 
 
 def stores(settings: StoreSettings) -> list[Path]:
@@ -346,23 +330,26 @@ def _complain(verb: str, error: str) -> None:
     sys.stderr.write(f"cinedex index {verb}: {error}\n")
 
 
-def _command(name: str, settings: type[Any], work: Callable[[Any], int]) -> Callable[[list[str]], int]:
-    return partial(run, settings, work, prog=f"cinedex index {name}")
+def _command(name: str, settings: type[Any], work: Callable[[Any], int], says: str) -> Inner:
+    return Inner(partial(run, settings, work, prog=f"cinedex index {name}"), says)
 
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "build": _command("build", BuildSettings, _build),
-    "publish": _command("publish", PublishSettings, _publish),
-    "list": _command("list", ListSettings, _list),
-    "check": _command("check", CheckSettings, _check),
-    "gc": _command("gc", GcSettings, _gc),
-    "compact": _command("compact", CompactSettings, _compact),
-}
-SAYS = {
-    "build": "a snapshot of what the log says now, checked and published",
-    "publish": "make a snapshot the one that is searched; an older number is the way back",
-    "list": "the snapshots that are there",
-    "check": "stored bytes against their hashes, answers against the truth",
-    "gc": "remove what no kept snapshot and no live row needs",
-    "compact": "write the live rows of small and worn shards into new ones",
+COMMANDS = {
+    "build": _command(
+        "build", BuildSettings, _build, "a snapshot of what the log says now, checked and published"
+    ),
+    "publish": _command(
+        "publish",
+        PublishSettings,
+        _publish,
+        "make a snapshot the one that is searched; an older number is the way back",
+    ),
+    "list": _command("list", ListSettings, _list, "the snapshots that are there"),
+    "check": _command(
+        "check", CheckSettings, _check, "stored bytes against their hashes, answers against the truth"
+    ),
+    "gc": _command("gc", GcSettings, _gc, "remove what no kept snapshot and no live row needs"),
+    "compact": _command(
+        "compact", CompactSettings, _compact, "write the live rows of small and worn shards into new ones"
+    ),
 }

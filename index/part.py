@@ -140,9 +140,14 @@ class Part:
                 found[ids] = number
         return found
 
+    def lists_of(self, positions: IntArray) -> NDArray[np.unsignedinteger[Any]]:
+        """The list that each of some rows is in."""
+        with self._making:  # or threads that search first would each read all ids
+            return self._list_of[positions]
+
     def rows_in_lists(self, rows: IntArray | NDArray[np.bool_]) -> IntArray:
         """How many of some rows each list holds."""
-        with self._making:  # or threads that search first would each read all ids
+        with self._making:
             of_rows = self._list_of
         found: IntArray = np.bincount(of_rows[rows], minlength=self.list_count)
         return found

@@ -16,9 +16,10 @@ from index import asked as queries
 from index import part as parts
 from index import truth
 from index.asked import SAMPLE, Asked
-from index.effort import MOST_CANDIDATES
+from index.effort import MOST_CANDIDATES, least
 from index.live import LivePart
 from index.merge import LeftOut, Row, are_few, best_rows, lists_for
+from index.reach import FARTHEST, Reach
 from index.snapshot import Snapshot
 
 DEPTHS = (1, 10, 100)
@@ -45,6 +46,14 @@ class Measured:
         return {str(d): min(each[str(d)] for each in self.recall.values()) for d in DEPTHS}
 
 
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What every query found with one effort, by depth, and how long it took where it was asked by itself."""
+
+    shares: Mapping[int, Float64Array]
+    took_ms: Sequence[float]
+
+
 @dataclass(frozen=True)
 class Trial:
     """Queries for one kind and what is true of them: any effort can be held against it."""
@@ -52,8 +61,13 @@ class Trial:
     snapshot: Snapshot
     held: list[LivePart]
     asked: Asked
-    best: Float32Array  # scores of each query, [queries, at most 100]
-    _tried: dict[Effort, Float64Array] = field(default_factory=dict)
+    truth: list[truth.Array]  # of each part
+    _tried: dict[Effort, Pass] = field(default_factory=dict)
+
+    @cached_property
+    def best(self) -> Float32Array:
+        """Scores of each query, [queries, at most 100]."""
+        return truth.best(self.held, self.truth)
 
     @cached_property
     def _left_out(self) -> LeftOut:
@@ -73,33 +87,74 @@ class Trial:
 
     def finds(self, effort: Effort, share: float, errors: float = 0.0) -> bool:
         """Whether both find that share of the ten best rows, with so many standard errors to spare."""
-        if effort not in self._tried:
-            self._tried[effort] = self._shares(effort, 10, (10,))[10]
-        shares = self._tried[effort]
+        return self._is_enough(self._passed(effort).shares[10], share, errors)
+
+    def reached(self, share: float, errors: float = 0.0) -> Effort | None:
+        """The effort that finds as much, as the lists of the best rows tell; None where they do not."""
+        reach = self._reach
+        if reach is None or self.held[0].about.lossy:
+            return None
+
+        def is_enough(lists: int) -> bool:
+            return self._is_enough(reach.shares(self._lists(lists)), share, errors)
+
+        most = min(FARTHEST, self.held[0].part.list_count)
+        return Effort(least(most, is_enough)) if is_enough(most) else None
+
+    @cached_property
+    def _reach(self) -> Reach | None:
+        return Reach.of(self.held, self.truth, self.asked.vectors, self.best[:, :10])
+
+    def _is_enough(self, shares: Float64Array, share: float, errors: float) -> bool:
         each = [shares[where] for where in self.asked.groups().values()]
         return all(_mean(found) - errors * _error(found) >= share for found in each)
 
+    def _lists(self, lists: int, k: int = 10) -> int:
+        return lists_for(self.held, self.held[0].part.list_count, k, Effort(lists))
+
     def measured(self, effort: Effort) -> Measured:
         """At every depth, asked for as deep: who wants more rows is given more lists and candidates."""
-        if may_miss(self.held):
-            found = {depth: self._shares(effort, depth, (depth,))[depth] for depth in DEPTHS}
-        else:
-            found = self._shares(effort, truth.DEEPEST, DEPTHS)
+        passed = self._passed(effort)
+        rest = [depth for depth in DEPTHS if depth not in passed.shares]
+        shares = {
+            **passed.shares,
+            **{depth: self._searched(effort, depth, (depth,)).shares[depth] for depth in rest},
+        }
         groups = self.asked.groups()
-        recall = {name: {str(d): _mean(found[d][where]) for d in DEPTHS} for name, where in groups.items()}
-        return Measured(recall, self._latency_ms(effort), effort)
+        recall = {name: {str(d): _mean(shares[d][where]) for d in DEPTHS} for name, where in groups.items()}
+        took_ms = passed.took_ms or self._took_ms(effort)
+        latency = {f"p{part}": round(float(np.percentile(took_ms, part)), 3) for part in (50, 99)}
+        return Measured(recall, latency, effort)
 
-    def _shares(self, effort: Effort, k: int, depths: Sequence[int]) -> dict[int, Float64Array]:
+    def _passed(self, effort: Effort) -> Pass:
+        """All queries, searched with an effort that may be the one that is chosen."""
+        if effort not in self._tried:
+            self._tried[effort] = self._searched(effort, *self._depths(effort))
+        return self._tried[effort]
+
+    def _depths(self, effort: Effort) -> tuple[int, tuple[int, ...], int]:
+        """For how many rows to search, which depths that tells of, and how many queries at a time."""
+        if not may_miss(self.held):
+            return truth.DEEPEST, DEPTHS, _TOGETHER
+        fewest, most = (self._lists(effort.lists, depth) for depth in (DEPTHS[0], DEPTHS[-1]))
+        if self.held[0].about.lossy or fewest < most:
+            return 10, (10,), _TOGETHER
+        return truth.DEEPEST, DEPTHS, 1  # who looks as far for a hundred rows has found the ten on the way
+
+    def _searched(self, effort: Effort, k: int, depths: Sequence[int], together: int = _TOGETHER) -> Pass:
         """Of searches for k rows the share of the truth in each; nan where there is nothing to find."""
         found = {depth: np.full(len(self.asked), np.nan) for depth in depths}
-        for first in range(0, len(self.asked), _TOGETHER):
-            block = np.arange(first, min(first + _TOGETHER, len(self.asked)))
+        took_ms = []
+        for first in range(0, len(self.asked), together):
+            block = np.arange(first, min(first + together, len(self.asked)))
             vectors, left_out = self.asked.vectors[block], self._left_out.of(block)
+            began = time.perf_counter()
             answers = best_rows(self.held, vectors, k, effort, left_out)
+            took_ms.append(1000 * (time.perf_counter() - began))
             for query, scores in zip(block.tolist(), self._scores(vectors, answers), strict=True):
                 for depth in depths:
                     found[depth][query] = self._share(query, scores, depth)
-        return found
+        return Pass(found, took_ms if together == 1 else [])
 
     def _share(self, query: int, scores: Float32Array, depth: int) -> float:
         among = self.best[query, :depth]
@@ -125,7 +180,7 @@ class Trial:
             scores[mine] = (vectors * queries[query[mine]]).sum(axis=1)
         return np.split(scores, np.cumsum(counts)[:-1])
 
-    def _latency_ms(self, effort: Effort) -> dict[str, float]:
+    def _took_ms(self, effort: Effort) -> list[float]:
         """One query after the other, each for the hundred best rows."""
         took: list[float] = []
         until = time.perf_counter() + _TIMED_S
@@ -135,7 +190,7 @@ class Trial:
             took.append(1000 * (time.perf_counter() - began))
             if time.perf_counter() > until:
                 break
-        return {f"p{part}": round(float(np.percentile(took, part)), 3) for part in (50, 99)}
+        return took
 
 
 def _mean(shares: Float64Array) -> float:
@@ -155,7 +210,7 @@ def measure(snapshot: Snapshot, sample: int = SAMPLE) -> dict[Kind, Measured]:
     for kind in drawn:
         held, asked = snapshot.parts_of(kind), queries.asked(snapshot, kind, drawn)
         rows = [truth.scan(snapshot.store, part, asked) for part in held]
-        trial = Trial(snapshot, held, asked, truth.best(held, rows))
+        trial = Trial(snapshot, held, asked, rows)
         found[kind] = trial.measured(snapshot.effort(kind))
     return found
 

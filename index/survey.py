@@ -65,7 +65,7 @@ def _trial(
             truth.write(folder / truth.file_of(part.about.name), known)
         found.append(known)
     log.info("compared kind=%s queries=%d rows=%d of=%d", kind, len(asked), scanned, now.rows[kind])
-    return Trial(now, held, asked, truth.best(held, found))
+    return Trial(now, held, asked, found)
 
 
 def _effort_before(now: Snapshot, past: Past, kind: Kind, wanted: float) -> Effort | None:
@@ -83,6 +83,9 @@ def _effort(trial: Trial, wanted: float, first: Effort | None) -> Effort:
     lists, is_lossy = trial.held[0].part.list_count, trial.held[0].about.lossy
     if first is not None and trial.finds(first, wanted, _SURE):
         return first
+    reached = trial.reached(wanted, _SURE)
+    if reached is not None and trial.finds(reached, wanted, _SURE):
+        return reached
     found = choose(lambda e, share: trial.finds(e, share, _SURE), wanted, lists, is_lossy, trial.fewest_lists)
     if trial.finds(found, wanted, _SURE):
         return found

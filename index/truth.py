@@ -77,12 +77,13 @@ class _Best:
 def best(held: list[LivePart], found: list[Array]) -> Float32Array:
     """The best scores of each query over all parts, in order; -inf where there are no more."""
     scores = [
-        np.where(_lives(part, each), each["score"], -np.inf) for part, each in zip(held, found, strict=True)
+        np.where(lives(part, each), each["score"], -np.inf) for part, each in zip(held, found, strict=True)
     ]
     return -np.sort(-np.concatenate(scores, axis=1), axis=1)[:, :DEEPEST].astype(np.float32)
 
 
-def _lives(part: LivePart, found: Array) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+def lives(part: LivePart, found: Array) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    """Which of these rows are there and live now."""
     position = found["position"].astype(np.int64)
     return (position >= 0) & part.is_live(np.maximum(position, 0))
 
@@ -92,7 +93,7 @@ def is_good(part: LivePart, before: LivePart, found: Array) -> bool:
     if ((part.numbers >= 0) & (before.numbers < 0)).any():
         return False  # a source came back, and its rows were not looked at
     is_all = found["position"][:, -1] < 0
-    return bool((is_all | (_lives(part, found).sum(axis=1) >= DEEPEST)).all())
+    return bool((is_all | (lives(part, found).sum(axis=1) >= DEEPEST)).all())
 
 
 def file_of(name: str) -> str:

@@ -13,6 +13,7 @@ import uvicorn
 
 from index.device import chosen_device
 from server.app import create_app
+from server.heads import TimedHeads
 from server.library import ServedLibrary
 from server.settings import ServeSettings
 from server.workers import FINISH_S
@@ -44,6 +45,9 @@ def answer(
             timeout_graceful_shutdown=FINISH_S,
             lifespan="on",
             backlog=1,
+            http=TimedHeads,
+            ws="none",
+            forwarded_allow_ips=settings.trusted_proxies,
         )
     )
     _finish_on_sigterm(server)

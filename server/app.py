@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
 from anyio import to_thread
 from fastapi import FastAPI
 
-from server import gate, patience, refusals
+from server import gate, openapi, patience, refusals
+from server.access import LOOK_S, Access
 from server.batching import Batching
 from server.cache import VectorCache
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import docs, health, search
+from server.routes import docs, health, login, search
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -33,11 +34,13 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
     cache = VectorCache(int(settings.cache_mb * MIB))
     library.encode_by(Batching(cache, encoder_threads, metrics.batched, metrics.looked_up))
     service = Service(library, settings, slots, metrics)
+    access = Access.of(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(follow, library, settings.follow_seconds)
+            tasks.start_soon(follow, library.look, settings.follow_seconds, "the library")
+            tasks.start_soon(follow, access.look, LOOK_S, "the keys' file")
             yield
             tasks.cancel_scope.cancel()
 
@@ -52,23 +55,25 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
     )
     for routes in (search, health):
         app.include_router(routes.router(service))
+    app.include_router(login.router(access))
     app.include_router(docs.router())
     app.router.routes.append(docs.bundle())
     refusals.install(app)
+    openapi.install(app)
     hosts = frozenset({*gate.LOOPBACK, settings.host.lower(), *map(str.lower, settings.allowed_hosts)})
     rules = gate.Rules(hosts, int(settings.max_body_mb * MIB))
     app.add_middleware(patience.Bounded, seconds=settings.deadline_seconds)
-    app.add_middleware(gate.Gate, rules=rules, metrics=metrics)
+    app.add_middleware(gate.Gate, rules=rules, access=access, metrics=metrics)
     return app
 
 
-async def follow(library: ServedLibrary, seconds: float) -> None:
-    """Look at the library again and again; a shutdown does not wait for a look."""
+async def follow(look: Callable[[], None], seconds: float, what: str) -> None:
+    """Look at it again and again; a shutdown does not wait for a look."""
     while True:
         try:
-            await to_thread.run_sync(library.look, abandon_on_cancel=True)
+            await to_thread.run_sync(look, abandon_on_cancel=True)
         except Exception:  # a task's edge: what is served goes on being served
-            log.exception("the library could not be looked at")
+            log.exception("%s could not be looked at", what)
         await anyio.sleep(seconds)
 
 

@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from functools import partial
+from typing import TYPE_CHECKING
 
 from core import logs
 from core.config import run
@@ -16,6 +17,11 @@ from index.device import chosen_device
 from server.limits import cpus
 from server.settings import ServeSettings
 from server.workers import supervise, unblock
+
+if TYPE_CHECKING:
+    from server.access import Access
+
+log = logging.getLogger(__name__)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -31,7 +37,9 @@ def serve(settings: ServeSettings) -> int:
 
         sys.stdout.write(openapi_text())
         return 0
-    _refuse_strangers(settings)
+    from server.access import Access
+
+    _refuse_strangers(settings, Access.of(settings))
     chosen_device(settings.device)  # or an error, before anything is bound
     listening = bind(settings.host, settings.port)
 
@@ -64,12 +72,16 @@ def _share_cpus(settings: ServeSettings) -> int:
     return cpus(settings.workers)
 
 
-def _refuse_strangers(settings: ServeSettings) -> None:
-    if not settings.insecure and not is_loopback(settings.host):
+def _refuse_strangers(settings: ServeSettings, access: Access) -> None:
+    host = settings.host
+    if is_loopback(host) or access.is_by_key:
+        return
+    if not settings.insecure:
         raise UsageError(
-            f"host: {settings.host} can be reached from outside, and there are no keys yet; "
-            "--insecure says that this is meant."
+            f"host: {host} can be reached from outside, and there are no keys; "
+            "`cinedex keys create` makes one, --insecure says that none is meant."
         )
+    log.warning("whoever reaches the server may ask it, since it has no keys host=%s", host)
 
 
 def is_loopback(host: str) -> bool:

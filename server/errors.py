@@ -14,9 +14,11 @@ TYPES = {
     409: "conflict",
     410: "gone",
     413: "too_large",
+    414: "too_large",
     415: "unsupported_media_type",
     422: "undecodable_media",
     429: "too_many_requests",
+    431: "too_large",
     500: "internal",
     503: "unavailable",
 }

@@ -6,6 +6,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -16,9 +17,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.logs import about, hidden
 from server.errors import ApiError, type_of
+from server.framing import malformed
+from server.headers import HEADERS
 
 if TYPE_CHECKING:
+    from server.access import Access
     from server.metrics import Metrics
 
 log = logging.getLogger("server.access")
@@ -31,21 +36,16 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _JSON = re.compile(r"application/([\w.+-]+\+)?json")
 _QUIET = ("/healthz", "/readyz", "/metrics")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
-RETRY_AFTER_S = {429: "1", 503: "2"}
+_FOREIGN = ("cross-site", "same-site")
+SAYS = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "2"}}
 
 
 def error_answer(
     status: int, message: str, request_id: str, field: str | None = None, *, type: str | None = None
 ) -> Response:
     """The one shape of all errors. ASCII, since a client's own words may hold what no UTF-8 can."""
-    body = {"error": {"type": type or type_of(status), "message": message, "field": field}}
-    headers = {"Retry-After": RETRY_AFTER_S[status]} if status in RETRY_AFTER_S else None
-    return _Ascii(body | {"request_id": request_id}, status, headers)
+    error = {"type": type or type_of(status), "message": hidden(message), "field": field and hidden(field)}
+    return _Ascii({"error": error, "request_id": request_id}, status, SAYS.get(status))
 
 
 class _Ascii(JSONResponse):
@@ -68,7 +68,7 @@ class Rules:
         if "*" not in self.hosts and host_name(host) not in self.hosts:
             return ApiError(403, f"The host {host!r} is not allowed here; --allowed-hosts names others.")
         if scope["method"] in _SAFE:
-            return None
+            return _of_another_page(headers)
         origin = headers.get("origin")
         if origin is not None and not is_same(origin, host):
             return ApiError(403, f"The origin {origin!r} may not change or ask anything here.")
@@ -81,6 +81,13 @@ class Rules:
 
     def too_large(self) -> ApiError:
         return ApiError(413, f"The body is larger than {self.max_body} bytes.")
+
+
+def _of_another_page(headers: Headers) -> ApiError | None:
+    """What a page from elsewhere embeds or fetches; its reader may follow a link."""
+    if headers.get("sec-fetch-site") in _FOREIGN and headers.get("sec-fetch-dest") != "document":
+        return ApiError(403, "A page from elsewhere may not ask anything here.")
+    return None
 
 
 def host_name(host: str) -> str:
@@ -104,30 +111,38 @@ def is_same(origin: str, host: str) -> bool:
 class Gate:
     """The outermost middleware: nothing gets in or out beside it."""
 
-    def __init__(self, app: ASGIApp, *, rules: Rules, metrics: Metrics) -> None:
-        self._app, self._rules, self._metrics = app, rules, metrics
+    def __init__(self, app: ASGIApp, *, rules: Rules, access: Access, metrics: Metrics) -> None:
+        self._app, self._rules, self._access, self._metrics = app, rules, access, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
+        if scope["type"] != "http":
+            raise RuntimeError(f"{scope['type']} is not served")
         visit = _Visit(scope, receive, send, self._rules)
-        with self._metrics.in_flight.track_inprogress():
-            await self._let(visit)
-        self._count(visit)
+        with about(request_id=visit.id):
+            with self._metrics.in_flight.track_inprogress():
+                await self._let(visit)
+            self._count(visit)
 
     async def _let(self, visit: _Visit) -> None:
         try:
-            refusal = self._rules.refusal(visit.scope, visit.headers)
-            if refusal is None:
-                await self._app(visit.scope, visit.receive, visit.send)
+            if unsound := malformed(visit.scope, visit.headers):
+                await visit.refuse(unsound, {"Connection": "close"})  # nobody knows where the next one begins
+            elif refusal := self._refusal(visit):
+                await visit.refuse(refusal)
             else:
-                await visit.answer(error_answer(refusal.http_status, str(refusal), visit.id))
+                await self._app(visit.scope, visit.receive, visit.send)
         except Exception:  # the process' edge: a bug is answered, logged once, and the server goes on
-            bugs.exception("bug id=%s", visit.id)
+            bugs.exception("bug")
             if visit.status:
                 raise
             await visit.answer(error_answer(500, "This is a bug; the log has it by the id.", visit.id))
+
+    def _refusal(self, visit: _Visit) -> ApiError | None:
+        sent = visit.scope, visit.headers
+        return self._rules.refusal(*sent) or self._access.refusal(*sent)
 
     def _count(self, visit: _Visit) -> None:
         seconds, route = time.perf_counter() - visit.began, visit.route
@@ -138,8 +153,8 @@ class Gate:
             self._metrics.refused.inc()
         path = visit.scope.get("raw_path", b"").decode("ascii", "replace")
         level = logging.DEBUG if route in _QUIET else logging.INFO
-        ms = seconds * 1000
-        log.log(level, "method=%s path=%s status=%d ms=%.1f id=%s", method, path, visit.status, ms, visit.id)
+        line = "method=%s path=%s status=%d ms=%.1f bytes=%d key=%s"
+        log.log(level, line, method, path, visit.status, seconds * 1000, visit.sent, visit.key)
 
 
 class _Visit:
@@ -150,7 +165,7 @@ class _Visit:
         self.headers = Headers(scope=scope)
         asked = self.headers.get("x-request-id", "")
         self.id = asked if _ID.fullmatch(asked) else uuid.uuid4().hex[:16]
-        self.status = 0
+        self.status = self.sent = 0  # sent: bytes of the answer's body
         self.scope = scope
         self._receive, self._send, self._rules = receive, send, rules
         self._received = 0
@@ -163,6 +178,12 @@ class _Visit:
     def route(self) -> str:
         """The pattern of the route that answered."""
         return str(getattr(self.scope.get("route"), "path", "other"))
+
+    @property
+    def key(self) -> str:
+        """The id of the key that was asked with."""
+        caller = self.scope["state"].get("caller")
+        return caller.key if caller and caller.key else "-"
 
     async def receive(self) -> Message:
         message = await self._body() if self._is_more else await self._receive()
@@ -187,7 +208,13 @@ class _Visit:
             headers["X-Request-Id"] = self.id
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
+        self.sent += len(message.get("body", b""))
         await self._send(message)
+
+    async def refuse(self, why: ApiError, headers: Mapping[str, str] | None = None) -> None:
+        answer = error_answer(why.http_status, str(why), self.id, why.field)
+        answer.headers.update(headers or {})
+        await self.answer(answer)
 
     async def answer(self, response: Response) -> None:
         await response(self.scope, self._receive, self.send)

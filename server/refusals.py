@@ -45,7 +45,7 @@ def install(app: FastAPI) -> None:
         id = request.state.request_id
         if isinstance(error, (ApiError, UsageError)):
             return error_answer(error.http_status, str(error), id, getattr(error, "field", None))
-        log.error("request failed error=%s id=%s", error, id)  # it may name files, which no answer does
+        log.error("request failed error=%s", error)  # it may name files, which no answer does
         what = "encoder cannot answer" if isinstance(error, EncoderError) else "store cannot be read"
         return error_answer(503, f"The {what}; the log has it by the id.", id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -15,7 +16,7 @@ class ServeSettings(Settings):
     host: str = Field("127.0.0.1", min_length=1, description="the address to bind to")
     port: int = Field(8000, ge=0, le=65_535, description="0: a free one, which is printed")
     allowed_hosts: list[str] = Field([], description="further names clients may ask for; '*': any")
-    insecure: bool = Field(False, description="bind elsewhere than to loopback, though there are no keys")
+    insecure: bool = Field(False, description="bind elsewhere than to loopback, even without keys")
     follow_seconds: float = Field(2.0, gt=0, le=86_400, description="between two looks at what has changed")
     max_concurrent: int = Field(0, ge=0, le=1_000, description="requests answered at once; 0: one a CPU")
     max_waiting: int = Field(
@@ -25,6 +26,13 @@ class ServeSettings(Settings):
     trust_import: list[str] = Field([], description="encoders whose imported vectors are taken for theirs")
     device: Literal["cpu", "cuda", "auto"] = Field(
         "cpu", description="what searches; cuda: rows lie on the GPU; auto: there if there is one"
+    )
+    keys_file: Path | None = Field(
+        None, description="API keys, where a secret is mounted; else DATA/keys.json"
+    )
+    trusted_proxies: list[str] = Field(
+        ["127.0.0.1"],
+        description="whose X-Forwarded-For and -Proto are believed: addresses, networks; '*': any",
     )
     openapi: bool = Field(False, description="print the OpenAPI document and exit")
     workers: int = Field(1, ge=1, le=256, description="processes that answer; each holds an encoder")

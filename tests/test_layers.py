@@ -28,7 +28,7 @@ ALLOWED = {
     "index": {"core", "index", "faiss", "numpy", "pyarrow", "pydantic", "pydantic_settings"},
     "server": {
         *("core", "index", "server", "extractor", "cinedex_client"),
-        *("anyio", "fastapi", "httpx", "multipart", "numpy", "prometheus_client", "pydantic"),
+        *("anyio", "fastapi", "h11", "httpx", "multipart", "numpy", "prometheus_client", "pydantic"),
         *("pydantic_core", "pydantic_settings", "starlette", "swagger_ui_bundle", "uvicorn"),
     },
     "client": {"httpx", "pydantic"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from core.types import KINDS
 from server.library import Offer, ServedLibrary
@@ -28,11 +28,12 @@ def router(service: Service) -> APIRouter:
         return HealthAnswer()
 
     @routes.get("/readyz", responses=errors() | NOT_READY, summary="The default collection can be searched")
-    async def readyz(response: Response) -> ReadyAnswer:
+    async def readyz(request: Request, response: Response) -> ReadyAnswer:
         offers = library.offers.get(library.default or "")
         ready = bool(offers) and offers is not None and offers[0].seen.problem is None
         response.status_code = 200 if ready else 503
-        return ReadyAnswer(ready=ready, collections=collections(library))
+        is_known = request.state.caller is not None
+        return ReadyAnswer(ready=ready, collections=collections(library) if is_known else [])
 
     @routes.get("/collections", responses=errors(), summary="What is served")
     async def served() -> CollectionsAnswer:

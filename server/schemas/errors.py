@@ -24,7 +24,8 @@ class ErrorAnswer(BaseModel):
 
 _MEANINGS = {
     400: "A wrong field, which is named, or one that is not built yet",
-    403: "A host or an origin that is not allowed",
+    401: "No key, or an unknown one",
+    403: "A host or an origin that is not allowed, or a key of too little scope",
     404: "No such collection, encoder or id",
     409: "Encoder and index do not fit, or no such rows",
     413: "The body is too large",

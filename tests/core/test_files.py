@@ -99,3 +99,10 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_text(tmp_path: Path) -> 
 def test_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be written: No such file or directory"):
         files.link_new(tmp_path / "no" / "x", b"")
+
+
+def test_a_text_for_its_owner_only_is_never_anybody_elses(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    files.replace_text(path, "old")
+    files.replace_text(path, "new", 0o600)
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o600)

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Iterator
+from contextvars import copy_context
 
 import pytest
 
@@ -44,6 +46,40 @@ def test_json_keeps_a_traceback_on_its_line(capsys: pytest.CaptureFixture[str]) 
     shown = capsys.readouterr().err
     assert shown.count("\n") == 1
     assert "RuntimeError: why" in json.loads(shown)["exception"]
+
+
+def test_what_is_being_done_is_said_in_every_line_and_from_threads_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = logging.getLogger("a")
+    for log_format in ("text", "json"):
+        logs.set_up(log_format)
+        with logs.about(request_id="7"):
+            log.info("one n=%d", 1)
+            thread = threading.Thread(target=copy_context().run, args=(log.info, "two"))
+            thread.start()
+            thread.join()
+        log.info("three")
+    *text, one, two, three = capsys.readouterr().err.splitlines()
+    assert [line.partition(" a: ")[2] for line in text] == [
+        "one n=1 request_id=7",
+        "two request_id=7",
+        "three",
+    ]
+    assert [json.loads(line).get("request_id") for line in (one, two, three)] == ["7", "7", None]
+    assert json.loads(one)["message"] == "one n=1"
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_an_api_key_is_in_no_line(log_format: logs.LogFormat, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(log_format)
+    key = "cdx_0123abcd_" + "5e" * 32
+    try:
+        raise RuntimeError(key)
+    except RuntimeError:
+        logging.getLogger("a").exception("sent path=/%s cut=%s", key, key[:40])
+    shown = capsys.readouterr().err
+    assert shown.count("cdx_0123abcd_...") >= 3 and "5e5e" not in shown
 
 
 def test_set_up_again_replaces_and_level_hides(capsys: pytest.CaptureFixture[str]) -> None:

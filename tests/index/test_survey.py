@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,11 +33,13 @@ from core.types import (
     Source,
 )
 from core.writer import Writer
+from index import asked, truth
 from index.build import build_snapshot
 from index.cli import main
 from index.effort import least
 from index.merge import best_rows
-from index.recall import measure
+from index.reach import Reach
+from index.recall import Trial, measure
 from index.snapshot import Snapshot
 from tests.index.worlds import source_id
 
@@ -176,6 +179,34 @@ def test_a_search_spends_what_was_chosen_unless_it_is_told_otherwise(filled: Sto
     assert (plain == same).all()
     assert np.allclose(all_, exact, atol=1e-6)
     assert few.sum() < plain.sum() < exact.sum()
+
+
+def test_the_lists_of_the_best_rows_tell_what_a_search_of_so_many_finds(filled: Store) -> None:
+    snapshot = Snapshot.open(filled)
+    drawn = {kind: asked.draw(snapshot, kind, ASKED) for kind in snapshot.rows}
+    held, questions = snapshot.parts_of("frame"), asked.asked(snapshot, "frame", drawn)
+    rows = [truth.scan(filled, part, questions) for part in held]
+    trial = Trial(snapshot, held, questions, rows)
+    reach = Reach.of(held, rows, questions.vectors, trial.best[:, :10])
+    assert reach is not None and len(held) > 1
+    for lists in (1, 2, 5, 12, 48):
+        told, searched = reach.shares(lists), trial._passed(Effort(lists)).shares[10]
+        assert np.allclose(told, searched, equal_nan=True), lists
+        assert 0 < np.nanmean(told) <= 1
+
+
+def test_choosing_an_effort_searches_each_query_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = list[int]()
+
+    def counting(held: Any, queries: Float32Array, *args: Any) -> Any:
+        counted.append(len(queries))
+        return best_rows(held, queries, *args)
+
+    monkeypatch.setattr(index.recall, "best_rows", counting)
+    snapshot = made(store, "IVF40,SQfp16")
+    assert snapshot.held["recall_texts"]["frame"]["10"] >= 0.95
+    texts = min(ASKED, TEXTS)  # rows of texts are compared one by one, and timed apart
+    assert sum(counted) <= (ASKED + texts) + 2 * texts
 
 
 def test_what_finds_too_little_is_not_published_unless_somebody_says_so(

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ import uvicorn
 
 from server.app import create_app
 from server.cli import bind
+from server.heads import TimedHeads
 from server.library import ServedLibrary
 from server.settings import ServeSettings
-from tests.server.worlds import Shelf, samples, until
+from tests.server.worlds import Shelf, make_keys, samples, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +35,11 @@ class Running:
     url: str
     log: Path
     http: httpx.Client
+    keys: dict[str, str] = field(default_factory=dict)  # scope → a key, where it has keys
+
+    def by(self, scope: str) -> httpx.Client:
+        """A client that asks with a key of that scope."""
+        return httpx.Client(base_url=self.url, timeout=30, headers={"x-api-key": self.keys[scope]})
 
     def search(self, query: Any, **fields: Any) -> httpx.Response:
         return self.http.post("/search", json={"query": query, **fields})
@@ -89,6 +95,32 @@ def sample_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]
     assert "Traceback" not in running.log.read_text()
 
 
+@pytest.fixture(scope="session")
+def keyed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The same library behind keys; `http` asks without one, `by("read")` and `by("admin")` with one."""
+    data = tmp_path_factory.mktemp("keyed") / "data"
+    samples(data)
+    keys = make_keys(data)
+    running = start(data, "--log-format", "json")
+    running.keys |= keys
+    yield running
+    assert running.stop() == 0
+    log = running.log.read_text()
+    assert "Traceback" not in log
+    assert not [key for key in keys.values() if key[13:] in log]
+
+
+@pytest.fixture(params=["open", "keyed"])
+def any_server(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """A server without keys, and one that is asked with a key: what answers must be the same."""
+    if request.param == "open":
+        yield request.getfixturevalue("sample_server")
+        return
+    keyed: Running = request.getfixturevalue("keyed_server")
+    with keyed.by("read") as http:
+        yield replace(keyed, http=http)
+
+
 @pytest.fixture
 def shelf(tmp_path: Path) -> Shelf:
     return samples(tmp_path / "data")
@@ -114,7 +146,9 @@ def in_thread(library: ServedLibrary, **settings: Any) -> Iterator[httpx.Client]
     settings = {"follow_seconds": 0.05, **settings}
     listening = bind("127.0.0.1", 0)
     app = create_app(library, ServeSettings(**settings))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, access_log=False, http=TimedHeads, ws="none")
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:

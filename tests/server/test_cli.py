@@ -127,7 +127,7 @@ def test_sigterm_under_load_answers_every_request_that_was_sent(
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
     searched = [line for line in lines if line["logger"] == "server.access" and line["status"] == 200]
     assert len(searched) >= len(answers)
-    assert {"method", "path", "status", "ms", "id"} <= set(searched[0])
+    assert {"method", "path", "status", "ms", "bytes", "key", "request_id"} <= set(searched[0])
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

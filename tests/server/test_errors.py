@@ -210,7 +210,7 @@ def test_a_body_that_is_too_large_is_refused_with_and_without_its_length(sample_
     refusal(sample_server, 413, "too_large", content=(b" " * MIB for _ in range(17)))
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.org", "[::2]", "a b"])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.org", "[::2]"])
 def test_another_host_is_refused(sample_server: Running, host: str) -> None:
     refusal(sample_server, 403, "forbidden", "GET", "/healthz", headers={"host": host})
 

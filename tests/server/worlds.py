@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from core.types import EncoderSpec, Facts, Float32Array, Kind, Place, Sampling, 
 from core.writer import KindRows, Writer
 from extractor.encoders import load
 from index.build import build
+from server import keys
+from server.keys import KeysFile
 
 TOY = load("toy:rgb")
 CLIP_S, STRIDE_S = 8, 4
@@ -114,6 +117,15 @@ def samples(data: Path) -> Shelf:
     shelf.add(videos, ["a red thing", "something green", "the blue sea"], columns='{"tag": "sample"}')
     shelf.build()
     return shelf
+
+
+def make_keys(data: Path) -> dict[str, str]:
+    """A key of each scope: scope → the key."""
+    file, made = KeysFile(data / keys.FILE), {}
+    for scope in get_args(keys.Scope):
+        key, made[scope] = keys.make(scope, scope, None)
+        file.add(key)
+    return made
 
 
 def until(is_so: Callable[[], bool], seconds: float = 20.0) -> None:

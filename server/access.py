@@ -1,0 +1,164 @@
+"""Who may ask: a key in a header or a cookie, looked up in what the keys' file says now."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.requests import Request, cookie_parser
+from starlette.types import Scope as AsgiScope
+
+from core.errors import Error, StoreError
+from server import keys
+from server.errors import ApiError
+from server.keys import Key, KeysFile
+from server.settings import ServeSettings
+
+log = logging.getLogger(__name__)
+LOOK_S = 1.0  # between two looks at the file, so that a key is revoked that soon
+COOKIE = "cinedex_session"
+PUBLIC = frozenset({"/", "/healthz", "/readyz", "/login", "/logout", "/favicon.ico"})
+PUBLIC_FOLDERS = ("/page/",)  # the page's own files, which it needs to ask for a key
+_CHANGING = ("DELETE", "PUT", "PATCH")
+_SESSION = re.compile(r"([0-9a-f]{8})\.([0-9a-f]{64})")
+_NOBODY = "0" * 64  # compared with where there is no such id, so that it takes as long
+_Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks."""
+
+    key: str  # its id, or "" where the server has no keys
+    is_admin: bool
+
+
+ANYONE = Caller("", True)
+
+
+class Access:
+    """The keys of a server. Where there is no file it needs none; once there was one it always does."""
+
+    def __init__(self, file: KeysFile, *, must_be: bool) -> None:
+        """An Error where the file is damaged, or missing though it must be there."""
+        self._file = file
+        self._stamp, self._said = _stamp(file.path), ""
+        held = file.read()
+        if held is None and must_be:
+            raise StoreError(f"{file.path} is not there; `cinedex keys create --keys-file` makes it.")
+        self._keys: Mapping[str, Key] | None = None if held is None else _by_id(held)
+
+    @classmethod
+    def of(cls, settings: ServeSettings) -> Access:
+        path = settings.keys_file
+        return cls(KeysFile(path or settings.data / keys.FILE), must_be=path is not None)
+
+    @property
+    def is_by_key(self) -> bool:
+        """Whether only who has a key is answered."""
+        return self._keys is not None
+
+    def look(self) -> None:
+        """Take up a file that has changed; what cannot be taken up leaves the keys that hold now."""
+        stamp = _stamp(self._file.path)
+        if stamp == self._stamp:
+            return
+        try:
+            held = self._file.read()
+        except Error as error:
+            self._keys = self._keys or {}  # a first file that cannot be read lets nobody in
+            self._complain(str(error))  # and is read again at the next look: it may be the machine's fault
+            return
+        self._stamp = stamp
+        if held is not None:
+            self._keys, self._said = _by_id(held), ""
+            log.info("keys read count=%d", len(held))
+        elif self._keys is not None:
+            self._complain(f"{self._file.path} is gone.")
+
+    def _complain(self, why: str) -> None:
+        if why != self._said:
+            self._said = why
+            log.error("keys not read, those before hold on error=%s", why)
+
+    def refusal(self, scope: AsgiScope, headers: Headers) -> ApiError | None:
+        """Why a request is not let in; who asks is in its state from then on, None on public routes."""
+        caller = self.caller(headers)
+        scope["state"]["caller"] = caller
+        if is_public(scope["path"]):
+            return None
+        if caller is None:
+            return ApiError(401, "A key is needed: Authorization: Bearer KEY, or x-api-key: KEY.")
+        return too_little(caller) if scope["method"] in _CHANGING else None
+
+    def caller(self, headers: Headers) -> Caller | None:
+        """Who asks by these headers. What is sent first counts: a wrong key is not made good by a cookie."""
+        if self._keys is None:
+            return ANYONE
+        sent = next(_sent(headers), None)
+        key = None if sent is None else self._known(*sent)
+        return None if key is None else Caller(key.id, key.scope == "admin")
+
+    def session(self, text: str) -> tuple[Key, str] | None:
+        """A key's session, for the cookie."""
+        parsed = keys.parse(text)
+        if parsed is None:
+            return None
+        id, token = parsed[0], keys.token_of(parsed[1])
+        key = self._known(id, token)
+        return None if key is None else (key, f"{id}.{token}")
+
+    def _known(self, id: str, token: str) -> Key | None:
+        key = (self._keys or {}).get(id)
+        fits = hmac.compare_digest(keys.hash_of(token), key.hash if key else _NOBODY)
+        return key if key and fits and not key.is_over() else None
+
+
+def is_public(path: str) -> bool:
+    """What is answered without a key: it says nothing of the library."""
+    return path in PUBLIC or path.startswith(PUBLIC_FOLDERS)
+
+
+def admin(request: Request) -> None:
+    """A dependency of each POST that changes something."""
+    if refusal := too_little(request.state.caller):
+        raise refusal
+
+
+def too_little(caller: Caller) -> ApiError | None:
+    """Why somebody may not change something."""
+    return (
+        None if caller.is_admin else ApiError(403, "The key's scope is read; this takes one of scope admin.")
+    )
+
+
+def _sent(headers: Headers) -> Iterator[tuple[str, str]]:
+    """Ids and tokens, of what is a credential of ours; nobody's id for what does not look like one."""
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    texts = [bearer.strip()] if scheme.lower() == "bearer" else []
+    texts += [headers["x-api-key"].strip()] if "x-api-key" in headers else []
+    for text in texts:
+        parsed = keys.parse(text)
+        yield (parsed[0], keys.token_of(parsed[1])) if parsed else ("", "")
+    session = _SESSION.fullmatch(cookie_parser("; ".join(headers.getlist("cookie"))).get(COOKIE, ""))
+    if session:
+        yield session[1], session[2]
+
+
+def _by_id(held: tuple[Key, ...]) -> Mapping[str, Key]:
+    return {key.id: key for key in held}
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """What changes with each replacement; through links, as a mounted secret is one."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
