@@ -25,6 +25,8 @@ from itertools import count as numbers
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as serve does, and before OpenMP is loaded
+
 import faiss
 import numpy as np
 import torch
@@ -219,7 +221,10 @@ def measured(work: Path, rows: int, sizes: Sizes) -> Iterator[Figure]:
     faiss.omp_set_num_threads(1)
     with served(work / "data") as port, clients(port) as asking:
         yield from alone(bare, asking, sizes)
-    with served(work / "data", "--cache-mb", "0") as port, clients(port) as asking:
+    with (
+        served(work / "data", "--cache-mb", "0", "--deadline-seconds", "3600") as port,
+        clients(port) as asking,
+    ):
         yield from crowded(bare, asking, sizes)
         yield from overloaded(asking, sizes)
 

@@ -65,7 +65,9 @@ def _work(settings: ServeSettings, threads: int, listening: socket.socket, is_fi
 
 def _share_cpus(settings: ServeSettings) -> int:
     """Requests run side by side, so each searches with one thread: FAISS and torch both read this. An encoder
-    works for many at once and has all cores of its process: so many threads, or 0 where the user has said."""
+    works for many at once and has all cores of its process: so many threads, or 0 where the user has said.
+    Its threads sleep while they wait for each other: others are on these cores too."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if "OMP_NUM_THREADS" in os.environ:
         return 0
     os.environ["OMP_NUM_THREADS"] = "1"
