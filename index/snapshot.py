@@ -19,7 +19,7 @@ from core.files import names
 from core.query import Effort, Filter, Hits, Segments
 from core.shard import Shard
 from core.store import Store
-from core.types import KINDS, Float32Array, Float64Array, Kind, Segment
+from core.types import KINDS, Float32Array, Float64Array, IntArray, Kind, Segment
 from index import columns, filters, shape
 from index import part as parts
 from index.calibration import Calibrated
@@ -243,6 +243,30 @@ class Snapshot:
             stored.append(parts.exact(self.store, part.part, positions))
         order = sorted(range(len(segments)), key=lambda i: (segments[i].start, segments[i].end))
         return [segments[i] for i in order], np.concatenate(stored)[order]
+
+    def reaching(
+        self, source: str, kind: Kind, start: float = -math.inf, end: float = math.inf
+    ) -> list[tuple[LivePart, IntArray]]:
+        """Which rows of a source reach into [start, end): parts, and positions in them."""
+        line = self._line(source)
+        found = []
+        for part in self._of(kind) if line >= 0 else ():
+            positions = part.positions([line])
+            rows = part.part.rows[positions]
+            if not np.isfinite(rows["end"] - rows["start"]).all():
+                raise part.part.damaged()
+            found.append((part, positions[(rows["start"] < end) & (rows["end"] > start)]))
+        return [(part, positions) for part, positions in found if len(positions)]
+
+    def at(self, number: int, position: int) -> tuple[Kind, Segment] | None:
+        """The row at a position of the part of that number; None where it does not live."""
+        part, positions = self.parts[number], np.array([position])
+        if not part.is_live(positions)[0]:
+            return None
+        record = part.part.rows[position]
+        line = int(part.lines(part.part.rows[positions])[0])
+        row = Row(0.0, line, float(record["start"]), float(record["end"]), number, position)
+        return part.about.kind, self._hits([row], part.about.kind, self.parts).segments[0]
 
     def within(self, kind: Kind, ranges: Sequence[Range]) -> list[tuple[Float64Array, Float32Array]]:
         """Of each range: when the rows begin that begin in it, in order of time, and their vectors."""

@@ -18,7 +18,7 @@ from server.cache import VectorCache
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import docs, health, login, search
+from server.routes import docs, health, knn, login, search, tag
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -53,7 +53,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, health):
+    for routes in (search, tag, knn, health):
         app.include_router(routes.router(service))
     app.include_router(login.router(access))
     app.include_router(docs.router())

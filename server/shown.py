@@ -78,7 +78,7 @@ def _ms(seconds: float) -> float:
 
 
 def _result(found: Found) -> Result:
-    moment, paths = found.moment, _paths(found)
+    moment, paths = found.moment, found.info.paths
     is_text = moment.kind == "text"
     return Result(
         id=f"{moment.id}-{_line_number(found)}" if is_text else moment.id,
@@ -126,9 +126,3 @@ def _video(moments: Sequence[Found]) -> VideoResult:
         metadata=best.metadata,
         moments=results,
     )
-
-
-def _paths(found: Found) -> list[str]:
-    """Places as people read them; what is no Unicode is shown as U+FFFD."""
-    held = {place.shown.encode(errors="surrogateescape") for place in found.info.places}
-    return sorted(path.decode(errors="replace") for path in held)

@@ -28,6 +28,7 @@ _MEANINGS = {
     403: "A host or an origin that is not allowed, or a key of too little scope",
     404: "No such collection, encoder or id",
     409: "Encoder and index do not fit, or no such rows",
+    410: "The snapshot that it names is no longer kept",
     413: "The body is too large",
     415: "The body is not of the type that is asked for",
     429: "Too many requests; Retry-After says when",
