@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.server.conftest import Running
 from tests.server.worlds import Shelf, until
@@ -31,13 +32,27 @@ def counted(server: Running, name: str) -> float:
     return sum(float(line.split()[-1]) for line in told.splitlines() if line.startswith(name))
 
 
-def sockets(pid: int) -> int:
-    """How many it has open: a worker that listens has more."""
-    folder = Path(f"/proc/{pid}/fd")
-    return sum(os.readlink(file).startswith("socket:") for file in folder.iterdir())
+def figures(server: Running) -> Path:
+    """Where the workers add up what /metrics tells."""
+    held = Path(f"/proc/{min(children(server.process.pid))}/environ").read_bytes().split(b"\0")
+    return next(
+        Path(os.fsdecode(each.partition(b"=")[2]))
+        for each in held
+        if each.startswith(b"PROMETHEUS_MULTIPROC_DIR=")
+    )
 
 
-def test_workers_answer_side_by_side_and_one_that_is_killed_comes_back(
+def load(server: Running, answers: list[int], sent: threading.Semaphore, over: threading.Event) -> None:
+    with httpx.Client(base_url=server.url, timeout=30) as http:
+        while not over.is_set():
+            try:
+                answers.append(http.post("/search", json={"query": "red"}).status_code)
+            except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
+                return  # the connection was closed between two requests
+            sent.release()
+
+
+def test_workers_answer_side_by_side_one_that_is_killed_comes_back_and_sigterm_lets_all_finish(
     shelf: Shelf, serve: Callable[..., Running]
 ) -> None:
     server = serve("--workers", "2")
@@ -56,53 +71,25 @@ def test_workers_answer_side_by_side_and_one_that_is_killed_comes_back(
     until(lambda: len(children(server.process.pid)) == 2, 30)
     assert counted(server, searched) >= 40
     assert re.search(r"worker ended error=process \d+ ended with exit code -9", server.log.read_text())
-    folder = next(iter(figures(server)))
-    assert server.stop() == 0
-    assert not folder.exists()
-    assert "Traceback" not in server.log.read_text()
 
-
-def figures(server: Running) -> set[Path]:
-    environment = Path(f"/proc/{min(children(server.process.pid))}/environ").read_bytes().split(b"\0")
-    return {
-        Path(os.fsdecode(each.partition(b"=")[2]))
-        for each in environment
-        if each.startswith(b"PROMETHEUS_MULTIPROC_DIR=")
-    }
-
-
-def test_sigterm_under_load_lets_all_workers_finish_what_they_took(
-    shelf: Shelf, serve: Callable[..., Running]
-) -> None:
-    server = serve("--workers", "2")
-    sent, over = threading.Semaphore(0), threading.Event()
-    answers: list[int] = []
-
-    def load() -> None:
-        with httpx.Client(base_url=server.url, timeout=30) as http:
-            while not over.is_set():
-                try:
-                    answers.append(http.post("/search", json={"query": "red"}).status_code)
-                except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
-                    return  # the connection was closed between two requests
-                sent.release()
-
-    askers = [threading.Thread(target=load) for _ in range(4)]
+    folder, workers = figures(server), children(server.process.pid)
+    sent, over, answers = threading.Semaphore(0), threading.Event(), list[int]()
+    askers = [threading.Thread(target=load, args=(server, answers, sent, over)) for _ in range(4)]
     for asker in askers:
         asker.start()
     for _ in range(40):
         assert sent.acquire(timeout=30)
-    workers = children(server.process.pid)
     code = server.stop()
     over.set()
     for asker in askers:
         asker.join()
-    assert code == 0
-    assert set(answers) == {200}
+    assert code == 0 and set(answers) == {200}
+    assert not folder.exists()
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
     assert "Traceback" not in server.log.read_text()
 
 
+@pytest.mark.slow
 def test_workers_end_with_the_process_that_looks_after_them(
     shelf: Shelf, serve: Callable[..., Running]
 ) -> None:
