@@ -91,6 +91,18 @@ class LivePart:
         mine = np.concatenate([np.empty(0, np.int64), *found]).astype(np.int64)
         return mine[self.is_live(mine)]
 
+    def shard_of(self, line: int) -> str | None:
+        """The shard that a source's first rows here are stored in."""
+        order, ordered = self._by_line
+        first = int(np.searchsorted(ordered, line))
+        if first == len(ordered) or ordered[first] != line:
+            return None
+        rows = self.part.rows
+        try:
+            return self.about.shards[int(rows["shard"][bisect_left(rows["source"], order[first])])]
+        except IndexError:
+            raise self.part.damaged() from None
+
     def begun(self, line: int, start: float, end: float) -> IntArray:
         """The live rows of a source that begin in [start, end)."""
         positions = self.positions([line])

@@ -294,6 +294,15 @@ class Snapshot:
         line = self._line(id)
         return self.sources.info(line) if line >= 0 else None
 
+    def shard_of(self, source: str) -> Shard | None:
+        """Where a video's pictures, and its thumbnails, are stored."""
+        line = self._line(source)
+        if line >= 0:
+            for part in self.parts:
+                if part.about.kind != "text" and (name := part.shard_of(line)):
+                    return _shard(self.store.shard(name).path)
+        return None
+
     def _line(self, id: str) -> int:
         line = self.sources.find(id)
         return -1 if line in self.hidden else line
@@ -305,6 +314,12 @@ class Snapshot:
             return self
         less = tuple(part.without(lines) for part in self.parts)
         return replace(self, parts=less, hidden=self.hidden | frozenset(lines))
+
+
+@lru_cache(maxsize=256)
+def _shard(path: Path) -> Shard:
+    """One that remembers what was read of it: shards never change."""
+    return Shard(path)
 
 
 @lru_cache(maxsize=16)

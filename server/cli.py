@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from core import logs
 from core.config import run
 from core.errors import Error, UsageError
+from core.running import running
 from index.device import chosen_device
 from server.limits import cpus
 from server.settings import ServeSettings
@@ -42,16 +43,18 @@ def serve(settings: ServeSettings) -> int:
     _refuse_strangers(settings, Access.of(settings))
     chosen_device(settings.device)  # or an error, before anything is bound
     listening = bind(settings.host, settings.port)
+    url = address(listening, settings.host)
 
     def heeding() -> None:
-        sys.stdout.write(address(listening, settings.host) + "\n")
+        sys.stdout.write(url + "\n")
         sys.stdout.flush()
 
-    if settings.workers > 1:
-        return supervise(partial(_work, settings, threads), listening, settings.workers, heeding)
-    from server.answering import answer
+    with running(settings.data, "serve", {"url": url}):
+        if settings.workers > 1:
+            return supervise(partial(_work, settings, threads), listening, settings.workers, heeding)
+        from server.answering import answer
 
-    answer(settings, threads, listening, heeding)
+        answer(settings, threads, listening, heeding)
     return 0
 
 

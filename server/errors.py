@@ -16,6 +16,7 @@ TYPES = {
     413: "too_large",
     414: "too_large",
     415: "unsupported_media_type",
+    416: "range_not_satisfiable",
     422: "undecodable_media",
     429: "too_many_requests",
     431: "too_large",

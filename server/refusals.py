@@ -44,7 +44,9 @@ def install(app: FastAPI) -> None:
     async def known(request: Request, error: Error) -> Response:
         id = request.state.request_id
         if isinstance(error, (ApiError, UsageError)):
-            return error_answer(error.http_status, str(error), id, getattr(error, "field", None))
+            answer = error_answer(error.http_status, str(error), id, getattr(error, "field", None))
+            answer.headers.update(getattr(error, "headers", {}))
+            return answer
         log.error("request failed error=%s", error)  # it may name files, which no answer does
         what = "encoder cannot answer" if isinstance(error, EncoderError) else "store cannot be read"
         return error_answer(503, f"The {what}; the log has it by the id.", id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from index.snapshot import Snapshot
 from index.sources import SourceInfo
 from server.compose import Asked, compose, unseen
 from server.errors import ApiError
+from server.folders import Folders
 from server.judged import Judged
 from server.moments import moments_of
 from server.pictures import best_seconds, weighed
@@ -38,6 +39,7 @@ class Found:
     best_t: float | None
     confidence: float | None = None
     level: Level | None = None
+    thumbnail: str | None = None  # the address of a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Searcher:
     collection: str
     encoder: Encoder
     view: Snapshot
+    folders: Folders = field(default_factory=Folders)
     encoded_s: float = 0.0  # seconds in which texts of the query were encoded beforehand
 
     def answer(self, query: Query) -> Answer:

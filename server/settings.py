@@ -37,8 +37,20 @@ class ServeSettings(Settings):
     openapi: bool = Field(False, description="print the OpenAPI document and exit")
     workers: int = Field(1, ge=1, le=256, description="processes that answer; each holds an encoder")
     deadline_seconds: float = Field(
-        30.0, gt=0, le=86_400, description="within which an answer begins, or what was begun for it is ended"
+        90.0, gt=0, le=86_400, description="within which an answer begins, or what was begun for it is ended"
     )
     cache_mb: float = Field(
         64.0, ge=0, le=1_048_576, description="memory for vectors of texts asked for lately; 0: none are kept"
     )
+    max_decoding: int = Field(0, ge=0, le=1_000, description="files decoded at once; 0: one a CPU")
+    decode_seconds: float = Field(60.0, gt=0, le=86_400, description="that decoding for one request may take")
+    max_clip_seconds: float = Field(120.0, gt=0, le=86_400, description="longest clip that is cut")
+    clip_cache_mb: float = Field(512.0, gt=0, le=1_000_000, description="of clips that are kept for a while")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, value: list[str]) -> list[str]:
+        for each in value:
+            if each != "*":
+                ipaddress.ip_network(each)
+        return value

@@ -90,7 +90,7 @@ def _result(found: Found) -> Result:
         score=rounded(moment.score) if moment.is_seen else None,
         confidence=found.confidence,
         confidence_level=found.level,
-        best=None if found.best_t is None else Best(t=found.best_t),
+        best=None if found.best_t is None else Best(t=found.best_t, thumbnail=found.thumbnail),
         matched_on=_matched(found),
         approximate=found.info.facts.approximate,
         text=moment.text or (found.info.text if is_text else "") or None,

@@ -15,6 +15,7 @@ from server.schemas.search import SearchAnswer, SearchAsked
 from server.searcher import Searcher, Took
 from server.service import Service
 from server.shown import as_sent, query_of
+from server.thumbnails import with_thumbnails
 
 EXAMPLES: dict[str, Example] = {
     "a text": {"value": {"query": "a red truck at night"}},
@@ -53,5 +54,5 @@ def router(service: Service) -> APIRouter:
 
 def answered(searcher: Searcher, query: Query) -> tuple[Took, bytes]:
     """All of it in one thread: to write thousands of results takes seconds, which the event loop has not."""
-    answer = searcher.answer(query)
+    answer = with_thumbnails(searcher.answer(query), searcher)
     return answer.took, as_sent(answer)
