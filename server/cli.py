@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import sys
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -43,13 +44,14 @@ def serve(settings: ServeSettings) -> int:
     _refuse_strangers(settings, Access.of(settings))
     chosen_device(settings.device)  # or an error, before anything is bound
     listening = bind(settings.host, settings.port)
-    url = address(listening, settings.host)
 
     def heeding() -> None:
+        url = address(listening, settings.host)
         sys.stdout.write(url + "\n")
         sys.stdout.flush()
+        told.enter_context(running(settings.data, "serve", {"url": url}))
 
-    with running(settings.data, "serve", {"url": url}):
+    with ExitStack() as told:
         if settings.workers > 1:
             return supervise(partial(_work, settings, threads), listening, settings.workers, heeding)
         from server.answering import answer
