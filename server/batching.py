@@ -6,6 +6,7 @@ import threading
 from asyncio import wrap_future
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextvars import Context
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -69,7 +70,7 @@ class TextQueue:
             among.setdefault(text, []).append(asked)
             is_idle, self._is_busy = not self._is_busy, True
         if is_idle:
-            self.crew.hand(self._drain)
+            Context().run(self.crew.hand, self._drain)  # in nobody's own context: it works for all
         return asked
 
     def _drain(self) -> None:
