@@ -131,14 +131,15 @@ def test_an_encoder_that_cannot_answer_is_told_without_its_reason(
 
 
 def test_a_bug_of_the_gate_itself_is_answered_in_shape(
-    shelf: Shelf, caplog: pytest.LogCaptureFixture
+    shelf: Shelf, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("server.gate.malformed", None)
     app = create_app(library(shelf, TOY), ServeSettings())
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-            return await http.post("/search", content=b"{}", headers={"content-length": "many"})
+            return await http.post("/search", content=b"{}")
 
     answer = asyncio.run(ask())
     assert (answer.status_code, answer.json()["error"]["type"]) == (500, "internal")
