@@ -21,7 +21,7 @@ from server.clips import Clips
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import docs, health, knn, login, media, search, tag, videos
+from server.routes import batch, docs, health, knn, login, media, search, tag, videos
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -61,7 +61,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, tag, knn, health, media, videos):
+    for routes in (search, batch, tag, knn, health, media, videos):
         app.include_router(routes.router(service))
     app.include_router(login.router(access))
     app.include_router(docs.router())

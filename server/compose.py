@@ -27,6 +27,7 @@ class Asked:
     sources: frozenset[str]  # whole
     ranges: tuple[Part, ...]  # of others
     asking: Asking = "text"  # what most of it is made of
+    each: Float32Array | None = None  # the vector of each part, float32 [parts, dim]
 
     def is_own(self, row: Segment) -> bool:
         """Whether a row lies in a range that was asked with."""
@@ -42,7 +43,8 @@ def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Search)
         for number, part in enumerate(query.parts)
     ]
     weights = np.array([part.weight for part in query.parts])
-    vector = _mean(np.stack(vectors), weights)
+    each = np.stack(vectors)
+    vector = _mean(each, weights)
     if np.linalg.norm(vector) < _NOTHING:
         raise ApiError(400, "query: its parts cancel each other out.", "query")
     return Asked(
@@ -51,12 +53,14 @@ def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Search)
         frozenset(part.source for part in query.parts if part.source and not _is_range(part)),
         tuple(part for part in query.parts if part.source and _is_range(part)),
         _asking(query.parts),
+        each,
     )
 
 
 def texts_of(query: Query) -> list[str]:
     """What `compose` will encode of it."""
-    return [] if query.mode == "text" else [part.text for part in query.parts if part.text]
+    parts = [*query.parts, *(part for step in query.steps for part in step.parts)]
+    return [] if query.mode == "text" else [part.text for part in parts if part.text]
 
 
 def _asking(parts: Sequence[Part]) -> Asking:

@@ -50,7 +50,7 @@ class Offer:
         seen = self.seen
         if seen.problem or seen.encoder is None or seen.view is None:
             raise seen.problem or ApiError(503, f"The encoder {self.encoder} is not ready.")
-        return Searcher(self.collection, seen.encoder, seen.view, self.folders)
+        return Searcher(self.collection, seen.encoder, seen.view, seen.earlier, self.folders)
 
 
 class ServedLibrary:

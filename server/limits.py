@@ -38,9 +38,9 @@ class Slots:
         self._watch = changed
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Taken from here on, or 429."""
-        if self._taken >= self._at_once + self._waiting:
+    def place(self, goes_on: bool = False) -> Iterator[None]:
+        """Taken from here on, or 429. goes_on: for who was let in before, and so is not refused."""
+        if not goes_on and self._taken >= self._at_once + self._waiting:
             raise ApiError(429, f"All {self._at_once} slots and {self._waiting} places are taken.")
         self._change(1)
         try:
@@ -52,9 +52,12 @@ class Slots:
         self._taken += by
         self._watch(by)
 
-    async def run(self, work: Callable[[], T], waited: Callable[[float], None]) -> T:
-        """Do it in a thread; `waited` is told for how many seconds no thread was free."""
-        with self.place():
+    async def run(
+        self, work: Callable[[], T], waited: Callable[[float], None], *, goes_on: bool = False
+    ) -> T:
+        """Do it in a thread; `waited` is told for how many seconds no thread was free. goes_on: for a request
+        that was let in before, and so is not refused."""
+        with self.place(goes_on):
             return await self.work(work, waited)
 
     async def work(self, work: Callable[[], T], waited: Callable[[float], None]) -> T:

@@ -39,11 +39,14 @@ class Service:
         encoder: str | None,
         work: Callable[[Searcher], T],
         texts: Sequence[str] = (),
+        *,
+        goes_on: bool = False,
     ) -> T:
         """Done in a thread by what answers for a collection, once a slot is free. Texts that it will encode
-        are encoded before it takes a slot, together with those of all other requests."""
+        are encoded before it takes a slot, together with those of all other requests. goes_on: for a request
+        that was let in before."""
         searcher = self.library.find(collection, encoder)
-        with self.slots.place():
+        with self.slots.place(goes_on):
             if texts:
                 searcher = await knowing(searcher, texts)
             asked = partial(with_newer, work, searcher, self.library.newer)

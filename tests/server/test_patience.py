@@ -28,9 +28,9 @@ class Endless:
         self.begun, self.ended = threading.Semaphore(0), threading.Semaphore(0)
         answer, beat = Searcher.answer, threading.Event()
 
-        def endless(searcher: Searcher, query: Query) -> Answer:
+        def endless(searcher: Searcher, query: Query, *more: Any) -> Answer:
             if query.parts[0].text != "endless":
-                return answer(searcher, query)
+                return answer(searcher, query, *more)
             self.begun.release()
             try:
                 while not beat.wait(0.001):
@@ -137,7 +137,7 @@ def test_a_slow_body_is_not_counted_against_the_deadline(shelf: Shelf) -> None:
 
 
 def test_a_search_looks_whether_it_is_wanted(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between its rounds, between parts, and between the pieces of a part whose every row is read."""
+    """Between parts, and between the pieces of a part whose every row is read."""
 
     def unwanted() -> None:
         raise Unwanted
@@ -146,7 +146,7 @@ def test_a_search_looks_whether_it_is_wanted(shelf: Shelf, monkeypatch: pytest.M
     from index.view import view_of
 
     searcher = Searcher("default", TOY, view_of(shelf.store))
-    for module in ("server.searcher", "index.merge", "index.exact", "index.words"):
+    for module in ("index.merge", "index.exact", "index.words"):
         exact = module == "index.exact"
         asked: dict[str, Any] = {"exact": exact, "mode": "hybrid" if module == "index.words" else None}
         with monkeypatch.context() as patched:
