@@ -16,7 +16,7 @@ import numpy as np
 
 from core.stop import require_wanted
 from core.types import EncoderSpec, Float32Array, IntArray
-from server.cache import Encoded, VectorCache
+from server.cache import TextVector, VectorCache
 from server.crew import Crew
 
 if TYPE_CHECKING:
@@ -54,12 +54,12 @@ class TextQueue:
             self.crew.hand(partial(_compute_on, batching.threads))
         self._lock = threading.Lock()
         self._is_busy = False
-        self._waiting: dict[str, list[Future[Encoded]]] = {}
-        self._running: dict[str, list[Future[Encoded]]] = {}
+        self._waiting: dict[str, list[Future[TextVector]]] = {}
+        self._running: dict[str, list[Future[TextVector]]] = {}
 
-    def ask(self, text: str) -> Future[Encoded]:
+    def ask(self, text: str) -> Future[TextVector]:
         """Its vector, now or later. Cancelled by all who asked for it, a text drops out of the queue."""
-        asked: Future[Encoded] = Future()
+        asked: Future[TextVector] = Future()
         held = self._batching.cache.get((self._fingerprint, text))
         self._batching.looked_up(held is not None)
         if held is not None:
@@ -98,9 +98,9 @@ class TextQueue:
             return
         self._batching.batched(len(texts))
         for text, vector, is_cut in zip(texts, vectors, cut, strict=True):
-            self._give(text, Encoded(vector.copy(), is_cut))
+            self._give(text, TextVector(vector.copy(), is_cut))
 
-    def _give(self, text: str, encoded: Encoded) -> None:
+    def _give(self, text: str, encoded: TextVector) -> None:
         encoded.vector.flags.writeable = False  # many share it
         self._batching.cache.put((self._fingerprint, text), encoded)
         for asked in self._answered(text):
@@ -110,7 +110,7 @@ class TextQueue:
         for asked in self._answered(text):
             asked.set_exception(error)
 
-    def _answered(self, text: str) -> Iterator[Future[Encoded]]:
+    def _answered(self, text: str) -> Iterator[Future[TextVector]]:
         with self._lock:
             asked = self._running.pop(text)
         return (each for each in asked if each.set_running_or_notify_cancel())
@@ -122,7 +122,7 @@ class Batched:
     spec: EncoderSpec
 
     def __init__(
-        self, encoder: Encoder, queue: TextQueue, known: Mapping[str, Encoded] | None = None
+        self, encoder: Encoder, queue: TextQueue, known: Mapping[str, TextVector] | None = None
     ) -> None:
         self._encoder, self._queue, self._known = encoder, queue, known or {}
 
@@ -153,9 +153,9 @@ class Batched:
         cut = dict(zip(others, self._encoder.too_long(others), strict=True)) if others else {}
         return [cut[text] if text in cut else self._known[text].is_cut for text in texts]
 
-    def _all(self, texts: Sequence[str]) -> list[Encoded]:
+    def _all(self, texts: Sequence[str]) -> list[TextVector]:
         """A batch at a time, so that who asks for thousands holds up nobody for longer than that."""
-        found: list[Encoded] = []
+        found: list[TextVector] = []
         for first in range(0, len(texts), MOST_TEXTS):
             some = texts[first : first + MOST_TEXTS]
             asked = [None if text in self._known else self._queue.ask(text) for text in some]
@@ -177,7 +177,7 @@ class Batched:
         return Batched(self._encoder, self._queue, known)
 
 
-def _is_dropped(asked: Sequence[Future[Encoded]]) -> bool:
+def _is_dropped(asked: Sequence[Future[TextVector]]) -> bool:
     return all(each.cancelled() for each in asked)
 
 
@@ -187,7 +187,7 @@ def host(rows: Tensor) -> Float32Array:
     return found
 
 
-def _awaited(asked: Future[Encoded]) -> Encoded:
+def _awaited(asked: Future[TextVector]) -> TextVector:
     while True:
         try:
             return asked.result(_LOOK_S)

@@ -12,7 +12,7 @@ _OVERHEAD = 400  # bytes that Python needs around a vector and its text
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class TextVector:
     """A text as an encoder has it: float32 [dim], and whether it was longer than is read."""
 
     vector: Float32Array
@@ -27,10 +27,10 @@ class VectorCache:
 
     def __init__(self, most_bytes: int) -> None:
         self._most, self._bytes = most_bytes, 0
-        self._held: OrderedDict[Key, Encoded] = OrderedDict()
+        self._held: OrderedDict[Key, TextVector] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Key) -> Encoded | None:
+    def get(self, key: Key) -> TextVector | None:
         """What is held of it, which becomes the latest."""
         with self._lock:
             found = self._held.get(key)
@@ -38,7 +38,7 @@ class VectorCache:
                 self._held.move_to_end(key)
             return found
 
-    def put(self, key: Key, encoded: Encoded) -> None:
+    def put(self, key: Key, encoded: TextVector) -> None:
         """Hold it, and forget what was unused longest."""
         if _size(key, encoded) > self._most:
             return
@@ -51,5 +51,5 @@ class VectorCache:
                 self._bytes -= _size(*self._held.popitem(last=False))
 
 
-def _size(key: Key, encoded: Encoded) -> int:
+def _size(key: Key, encoded: TextVector) -> int:
     return encoded.vector.nbytes + 4 * len(key[1]) + _OVERHEAD

@@ -57,12 +57,6 @@ def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Search)
     )
 
 
-def texts_of(query: Query) -> list[str]:
-    """What `compose` will encode of it."""
-    parts = [*query.parts, *(part for step in query.steps for part in step.parts)]
-    return [] if query.mode == "text" else [part.text for part in parts if part.text]
-
-
 def _asking(parts: Sequence[Part]) -> Asking:
     """What most of a query is made of: texts, stored ones among them, or videos."""
     texts = sum(part.weight for part in parts if part.text or part.source.startswith("t-"))

@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 from fastapi.openapi.models import Example
 
-from server.compose import texts_of
 from server.cursor import FIRST
+from server.encoded import texts_of
 from server.paging import Page, page_of
 from server.schemas.errors import errors
 from server.schemas.search import SearchAnswer, SearchAsked
@@ -49,7 +49,7 @@ def router(service: Service) -> APIRouter:
     async def search(asked: Annotated[SearchAsked, Body(openapi_examples=EXAMPLES)]) -> Response:
         page = page_of(asked)
         work = partial(answered, page=page)
-        took, body = await service.ask(page.collection, page.encoder, work, texts_of(page.query))
+        took, body = await service.ask(page.collection, page.encoder, work, texts_of([page.query]))
         service.metrics.took(took)
         return Response(body, media_type="application/json")
 

@@ -17,7 +17,7 @@ from core.errors import EncoderError
 from core.stop import Unwanted, until_set
 from extractor.encoders import load
 from server.batching import MOST_TEXTS, Batched, Batching, TextQueue
-from server.cache import Encoded, VectorCache
+from server.cache import TextVector, VectorCache
 from server.compose import encode
 from tests.server.conftest import in_thread
 from tests.server.test_follow import status
@@ -214,8 +214,8 @@ def test_what_was_asked_before_is_not_encoded_again_and_told_of(shelf: Shelf) ->
         assert hits >= 2 and misses >= 1
 
 
-def encoded(value: float) -> Encoded:
-    return Encoded(np.full(256, value, np.float32), False)
+def encoded(value: float) -> TextVector:
+    return TextVector(np.full(256, value, np.float32), False)
 
 
 def test_a_cache_forgets_what_was_unused_longest_and_never_holds_more_than_it_may() -> None:
