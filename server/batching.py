@@ -59,18 +59,28 @@ class TextQueue:
 
     def ask(self, text: str) -> Future[TextVector]:
         """Its vector, now or later. Cancelled by all who asked for it, a text drops out of the queue."""
+        return self.ask_all([text])[0]
+
+    def ask_all(self, texts: Sequence[str]) -> list[Future[TextVector]]:
+        """The same of several, which an idle encoder takes together."""
+        asked = [self._remembered(text) for text in texts]
+        with self._lock:
+            for text, each in zip(texts, asked, strict=True):
+                if not each.done():
+                    among = self._running if text in self._running else self._waiting
+                    among.setdefault(text, []).append(each)
+            is_due = bool(self._waiting) and not self._is_busy
+            self._is_busy |= is_due
+        if is_due:
+            Context().run(self.crew.hand, self._drain)  # in nobody's own context: it works for all
+        return asked
+
+    def _remembered(self, text: str) -> Future[TextVector]:
         asked: Future[TextVector] = Future()
         held = self._batching.cache.get((self._fingerprint, text))
         self._batching.looked_up(held is not None)
         if held is not None:
             asked.set_result(held)
-            return asked
-        with self._lock:
-            among = self._running if text in self._running else self._waiting
-            among.setdefault(text, []).append(asked)
-            is_idle, self._is_busy = not self._is_busy, True
-        if is_idle:
-            Context().run(self.crew.hand, self._drain)  # in nobody's own context: it works for all
         return asked
 
     def _drain(self) -> None:
@@ -158,14 +168,15 @@ class Batched:
         found: list[TextVector] = []
         for first in range(0, len(texts), MOST_TEXTS):
             some = texts[first : first + MOST_TEXTS]
-            asked = [None if text in self._known else self._queue.ask(text) for text in some]
-            for text, each in zip(some, asked, strict=True):
-                found.append(self._known[text] if each is None else _awaited(each))
+            others = [text for text in some if text not in self._known]
+            asked = dict(zip(others, self._queue.ask_all(others), strict=True))
+            found += [self._known[text] if text in self._known else _awaited(asked[text]) for text in some]
         return found
 
     async def knowing(self, texts: Sequence[str]) -> Batched:
         """The same, once it has encoded these. Who stops waiting takes its texts out of the queue."""
-        asked = {text: self._queue.ask(text) for text in dict.fromkeys(texts)}
+        each_once = [*dict.fromkeys(texts)]
+        asked = dict(zip(each_once, self._queue.ask_all(each_once), strict=True))
         try:
             known = {
                 text: each.result() if each.done() else await wrap_future(each)
