@@ -28,6 +28,8 @@ __all__ = [
     "Readiness",
     "Result",
     "SearchOptions",
+    "SequenceResult",
+    "Step",
     "Unreachable",
     "VideoResult",
 ]
@@ -36,37 +38,55 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 
 
 class Part(TypedDict, total=False):
-    """One thing to look for: a text, or a stored video or seconds of it."""
+    """One thing to look for: a text, a stored video or seconds of it, a picture, a stored row, a vector."""
 
     text: str
     video_id: str
     start: float
     end: float
-    weight: float
+    image: str  # base64 of a JPEG, PNG or WebP
+    image_url: str  # where the server allows its host
+    id: str  # of a result
+    vector: Sequence[float]
+    weight: float  # below 0 pushes away; one of a query's is above
 
 
 Query = str | Sequence[Part]
 
 
+class Step(TypedDict, total=False):
+    """One step of a sequence. absent: it is not to happen."""
+
+    query: Query
+    absent: bool
+
+
 class SearchOptions(TypedDict, total=False):
     """What else a search can be told; docs/http-api.md says what each means."""
 
+    sequence: Sequence[Step] | None  # in place of a query: A, then B, in one video
+    within_s: float | None  # from the end of a step to the start of the next, at most
+    min_gap_s: float  # and at least
     target: Literal["videos", "texts"]
     collection: str | None
     encoder: str | None
+    encoder_options: Mapping[str, str | float | bool]
     level: Literal["frame", "clip", "video"] | None
     mode: Literal["visual", "text", "hybrid"] | None  # by vectors, by words, by both
     group_by: Literal["none", "video"] | None
     group_size: int
     filter: Mapping[str, Any] | None
     limit: int
+    cursor: str | None  # an answer's next_cursor, with all else as it was
     merge_gap_s: float | None  # None: never
     pad_s: float
     weigh_frames: bool
+    diversity: float  # 0 only relevance, 1 only difference
     min_score: float | None
     min_confidence: float | Literal["high", "medium", "low"] | None
     exact: bool
     effort: int | None
+    include: Sequence[Literal["metadata", "thumbnail", "scores", "explain", "vector"]]
 
 
 class _Told(BaseModel):
@@ -97,6 +117,9 @@ class Result(_Told):
     approximate: bool = False
     text: str | None = None
     metadata: dict[str, Any] = {}
+    scores: list[float] = []
+    explain: dict[str, Any] | None = None
+    vector: list[float] = []
 
 
 class VideoResult(_Told):
@@ -110,6 +133,21 @@ class VideoResult(_Told):
     confidence_level: str | None = None
     metadata: dict[str, Any] = {}
     moments: list[Result]
+
+
+class SequenceResult(_Told):
+    """A result for each step, in order of time; None for one that is absent."""
+
+    video_id: str
+    path: str
+    paths: list[str] = []
+    start: float
+    end: float
+    score: float
+    confidence: float | None = None
+    confidence_level: str | None = None
+    metadata: dict[str, Any] = {}
+    steps: list[Result | None]
 
 
 class Total(_Told):
@@ -131,7 +169,7 @@ class TookMs(_Told):
 class Answer(_Told):
     """What a search gave, best first."""
 
-    results: list[Result] | list[VideoResult]
+    results: list[Result] | list[VideoResult] | list[SequenceResult]
     total: Total
     collection: str
     encoder: str
@@ -144,10 +182,13 @@ class Answer(_Told):
 
     @property
     def moments(self) -> list[Result]:
-        """The results, grouped or not, as one list of moments."""
+        """The results, grouped or not or steps of sequences, as one list of moments."""
         found: list[Result] = []
         for result in self.results:
-            found += result.moments if isinstance(result, VideoResult) else [result]
+            if isinstance(result, SequenceResult):
+                found += [step for step in result.steps if step is not None]
+            else:
+                found += result.moments if isinstance(result, VideoResult) else [result]
         return found
 
 
@@ -215,7 +256,7 @@ class Client:
     ) -> None:
         self._http = httpx.Client(base_url=_url(url), timeout=timeout_s, transport=transport)
 
-    def search(self, query: Query, **options: Unpack[SearchOptions]) -> Answer:
+    def search(self, query: Query | None = None, **options: Unpack[SearchOptions]) -> Answer:
         """Moments of videos, or library texts, that are like the query."""
         return self._ask("POST", "/search", Answer, _body(query, options))
 
@@ -262,7 +303,7 @@ class AsyncClient:
     ) -> None:
         self._http = httpx.AsyncClient(base_url=_url(url), timeout=timeout_s, transport=transport)
 
-    async def search(self, query: Query, **options: Unpack[SearchOptions]) -> Answer:
+    async def search(self, query: Query | None = None, **options: Unpack[SearchOptions]) -> Answer:
         """Moments of videos, or library texts, that are like the query."""
         return await self._ask("POST", "/search", Answer, _body(query, options))
 
@@ -307,8 +348,9 @@ def _url(text: str) -> httpx.URL:
     return url
 
 
-def _body(query: Query, options: SearchOptions) -> dict[str, Any]:
-    return {"query": query if isinstance(query, str) else list(query), **options}
+def _body(query: Query | None, options: SearchOptions) -> dict[str, Any]:
+    parts = query if query is None or isinstance(query, str) else list(query)
+    return {"query": parts, **options}
 
 
 def _read(answer: httpx.Response, model: type[M]) -> M:

@@ -34,6 +34,12 @@ class ApiError(Error):
         self.exit_code = exit_code_of(status)
         self.field = field
 
+    def within(self, where: str) -> ApiError:
+        """The same of a query that lies deeper in the body."""
+        if self.field is None or not str(self).startswith(self.field):
+            return self
+        return ApiError(self.http_status, f"{where}.{self}", f"{where}.{self.field}")
+
 
 def exit_code_of(status: int) -> int:
     """As a command's: 2 for what was asked wrongly, as core.errors.UsageError has it."""

@@ -38,10 +38,8 @@ def lines(moments: Iterable[Listed], title: str, rate: Fraction | None) -> Itera
     most = record.day - record.picture(BEGINS_H, 0, 0)
     if pictures >= most:
         hours = pictures / record.rate / 3600
-        message = (
-            f"search.limit: the moments are {float(hours):.1f} h long together; an EDL has room for 23 h."
-        )
-        raise ApiError(413, message, "search.limit")
+        message = f"limit: the moments are {float(hours):.1f} h long together; an EDL has room for 23 h."
+        raise ApiError(413, message, "limit")
     return _written(events, title, record)
 
 

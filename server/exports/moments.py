@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.types import Facts
-from server.schemas.search import Result, VideoResult
+from server.schemas.search import Result, SequenceResult, VideoResult
 from server.searcher import Answer
-
-Shown = Result | VideoResult
+from server.shown import Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +22,17 @@ class Listed:
 
 
 def listed(results: Iterable[Shown], facts: Mapping[str, Facts]) -> Iterator[Listed]:
-    """All moments in order, those of a grouped video one behind the other."""
+    """All moments in order: those of a grouped video, and the steps of a sequence, one behind the other."""
     for rank, result in enumerate(results, 1):
-        for number, moment in enumerate(result.moments if isinstance(result, VideoResult) else [result], 1):
-            yield Listed(rank, number, moment, facts[moment.video_id])
+        for number, moment in enumerate(_moments(result), 1):
+            if moment is not None:  # a step that is absent
+                yield Listed(rank, number, moment, facts[moment.video_id])
+
+
+def _moments(result: Shown) -> Sequence[Result | None]:
+    if isinstance(result, SequenceResult):
+        return result.steps
+    return result.moments if isinstance(result, VideoResult) else [result]
 
 
 def facts_of(answer: Answer) -> dict[str, Facts]:
@@ -36,11 +42,14 @@ def facts_of(answer: Answer) -> dict[str, Facts]:
 
 def placed(result: Shown, prefix: str) -> Shown:
     """The same with a prefix before its paths."""
+    if not prefix:
+        return result
     paths = [joined(prefix, path) for path in result.paths]
     changed: dict[str, object] = {"paths": paths, "path": paths[0] if paths else ""}
-    if isinstance(result, VideoResult):
-        changed["moments"] = [placed(moment, prefix) for moment in result.moments]
-    return result.model_copy(update=changed) if prefix else result
+    if not isinstance(result, Result):
+        within = "steps" if isinstance(result, SequenceResult) else "moments"
+        changed[within] = [moment and placed(moment, prefix) for moment in _moments(result)]
+    return result.model_copy(update=changed)
 
 
 def joined(prefix: str, path: str) -> str:

@@ -11,9 +11,9 @@ from typing import Literal
 
 from core.query import Query
 from server.exports import edl, table
-from server.exports.moments import Shown, facts_of, listed, placed
+from server.exports.moments import facts_of, listed, placed
 from server.searcher import Answer
-from server.shown import around, results_of
+from server.shown import Shown, around, results_of
 
 Format = Literal["json", "csv", "edl"]
 _PIECE = 1 << 16  # characters
@@ -27,42 +27,45 @@ class Export:
     format: Format
     media_prefix: str = ""
     rate: Fraction | None = None  # of an EDL; None: what most of its files have
-    title: str = ""
 
-    @property
-    def file_name(self) -> str:
+    def file_name(self, query: Query) -> str:
         """Of letters and digits alone, whatever was asked for."""
-        plain = unicodedata.normalize("NFKD", self.title).encode("ascii", "ignore").decode().lower()
+        plain = unicodedata.normalize("NFKD", title_of(query)).encode("ascii", "ignore").decode().lower()
         words = "".join(each if each.isalnum() else " " for each in plain).split()
         return f"{'-'.join(words)[:_LONGEST_NAME].strip('-') or 'cinedex'}.{self.format}"
 
 
 def title_of(query: Query) -> str:
     """The texts that were asked for."""
-    return ", ".join(part.text for part in query.parts if part.text)
+    steps = [("not " if step.absent else "", step.parts) for step in query.steps] or [("", query.parts)]
+    said = (mark + ", ".join(part.text for part in parts if part.text) for mark, parts in steps)
+    return ", then ".join(text for text in said if text)
 
 
-def written(answer: Answer, export: Export) -> Iterator[bytes]:
-    """The file; what cannot be written so is an ApiError before it begins."""
+def written(answer: Answer, export: Export, body: str = "") -> Iterator[bytes]:
+    """The file; what cannot be written so is an ApiError before it begins. body: a hash of what was asked,
+    for the cursor."""
     results = map(partial(placed, prefix=export.media_prefix), results_of(answer))
     if export.format == "json":
-        return _gathered(_json(answer, results))
+        return _gathered(_json(answer, results, body))
     moments = listed(results, facts_of(answer))
     if export.format == "csv":
         return _gathered(table.lines(moments, _columns(answer)))
-    return _gathered(edl.lines(moments, export.title, export.rate))
+    return _gathered(edl.lines(moments, title_of(answer.query), export.rate))
 
 
-def _json(answer: Answer, results: Iterable[Shown]) -> Iterator[str]:
+def _json(answer: Answer, results: Iterable[Shown], body: str) -> Iterator[str]:
     """As POST /search answers."""
     yield '{"results":['
     for number, result in enumerate(results):
         yield ("," if number else "") + result.model_dump_json()
-    yield "]," + around([], answer).model_dump_json(exclude={"results"})[1:]
+    yield "]," + around([], answer, body).model_dump_json(exclude={"results"})[1:]
 
 
 def _columns(answer: Answer) -> list[str]:
     """The user's own, of all sources that were found."""
+    if "metadata" not in answer.query.include:
+        return []
     infos = {found.info.id: found.info for group in answer.results for found in group}
     return sorted({name for info in infos.values() for name in info.columns})
 

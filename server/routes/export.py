@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
 from typing import Annotated, Any
@@ -11,13 +12,18 @@ from fastapi import APIRouter, Body, Response
 from fastapi.openapi.models import Example
 from fastapi.responses import StreamingResponse
 
-from server.answering import answered
-from server.exports.written import Export, title_of, written
+from core.errors import UsageError
+from server.encoded import texts_of
+from server.errors import ApiError
+from server.exports.written import Export, written
+from server.paging import Page, page_of
+from server.routes.search import found
 from server.schemas.errors import errors
 from server.schemas.export import ExportAsked
 from server.schemas.media import binary
+from server.searcher import Searcher, Took
+from server.seen import frames_in
 from server.service import Service
-from server.shown import query_of
 
 TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "edl": "text/plain; charset=utf-8"}
 AS_FILE: dict[int | str, dict[str, Any]] = {
@@ -38,23 +44,33 @@ def router(service: Service) -> APIRouter:
     @routes.post(
         "/export",
         response_class=Response,
-        responses=errors(400, 403, 404, 409, 413, 415, 429, 503) | AS_FILE,
+        responses=errors(400, 403, 404, 409, 410, 413, 415, 422, 429, 503) | AS_FILE,
         summary="What a search finds, as a file: JSON, CSV or an edit decision list",
     )
     async def export(asked: Annotated[ExportAsked, Body(openapi_examples=EXAMPLES)]) -> StreamingResponse:
-        search, rate = asked.search, Fraction(asked.frame_rate) if asked.frame_rate else None
-        query = query_of(search)
-        how = Export(asked.format, asked.media_prefix, rate, title_of(query))
-        make = partial(written, export=how)
-        took, pieces = await service.ask(
-            search.collection, search.encoder, partial(answered, query=query, make=make)
-        )
+        with _within_search():
+            page = page_of(asked.search, await frames_in(service, asked.search))
+            how = Export(asked.format, asked.media_prefix, Fraction(asked.frame_rate or 0) or None)
+            work = partial(_begun, page=page, how=how)
+            took, pieces = await service.ask(page.collection, page.encoder, work, texts_of([page.query]))
         service.metrics.took(took)
-        return _as_file(pieces, how)
+        headers = {"Content-Disposition": f'attachment; filename="{how.file_name(page.query)}"'}
+        return StreamingResponse(pieces, media_type=TYPES[how.format], headers=headers)
 
     return routes
 
 
-def _as_file(pieces: Iterator[bytes], how: Export) -> StreamingResponse:
-    headers = {"Content-Disposition": f'attachment; filename="{how.file_name}"'}
-    return StreamingResponse(pieces, media_type=TYPES[how.format], headers=headers)
+def _begun(searcher: Searcher, page: Page, how: Export) -> tuple[Took, Iterator[bytes]]:
+    answer = found(searcher, page)
+    return answer.took, written(answer, how, page.body)
+
+
+@contextmanager
+def _within_search() -> Iterator[None]:
+    """What is wrong with a search is told of where it stands in this body."""
+    try:
+        yield
+    except UsageError as error:
+        raise ApiError(error.http_status, str(error), error.field).within("search") from error
+    except ApiError as error:
+        raise error.within("search") from error

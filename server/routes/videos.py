@@ -12,7 +12,7 @@ from server.schemas.media import OfCollection, OneCollection, VideoId
 from server.schemas.search import SearchAnswer
 from server.schemas.videos import SimilarAsked, Video, VideosAnswer, VideosAsked
 from server.service import Service
-from server.similar import similar
+from server.similar import page_like, similar
 from server.videos import one, some
 
 
@@ -35,12 +35,12 @@ def router(service: Service) -> APIRouter:
     @routes.get(
         "/videos/{video_id}/similar",
         response_model=SearchAnswer,
-        responses=errors(400, 403, 404, 409, 429, 503),
+        responses=errors(400, 403, 404, 409, 410, 429, 503),
         summary="What is like a stored video, or some seconds of it",
     )
     async def like_it(video_id: VideoId, asked: Annotated[SimilarAsked, Query()]) -> Response:
-        work = partial(similar, video_id=video_id, asked=asked)
-        took, body = await service.ask(asked.collection, asked.encoder, work)
+        page = page_like(video_id, asked)
+        took, body = await service.ask(page.collection, page.encoder, partial(similar, page=page))
         service.metrics.took(took)
         return Response(body, media_type="application/json")
 

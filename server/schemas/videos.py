@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from server.asked import refused
+from server.cursor import MAX_CURSOR
 from server.schemas.media import MOST_S, OfCollection, behind
 from server.schemas.search import MAX_LIMIT
 
@@ -58,6 +59,7 @@ class SimilarAsked(OfCollection):
     level: Level | None = Field(None, description="which rows are searched; video: grouped by video")
     group_by: Literal["none", "video"] | None = Field(None, description="null: none, of level video: video")
     limit: int = Field(10, ge=1, le=MAX_LIMIT, description="results: moments, or videos when grouped")
+    cursor: str | None = Field(None, max_length=MAX_CURSOR, description="next_cursor of an answer")
 
     @field_validator("end")
     @classmethod

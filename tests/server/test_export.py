@@ -172,6 +172,38 @@ def test_grouped_results_are_a_row_for_each_moment(http: httpx.Client) -> None:
     assert len(edited(exported(http, "edl", search), 25)) == len(asked)
 
 
+def test_a_sequence_is_a_row_and_an_event_for_each_step_that_is_there(http: httpx.Client) -> None:
+    steps = [{"query": "red"}, {"query": "green", "absent": True}, {"query": "blue"}]
+    search = {"sequence": steps, "limit": 1}
+    (result,) = http.post("/search", json=search).json()["results"]
+    rows = table(exported(http, "csv", search, media_prefix="/m"))
+    assert [(row["rank"], row["moment"], row["path"]) for row in rows] == [
+        ("1", "1", "/m/films/pal.mp4"),
+        ("1", "3", "/m/films/pal.mp4"),
+    ]
+    assert [row["id"] for row in rows] == [result["steps"][0]["id"], result["steps"][2]["id"]]
+    answer = exported(http, "edl", search)
+    assert len(edited(answer, 25)) == 2
+    assert answer.text.startswith("TITLE: red, then not green, then blue\r\n")
+    (whole,) = exported(http, "json", search, media_prefix="/m").json()["results"]
+    assert whole["path"] == whole["steps"][2]["path"] == "/m/films/pal.mp4"
+    assert whole["steps"][1] is None
+
+
+def test_a_page_can_be_exported_and_its_cursor_goes_on(http: httpx.Client) -> None:
+    search = {"query": "red", "merge_gap_s": None, "limit": 3}
+    first = exported(http, "json", search).json()
+    again = http.post("/search", json=search | {"cursor": first["next_cursor"]}).json()["results"]
+    rows = table(exported(http, "csv", search | {"cursor": first["next_cursor"]}))
+    assert [row["id"] for row in rows] == [each["id"] for each in again]
+    assert not {row["id"] for row in rows} & {each["id"] for each in first["results"]}
+
+
+def test_what_a_search_leaves_out_its_table_does_too(http: httpx.Client) -> None:
+    (row,) = table(exported(http, "csv", {"query": "red", "limit": 1, "include": []}))
+    assert tuple(row) == COLUMNS
+
+
 def test_an_edit_decision_list_is_this_text(http: httpx.Client) -> None:
     answer = exported(http, "edl", {"query": "white", "limit": 1}, media_prefix="/mnt/media")
     result = http.post("/search", json={"query": "white", "limit": 1}).json()["results"][0]

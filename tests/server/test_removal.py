@@ -62,6 +62,19 @@ def test_the_next_answer_is_without_it_and_so_are_all_others(shelf: Shelf) -> No
         assert http.post("/search", json={"query": [{"video_id": GREEN}]}).status_code == 404
 
 
+def test_pages_of_the_same_snapshot_go_on_without_it(shelf: Shelf) -> None:
+    body = {"query": "white", "limit": 1, "group_by": "video"}
+    with served(shelf) as http:
+        first = http.post("/search", json=body).json()
+        shelf.add({"more": [("black", 8)]})
+        shelf.build()
+        assert http.delete(f"/videos/{GREEN}").status_code == 204
+        more = http.post("/search", json=body | {"limit": 100, "cursor": first["next_cursor"]}).json()
+        assert more["snapshot"] == first["snapshot"]
+        assert more["results"]
+        assert GREEN not in {each["video_id"] for each in more["results"]}
+
+
 def test_it_stays_out_and_can_be_brought_back_as_with_the_command(shelf: Shelf) -> None:
     with served(shelf) as http:
         assert http.delete(f"/videos/{GREEN}").status_code == 204

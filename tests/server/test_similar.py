@@ -42,6 +42,13 @@ def test_it_answers_as_a_search_for_that_video(
     assert found["results"]
 
 
+def test_its_pages_go_on_where_the_one_before_ended(sample_server: Running) -> None:
+    first = similar(sample_server.http, RED, level="frame", limit=1)
+    second = similar(sample_server.http, RED, level="frame", limit=1, cursor=first["next_cursor"])
+    both = similar(sample_server.http, RED, level="frame", limit=2)
+    assert [*first["results"], *second["results"]] == both["results"]
+
+
 def test_a_video_is_not_like_itself_but_another_scene_of_it_may_be(sample_server: Running) -> None:
     whole = similar(sample_server.http, RED)
     assert RED not in {each["video_id"] for each in whole["results"]}
@@ -67,6 +74,7 @@ def test_a_library_text_has_videos_that_are_like_it(sample_server: Running) -> N
         (RED, {"limit": 0}, 400, "limit"),
         (RED, {"limit": 1001}, 400, "limit"),
         (RED, {"level": "shot"}, 400, "level"),
+        (RED, {"cursor": "x"}, 400, "cursor"),
         (RED, {"level": "video", "group_by": "none"}, 400, "group_by"),
         (RED, {"query": "red"}, 400, "query"),
     ],
