@@ -11,7 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import av
 import httpx
+import numpy as np
 import opentimelineio
 import pytest
 
@@ -21,6 +23,7 @@ from core.writer import Writer
 from server.exports.table import COLUMNS
 from server.library import ServedLibrary
 from tests.server.conftest import Running, in_thread
+from tests.server.filmed import Films
 from tests.server.worlds import Scenes, Shelf, id_of, video_rows
 
 FORMULA = '=cmd|"/c calc"!A0.mp4'
@@ -238,6 +241,24 @@ def test_drop_frame_is_counted_as_opentimelineio_does(http: httpx.Client) -> Non
     first, many = frames(clip)
     assert first == int(start.value)
     assert many == pytest.approx(found["end"] * 30000 / 1001, abs=1)
+
+
+def test_a_files_own_timecode_comes_through_from_the_container(tmp_path: Path) -> None:
+    folder = tmp_path / "cards"
+    folder.mkdir()
+    with av.open(str(folder / "A002C001.mov"), "w") as container:
+        container.metadata["timecode"] = "10:00:00:05"
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width = stream.height = 64
+        red = av.VideoFrame.from_ndarray(np.full((64, 64, 3), (255, 0, 0), np.uint8), format="rgb24")
+        for number in range(100):
+            red.pts = number
+            container.mux(stream.encode(red))
+        container.mux(stream.encode(None))
+    films = Films.of(folder, tmp_path / "data")
+    with in_thread(films.library()) as http:
+        text = exported(http, "edl", {"query": "red", "limit": 1}).text
+    assert "001  A002C001 V     C        10:00:00:05 10:00:04:05 01:00:00:00 01:00:04:00\r\n" in text
 
 
 def test_events_follow_each_other_and_read_back_as_the_results(http: httpx.Client) -> None:
