@@ -26,9 +26,11 @@ from server.seen import frames_in
 from server.service import Service
 
 TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "edl": "text/plain; charset=utf-8"}
-AS_FILE: dict[int | str, dict[str, Any]] = {
-    200: binary("application/json", "text/csv", "text/plain", description="The file")
-}
+_AS_ANSWER = {
+    "schema": {"$ref": "#/components/schemas/SearchAnswer"}
+}  # which POST /search has in the document
+AS_FILE: dict[int | str, dict[str, Any]] = {200: binary("text/csv", "text/plain", description="The file")}
+AS_FILE[200]["content"]["application/json"] = _AS_ANSWER
 EXAMPLES: dict[str, Example] = {
     "for an editor": {
         "value": {"search": {"query": "a red truck"}, "format": "edl", "media_prefix": "/Volumes/media"}
