@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 RATES = tuple(
     map(
@@ -90,6 +91,7 @@ class Start:
         return self.clock.label(self.picture + picture)
 
 
+@lru_cache(maxsize=1_024)
 def rate_of(stated: str) -> Fraction | None:
     """The rate that editors have for a file's: its own, a multiple or a part of it, or the nearest."""
     try:
