@@ -56,8 +56,8 @@ def test_the_wheel_holds_the_packages_the_client_and_nothing_else(dist: Path) ->
         names = wheel.namelist()
     tops = {name.partition("/")[0] for name in names}
     info = f"cinedex-{__version__}.dist-info"
-    assert tops == {"core", "extractor", "index", "server", "cinedex_client.py", info}
-    assert "extractor/probes.txt" in names
+    assert tops == {"core", "extractor", "index", "server", "cinedex_client", info}
+    assert {"extractor/probes.txt", "cinedex_client/py.typed"} <= {*names}
     assert f"{info}/licenses/LICENSE" in names and f"{info}/licenses/THIRD_PARTY.md" in names
 
 
