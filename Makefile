@@ -29,9 +29,10 @@ docs: $(READY)
 dist: $(READY)
 	$(BIN)/python -m build --no-isolation --outdir dist
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt tests/alone.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit("Cinedex needs Python 3.11 or newer, and $(PYTHON) is %d.%d; name another with make PYTHON=…" % v)'
 	@echo "Installing into .venv (about 6 GB, once)."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r tests/alone.txt
 	@touch $@

@@ -149,6 +149,11 @@ class Checkpoint:
         for line in np.flatnonzero(named & (self.places["verb"] == VERBS.index("done"))):
             yield int(self.places["key"][line]), self._said_at(int(line))
 
+    def saying(self, verb: PlaceVerb, after: int) -> Iterator[tuple[int, Said]]:
+        """The last words, with their places' keys, that say this and were said after that entry."""
+        asked = (self.places["verb"] == VERBS.index(verb)) & (self.places["entry"] > after)
+        yield from self.said_of_places(self.places["key"][asked].tolist()).items()
+
     def stamped(self, stamp: str) -> Iterator[tuple[int, Said]]:
         """The last words, with their places' keys, of places with this stamp."""
         wanted, (beside, stamps) = np.uint64(key_of(stamp)), self._stamps_with_sidecars

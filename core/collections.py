@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,18 @@ class Library:
             slugs = held["collections"].setdefault(collection, [])
             if slug not in slugs:
                 slugs.append(slug)
+                files.replace_text(self._file, json.dumps(held, indent=1) + "\n")
+
+    def put_first(self, collection: str, slug: str, without: Collection[str] = ()) -> None:
+        """Make a store of a collection its default one, and take others out of it, all at once."""
+        with files.locked(self.data / "collections.lock"):
+            held = self._read()
+            slugs = held["collections"].get(collection, [])
+            if slug not in slugs:
+                raise StoreError(f"The collection {collection} in {self.data} has no store {slug}.")
+            left = [slug, *(each for each in slugs if each != slug and each not in without)]
+            if left != slugs:
+                held["collections"][collection] = left
                 files.replace_text(self._file, json.dumps(held, indent=1) + "\n")
 
     def roots(self) -> dict[str, Path]:

@@ -29,6 +29,7 @@ class Inner:
 
 
 VERBS = {
+    "open": Verb("server.commands.open:main", "a folder of videos, ready to be searched in the browser"),
     "extract": Verb("extractor.cli:main", "videos and texts in, vectors into the store"),
     "verify": Verb("extractor.verify:main", "decode some stored rows again, compare vectors and times"),
     "sample-videos": Verb("extractor.world:main", "render a few small videos to try things on"),
@@ -49,6 +50,8 @@ VERBS = {
         ("create", "list", "revoke"),
     ),
     "search": Verb("server.commands.search:main", "answer once, without a server"),
+    "status": Verb("server.commands.status:main", "what there is, what is missing, what runs now"),
+    "migrate": Verb("server.commands.migrate:main", "the same videos by another encoder, then switched to"),
     "doctor": Verb("server.commands.doctor:main", "what is installed, what is there, what is wrong"),
 }
 

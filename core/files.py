@@ -143,6 +143,22 @@ def exists(path: Path) -> bool:
         return path.exists()
 
 
+def sizes(path: Path) -> dict[Path, int]:
+    """Every file at or below a path and its bytes; what goes meanwhile is passed over."""
+    if not path.is_dir():
+        with suppress(FileNotFoundError):
+            return {path: path.stat().st_size}
+        return {}
+    found = {}
+    with reading(path):
+        for folder, _, within in os.walk(path):
+            for name in within:
+                file = Path(folder, name)
+                with suppress(FileNotFoundError):
+                    found[file] = file.lstat().st_size
+    return found
+
+
 def sweep(folder: Path, older_than_s: float) -> int:
     """Remove what crashed writers left: drafts, temps and half-removed things of that age."""
     swept = 0
@@ -162,6 +178,11 @@ def locked(path: Path) -> Iterator[None]:
         with writing(path):  # and not around the caller's work, whose errors are of other files
             fcntl.flock(held.enter_context(path.open("ab")), fcntl.LOCK_EX)
         yield
+
+
+def stamp_of(found: os.stat_result) -> str:
+    """Of a place: size and mtime in ns; unchanged, nothing is read again."""
+    return f"{found.st_size}-{found.st_mtime_ns}"
 
 
 def hash_bytes(data: bytes) -> str:

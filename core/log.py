@@ -21,6 +21,7 @@ from core.rules import (
     LastWords,
     LiveSource,
     PlaceVerb,
+    Said,
     SourceVerb,
     Winner,
     Wish,
@@ -223,6 +224,14 @@ def read_entry(folder: Path, number: int) -> Entry | None:
         return decode_entry(number, data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"{path} is damaged: {error}.") from error
+
+
+def saying(known: LastWords, verb: PlaceVerb, after: int = 0) -> Iterator[Said]:
+    """The last words of places that say this and were said after that entry: no others are read."""
+    for key, found in known.base.saying(verb, after) if known.base else ():
+        if key not in known.fresh:
+            yield found
+    yield from (said for said in known.fresh.values() if said.word.word == verb and said.entry > after)
 
 
 def said_at(folder: Path, number: int) -> str:

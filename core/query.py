@@ -22,7 +22,16 @@ class Part:
     weight: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One of several things that happen in one source, or that do not."""
+
+    parts: tuple[Part, ...]
+    absent: bool = False
+
+
 Mode = Literal["visual", "text", "hybrid"]  # by vectors, by words, by both
+Extra = Literal["metadata", "thumbnail", "scores", "explain", "vector"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,11 @@ class Query:
     weigh_frames: bool = False  # moments of clips come in the order of their pictures
     min_score: float | None = None
     min_confidence: float | str | None = None  # or "high", "medium", "low"
+    diversity: float = 0.0  # how far results are chosen for being unlike those before them
+    steps: tuple[Step, ...] = ()  # a sequence, in place of parts
+    within_s: float | None = None  # from the end of a step to the start of the next, at most
+    min_gap_s: float = 0.0  # and at least
+    include: frozenset[Extra] = frozenset({"metadata", "thumbnail"})
 
 
 Value = str | int | float | bool

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first one asks a command to end, the second one ends it."""
+"""Ctrl-C, SIGTERM and others: the first one asks a command to end, the second one ends it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ class Stop(threading.Event):
 
 
 @contextmanager
-def stopping() -> Iterator[Stop]:
-    """A stop that the first signal sets; the second one ends the process at once."""
+def stopping(*further: signal.Signals) -> Iterator[Stop]:
+    """A stop that the first signal sets; the second one ends the process at once. further: signals beside
+    SIGINT and SIGTERM; what the process was told to ignore (nohup) stays ignored."""
     stop = Stop()
+    heeded = [number for number in further if signal.getsignal(number) != signal.SIG_IGN]
 
     def stopped(number: int, frame: FrameType | None) -> None:
         if stop.by:
@@ -37,7 +39,7 @@ def stopping() -> Iterator[Stop]:
         # for it, or be writing to stderr.
         threading.Thread(target=stop.tell, daemon=True).start()
 
-    held = {number: signal.signal(number, stopped) for number in (signal.SIGINT, signal.SIGTERM)}
+    held = {number: signal.signal(number, stopped) for number in (signal.SIGINT, signal.SIGTERM, *heeded)}
     try:
         yield stop
     finally:

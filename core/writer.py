@@ -216,6 +216,8 @@ class Writer:
         self._claims, self._held, self._since = [], {}, time.monotonic()
         self._rows.clear()
         self._bytes = 0
+        # Answers come early, and shards do not stay small.
+        self._max_seconds = min(2 * self._max_seconds, max(self._max_seconds, MAX_SECONDS))
         return number
 
     def _plan(self, known: LastWords) -> Plan | None:

@@ -14,6 +14,7 @@ from core.config import Settings
 from core.errors import StoreError, UsageError
 from core.store import Store
 from core.types import UNKNOWN, Hdr, Points, Scale, UntaggedHd
+from core.writer import MAX_SECONDS
 from extractor.asked import Asked, asked_of, with_download
 from extractor.encoders import how
 from extractor.hours import Hours
@@ -76,6 +77,9 @@ class ExtractSettings(Settings):
     again: bool = Field(False, description="embed again what is done, and restore what was removed")
     retry_failed: bool = Field(False, description="try again what failed before")
     allow_failed: bool = Field(False, description="exit 0 although some failed")
+    commit_seconds: float = Field(
+        MAX_SECONDS, gt=0, le=MAX_SECONDS, description="to the first commit; to each next twice as long"
+    )
     stall_seconds: float = Field(
         120.0, gt=0, le=86_400, description="a file that makes no progress so long is given up"
     )

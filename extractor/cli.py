@@ -17,6 +17,7 @@ from core.collections import Library
 from core.config import run
 from core.errors import Error, UsageError
 from core.logs import plain
+from core.running import Beat, running
 from core.stop import stopping
 from core.store import Store
 from core.types import Place, Sampling
@@ -76,10 +77,11 @@ def extract(settings: ExtractSettings) -> int:
         if settings.dry_run:
             return _estimated(this, settings)
         try:
-            if settings.watch:
-                _watch(this, chosen, settings)
-            else:
-                _follow(this, chosen, settings)
+            with running(settings.data, "extract", {"videos": settings.videos or ""}) as beat:
+                if settings.watch:
+                    _watch(this, chosen, settings, beat)
+                else:
+                    _follow(this, chosen, settings, beat)
             _finish(this, chosen, settings)
         except BaseException:
             with suppress(Error):  # the first mistake is the one to tell
@@ -182,6 +184,7 @@ def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) ->
         again=settings.again,
         shots=settings.shots,
         retry_failed=settings.retry_failed,
+        commit_s=settings.commit_seconds,
         stall_s=settings.stall_seconds,
         memory_bytes=int(settings.decoder_gb * 2**30),
         thumbs=settings.thumbs,
@@ -233,18 +236,18 @@ def _join(chosen: Chosen, collection: str) -> None:
         chosen.library.add_store(collection, chosen.slug)
 
 
-def _watch(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
+def _watch(this: Run, chosen: Chosen, settings: ExtractSettings, beat: Beat) -> None:
     def look() -> tuple[Wanted, Callable[[], None]]:
         wanted = _wanted(settings, chosen.library)
         return wanted, _claim(chosen, wanted)
 
     seconds = settings.watch_seconds
-    watch(watched(this, seconds), look, lambda run: _follow(run, chosen, settings), seconds)
+    watch(watched(this, seconds), look, lambda run: _follow(run, chosen, settings, beat), seconds)
 
 
-def _follow(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
+def _follow(this: Run, chosen: Chosen, settings: ExtractSettings, beat: Beat) -> None:
     may_draw = not settings.quiet and settings.log_format == "text"
-    progress = Progress(this.tally, lambda: this.ahead.left(), may_draw=may_draw)
+    progress = Progress(this.tally, lambda: this.ahead.left(), may_draw=may_draw, beat=beat)
     for event in this.events():
         match event:
             case Loaded():

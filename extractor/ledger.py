@@ -13,7 +13,7 @@ from typing import Any
 
 from core.collections import Library
 from core.errors import UsageError
-from core.log import said_at
+from core.log import said_at, saying
 from core.logs import plain
 from core.rules import Word
 from core.store import Store
@@ -52,8 +52,8 @@ def list_failed(settings: ExtractSettings) -> int:
 def failures(store: Store, is_wanted: Callable[[Word], bool]) -> Iterator[Failed]:
     """Those that are wanted, in no order."""
     said = lru_cache(lambda entry: said_at(store.log.folder, entry))
-    for _, found in store.log.last().all_said():
-        if found.word.word == "failed" and is_wanted(found.word):
+    for found in saying(store.log.last(), "failed"):
+        if is_wanted(found.word):
             yield Failed(found.word, found.entry, said(found.entry))
 
 

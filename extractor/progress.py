@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from core.running import BEAT_S, Beat, Facts
 from extractor.tally import Tally
 from extractor.work import Event, Left, Waiting
 
@@ -18,8 +19,11 @@ DRAW_S, LOG_S = 0.2, 60.0
 class Progress:
     """What a run has done, how fast, and what is left of it."""
 
-    def __init__(self, tally: Tally, left: Callable[[], Left], *, may_draw: bool) -> None:
+    def __init__(
+        self, tally: Tally, left: Callable[[], Left], *, may_draw: bool, beat: Beat | None = None
+    ) -> None:
         self._tally, self._left = tally, left
+        self._beat, self._next_beat = beat or Beat(), 0.0
         self._draws = may_draw and sys.stderr.isatty()
         self._next = time.monotonic() + (0.0 if self._draws else LOG_S)
         self._waits = ""
@@ -31,6 +35,9 @@ class Progress:
             self.clear()
             log.info("paused until=%s left=%d", waits, self._left().count)
         self._waits = waits
+        if time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + BEAT_S / 2
+            self._beat.facts = {**self._beat.facts, **self.facts()}
         if time.monotonic() < self._next or (waits and not self._draws):
             return
         self._next = time.monotonic() + (DRAW_S if self._draws else LOG_S)
@@ -60,11 +67,26 @@ class Progress:
         now = f"paused until {self._waits}" if self._waits else now
         return f"{done} done{failed}, {left.count}{'' if left.is_all else '+'} left, {now}"
 
+    def facts(self) -> Facts:
+        """The same for other processes; seconds_left is 0 where it is not known."""
+        tally, left = self._tally, self._left()
+        return {
+            "done": tally.done + tally.copies,
+            "failed": len(tally.failed),
+            "left": left.count,
+            "is_all": left.is_all,
+            "seconds_left": round(self._seconds_left(left), 1),
+            "paused_until": self._waits,
+        }
+
     def _to_go(self, left: Left) -> str:
-        """By bytes, which tell a film from a clip, at the speed so far; "" where that is not known."""
+        return clock(seconds) if (seconds := self._seconds_left(left)) else ""
+
+    def _seconds_left(self, left: Left) -> float:
+        """By bytes, which tell a film from a clip, at the speed so far; 0 where that is not known."""
         if not (left.is_all and left.bytes and self._tally.bytes):
-            return ""
-        return clock(left.bytes * (self._tally.seconds - self._tally.paused) / self._tally.bytes)
+            return 0.0
+        return left.bytes * (self._tally.seconds - self._tally.paused) / self._tally.bytes
 
     def _log(self) -> None:
         tally, left = self._tally, self._left()

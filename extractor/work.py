@@ -15,6 +15,7 @@ from typing import Any, Literal
 from core.log import Task
 from core.logs import LogFormat
 from core.types import Kind, Place
+from core.writer import MAX_SECONDS
 from extractor.url import Url
 
 Outcome = Literal["done", "copy", "skipped", "failed"]
@@ -55,6 +56,7 @@ class Job:
     retry_failed: bool = False
     shots: bool = False  # record where they begin, whatever the points
     careful: bool = False  # one source at a time, a commit after each
+    commit_s: float = MAX_SECONDS  # to the first commit; to each next one twice as long, up to that
     stall_s: float = 120.0  # a file without progress for that long is given up
     memory_bytes: int = 2 << 30  # what decoding one file may take
     thumbs: bool = True

@@ -22,6 +22,7 @@ from core.config import Alone, Settings, run
 from core.errors import Error, SnapshotError, UsageError
 from core.files import reading
 from core.query import Effort
+from core.running import running
 from core.stop import stopping
 from core.store import Store
 from index import factory
@@ -166,7 +167,8 @@ def _build(settings: BuildSettings) -> int:
         _build_one(Store.open(root), settings, device)
         return 0
 
-    return _each("build", settings, work)
+    with running(settings.data, "index build"):
+        return _each("build", settings, work)
 
 
 def _build_one(store: Store, settings: BuildSettings, device: str) -> int:
@@ -204,7 +206,7 @@ def _build_on(settings: BuildSettings, device: str) -> int:
         partial(_build_one, settings=settings, device=device),
         partial(_complain, "build"),
     )
-    with stopping() as stop:
+    with stopping() as stop, running(settings.data, "index build", {"follow": True}):
         follower.follow(stop, settings.follow_seconds)
         # As `serve` ends: told to by SIGTERM, it has done what it was to do.
         return 0 if stop.by == signal.SIGTERM else 130

@@ -60,18 +60,7 @@ def collect(store: Store, keep: int, age_s: float, written_age_s: float) -> Remo
     """The same, with an age for what writers make. A short one is only for where nobody writes."""
     with locked(store):
         # As of before anything is read: what appears while this process sleeps is not old when it wakes.
-        now = time.time()
-        old_s = now - written_age_s
-        kept = _kept_snapshots(store.root, keep, now - age_s)
-        parts, shards, trained = _named(store.root, kept)
-        shards |= _counting(store, old_s)
-        ending = Ending(
-            snapshots=[folder_of(store.root, n) for n in numbers(store.root) if n not in kept],
-            parts=_ending_names(store.root / "parts", parts),
-            shards=_ending_shards(store.root / "shards", shards, old_s),
-            log_files=_ending_log(store.root / "log", old_s),
-            trained=_ending_names(store.root / train.FOLDER, trained),
-        )
+        ending = _ending(store, keep, time.time(), age_s, written_age_s)
         _remove(store.root, ending)
         return Removed(
             len(ending.snapshots),
@@ -81,6 +70,29 @@ def collect(store: Store, keep: int, age_s: float, written_age_s: float) -> Remo
             _sweep(store.root, written_age_s),
             len(ending.trained),
         )
+
+
+def freed_bytes(store: Store) -> int:
+    """How much `gc` would free now. Nothing is locked: a guess, while others work."""
+    ending = _ending(store, KEEP, time.time(), DAY_S, DAY_S)
+    parts = _files_of(store.root / "parts", ending.parts)
+    trained = _files_of(store.root / train.FOLDER, ending.trained)
+    paths = [*ending.snapshots, *parts, *ending.shards, *ending.log_files, *trained]
+    return sum(sum(files.sizes(path).values()) for path in paths)
+
+
+def _ending(store: Store, keep: int, now: float, age_s: float, written_age_s: float) -> Ending:
+    old_s = now - written_age_s
+    kept = _kept_snapshots(store.root, keep, now - age_s)
+    parts, shards, trained = _named(store.root, kept)
+    shards |= _counting(store, old_s)
+    return Ending(
+        snapshots=[folder_of(store.root, n) for n in numbers(store.root) if n not in kept],
+        parts=_ending_names(store.root / "parts", parts),
+        shards=_ending_shards(store.root / "shards", shards, old_s),
+        log_files=_ending_log(store.root / "log", old_s),
+        trained=_ending_names(store.root / train.FOLDER, trained),
+    )
 
 
 def _kept_snapshots(root: Path, keep: int, old_s: float) -> set[int]:

@@ -43,6 +43,12 @@ class SourceInfo:
     columns: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
 
+    @property
+    def paths(self) -> list[str]:
+        """Places as people read them, in order; what is no Unicode is shown as U+FFFD."""
+        held = {place.shown.encode(errors="surrogateescape") for place in self.places}
+        return sorted(path.decode(errors="replace") for path in held)
+
 
 @dataclass(frozen=True, slots=True)
 class Known:

@@ -6,17 +6,20 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 from anyio import to_thread
 from fastapi import FastAPI
 
+from extractor.media import fork
 from server import gate, openapi, refusals
 from server.access import LOOK_S, Access
+from server.clips import Clips
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import docs, health, login, search
+from server.routes import batch, docs, health, knn, login, media, search, tag, videos
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -29,16 +32,20 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
     """Serve what is in a library."""
     metrics = Metrics(library)
     slots = Slots(settings.max_concurrent or cpus(), settings.max_waiting)
-    service = Service(library, settings, slots, metrics)
+    decoding = Slots(settings.max_decoding or cpus(), settings.max_waiting)
+    clips = Clips(int(settings.clip_cache_mb * MIB))
+    service = Service(library, settings, slots, metrics, decoding, clips)
     access = Access.of(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(follow, library.look, settings.follow_seconds, "the library")
+            tasks.start_soon(follow, partial(prepare, library), settings.follow_seconds, "what decodes")
             tasks.start_soon(follow, access.look, LOOK_S, "the keys' file")
             yield
             tasks.cancel_scope.cancel()
+        clips.close()
 
     app = FastAPI(
         title="Cinedex",
@@ -49,7 +56,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, health):
+    for routes in (search, batch, tag, knn, health, media, videos):
         app.include_router(routes.router(service))
     app.include_router(login.router(access))
     app.include_router(docs.router())
@@ -60,6 +67,12 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
     rules = gate.Rules(hosts, int(settings.max_body_mb * MIB))
     app.add_middleware(gate.Gate, rules=rules, access=access, metrics=metrics)
     return app
+
+
+def prepare(library: ServedLibrary) -> None:
+    """What decodes files is loaded beside, before somebody waits for it; again where somebody killed it."""
+    if library.has_files:
+        fork.prepare()
 
 
 async def follow(look: Callable[[], None], seconds: float, what: str) -> None:

@@ -15,6 +15,11 @@ def refused(why: str) -> PydanticCustomError:
     return PydanticCustomError("refused", "{why}", {"why": why})
 
 
+def wrong_at(field: str, why: str) -> PydanticCustomError:
+    """The same, said of a field by who looks at several."""
+    return PydanticCustomError("wrong_at", "{why}", {"why": why, "field": field})
+
+
 def not_built(what: str = "is") -> PydanticCustomError:
     """The same, of what is agreed and not there yet."""
     return PydanticCustomError("not_built", "{what} not built yet", {"what": what})

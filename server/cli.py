@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from core.config import run
 from core.errors import Error, UsageError
+from core.running import running
 from index.device import chosen_device
 from server.limits import cpus
 from server.settings import ServeSettings
@@ -67,7 +68,8 @@ def serve(settings: ServeSettings) -> int:
     _finish_on_sigterm(server)
     sys.stdout.write(address(listening, settings.host) + "\n")
     sys.stdout.flush()
-    server.run(sockets=[listening])
+    with running(settings.data, "serve", {"url": address(listening, settings.host)}):
+        server.run(sockets=[listening])
     return 0
 
 

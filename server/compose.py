@@ -26,6 +26,7 @@ class Asked:
     sources: frozenset[str]  # whole
     ranges: tuple[Part, ...]  # of others
     asking: Asking = "text"  # what most of it is made of
+    each: Float32Array | None = None  # the vector of each part, float32 [parts, dim]
 
     def is_own(self, row: Segment) -> bool:
         """Whether a row lies in a range that was asked with."""
@@ -41,7 +42,8 @@ def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Search)
         for number, part in enumerate(query.parts)
     ]
     weights = np.array([part.weight for part in query.parts])
-    vector = _mean(np.stack(vectors), weights)
+    each = np.stack(vectors)
+    vector = _mean(each, weights)
     if np.linalg.norm(vector) < _NOTHING:
         raise ApiError(400, "query: its parts cancel each other out.", "query")
     return Asked(
@@ -50,6 +52,7 @@ def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Search)
         frozenset(part.source for part in query.parts if part.source and not _is_range(part)),
         tuple(part for part in query.parts if part.source and _is_range(part)),
         _asking(query.parts),
+        each,
     )
 
 

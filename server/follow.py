@@ -13,6 +13,7 @@ from core.store import Store
 from core.types import EncoderSpec
 from index.snapshot import Snapshot, current
 from index.view import removed_since
+from server.earlier import Earlier
 from server.encoders import Encoders, Held, Patience, Wanted
 from server.errors import ApiError
 from server.trust import distrusted, misfit
@@ -32,6 +33,7 @@ class Seen:
     view: Snapshot | None = None
     published: float = 0.0  # when CURRENT was written, in seconds since 1970
     problem: ApiError | None = None
+    earlier: Earlier | None = None  # snapshots that were published before
 
 
 class Followed:
@@ -57,6 +59,7 @@ class Followed:
         self._published = 0.0
         self._words: LastWords | None = None
         self._view: Snapshot | None = None
+        self._earlier: Earlier | None = None
 
     def look(self) -> Seen:
         """What is there now."""
@@ -67,7 +70,7 @@ class Followed:
                 return Seen(store.spec, None, self._view, self._published, ApiError(409, doubt))
             held = self._encoders.get(store.spec)
             problem = self._problem(store.spec, held)
-            return Seen(store.spec, held.encoder, self._view, self._published, problem)
+            return Seen(store.spec, held.encoder, self._view, self._published, problem, self._earlier)
         except Exception as error:  # this store's edge: the others are followed on
             self._patience.fail(f"store does not open folder={self.root.name}", error)
             return Seen(problem=ApiError(503, f"The store {self.root.name} cannot be opened."))
@@ -83,6 +86,7 @@ class Followed:
         if self._store is None or made != self._made:
             self._forget()
             self._store, self._made = Store.open(self.root), made
+            self._earlier = Earlier(self._store, self._device)
             self._patience.reset()
         return self._store
 
@@ -129,6 +133,8 @@ class Followed:
         if self._base is None:
             return
         words = store.log.last()
+        if self._earlier is not None:
+            self._earlier.heed(words)
         if words is not self._words:
             self._view = self._base.masked(removed_since(words, self._base.entry))
             self._words = words

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from core.errors import Error
 from core.types import EncoderSpec
 from server.encoders import Encoders, Load, Patience
 from server.errors import ApiError
+from server.folders import Folders
 from server.follow import Followed, Seen
 from server.searcher import Searcher
 
@@ -27,6 +28,7 @@ RENEW_S = 1.0
 NO_COLLECTION = "There is no collection yet; `extract --videos DIR` makes one."
 UNREADABLE = "The collections cannot be read; the server's log says why."
 Catalog = Callable[[], Mapping[str, Sequence[Path]]]  # collection → stores, the default one first
+FindFolders = Callable[[], Folders]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Offer:
     collection: str
     seen: Seen
     store: str  # its folder's name, where the store cannot be opened
+    folders: Folders = field(default_factory=Folders)
 
     @property
     def encoder(self) -> str:
@@ -46,7 +49,7 @@ class Offer:
         seen = self.seen
         if seen.problem or seen.encoder is None or seen.view is None:
             raise seen.problem or ApiError(503, f"The encoder {self.encoder} is not ready.")
-        return Searcher(self.collection, seen.encoder, seen.view)
+        return Searcher(self.collection, seen.encoder, seen.view, seen.earlier, self.folders)
 
 
 class ServedLibrary:
@@ -58,7 +61,9 @@ class ServedLibrary:
         load: Load | None = None,
         trusted: Collection[str] = (),
         device: str = "cpu",
+        folders: FindFolders = lambda: Folders(is_known=False),
     ) -> None:
+        self._find_folders, self._folders = folders, Folders(is_known=False)
         self._catalog, self._trusted, self._device = catalog, trusted, device
         self._encoders = Encoders(load or load_encoder, self.look)
         self._followed: dict[Path, Followed] = {}
@@ -66,6 +71,7 @@ class ServedLibrary:
         self._looking = threading.Lock()
         self._renewing, self._renewed = threading.Lock(), -RENEW_S
         self._known: Mapping[str, Sequence[Path]] = {}
+        self._default: Mapping[str, Path] = {}  # of each collection, as it is served
         self._is_readable = True
         self._offers: Mapping[str, Sequence[Offer]] | None = None  # None: not looked yet
 
@@ -83,6 +89,7 @@ class ServedLibrary:
             load,
             trusted,
             device,
+            lambda: Folders(library.roots(), frozenset(library.bases())),
         )
 
     @classmethod
@@ -95,20 +102,31 @@ class ServedLibrary:
         with self._looking:
             self._read()
             roots = {root for roots in self._known.values() for root in roots}
+            roots |= {self._default[name] for name in self._default if name in self._known}
             self._followed = {
                 root: self._followed.get(root) or Followed(root, self._encoders, self._trusted, self._device)
                 for root in sorted(roots)
             }
             seen = {root: followed.look() for root, followed in self._followed.items()}
+            served = {name: self._served(name, roots, seen) for name, roots in self._known.items()}
+            self._default = {name: roots[0] for name, roots in served.items()}
             self._offers = {
-                name: [Offer(name, seen[root], root.name) for root in roots]
-                for name, roots in self._known.items()
+                name: [Offer(name, seen[root], root.name, self._folders) for root in roots]
+                for name, roots in served.items()
             }
             self._encoders.keep({each.wanted for each in self._followed.values() if each.wanted})
 
+    def _served(self, name: str, roots: Sequence[Path], seen: Mapping[Path, Seen]) -> Sequence[Path]:
+        """What was the default one stays so, though it is not even named any more, until the one that is to
+        follow it can be searched."""
+        before = self._default.get(name, roots[0])
+        if before == roots[0] or seen[roots[0]].problem is None or seen[before].problem is not None:
+            return roots
+        return [before, *(root for root in roots if root != before)]
+
     def _read(self) -> None:
         try:
-            self._known = self._catalog()
+            self._known, self._folders = self._catalog(), self._find_folders()
         except (Error, OSError) as error:
             self._patience.fail("collections cannot be read", error)
             self._is_readable = False
@@ -120,6 +138,11 @@ class ServedLibrary:
     def offers(self) -> Mapping[str, Sequence[Offer]]:
         """Collection → its encoders, the default one first."""
         return self._offers or {}
+
+    @property
+    def has_files(self) -> bool:
+        """Whether it is known where files lie that could be shown."""
+        return bool(self._folders.folders)
 
     @property
     def default(self) -> str | None:

@@ -22,10 +22,14 @@ class Slots:
         self._limiter = anyio.CapacityLimiter(at_once)
         self._waiting = waiting
 
-    async def run(self, work: Callable[[], T], waited: Callable[[float], None]) -> T:
-        """Do it in a thread; `waited` is told for how many seconds no thread was free."""
+    async def run(
+        self, work: Callable[[], T], waited: Callable[[float], None], *, goes_on: bool = False
+    ) -> T:
+        """Do it in a thread; `waited` is told for how many seconds no thread was free. goes_on: for a request
+        that was let in before, and so is not refused."""
         limiter = self._limiter
-        if limiter.available_tokens <= 0 and limiter.statistics().tasks_waiting >= self._waiting:
+        is_full = limiter.available_tokens <= 0 and limiter.statistics().tasks_waiting >= self._waiting
+        if is_full and not goes_on:
             raise ApiError(429, f"All {limiter.total_tokens:g} slots and {self._waiting} places are taken.")
         asked = time.perf_counter()
 

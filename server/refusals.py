@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,7 +15,7 @@ from starlette.responses import Response
 
 from core.commands import nearest
 from core.errors import EncoderError, Error, UsageError
-from server.errors import ApiError
+from server.errors import ApiError, type_of
 from server.filters import TESTS
 from server.gate import error_answer
 from server.schemas.query import PartAsked
@@ -29,10 +30,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        found = first(error.errors())
-        message, field = sentence(found)
-        kind = "not_built" if found["type"] == "not_built" else None
-        return error_answer(400, message, request.state.request_id, field, type=kind)
+        return _answer(of_validation(error.errors()), request.state.request_id)
 
     @app.exception_handler(HTTPException)
     async def of_the_framework(request: Request, error: HTTPException) -> Response:
@@ -42,12 +40,42 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Error)
     async def known(request: Request, error: Error) -> Response:
-        id = request.state.request_id
-        if isinstance(error, (ApiError, UsageError)):
-            return error_answer(error.http_status, str(error), id, getattr(error, "field", None))
-        log.error("request failed error=%s", error)  # it may name files, which no answer does
-        what = "encoder cannot answer" if isinstance(error, EncoderError) else "store cannot be read"
-        return error_answer(503, f"The {what}; the log has it by the id.", id)
+        answer = _answer(of_error(error), request.state.request_id)
+        answer.headers.update(getattr(error, "headers", {}))
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What an error is answered with."""
+
+    status: int
+    message: str
+    field: str | None = None
+    type: str = ""  # "": the one of its status
+
+    @property
+    def named(self) -> str:
+        return self.type or type_of(self.status)
+
+
+def _answer(refusal: Refusal, id: str) -> Response:
+    return error_answer(refusal.status, refusal.message, id, refusal.field, type=refusal.named)
+
+
+def of_validation(errors: Sequence[Any]) -> Refusal:
+    """Of a body with these mistakes."""
+    found = first(errors)
+    return Refusal(400, *sentence(found), "not_built" if found["type"] == "not_built" else "")
+
+
+def of_error(error: Error) -> Refusal:
+    """Of what is known to go wrong."""
+    if isinstance(error, (ApiError, UsageError)):
+        return Refusal(error.http_status, str(error), getattr(error, "field", None))
+    log.error("request failed error=%s", error)  # it may name files, which no answer does
+    what = "encoder cannot answer" if isinstance(error, EncoderError) else "store cannot be read"
+    return Refusal(503, f"The {what}; the log has it by the id.")
 
 
 def _says(error: HTTPException, request: Request) -> str:
@@ -70,6 +98,8 @@ def sentence(error: Any) -> tuple[str, str | None]:
     kind, loc = error["type"], error["loc"][1:]
     if kind == "json_invalid":
         return f"The body is not JSON: {error['ctx']['error']} at character {error['loc'][-1]}.", None
+    if kind == "wrong_at":
+        loc = (*loc, error["ctx"]["field"])
     field = path_of(loc)
     if kind == "string_unicode":  # a value's or a name's in an object; which of both is not told
         return f"{field or 'The body'} has text that is not Unicode{_got(error.get('input'))}.", field
@@ -86,6 +116,8 @@ def sentence(error: Any) -> tuple[str, str | None]:
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"{field} must be an object{_got(error.get('input'))}.", field
     what = str(error["msg"])
+    if kind == "wrong_at":
+        return f"{field}: {what}.", field
     return f"{field}: {what[0].lower()}{what[1:]}{_got(error.get('input'))}.", field
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from core.errors import Error, SnapshotError, StoreError
+from core.errors import Error, SnapshotError, StoreError, VideoError
+from server.clips import Clips
+from server.errors import ApiError
 from server.library import ServedLibrary
 from server.limits import Slots
 from server.metrics import Metrics
@@ -26,12 +28,41 @@ class Service:
     settings: ServeSettings
     slots: Slots
     metrics: Metrics
+    decoding: Slots
+    clips: Clips
 
-    async def ask(self, collection: str | None, encoder: str | None, work: Callable[[Searcher], T]) -> T:
-        """Done in a thread by what answers for a collection, once a slot is free."""
+    async def ask(
+        self,
+        collection: str | None,
+        encoder: str | None,
+        work: Callable[[Searcher], T],
+        *,
+        goes_on: bool = False,
+    ) -> T:
+        """Done in a thread by what answers for a collection, once a slot is free. goes_on: for a request that
+        was let in before."""
         searcher = self.library.find(collection, encoder)
         asked = partial(with_newer, work, searcher, self.library.newer)
-        return await self.slots.run(asked, self.metrics.waited)
+        return await self.slots.run(asked, self.metrics.waited, goes_on=goes_on)
+
+    async def isolated(self, name: str, function: Callable[..., T], *args: object) -> T:
+        """Called in a process of its own, held to limits, once a place for that is free. `name` is of the
+        file that an error speaks of."""
+        call = partial(call_isolated, self.settings, name, function, *args)
+        return await self.decoding.run(call, self.metrics.waited)
+
+
+def call_isolated(settings: ServeSettings, name: str, function: Callable[..., T], *args: object) -> T:
+    """The same in this thread. What is wrong with the file is an ApiError."""
+    from extractor.media.isolated import Limits, call  # brings torch
+
+    seconds = settings.decode_seconds
+    try:
+        return call(Limits(seconds, seconds, log_format=settings.log_format), name, function, *args)
+    except VideoError as error:
+        raise ApiError(error.http_status, str(error)) from error
+    except OSError as error:  # of the machine, or of what the file lies on
+        raise ApiError(503, f"{name} cannot be read.") from error
 
 
 def with_newer(work: Callable[[Searcher], T], searcher: Searcher, newer: Newer) -> T:

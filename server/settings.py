@@ -36,6 +36,10 @@ class ServeSettings(Settings):
         description="whose X-Forwarded-For and -Proto are believed: addresses, networks; '*': any",
     )
     openapi: bool = Field(False, description="print the OpenAPI document and exit")
+    max_decoding: int = Field(0, ge=0, le=1_000, description="files decoded at once; 0: one a CPU")
+    decode_seconds: float = Field(60.0, gt=0, le=86_400, description="that decoding for one request may take")
+    max_clip_seconds: float = Field(120.0, gt=0, le=86_400, description="longest clip that is cut")
+    clip_cache_mb: float = Field(512.0, gt=0, le=1_000_000, description="of clips that are kept for a while")
 
     @field_validator("trusted_proxies")
     @classmethod

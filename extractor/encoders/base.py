@@ -30,7 +30,8 @@ class Encoder(Protocol):
 
     Optional beside it: `frames(features, index)`, one row for every entry of every clip; without it a frame
     row is a clip of one. `precision`, a `Precision`: what its pictures are computed in, settled at the latest
-    when one was.
+    when one was. `logit_scale`, a float: by what its scores were multiplied before the softmax it was trained
+    with.
     """
 
     spec: EncoderSpec

@@ -53,6 +53,11 @@ class OpenClip:
         self._mean = torch.tensor(spec.look.mean, device=self._device).view(1, 3, 1, 1)
         self._std = torch.tensor(spec.look.std, device=self._device).view(1, 3, 1, 1)
 
+    @property
+    def logit_scale(self) -> float:
+        """What the model learned to multiply scores by."""
+        return float(self._model.logit_scale.exp())
+
     def features(self, pictures: Tensor) -> Tensor:
         """float32 [n, dim]: a unit vector a picture."""
         if not self.precision.is_settled:

@@ -73,10 +73,3 @@ QueryAsked = Annotated[
         custom_error_message="must be a string or a list of parts",
     ),
 ]
-
-
-class StepAsked(Strict):
-    """One step of a sequence."""
-
-    query: QueryAsked
-    absent: bool = Field(False, description="A without B")

@@ -16,6 +16,7 @@ from core.rules import (
     Claim,
     Entry,
     LastWords,
+    PlaceVerb,
     Said,
     Winner,
     Wish,
@@ -57,6 +58,9 @@ class MemoryBase:
 
     def all_said(self) -> Iterator[tuple[int, Said]]:
         return iter(self._said.items())
+
+    def saying(self, verb: PlaceVerb, after: int) -> Iterator[tuple[int, Said]]:
+        return ((key, s) for key, s in self._said.items() if s.word.word == verb and s.entry > after)
 
     def naming(self, source: str) -> Iterator[tuple[int, Said]]:
         return ((key, s) for key, s in self._said.items() if (s.word.word, s.word.source) == ("done", source))

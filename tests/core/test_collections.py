@@ -127,3 +127,23 @@ def test_a_damaged_root_is_named(library: Library, tmp_path: Path) -> None:
     (library.data / "roots" / "films").write_text('{"root": 1}')
     with pytest.raises(StoreError, match=r"roots/films is damaged"):
         library.roots()
+
+
+def test_a_store_becomes_the_default_one_and_takes_the_place_of_another(library: Library) -> None:
+    for slug in ("old", "other", "new"):
+        library.add_store("default", slug)
+    library.put_first("default", "new")
+    assert library.collections() == {"default": ["new", "old", "other"]}
+    library.put_first("default", "other", without=("new", "unknown"))
+    assert library.collections() == {"default": ["other", "old"]}
+    with pytest.raises(StoreError, match=r"^The collection default in .* has no store nobody\.$"):
+        library.put_first("default", "nobody")
+    with pytest.raises(StoreError, match=r"has no store other\.$"):
+        library.put_first("sample", "other")
+
+
+def test_what_is_the_default_one_already_is_not_written_again(library: Library) -> None:
+    library.add_store("default", "one")
+    before = (library.data / "collections.json").stat()
+    library.put_first("default", "one")
+    assert (library.data / "collections.json").stat().st_ino == before.st_ino

@@ -4,8 +4,10 @@ import os
 import time
 from collections import Counter
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from random import Random
+from typing import get_args
 
 import pytest
 
@@ -22,8 +24,9 @@ from core.log import (
     decode_entry,
     encode_entry,
     read_entry,
+    saying,
 )
-from core.rules import Wish, Word, why_not
+from core.rules import PlaceVerb, Wish, Word, why_not
 from core.types import Place
 from core.writer import Writer, compact
 from tests.core import stores
@@ -140,6 +143,9 @@ def test_a_checkpoint_and_the_entries_after_it_are_the_whole_log(
     assert set(known.winners()) == set(truth.winners())
     assert list(known.live()) == list(truth.live())
     assert known.live_ids() == truth.live_ids()
+    for verb, after in product(get_args(PlaceVerb), (0, 5, known.number - 3, known.number)):
+        wanted = {s for _, s in truth.all_said() if s.word.word == verb and s.entry > after}
+        assert set(saying(known, verb, after)) == wanted, (verb, after)
     for number in range(12):
         assert known.has_rows(stores.source_id(number)) == truth.has_rows(stores.source_id(number))
         place = stores.place(number)

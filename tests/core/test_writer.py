@@ -4,10 +4,12 @@ import os
 import resource
 import shutil
 import signal
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -180,6 +182,22 @@ def test_a_writer_is_due_when_it_is_full_or_has_waited(tmp_path: Path) -> None:
     stores.add(full, 2)
     stores.add(waited, 3)
     assert full.due and waited.due
+
+
+def test_each_commit_may_come_after_twice_as_long_as_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(core.writer, "time", SimpleNamespace(monotonic=lambda: clock[0], time=time.time))
+    writer, waited = Writer(stores.make(tmp_path / "s"), max_seconds=100.0), []
+    for number in range(5):
+        stores.add(writer, number)
+        began = clock[0]
+        while not writer.due:
+            clock[0] += 50
+        waited.append(clock[0] - began)
+        writer.commit()
+    assert waited == [100, 200, 400, 600, 600]
 
 
 @pytest.mark.parametrize("is_overtaken", [False, True])

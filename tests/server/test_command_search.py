@@ -15,7 +15,7 @@ from tests.server.conftest import Running
 from tests.server.test_lines import told
 from tests.server.worlds import Shelf, id_of
 
-VOLATILE = ("took_ms",)
+VOLATILE = ("took_ms", "next_cursor")
 
 
 def said(capsys: pytest.CaptureFixture[str], *args: str, code: int = 0) -> str:

@@ -19,7 +19,7 @@ from core.types import Float32Array, IntArray, Kind
 from extractor.encoders.base import Encoder
 from index.snapshot import Snapshot
 from index.view import view_of
-from server import searcher
+from server import ranking, searcher
 from server.app import create_app
 from server.library import ServedLibrary
 from server.settings import ServeSettings
@@ -150,10 +150,10 @@ def test_a_large_answer_is_written_beside_the_event_loop(
 ) -> None:
     writing, let_go = threading.Event(), threading.Event()
 
-    def slowly(answer: searcher.Answer) -> bytes:
+    def slowly(answer: searcher.Answer, body: str) -> bytes:
         writing.set()
         assert let_go.wait(30)
-        return as_sent(answer)
+        return as_sent(answer, body)
 
     with in_thread(library(shelf, TOY)) as http:
         until(lambda: status(http) == 200)
@@ -279,7 +279,7 @@ def test_no_more_rows_are_read_once_every_video_is_found(
 def test_no_more_rows_are_read_than_a_request_may_take(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searcher, "LOOK_AT_MOST", 1_500)
+    monkeypatch.setattr(ranking, "LOOK_AT_MOST", 1_500)
     shelf = all_red(tmp_path / "data", long=3_000)
     answer, ks = asked_of(shelf, Query((Part(text="red"),), kind="frame"), monkeypatch)
     assert (len(answer.results), answer.total, answer.is_all) == (1, 1, False)
@@ -289,12 +289,12 @@ def test_no_more_rows_are_read_than_a_request_may_take(
 def test_rows_that_were_asked_with_do_not_hide_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searcher, "LOOK_AT_MOST", 256)
+    monkeypatch.setattr(ranking, "LOOK_AT_MOST", 256)
     shelf = all_red(tmp_path / "data", a=300, b=300, c=300)
     parts = (Part(source=id_of("a"), start=0.0), Part(source=id_of("b"), start=0.0))
     answer, ks = asked_of(shelf, Query(parts, kind="frame"), monkeypatch)
     assert [found.moment.source for (found,) in answer.results] == [id_of("c")]
-    assert ks[-1] == 900
+    assert ks == [256 + 600]  # those that were asked with are no rows that were looked at
     parts = (Part(source=id_of("a")), Part(source=id_of("b")))
     answer, ks = asked_of(shelf, Query(parts, kind="frame"), monkeypatch)
     assert [found.moment.source for (found,) in answer.results] == [id_of("c")]

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from core.errors import EncoderError, Error, UsageError
 from extractor.encoders import how, load, recall
-from extractor.encoders.open_clip import fetch
+from extractor.encoders.open_clip import OpenClip, fetch
 from extractor.encoders.recipe import CONFIG, recipe_of
 from tests.extractor.encoders.models import TINY, add_model, tiny_state
 from tests.extractor.encoders.test_contract import check, features, pictures
@@ -329,3 +329,12 @@ def test_weights_that_are_not_there_any_more_are_told(tmp_path: Path) -> None:
     assert f"The weights {spec.weights} of open_clip:tiny are not in {tmp_path / 'weights'}" in str(
         caught.value
     )
+
+
+def test_it_says_by_what_the_model_multiplies_scores(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({**tiny_state(1), "logit_scale": torch.tensor(50.0).log()}, path)
+    for scale, options in ((50, {"weights": path}), (1 / 0.07, {"random_weights": 1})):
+        encoder = load("open_clip:tiny", **options)
+        assert isinstance(encoder, OpenClip)
+        assert encoder.logit_scale == pytest.approx(scale)

@@ -1,0 +1,143 @@
+"""Labels and other texts that come in numbers → vectors: encoded a few at a time, and each of them once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+
+from core.types import Float32Array
+from extractor.encoders.base import Encoder
+from server.compose import encode
+
+CACHE_BYTES = 128 << 20  # 10,000 labels of 512 numbers are 20 MiB
+_OVERHEAD = 300  # bytes an entry takes beside its numbers
+_TEXTS = 8  # encoded together: a fifth of a second of ViT-B-32's text encoder on one core
+_UNIT = 1e-3
+_NOTHING = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Labels, and the sentences that each is put into; as they are by default."""
+
+    labels: tuple[str, ...]
+    templates: tuple[str, ...] = ("{}",)
+
+    def texts(self, label: str) -> list[str]:
+        return [template.replace("{}", label) for template in self.templates]
+
+    def keys(self, fingerprint: str) -> Iterator[bytes]:
+        """What each label's vector is known by; short, since labels and templates may be long."""
+        common = blake2b(digest_size=16)
+        for text in (fingerprint, *self.templates):
+            common.update(f"{len(text)}:{text}".encode())
+        for label in self.labels:
+            mine = common.copy()
+            mine.update(label.encode())
+            yield mine.digest()
+
+
+@dataclass(frozen=True, slots=True)
+class LabelVector:
+    """The mean of a label's sentences, and whether the encoder cut one of them."""
+
+    vector: Float32Array
+    truncated: bool
+
+
+class LabelCache:
+    """Vectors of labels by their keys; what was not asked for longest goes first."""
+
+    def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
+        self._held: OrderedDict[bytes, LabelVector] = OrderedDict()
+        self._max_bytes, self._bytes = max_bytes, 0
+        self._lock = threading.Lock()
+
+    def get(self, keys: Sequence[bytes]) -> list[LabelVector | None]:
+        with self._lock:
+            found = [self._held.get(key) for key in keys]
+            for key, vector in zip(keys, found, strict=True):
+                if vector is not None:
+                    self._held.move_to_end(key)
+        return found
+
+    def put(self, key: bytes, vector: LabelVector) -> None:
+        with self._lock:
+            if key in self._held:
+                return
+            self._held[key] = vector
+            self._bytes += _size(vector)
+            while self._bytes > self._max_bytes:
+                self._bytes -= _size(self._held.popitem(last=False)[1])
+
+
+class Labelling:
+    """The vectors of a request's labels, as far as there are any."""
+
+    def __init__(self, vocabulary: Vocabulary, cache: LabelCache) -> None:
+        self.vocabulary = vocabulary
+        self._cache = cache
+        self._fingerprint = ""
+        self._keys: list[bytes] = []
+        self._found: list[LabelVector | None] = [None] * len(vocabulary.labels)
+
+    @property
+    def done(self) -> int:
+        """How many labels have theirs."""
+        return sum(found is not None for found in self._found)
+
+    def advance(self, encoder: Encoder, seconds: float) -> bool:
+        """Encode for about so long, at least one label; whether all are done."""
+        until = time.monotonic() + seconds
+        self._begin(encoder)
+        left = [number for number, found in enumerate(self._found) if found is None]
+        at_once = max(1, _TEXTS // len(self.vocabulary.templates))
+        for first in range(0, len(left), at_once):
+            if first and time.monotonic() >= until:
+                return False
+            self._encode(encoder, left[first : first + at_once])
+        return True
+
+    def vectors(self) -> tuple[Float32Array, bool]:
+        """float32 [labels, dim] when all are done, and whether a sentence was cut."""
+        found = [each for each in self._found if each is not None]
+        return np.stack([each.vector for each in found]), any(each.truncated for each in found)
+
+    def _begin(self, encoder: Encoder) -> None:
+        if self._fingerprint == encoder.spec.fingerprint:
+            return
+        self._fingerprint = encoder.spec.fingerprint
+        self._keys = [*self.vocabulary.keys(self._fingerprint)]
+        self._found = self._cache.get(self._keys)
+
+    def _encode(self, encoder: Encoder, numbers: Sequence[int]) -> None:
+        sentences = [self.vocabulary.texts(self.vocabulary.labels[number]) for number in numbers]
+        texts = [text for mine in sentences for text in mine]
+        batches = range(0, len(texts), _TEXTS)
+        encoded = np.concatenate([encode(encoder, texts[first : first + _TEXTS]) for first in batches])
+        cut = iter(encoder.too_long(texts))
+        means = _means(encoded.reshape(len(numbers), -1, encoder.spec.dim))
+        for number, mean, mine in zip(numbers, means, sentences, strict=True):
+            vector = LabelVector(mean.copy(), any([next(cut) for _ in mine]))
+            self._found[number] = vector
+            self._cache.put(self._keys[number], vector)
+
+
+def _means(vectors: Float32Array) -> Float32Array:
+    """[labels, templates, dim] → [labels, dim]; of vectors of length 1 again some of length 1."""
+    means = vectors.mean(axis=1, dtype=np.float64)
+    if np.allclose(np.linalg.norm(vectors, axis=2), 1, atol=_UNIT):
+        lengths = np.linalg.norm(means, axis=1, keepdims=True)
+        means = np.divide(means, lengths, out=means, where=lengths > _NOTHING)
+    found: Float32Array = means.astype(np.float32)
+    return found
+
+
+def _size(held: LabelVector) -> int:
+    return held.vector.nbytes + _OVERHEAD

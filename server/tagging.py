@@ -1,0 +1,61 @@
+"""Which of some labels a stored video is most like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.types import Float32Array, Float64Array
+from extractor.encoders.base import Encoder
+from server.judged import rounded
+from server.labels import Labelling
+from server.searcher import Searcher
+from server.stored import Named, mean
+
+LOGIT_SCALE = 100.0  # CLIP's own, for encoders that say none
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A label, how like it the video is, and its share among all labels."""
+
+    label: str
+    score: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """All labels, best first."""
+
+    tags: list[Tag]
+    encoder: str
+    snapshot: int
+    truncated: bool
+
+
+def tagged(searcher: Searcher, named: Named, labelling: Labelling, seconds: float) -> Tagged | None:
+    """None where some labels are not encoded within about so many seconds; what is done is not lost."""
+    _, rows = named.rows(searcher.view, "clip", "frame", "text")
+    if not labelling.advance(searcher.encoder, seconds):
+        return None
+    vectors, truncated = labelling.vectors()
+    tags = ranked(labelling.vocabulary.labels, vectors, mean(rows), searcher.encoder)
+    return Tagged(tags, searcher.encoder.spec.name, searcher.view.number, truncated)
+
+
+def ranked(
+    labels: tuple[str, ...], vectors: Float32Array, video: Float32Array, encoder: Encoder
+) -> list[Tag]:
+    """Best first; of equal ones, as they were given."""
+    scores = (vectors @ video).astype(np.float64)
+    shares = _softmax(scores * float(getattr(encoder, "logit_scale", LOGIT_SCALE)))
+    order = np.argsort(-scores, kind="stable").tolist()
+    return [Tag(labels[at], rounded(float(scores[at])), float(shares[at])) for at in order]
+
+
+def _softmax(logits: Float64Array) -> Float64Array:
+    weights = np.exp(logits - logits.max())
+    found: Float64Array = weights / weights.sum()
+    return found

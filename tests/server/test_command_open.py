@@ -1,0 +1,232 @@
+"""`cinedex open`, as people type it: real processes on tiny videos."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from core.collections import Library
+from core.commands import main
+from core.running import Running, runs
+from server.commands.open import root_flags
+from tests.extractor.shelf import Shelf
+from tests.server.worlds import until
+
+CODE = "import sys; from core.commands import main; sys.exit(main())"
+
+
+@dataclass
+class Opened:
+    """A `cinedex open` that runs."""
+
+    process: subprocess.Popen[str]
+    data: Path
+    log: Path
+    url: str
+
+    def paths(self, query: str) -> list[str]:
+        """Of the answer, best first; [] while there is none."""
+        body = {"query": query, "level": "frame", "group_by": "video"}
+        answer = httpx.post(f"{self.url}search", json=body, timeout=30)
+        return [found["path"] for found in answer.json().get("results", [])]
+
+    def end(self, number: int = signal.SIGINT) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+@contextmanager
+def opened(data: Path, *words: str, **environment: str) -> Iterator[Opened]:
+    """Without a terminal and, unless told, without a screen."""
+    log = data.parent / "open.log"
+    plain = {k: v for k, v in os.environ.items() if k not in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")}
+    with log.open("w") as errors:
+        command = [sys.executable, "-c", CODE, "open", *words, "--data", str(data), "--port", "0"]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=plain | {"OMP_NUM_THREADS": "1", **environment},
+        )
+    assert process.stdout is not None
+    try:
+        url = process.stdout.readline().strip()
+        assert url, log.read_text()
+        yield Opened(process, data, log, url)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def is_there(pid: int) -> bool:
+    """Whether a process is there and no zombie, which only waits to be noticed."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def descendants(pid: int) -> set[int]:
+    """Of a process, however deep."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    found: set[int] = set()
+    more = {pid}
+    while more := {child for child, parent in parents.items() if parent in more} - found:
+        found |= more
+    return found
+
+
+def verb(data: Path, name: str) -> Callable[[], Running | None]:
+    return lambda: next((each for each in runs(data) if each.verb == name), None)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, videos: Path, broken: Path) -> Shelf:
+    shelf = Shelf(tmp_path)
+    for name in ("red.mp4", "blue.mp4"):
+        shelf.put(videos / name)
+    shelf.put(broken / "zeros.mp4")
+    return shelf
+
+
+def test_a_folder_is_taken_in_served_and_shown_and_ctrl_c_ends_all_of_it(
+    shelf: Shelf, videos: Path, tmp_path: Path
+) -> None:
+    data, shown = tmp_path / "data", tmp_path / "shown"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {shown}\n')
+    browser.chmod(0o755)
+    words = (str(shelf.films), "--encoder", "toy:rgb")
+    with opened(data, *words, BROWSER=str(browser)) as first:
+        until(lambda: "answers for all of it" in first.log.read_text(), 60)
+        assert first.paths("red")[0] == "films/red.mp4" and first.paths("blue")[0] == "films/blue.mp4"
+        until(shown.exists)
+        assert shown.read_text().strip() == first.url
+        assert "some cannot be read; `cinedex status --failures` lists them." in first.log.read_text()
+        assert {each.verb for each in runs(data)} == {"open", "serve"}
+        pids = descendants(first.process.pid)
+        assert pids
+        assert first.end() == 130
+        assert not [pid for pid in pids if is_there(pid)]
+    assert runs(data) == [] and not (data / "running").exists()
+    assert "Traceback" not in first.log.read_text()
+
+    shelf.put(videos / "green.mp4")
+    before = sorted((data / "toy-rgb" / "shards").iterdir())
+    with opened(data, *words, CINEDEX_WORKERS="0") as again:
+        until(lambda: again.paths("red")[:1] == ["films/red.mp4"], 60)  # at once, from what was there
+        until(lambda: "answers for all of it" in again.log.read_text(), 60)
+        assert again.paths("green")[0] == "films/green.mp4"
+        assert len(sorted((data / "toy-rgb" / "shards").iterdir())) == len(before) + 1, "only what is new"
+        assert again.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGKILL, id="killed"),
+        pytest.param(signal.SIGHUP, id="terminal-closed", marks=pytest.mark.slow),
+    ],
+)
+def test_whatever_ends_it_half_way_leaves_no_process_and_loses_nothing(
+    shelf: Shelf, tmp_path: Path, number: int
+) -> None:
+    data = tmp_path / "data"
+    words = (str(shelf.films), "--encoder", "toy:rgb", "--no-browser")
+    with opened(data, *words) as first:
+        until(lambda: verb(data, "extract")() is not None or (data / "toy-rgb").exists(), 60)
+        pids = descendants(first.process.pid)
+        first.end(number)
+        until(lambda: not [pid for pid in pids if is_there(pid)], 60)
+    assert (
+        main(
+            [
+                "extract",
+                "--videos",
+                str(shelf.films),
+                "--data",
+                str(data),
+                "--encoder=toy:rgb",
+                "--quiet",
+                "--allow-failed",
+                "--workers=0",
+            ]
+        )
+        == 0
+    )
+    assert shelf.paths() == ["blue.mp4", "red.mp4"]
+
+
+def test_what_extract_cannot_do_ends_it_with_its_sentence(tmp_path: Path) -> None:
+    empty, data = tmp_path / "empty", tmp_path / "data"
+    empty.mkdir()
+    with opened(data, str(empty), "--encoder", "toy:rgb") as found:
+        assert found.process.wait(60) == 2
+    (sentence,) = [line for line in found.log.read_text().splitlines() if "holds no videos" in line]
+    assert sentence == f"cinedex open: --videos {empty} holds no videos."
+    assert "Traceback" not in found.log.read_text()
+    assert runs(data) == []
+
+
+def test_a_port_that_is_taken_ends_it_where_it_was_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["open", str(tmp_path), "--data", str(tmp_path / "data"), "--port", str(port)]) == 1
+    told = capsys.readouterr()
+    assert told.err == f"cinedex open: 127.0.0.1 port {port} cannot be bound: Address already in use.\n"
+    assert told.out == ""
+
+
+@pytest.mark.parametrize("made", ["nothing", "file"])
+def test_what_is_no_folder_is_refused_before_anything_is_begun(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], made: str
+) -> None:
+    asked = tmp_path / "films"
+    if made == "file":
+        asked.touch()
+    assert main(["open", str(asked), "--data", str(tmp_path / "data")]) == 2
+    why = "is no folder" if made == "file" else "does not exist"
+    assert capsys.readouterr().err == f"cinedex open: {asked} {why}.\n"
+    assert not (tmp_path / "data").exists()
+
+
+def test_without_a_folder_there_must_be_something_to_serve(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["open", "--data", str(tmp_path)]) == 2
+    assert "holds no collection yet; name a folder of videos." in capsys.readouterr().err
+
+
+def test_a_second_folder_of_the_same_name_is_given_another_one(tmp_path: Path) -> None:
+    library = Library(tmp_path / "data")
+    first, second, third = (tmp_path / name / "films" for name in ("a", "b", "c/b"))
+    for folder in (first, second, third):
+        folder.mkdir(parents=True)
+    assert root_flags(first, library) == []
+    library.claim_root("films", first)
+    assert root_flags(first, library) == [] and root_flags(first / "2024", library) == []
+    assert root_flags(second, library) == ["--root", "b-films"]
+    library.claim_root("b-films", second)
+    assert root_flags(third, library) == ["--root", "films-2"]
+    first.rmdir()
+    assert root_flags(third, library) == [], "what is gone may have moved here"

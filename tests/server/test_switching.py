@@ -1,0 +1,125 @@
+"""Two encoders in one collection, and the one that answers by default becomes another one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from core.types import EncoderSpec
+from server.library import ServedLibrary
+from tests.server.conftest import in_thread
+from tests.server.worlds import TOY, Shelf, until
+
+LATE = replace(TOY.spec, name="toy:late", revision=2)
+ASKERS = 4
+
+
+class Loading:
+    """Loads toy:late once it may."""
+
+    def __init__(self) -> None:
+        self.may = threading.Event()
+
+    def __call__(self, spec: EncoderSpec) -> Any:
+        if spec.name != LATE.name:
+            return TOY
+        assert self.may.wait(30)
+        found = copy(TOY)
+        found.spec = LATE
+        return found
+
+
+def late(shelf: Shelf) -> Shelf:
+    """The same, by the other encoder, published beside it."""
+    found = Shelf.make(shelf.library.data, slug="late", spec=LATE)
+    found.add({"red": [("red", 12)], "green": [("green", 12)]})
+    found.build()
+    return found
+
+
+def answer(http: httpx.Client, **fields: Any) -> httpx.Response:
+    return http.post("/search", json={"query": "red", **fields})
+
+
+def encoder(http: httpx.Client) -> str:
+    found = answer(http)
+    assert found.status_code == 200, found.text
+    return str(found.json()["encoder"])
+
+
+@contextmanager
+def asked(http: httpx.Client, askers: int = ASKERS) -> Iterator[list[str]]:
+    """Ask all the time; who answered, or what was wrong."""
+    told: list[str] = []
+    ended = threading.Event()
+
+    def ask() -> None:
+        while not ended.is_set():
+            found = answer(http)
+            told.append(found.json()["encoder"] if found.status_code == 200 else found.text)
+
+    threads = [threading.Thread(target=ask) for _ in range(askers)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield told
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("is_dropped", [False, True], ids=["behind", "dropped"])
+def test_the_default_store_is_switched_under_load_without_a_failed_answer(
+    shelf: Shelf, is_dropped: bool
+) -> None:
+    load = Loading()
+    with in_thread(ServedLibrary.of_data(shelf.library.data, load)) as http:
+        until(lambda: answer(http).status_code == 200)
+        with asked(http) as told:
+            late(shelf)
+            without = (shelf.store.root.name,) if is_dropped else ()
+            shelf.library.put_first("default", "late", without=without)
+            until(lambda: "late" in http.get("/collections").text)
+            seen = len(told)
+            until(lambda: len(told) > seen + 50)
+            assert set(told) == {"toy:rgb"}, "the old one answers while the new one loads"
+            load.may.set()
+            until(lambda: told[-1] == "toy:late")
+        assert set(told) == {"toy:rgb", "toy:late"}
+        assert told.index("toy:late") >= seen
+        assert answer(http, encoder="toy:rgb").status_code == (404 if is_dropped else 200)
+
+
+def test_what_was_the_default_one_and_fails_itself_is_held_on_to_no_more(shelf: Shelf) -> None:
+    load = Loading()
+    with in_thread(ServedLibrary.of_data(shelf.library.data, load)) as http:
+        until(lambda: answer(http).status_code == 200)
+        late(shelf)
+        shelf.library.put_first("default", "late")
+        until(lambda: "late" in http.get("/collections").text)
+        assert encoder(http) == "toy:rgb"
+        shelf.store.root.rename(shelf.library.data / "away")
+        until(lambda: "toy:late is loading" in answer(http).text)
+        load.may.set()
+        until(lambda: answer(http).status_code == 200)
+        assert encoder(http) == "toy:late"
+
+
+def test_each_encoder_of_a_collection_answers_by_its_name(shelf: Shelf) -> None:
+    load = Loading()
+    load.may.set()
+    late(shelf)
+    with in_thread(ServedLibrary.of_data(shelf.library.data, load)) as http:
+        for name, snapshot, count in (("toy:rgb", 1, 3), ("toy:late", 1, 2)):
+            until(lambda name=name: answer(http, encoder=name).status_code == 200)  # type: ignore[misc]
+            found = answer(http, encoder=name, group_by="video", limit=100).json()
+            assert (found["encoder"], found["snapshot"], len(found["results"])) == (name, snapshot, count)
+        assert encoder(http) == "toy:rgb"
