@@ -16,10 +16,12 @@ from extractor.media import fork
 from server import gate, openapi, refusals
 from server.access import LOOK_S, Access
 from server.clips import Clips
+from server.decoding import Decoding
+from server.fetching import Fetching
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import batch, docs, health, knn, login, media, search, tag, videos
+from server.routes import batch, docs, embed, health, knn, login, media, search, tag, upload, videos
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -34,7 +36,9 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
     slots = Slots(settings.max_concurrent or cpus(), settings.max_waiting)
     decoding = Slots(settings.max_decoding or cpus(), settings.max_waiting)
     clips = Clips(int(settings.clip_cache_mb * MIB))
-    service = Service(library, settings, slots, metrics, decoding, clips)
+    strangers = Decoding(decoding, settings, metrics.decoded)
+    fetching = Fetching.of(settings.image_hosts, int(settings.max_body_mb * MIB))
+    service = Service(library, settings, slots, metrics, decoding, clips, strangers, fetching)
     access = Access.of(settings)
 
     @asynccontextmanager
@@ -56,7 +60,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, batch, tag, knn, health, media, videos):
+    for routes in (search, upload, batch, embed, tag, knn, health, media, videos):
         app.include_router(routes.router(service))
     app.include_router(login.router(access))
     app.include_router(docs.router())
@@ -64,7 +68,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
     refusals.install(app)
     openapi.install(app)
     hosts = frozenset({*gate.LOOPBACK, settings.host.lower(), *map(str.lower, settings.allowed_hosts)})
-    rules = gate.Rules(hosts, int(settings.max_body_mb * MIB))
+    rules = gate.Rules(hosts, int(settings.max_body_mb * MIB), int(settings.max_upload_mb * MIB))
     app.add_middleware(gate.Gate, rules=rules, access=access, metrics=metrics)
     return app
 

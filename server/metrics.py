@@ -47,6 +47,10 @@ class Metrics:
         """For a free slot."""
         self.stages.labels("wait").observe(seconds)
 
+    def decoded(self, seconds: float) -> None:
+        """What a request sent."""
+        self.stages.labels("decode").observe(seconds)
+
     def took(self, took: Took) -> None:
         """By the stages of one search."""
         for stage in ("encode", "search", "look_up"):

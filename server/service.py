@@ -9,7 +9,9 @@ from typing import TypeVar
 
 from core.errors import Error, SnapshotError, StoreError, VideoError
 from server.clips import Clips
+from server.decoding import Decoding
 from server.errors import ApiError
+from server.fetching import Fetching
 from server.library import ServedLibrary
 from server.limits import Slots
 from server.metrics import Metrics
@@ -30,6 +32,8 @@ class Service:
     metrics: Metrics
     decoding: Slots
     clips: Clips
+    strangers: Decoding  # of what they send
+    fetching: Fetching
 
     async def ask(
         self,
