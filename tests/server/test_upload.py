@@ -125,7 +125,8 @@ def test_other_parts_and_options_stand_in_the_request(http: httpx.Client) -> Non
 
 
 def test_an_upload_is_paged_through_with_the_same_file(http: httpx.Client) -> None:
-    red, how = picture("#d62024"), {"limit": 1, "merge_gap_s": None}
+    red = picture("#d62024")
+    how: dict[str, Any] = {"limit": 1, "merge_gap_s": None}
     first = send(http, red, **how).json()
     second = send(http, red, **how, cursor=first["next_cursor"]).json()
     assert second["results"][0]["id"] != first["results"][0]["id"]
