@@ -30,8 +30,6 @@ from extractor.encoders import outflow, words
 from extractor.encoders.tensors import kind_of
 from extractor.work import how_ended
 
-_MORE_MEMORY_BYTES = 2 << 30  # beside what of the file is mapped
-_CPU_S, _CPU_S_PER_BYTE = 300.0, 2e-8
 _SHOWN = 8  # of what was left out
 TENSORS, WORDS = ".safetensors", ".json"
 _WORDS_FROM = ".npy"
@@ -42,7 +40,19 @@ class ConvertSettings(Settings):
     (.npy); nothing in it is run."""
 
     file: CliPositionalArg[Path] = Field(description="what torch.save or numpy.save wrote")
-    to: Path = Field(description="the new file: *.safetensors, or *.json for a list of words")
+    to: Path | None = Field(None, description="the new file: *.safetensors, or *.json for a list of words")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What reading one file may cost."""
+
+    memory_bytes: int = 2 << 30  # of address space, beside the file itself, which is mapped
+    cpu_s: float = 300.0
+    cpu_s_per_byte: float = 2e-8
+
+
+LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def convert(settings: ConvertSettings) -> int:
     """One file."""
+    if settings.to is None:
+        raise UsageError(f"name the new file, as in --to {settings.file.stem}{TENSORS}.")
     report = converted(settings.file, settings.to)
     of = f" of {settings.file}" + (f", {report.taken_from!r}" if report.taken_from else "")
     what = "words" if settings.to.suffix.lower() == WORDS else "tensors"
@@ -77,7 +89,7 @@ def convert(settings: ConvertSettings) -> int:
     return 0
 
 
-def converted(path: Path, to: Path) -> Report:
+def converted(path: Path, to: Path, limits: Limits = LIMITS) -> Report:
     """Written whole or not at all; an EncoderError says what is wrong with the file."""
     is_list = path.suffix.lower() == _WORDS_FROM
     if to.suffix.lower() != (wanted := WORDS if is_list else TENSORS):
@@ -92,7 +104,7 @@ def converted(path: Path, to: Path) -> Report:
         raise UsageError(f"{path} does not exist.")
     draft = to.with_name(f"{files.TEMP}{uuid.uuid4().hex}")
     try:
-        said = _in_a_child(path, draft)
+        said = _in_a_child(path, draft, limits)
         with files.writing(to):
             files.sync(draft)
             os.rename(draft, to)
@@ -102,11 +114,11 @@ def converted(path: Path, to: Path) -> Report:
     return Report(said["count"], to.stat().st_size, said["taken_from"], tuple(said["left_out"]))
 
 
-def _in_a_child(path: Path, draft: Path) -> Mapping[str, Any]:
+def _in_a_child(path: Path, draft: Path, limits: Limits) -> Mapping[str, Any]:
     """What it reports, as JSON: of what comes from there nothing is unpickled either."""
     context = multiprocessing.get_context("spawn")
     line, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(theirs, str(path), str(draft)), daemon=True)
+    process = context.Process(target=_work, args=(theirs, path, draft, limits), daemon=True)
     try:
         process.start()
         theirs.close()
@@ -131,10 +143,10 @@ def _in_a_child(path: Path, draft: Path) -> Mapping[str, Any]:
 # --- the child's side --------------------------------------------------------------------------------
 
 
-def _work(line: Connection, path: str, draft: str) -> None:
-    _limit(os.stat(path).st_size)
+def _work(line: Connection, path: Path, draft: Path, limits: Limits) -> None:
+    _limit(path.stat().st_size, limits)
     try:
-        said = _written(Path(path), Path(draft))
+        said = _written(path, draft)
     except Error as error:
         said = {"error": str(error)}
     except OSError as error:
@@ -152,12 +164,12 @@ def _written(path: Path, draft: Path) -> dict[str, Any]:
     return outflow.written(path, draft)
 
 
-def _limit(bytes: int) -> None:
+def _limit(bytes: int, limits: Limits) -> None:
     """On memory, processor and what is written; whatever the file does, this process pays for it."""
-    cpu_s = ceil(_CPU_S + _CPU_S_PER_BYTE * bytes)
+    cpu_s = ceil(limits.cpu_s + limits.cpu_s_per_byte * bytes)
     with suppress(OSError, ValueError):  # some systems have not all of them, or lower ones already
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-        mapped = pages * resource.getpagesize() + bytes + _MORE_MEMORY_BYTES
+        mapped = pages * resource.getpagesize() + bytes + limits.memory_bytes
         resource.setrlimit(resource.RLIMIT_AS, (mapped, mapped))
     for limit, most in (
         (resource.RLIMIT_CPU, cpu_s),
