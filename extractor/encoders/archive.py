@@ -29,6 +29,9 @@ _TYPES = {  # of torch's storages and tensors: the name in safetensors, and byte
     **dict.fromkeys(("CharStorage", "int8"), ("I8", 1)),
     **dict.fromkeys(("ByteStorage", "uint8"), ("U8", 1)),
     **dict.fromkeys(("BoolStorage", "bool"), ("BOOL", 1)),
+    **{f"uint{bits}": (f"U{bits}", bits // 8) for bits in (16, 32, 64)},
+    "float8_e4m3fn": ("F8_E4M3", 1),
+    "float8_e5m2": ("F8_E5M2", 1),
 }
 _WIDTHS = {  # of what safetensors has not, and so is passed over, but must be counted
     **dict.fromkeys(("ComplexDoubleStorage",), 16),

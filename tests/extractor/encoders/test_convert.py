@@ -133,6 +133,7 @@ ODD = {
     "double": TABLE.double(),
     **{str(kind): torch.tensor([0, 1, 1], dtype=kind) for kind in (torch.uint8, torch.int8, torch.int16)},
     **{str(kind): torch.tensor([0, 1, 1], dtype=kind) for kind in (torch.int32, torch.bool)},
+    **{str(kind): torch.tensor([0, 1, 9], dtype=kind) for kind in (torch.uint16, torch.uint32, torch.uint64)},
 }
 
 
@@ -142,6 +143,34 @@ def test_every_kind_of_tensor_comes_out_as_it_was(tmp_path: Path, kind: str) -> 
     assert_same(taken(saved(tmp_path / "x.pt", kind, {"state_dict": ODD, "epoch": 1})), given)
     assert_same(taken(saved(tmp_path / "y.pt", kind, ODD)), given)
     assert_same(taken(saved(tmp_path / "z.pt", kind, OrderedDict(ODD))), given)
+
+
+class Mine(torch.Tensor):
+    """A tensor of somebody's own class."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tensors_of_narrow_types_and_of_other_classes_come_out(tmp_path: Path, kind: str) -> None:
+    small = torch.arange(8.0)
+    held = {
+        "mine": small.as_subclass(Mine),
+        "parameter": torch.nn.Parameter(small.as_subclass(Mine)),
+        "4": small.to(torch.float8_e4m3fn),
+        "5": small.to(torch.float8_e5m2),
+    }
+    found = taken(saved(tmp_path / "x.pt", kind, held))
+    assert found.keys() == held.keys()
+    for name, tensor in held.items():
+        assert torch.equal(found[name].float(), torch.Tensor(tensor.detach().float())), name
+
+
+def test_a_view_of_an_old_file_begins_where_it_says(tmp_path: Path) -> None:
+    old = tensor_of("0", 1, (2,), (1,), view=("0.v", 1, 3))
+    assert taken(legacy(tmp_path / "x.pt", old, ["0"], sized(4, FLOATS)))["a"].tolist() == [2, 3]
+    for view in (("0.v", 1, 2), ("0.v", 3, 3), ("0.v", -1, 3)):
+        file = legacy(tmp_path / "x.pt", tensor_of("0", 1, (2,), (1,), view=view), ["0"], sized(4, FLOATS))
+        with pytest.raises(EncoderError, match="a tensor is larger than what it is made of"):
+            outflow.written(file, tmp_path / "y.safetensors")
 
 
 def test_large_tensors_are_written_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +265,9 @@ def test_the_verb_refuses_a_trap_in_one_sentence_and_leaves_nothing(
 # --- what is no honest file --------------------------------------------------------------------------
 
 
-def tensor_of(values: str, first: int, shape: object, strides: object) -> bytes:
+def tensor_of(
+    values: str, first: int, shape: object, strides: object, view: tuple[str, int, int] | None = None
+) -> bytes:
     """A state dict with one tensor of 4 floats, as its pickle may describe it."""
 
     class Storage:
@@ -248,7 +279,7 @@ def tensor_of(values: str, first: int, shape: object, strides: object) -> bytes:
 
     class Pickler(pickle.Pickler):
         def persistent_id(self, held: object) -> Any:
-            key = ("storage", torch.FloatStorage, values, "cpu", 4)
+            key = ("storage", torch.FloatStorage, values, "cpu", 4, *([view] if view else []))
             return key if isinstance(held, Storage) else None
 
     file = BytesIO()
