@@ -7,6 +7,7 @@ attribute is set. Whoever wants something of it interprets that himself.
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
@@ -71,8 +72,10 @@ def read(file: BinaryIO) -> Pickled:
     """The pickle that begins where the file stands; afterwards it stands behind it. A ValueError says what is
     damaged."""
     machine = _Machine()
-    for opcode, arg, _ in pickletools.genops(cast(BinaryIO, _Bounded(file))):
-        machine.do(opcode.name, arg)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of backslashes that mean nothing
+        for opcode, arg, _ in pickletools.genops(cast(BinaryIO, _Bounded(file))):
+            machine.do(opcode.name, arg)
     if len(machine.stack) != 1 or machine.marks:
         raise ValueError("the pickle does not end with one value")
     return Pickled(machine.stack[0], tuple(machine.outside))

@@ -2,71 +2,86 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
-
-import numpy as np
 
 from core.errors import EncoderError, UsageError
 from extractor.encoders import pickles
 from extractor.encoders.pickles import Named, Thing
 
-_NUMPY = b"\x93NUMPY"
+_NUMPY, _PICKLED = b"\x93NUMPY", "|O"
+_TEXT = re.compile(r"([<>])U([1-9][0-9]{0,4})")
+_MOST_HEADER_BYTES = 10_000
 _ARRAY = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
 _SCALAR = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
 
 
 def read(path: Path) -> tuple[str, ...]:
     """The words in their order; an EncoderError says what the file is instead."""
-    if not path.is_file():
-        raise UsageError(f"The word list {path} does not exist.")
-    try:
-        with path.open("rb") as file:
-            is_numpy = file.read(len(_NUMPY)) == _NUMPY
-        if is_numpy:
-            return tuple(_plain(np.load(path, allow_pickle=False).tolist()))
-        text = path.read_text(encoding="utf-8")
-        return tuple(
-            _plain(json.loads(text) if path.suffix == ".json" else text.removesuffix("\n").split("\n"))
-        )
-    except OSError as error:
-        raise EncoderError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (ValueError, RecursionError, EOFError) as error:
-        if "allow_pickle" in str(error):
+    with _told(path), path.open("rb") as file:
+        if file.read(len(_NUMPY)) != _NUMPY:
+            text = path.read_text(encoding="utf-8")
+            is_json = path.suffix.lower() == ".json"
+            return tuple(_plain(json.loads(text) if is_json else text.removesuffix("\n").split("\n")))
+        if (kind := _kind(file)) == _PICKLED:
             raise EncoderError(
                 f"{path} is pickled, and is not unpickled; `cinedex convert {path} --to FILE.json` takes out "
                 "the words and runs nothing."
-            ) from error
-        raise no_words(path, str(error).splitlines()[0].rstrip(".")) from error
+            )
+        return tuple(_plain(_characters(file, kind)))
 
 
 def unpickled(path: Path) -> list[str]:
     """The words of an array of Python's strings, which numpy pickles; none of it is run. A plain one too."""
+    with _told(path), path.open("rb") as file:
+        if file.read(len(_NUMPY)) != _NUMPY:
+            raise ValueError("it is no array of numpy's")
+        kind = _kind(file)
+        return _plain(_items(pickles.read(file).value) if kind == _PICKLED else _characters(file, kind))
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Whatever is wrong with a file, in one sentence."""
     try:
-        with path.open("rb") as file:
-            if not _dtype(file).hasobject:
-                return list(read(path))
-            return _plain(_items(pickles.read(file).value))
+        yield
+    except FileNotFoundError as error:
+        raise UsageError(f"The word list {path} does not exist.") from error
     except OSError as error:
         raise EncoderError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except ValueError as error:
-        raise no_words(path, str(error).splitlines()[0].rstrip(".")) from error
+    except (ValueError, RecursionError) as error:
+        why = str(error).splitlines()[0].rstrip(".")
+        raise EncoderError(f"{path} is no list of words, or a damaged one: {why}.") from error
 
 
-def no_words(path: Path, why: str) -> EncoderError:
-    """One sentence."""
-    return EncoderError(f"{path} is no list of words, or a damaged one: {why}.")
+def _kind(file: BinaryIO) -> str:
+    """Of the values of the array whose header begins behind its first bytes, as "|O" or "<U12"."""
+    version = file.read(2)
+    length = {b"\1\0": 2, b"\2\0": 4}.get(version)
+    if length is None:
+        raise ValueError("its array is of an unknown version")
+    header = file.read(min(_MOST_HEADER_BYTES, int.from_bytes(file.read(length), "little")))
+    try:
+        held = ast.literal_eval(header.decode("latin-1").strip())
+        return str(held["descr"])
+    except (SyntaxError, ValueError, KeyError, TypeError, MemoryError) as error:
+        raise ValueError("the header of its array is damaged") from error
 
 
-def _dtype(file: BinaryIO) -> np.dtype[Any]:
-    """Of the array that begins there; the file then stands behind what says so."""
-    version = np.lib.format.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"it has the version {version}")
-    reads = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    dtype: np.dtype[Any] = reads(file)[2]
-    return dtype
+def _characters(file: BinaryIO, kind: str) -> list[str]:
+    """Words of one length, filled up with zeros."""
+    if (found := _TEXT.fullmatch(kind)) is None:
+        raise ValueError(f"it holds values of type {kind[:20]!r}")
+    data, width = file.read(), 4 * int(found[2])
+    if len(data) % width:
+        raise ValueError("it ends within a word")
+    order = "utf-32-be" if found[1] == ">" else "utf-32-le"
+    return [data[at : at + width].decode(order).rstrip("\0") for at in range(0, len(data), width)]
 
 
 def _items(value: Any) -> list[Any]:
