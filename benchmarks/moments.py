@@ -21,7 +21,7 @@ from core.writer import Writer
 from index.build import build_snapshot
 from index.snapshot import Snapshot
 from server.moments import moments_of
-from server.searcher import by_video
+from server.ranking import by_video
 
 LOOK_AT = 256
 SHARE, FIXED_MS = 1.3, 0.5  # what is allowed beside the search

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.costs import Cost
+from core.files import stamp_of
 from core.log import Task
 from core.store import Store
 from core.types import Place, Sampling
 from core.writer import Writer
 from extractor.encoders import load
 from extractor.encoders.base import Encoder, Pace
-from extractor.find import stamp_of
-from extractor.media import children
+from extractor.media import fork
 from extractor.pipeline import extract
 from extractor.usage import cpu_s
 from extractor.work import Committed, Encoded, Job, Report, Work
@@ -50,7 +50,7 @@ class Worker:
     options: Mapping[str, Any] = field(default_factory=dict)  # of the job
 
     def __post_init__(self) -> None:
-        children.prepare()
+        fork.prepare()
 
     def run(self, files: Sequence[Path], sampling: Sampling) -> Cost:
         """What these files cost."""

@@ -180,6 +180,11 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+def stamp_of(found: os.stat_result) -> str:
+    """Of a place: size and mtime in ns; unchanged, nothing is read again."""
+    return f"{found.st_size}-{found.st_mtime_ns}"
+
+
 def hash_bytes(data: bytes) -> str:
     """32 hex digits, the hash of every file and content in a store."""
     return blake2b(data, digest_size=16).hexdigest()

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from core import files, lines, npy, thumbs
 from core.errors import StoreError
+from core.thumbs import Tiles
 from core.types import Float64Array, IntArray, Kind, Thumbs, canonical
 
 
@@ -85,10 +86,14 @@ class Shard:
         row = self._visual(source)
         return thumbs.read(self.path, row) if row else Thumbs()
 
+    @cached_property
+    def tiles(self) -> Tiles:
+        """Where the thumbnails of all sources lie."""
+        return Tiles.of(self._table("sources"))  # not self.sources, which would stay
+
     def thumbnail(self, source: str, t: float) -> tuple[float, bytes] | None:
         """When the thumbnail nearest to second t is shown, and its JPEG; None where the source has none."""
-        row = self._visual(source)
-        return thumbs.nearest(self.path, row, t) if row else None
+        return self.tiles.nearest(self.path, source, t)
 
     def _visual(self, source: str) -> dict[str, Any] | None:
         table = self.sources

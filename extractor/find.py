@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from core.errors import UsageError
+from core.files import stamp_of
 from core.log import Task
 from core.types import Place, Sidecar
 from extractor.globs import MAGIC, Glob
@@ -94,11 +95,6 @@ def _stat_named(path: bytes) -> os.stat_result:
         return os.stat(path)
     except OSError as error:
         raise UsageError(f"{os.fsdecode(path)} cannot be read: {error.strerror}.") from error
-
-
-def stamp_of(found: os.stat_result) -> str:
-    """Size and mtime in ns: unchanged, nothing is read again."""
-    return f"{found.st_size}-{found.st_mtime_ns}"
 
 
 @dataclass

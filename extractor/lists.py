@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import UsageError
+from core.files import stamp_of
 from core.log import Task
 from core.rules import key_of as key_of_text
 from core.types import Place
 from extractor import remote
-from extractor.find import Settling, has_stamp, stamp_of
+from extractor.find import Settling, has_stamp
 from extractor.lines import Line, columns_of, read_lines
 from extractor.roots import Naming
 from extractor.sidecars import Folders

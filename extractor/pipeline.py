@@ -24,7 +24,7 @@ from extractor.encoders.base import Encoder, Pace
 from extractor.encoders.devices import choose_device, use
 from extractor.encoders.precision import Precision
 from extractor.encoding import Encoding, Video
-from extractor.media import children
+from extractor.media import children, fork
 from extractor.media.reading import Here, Order, Trouble
 from extractor.shortcut import ShortCut, View
 from extractor.teller import Beside, Teller
@@ -39,7 +39,7 @@ PROBES = Path(__file__).with_name("probes.txt")
 def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> Iterator[Told]:
     """Everything the feed gives, into the job's store; until it is dry, `stop` is set, or a file stalls."""
     if job.workers:
-        children.prepare()
+        fork.prepare()
     job = replace(job, cores=allowed(job.cores))
     with closing(Cores(job.cores)) as cores:
         cores.leave(0)  # there are no decoders yet

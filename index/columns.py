@@ -185,6 +185,7 @@ class Columns:
     sources: Sources
     path: Path
     batches: Mapping[str, pa.RecordBatch] | None  # None: the snapshot is older than such files
+    kept: dict[str, object] = field(default_factory=dict, repr=False, compare=False)  # made of them by others
     _held: dict[str, Column] = field(default_factory=dict)
     _making: threading.Lock = field(default_factory=threading.Lock)
 

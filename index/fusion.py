@@ -13,9 +13,23 @@ from index.moments import Moment
 from index.words import Told
 
 K = 60  # of Cormack, Clarke and Büttcher (2009), and of everybody since
+SEEN = "visual"  # the order by vectors
 OF_WHOLE = ("title", "path")  # what is said of a video and not in it
 _ORDER = ("text", "subtitles", "captions", *OF_WHOLE)
 _TAKEN = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class Above:
+    """How many places of the orders are taken by what was answered before."""
+
+    seen: int = 0
+    told: int = 0
+
+
+def reciprocal(rank: int) -> float:
+    """What a place in one order counts."""
+    return 1 / (K + rank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +71,14 @@ class _Fused:
     of_source: dict[str, list[int]] = field(default_factory=dict)
     free: dict[str, _Free] = field(default_factory=dict)
 
-    def add(self, moment: Moment, rank: int) -> None:
+    def add(self, moment: Moment, by: str, rank: int) -> None:
         self.of_source.setdefault(moment.source, []).append(len(self.moments))
-        self.moments.append(moment)
-        self.sums.append(1 / (K + rank))
+        self.moments.append(replace(moment, ranks=((by, rank),)))
+        self.sums.append(reciprocal(rank))
 
-    def join(self, number: int, moment: Moment, rank: int) -> None:
-        self.moments[number] = moment
-        self.sums[number] += 1 / (K + rank)
+    def join(self, number: int, moment: Moment, by: str, rank: int) -> None:
+        self.moments[number] = replace(moment, ranks=(*moment.ranks, (by, rank)))
+        self.sums[number] += reciprocal(rank)
 
     def of(self, source: str) -> Iterator[tuple[int, Moment]]:
         return ((number, self.moments[number]) for number in self.of_source.get(source, ()))
@@ -76,35 +90,39 @@ class _Fused:
         return [moment for moment, _ in by_rank]
 
 
-def fused(seen: Sequence[Moment], lines: Sequence[Told], names: Sequence[Told]) -> list[Moment]:
+def fused(
+    seen: Sequence[Moment], lines: Sequence[Told], names: Sequence[Told], above: Above = Above()
+) -> list[Moment]:
     """Moments of videos. A line goes to the best moment that it overlaps and that has none yet, else it is
     one itself; a name goes to the best moment of its video, else to the whole of it."""
     found = _Fused()
-    for rank, moment in enumerate(seen, 1):
-        found.add(moment, rank)
+    for rank, moment in enumerate(seen, 1 + above.seen):
+        found.add(moment, SEEN, rank)
     found.free = {source: _Free.of(numbers, found.moments) for source, numbers in found.of_source.items()}
-    for rank, told in enumerate(lines, 1):
+    for rank, told in enumerate(lines, 1 + above.told):
         _add_line(found, told, rank)
-    for rank, of_video in enumerate(_by_video(names), 1):
+    for rank, of_video in enumerate(_by_video(names), 1 + above.told):
         _add_names(found, of_video, rank)
     return found.ordered()
 
 
-def fused_texts(seen: Sequence[Moment], rankings: Iterable[Sequence[Told]]) -> list[Moment]:
-    """Texts and lines, each of which may have been found both ways."""
+def fused_texts(
+    seen: Sequence[Moment], rankings: Iterable[Sequence[Told]], above: Above = Above()
+) -> list[Moment]:
+    """Lines and texts, each of which may have been found both ways."""
     found = _Fused()
     numbers: dict[tuple[str, int], int] = {}
-    for rank, moment in enumerate(seen, 1):
+    for rank, moment in enumerate(seen, 1 + above.seen):
         numbers[moment.id, crc32(moment.text.encode())] = len(found.moments)
-        found.add(moment, rank)
-    for ranking in rankings:
-        for rank, told in enumerate(ranking, 1):
+        found.add(moment, SEEN, rank)
+    for by, ranking in zip(("lines", "texts"), rankings, strict=True):
+        for rank, told in enumerate(ranking, 1 + above.told):
             moment = _alone(told)
             number = numbers.get((moment.id, told.number))
             if number is None:
-                found.add(moment, rank)
+                found.add(moment, by, rank)
             else:
-                found.join(number, _with(found.moments[number], told), rank)
+                found.join(number, _with(found.moments[number], told), by, rank)
     return found.ordered()
 
 
@@ -112,11 +130,11 @@ def _add_line(found: _Fused, told: Told, rank: int) -> None:
     free = found.free.get(told.source)
     number = free.take(told) if free else None
     if number is None:
-        found.add(_alone(told), rank)
+        found.add(_alone(told), "lines", rank)
         return
     moment = found.moments[number]
     joined = replace(moment, start=min(moment.start, told.start), end=max(moment.end, told.end))
-    found.join(number, _with(joined, told), rank)
+    found.join(number, _with(joined, told), "lines", rank)
 
 
 def _by_video(names: Sequence[Told]) -> list[list[Told]]:
@@ -129,10 +147,10 @@ def _by_video(names: Sequence[Told]) -> list[list[Told]]:
 def _add_names(found: _Fused, names: Sequence[Told], rank: int) -> None:
     best = max(found.of(names[0].source), key=lambda each: found.sums[each[0]], default=None)
     if best is None:
-        found.add(_with(_alone(names[0]), *names[1:]), rank)
+        found.add(_with(_alone(names[0]), *names[1:]), "names", rank)
     else:
         number, moment = best
-        found.join(number, _with(moment, *names), rank)
+        found.join(number, _with(moment, *names), "names", rank)
 
 
 def _with(moment: Moment, *told: Told) -> Moment:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -45,9 +46,14 @@ class LivePart:
         held: Mapping[str, Any],
         stamps: Mapping[str, Mapping[str, Any]],
         sources: int,
+        beside: Mapping[str, Part] = MappingProxyType({}),
     ) -> LivePart:
-        """Map a part and what the snapshot says of it, or SnapshotError. sources: lines of sources.arrow."""
-        part = Part.open(parts, About.read(held["name"], held))
+        """Map a part and what the snapshot says of it, or SnapshotError. sources: lines of sources.arrow;
+        beside: parts that are mapped already, by name."""
+        about = About.read(held["name"], held)
+        part = beside.get(about.name)
+        if part is None or part.about != about:
+            part = Part.open(parts, about)
         numbered, living = (snapshot / name for name in files_of(part.about.name))
         numbers = open_numbers(numbered, stamps, sources)
         bits = mapped.open_npy(living, np.dtype("u1"), stamps.get(living.name))
@@ -90,6 +96,18 @@ class LivePart:
         found = [np.arange(bisect_left(source, run), bisect_right(source, run)) for run in runs]
         mine = np.concatenate([np.empty(0, np.int64), *found]).astype(np.int64)
         return mine[self.is_live(mine)]
+
+    def shard_of(self, line: int) -> str | None:
+        """The shard that a source's first rows here are stored in."""
+        order, ordered = self._by_line
+        first = int(np.searchsorted(ordered, line))
+        if first == len(ordered) or ordered[first] != line:
+            return None
+        rows = self.part.rows
+        try:
+            return self.about.shards[int(rows["shard"][bisect_left(rows["source"], order[first])])]
+        except IndexError:
+            raise self.part.damaged() from None
 
     def begun(self, line: int, start: float, end: float) -> IntArray:
         """The live rows of a source that begin in [start, end)."""

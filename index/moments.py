@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +29,9 @@ class Moment:
     told: Told | None = None  # the passage in it that was found by its words
     matched: tuple[str, ...] = ()  # what words matched on
     is_seen: bool = True  # False: found by words alone, and without a score
+    # How it came to its place, and no part of what it is.
+    ranks: tuple[tuple[str, int], ...] = field(default=(), compare=False)  # in the orders that were made one
+    weighed: float | None = field(default=None, compare=False)  # what its pictures say, if they were asked
 
     @property
     def id(self) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from core.files import names
 from core.query import Effort, Filter, Hits, Segments
 from core.shard import Shard
 from core.store import Store
-from core.types import KINDS, Float32Array, Float64Array, IntArray, Kind, Segment
+from core.types import KINDS, Float32Array, Float64Array, IntArray, Kind, Segment, canonical
 from index import columns, filters, shape
 from index import part as parts
 from index.calibration import Calibrated
@@ -60,8 +61,9 @@ class Snapshot:
     _recent: filters.Recent = field(default_factory=filters.Recent, init=False, repr=False, compare=False)
 
     @classmethod
-    def open(cls, store: Store, number: int | None = None) -> Snapshot:
-        """The published snapshot or the one of that number; SnapshotError says why there is none."""
+    def open(cls, store: Store, number: int | None = None, beside: Snapshot | None = None) -> Snapshot:
+        """The published snapshot or the one of that number; SnapshotError says why there is none. beside: an
+        open one of the same store, whose parts are not mapped again."""
         seal = None
         if number is None:
             number, seal = published(store.root)
@@ -69,10 +71,17 @@ class Snapshot:
         held = read_manifest(folder)
         if seal is not None and manifest_seal(folder) != seal:
             raise SnapshotError(f"{folder / MANIFEST} is not the one that {store.root / CURRENT} names.")
-        return cls.of(store, folder, number, held)
+        return cls.of(store, folder, number, held, beside)
 
     @classmethod
-    def of(cls, store: Store, folder: Path, number: int, held: Mapping[str, Any]) -> Snapshot:
+    def of(
+        cls,
+        store: Store,
+        folder: Path,
+        number: int,
+        held: Mapping[str, Any],
+        beside: Snapshot | None = None,
+    ) -> Snapshot:
         """Map what a manifest names."""
         if held["encoder"] != store.spec.fingerprint:
             raise SnapshotError(
@@ -85,13 +94,14 @@ class Snapshot:
         known = Sources.open(folder / FILE, stamps.get(FILE))
         typed = Columns.open(folder / columns.FILE, stamps.get(columns.FILE), known)
         parts, words = store.root / "parts", held.get("words", ())
+        mapped = {live.part.about.name: live.part for live in beside.parts} if beside else {}
         return cls(
             store,
             number,
             held,
             known,
             typed,
-            tuple(LivePart.open(parts, folder, about, stamps, len(known)) for about in held["parts"]),
+            tuple(LivePart.open(parts, folder, about, stamps, len(known), mapped) for about in held["parts"]),
             words=tuple(
                 LiveWords.open(parts, folder, about, stamps, len(known), len(words)) for about in words
             ),
@@ -102,6 +112,11 @@ class Snapshot:
     def fingerprint(self) -> str:
         """Of the encoder whose vectors these are."""
         return str(self.held["encoder"])
+
+    @cached_property
+    def seal(self) -> str:
+        """Tells it from another of the same number, of a store that was made anew."""
+        return blake2b(canonical(self.held).encode(), digest_size=6).hexdigest()
 
     @property
     def entry(self) -> int:
@@ -238,8 +253,9 @@ class Snapshot:
             records = part.part.rows[positions]
             if not np.isfinite(records["end"] - records["start"]).all():
                 raise part.part.damaged()
-            text = self.sources.text(line) if kind == "text" else ""
-            segments += [Segment(source, float(r["start"]), float(r["end"]), text) for r in records]
+            for record in records:
+                text = self.sources.text(line) or self._text_in(part, record) if kind == "text" else ""
+                segments.append(Segment(source, float(record["start"]), float(record["end"]), text))
             stored.append(parts.exact(self.store, part.part, positions))
         order = sorted(range(len(segments)), key=lambda i: (segments[i].start, segments[i].end))
         return [segments[i] for i in order], np.concatenate(stored)[order]
@@ -294,6 +310,15 @@ class Snapshot:
         line = self._line(id)
         return self.sources.info(line) if line >= 0 else None
 
+    def shard_of(self, source: str) -> Shard | None:
+        """Where a video's pictures, and its thumbnails, are stored."""
+        line = self._line(source)
+        if line >= 0:
+            for part in self.parts:
+                if part.about.kind != "text" and (name := part.shard_of(line)):
+                    return _shard(self.store.shard(name).path)
+        return None
+
     def _line(self, id: str) -> int:
         line = self.sources.find(id)
         return -1 if line in self.hidden else line
@@ -305,6 +330,12 @@ class Snapshot:
             return self
         less = tuple(part.without(lines) for part in self.parts)
         return replace(self, parts=less, hidden=self.hidden | frozenset(lines))
+
+
+@lru_cache(maxsize=256)
+def _shard(path: Path) -> Shard:
+    """One that remembers what was read of it: shards never change."""
+    return Shard(path)
 
 
 @lru_cache(maxsize=16)

@@ -6,17 +6,24 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 from anyio import to_thread
 from fastapi import FastAPI
 
-from server import gate, openapi, refusals
+from extractor.media import fork
+from server import gate, openapi, patience, refusals
 from server.access import LOOK_S, Access
+from server.batching import Batching
+from server.cache import VectorCache
+from server.clips import Clips
+from server.decoding import Decoding
+from server.fetching import Fetching
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import docs, health, knn, login, search, tag
+from server.routes import batch, docs, embed, health, knn, login, media, page, search, tag, upload, videos
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -25,20 +32,29 @@ CONTRACT = "1"  # of docs/http-api.md: fields are added, none is renamed
 MIB = 1 << 20
 
 
-def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
-    """Serve what is in a library."""
-    metrics = Metrics(library)
-    slots = Slots(settings.max_concurrent or cpus(), settings.max_waiting)
-    service = Service(library, settings, slots, metrics)
+def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads: int = 0) -> FastAPI:
+    """Serve what is in a library. encoder_threads: of each encoder; 0: as many as torch has."""
+    cores = cpus(settings.workers)
+    slots = Slots(settings.max_concurrent or cores, settings.max_waiting)
+    decoding = Slots(settings.max_decoding or cores, settings.max_waiting)
+    metrics = Metrics(library, slots)
+    cache = VectorCache(int(settings.cache_mb * MIB))
+    library.encode_by(Batching(cache, encoder_threads, metrics.batched, metrics.looked_up))
+    clips = Clips(int(settings.clip_cache_mb * MIB))
+    strangers = Decoding(decoding, settings, metrics.decoded)
+    fetching = Fetching.of(settings.image_hosts, int(settings.max_body_mb * MIB))
+    service = Service(library, settings, slots, metrics, decoding, clips, strangers, fetching)
     access = Access.of(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(follow, library.look, settings.follow_seconds, "the library")
+            tasks.start_soon(follow, partial(prepare, library), settings.follow_seconds, "what decodes")
             tasks.start_soon(follow, access.look, LOOK_S, "the keys' file")
             yield
             tasks.cancel_scope.cancel()
+        clips.close()
 
     app = FastAPI(
         title="Cinedex",
@@ -49,17 +65,25 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, tag, knn, health):
+    for routes in (search, upload, batch, embed, tag, knn, health, media, videos):
         app.include_router(routes.router(service))
     app.include_router(login.router(access))
     app.include_router(docs.router())
+    app.include_router(page.router())
     app.router.routes.append(docs.bundle())
     refusals.install(app)
     openapi.install(app)
     hosts = frozenset({*gate.LOOPBACK, settings.host.lower(), *map(str.lower, settings.allowed_hosts)})
-    rules = gate.Rules(hosts, int(settings.max_body_mb * MIB))
+    rules = gate.Rules(hosts, int(settings.max_body_mb * MIB), int(settings.max_upload_mb * MIB))
+    app.add_middleware(patience.Bounded, seconds=settings.deadline_seconds)
     app.add_middleware(gate.Gate, rules=rules, access=access, metrics=metrics)
     return app
+
+
+def prepare(library: ServedLibrary) -> None:
+    """What decodes files is loaded beside, before somebody waits for it; again where somebody killed it."""
+    if library.has_files:
+        fork.prepare()
 
 
 async def follow(look: Callable[[], None], seconds: float, what: str) -> None:

@@ -15,6 +15,11 @@ def refused(why: str) -> PydanticCustomError:
     return PydanticCustomError("refused", "{why}", {"why": why})
 
 
+def wrong_at(field: str, why: str) -> PydanticCustomError:
+    """The same, said of a field by who looks at several."""
+    return PydanticCustomError("wrong_at", "{why}", {"why": why, "field": field})
+
+
 def not_built(what: str = "is") -> PydanticCustomError:
     """The same, of what is agreed and not there yet."""
     return PydanticCustomError("not_built", "{what} not built yet", {"what": what})
@@ -29,7 +34,9 @@ def is_unicode(value: str) -> str:
 class Strict(BaseModel):
     """Nothing is guessed: no unknown field, no number from a string, no NaN."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, ser_json_bytes="base64"
+    )
 
     @model_validator(mode="before")
     @classmethod

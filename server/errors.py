@@ -16,6 +16,7 @@ TYPES = {
     413: "too_large",
     414: "too_large",
     415: "unsupported_media_type",
+    416: "range_not_satisfiable",
     422: "undecodable_media",
     429: "too_many_requests",
     431: "too_large",
@@ -32,6 +33,12 @@ class ApiError(Error):
         self.http_status = status
         self.exit_code = exit_code_of(status)
         self.field = field
+
+    def within(self, where: str) -> ApiError:
+        """The same of a query that lies deeper in the body."""
+        if self.field is None or not str(self).startswith(self.field):
+            return self
+        return ApiError(self.http_status, f"{where}.{self}", f"{where}.{self.field}")
 
 
 def exit_code_of(status: int) -> int:

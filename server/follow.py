@@ -6,19 +6,17 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from core.log import LastWords
 from core.store import Store
 from core.types import EncoderSpec
 from index.snapshot import Snapshot, current
 from index.view import removed_since
+from server.batching import Batched
+from server.earlier import Earlier
 from server.encoders import Encoders, Held, Patience, Wanted
 from server.errors import ApiError
 from server.trust import distrusted, misfit
-
-if TYPE_CHECKING:
-    from extractor.encoders.base import Encoder
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +26,11 @@ class Seen:
     """What a look at a store found. `problem` is None where it can be searched."""
 
     spec: EncoderSpec | None = None
-    encoder: Encoder | None = None
+    encoder: Batched | None = None
     view: Snapshot | None = None
     published: float = 0.0  # when CURRENT was written, in seconds since 1970
     problem: ApiError | None = None
+    earlier: Earlier | None = None  # snapshots that were published before
 
 
 class Followed:
@@ -57,6 +56,7 @@ class Followed:
         self._published = 0.0
         self._words: LastWords | None = None
         self._view: Snapshot | None = None
+        self._earlier: Earlier | None = None
 
     def look(self) -> Seen:
         """What is there now."""
@@ -67,7 +67,7 @@ class Followed:
                 return Seen(store.spec, None, self._view, self._published, ApiError(409, doubt))
             held = self._encoders.get(store.spec)
             problem = self._problem(store.spec, held)
-            return Seen(store.spec, held.encoder, self._view, self._published, problem)
+            return Seen(store.spec, held.encoder, self._view, self._published, problem, self._earlier)
         except Exception as error:  # this store's edge: the others are followed on
             self._patience.fail(f"store does not open folder={self.root.name}", error)
             return Seen(problem=ApiError(503, f"The store {self.root.name} cannot be opened."))
@@ -83,6 +83,7 @@ class Followed:
         if self._store is None or made != self._made:
             self._forget()
             self._store, self._made = Store.open(self.root), made
+            self._earlier = Earlier(self._store, self._device)
             self._patience.reset()
         return self._store
 
@@ -129,6 +130,8 @@ class Followed:
         if self._base is None:
             return
         words = store.log.last()
+        if self._earlier is not None:
+            self._earlier.heed(words)
         if words is not self._words:
             self._view = self._base.masked(removed_since(words, self._base.entry))
             self._words = words

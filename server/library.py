@@ -6,15 +6,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.collections import Library
 from core.errors import Error
 from core.types import EncoderSpec
+from server.batching import Batching
 from server.encoders import Encoders, Load, Patience
 from server.errors import ApiError
+from server.folders import Folders
 from server.follow import Followed, Seen
 from server.searcher import Searcher
 
@@ -27,6 +29,7 @@ RENEW_S = 1.0
 NO_COLLECTION = "There is no collection yet; `extract --videos DIR` makes one."
 UNREADABLE = "The collections cannot be read; the server's log says why."
 Catalog = Callable[[], Mapping[str, Sequence[Path]]]  # collection → stores, the default one first
+FindFolders = Callable[[], Folders]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Offer:
     collection: str
     seen: Seen
     store: str  # its folder's name, where the store cannot be opened
+    folders: Folders = field(default_factory=Folders)
 
     @property
     def encoder(self) -> str:
@@ -46,7 +50,7 @@ class Offer:
         seen = self.seen
         if seen.problem or seen.encoder is None or seen.view is None:
             raise seen.problem or ApiError(503, f"The encoder {self.encoder} is not ready.")
-        return Searcher(self.collection, seen.encoder, seen.view)
+        return Searcher(self.collection, seen.encoder, seen.view, seen.earlier, self.folders)
 
 
 class ServedLibrary:
@@ -58,7 +62,9 @@ class ServedLibrary:
         load: Load | None = None,
         trusted: Collection[str] = (),
         device: str = "cpu",
+        folders: FindFolders = lambda: Folders(is_known=False),
     ) -> None:
+        self._find_folders, self._folders = folders, Folders(is_known=False)
         self._catalog, self._trusted, self._device = catalog, trusted, device
         self._encoders = Encoders(load or load_encoder, self.look)
         self._followed: dict[Path, Followed] = {}
@@ -84,12 +90,22 @@ class ServedLibrary:
             load,
             trusted,
             device,
+            lambda: Folders(library.roots(), frozenset(library.bases())),
         )
 
     @classmethod
     def of_store(cls, store: Path, load: Load | None = None) -> ServedLibrary:
         """One store as the collection `default`."""
         return cls(lambda: {DEFAULT: [store]}, load)
+
+    def encode_by(self, batching: Batching) -> None:
+        """How the texts of encoders are encoded that are loaded from now on."""
+        self._encoders.batching = batching
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether nothing was looked at yet, or an encoder is on its way."""
+        return self._offers is None or self._encoders.is_loading
 
     def look(self) -> None:
         """See what changed: collections, stores, snapshots, removals."""
@@ -105,7 +121,8 @@ class ServedLibrary:
             served = {name: self._served(name, roots, seen) for name, roots in self._known.items()}
             self._default = {name: roots[0] for name, roots in served.items()}
             self._offers = {
-                name: [Offer(name, seen[root], root.name) for root in roots] for name, roots in served.items()
+                name: [Offer(name, seen[root], root.name, self._folders) for root in roots]
+                for name, roots in served.items()
             }
             self._encoders.keep({each.wanted for each in self._followed.values() if each.wanted})
 
@@ -119,7 +136,7 @@ class ServedLibrary:
 
     def _read(self) -> None:
         try:
-            self._known = self._catalog()
+            self._known, self._folders = self._catalog(), self._find_folders()
         except (Error, OSError) as error:
             self._patience.fail("collections cannot be read", error)
             self._is_readable = False
@@ -131,6 +148,11 @@ class ServedLibrary:
     def offers(self) -> Mapping[str, Sequence[Offer]]:
         """Collection → its encoders, the default one first."""
         return self._offers or {}
+
+    @property
+    def has_files(self) -> bool:
+        """Whether it is known where files lie that could be shown."""
+        return bool(self._folders.folders)
 
     @property
     def default(self) -> str | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,51 @@ def moments_of(hits: Hits, kind: Kind, gap_s: float | None) -> list[Moment]:
         weak = left[~is_strong]
         left = weak[~rows.are_told(weak, spans)]
     return sorted(told(found, rows.segments, hits.scores, kind), key=lambda m: (-m.score, m.source, m.start))
+
+
+def further(hits: Hits, before: Hits, told: Sequence[Moment]) -> Hits:
+    """What a deeper look adds: the rows that were not looked at before, and that do not lie by half or more
+    within a moment that was told."""
+    rows, known = Segments.of(hits.segments), {*_keys(Segments.of(before.segments))}
+    spans: dict[str, list[Moment]] = {}
+    for moment in told:
+        spans.setdefault(moment.source, []).append(moment)
+    edges = {
+        source: (np.array([m.start for m in each]), np.array([m.end for m in each]))
+        for source, each in spans.items()
+    }
+    kept = [
+        number
+        for number, key in enumerate(_keys(rows))
+        if key not in known and not _is_covered(key[1], key[2], edges.get(key[0]))
+    ]
+    return chosen(hits, kept)
+
+
+def holding(start: Float64Array, end: Float64Array, row: Moment) -> int:
+    """The first of a source's moments that holds a row by half or more; -1: none does."""
+    held = np.minimum(end, row.end) - np.maximum(start, row.start) >= (row.end - row.start) / 2
+    return int(held.argmax()) if held.any() else -1
+
+
+def chosen(hits: Hits, numbers: Sequence[int]) -> Hits:
+    """Some of these rows."""
+    rows, at = Segments.of(hits.segments), np.array(numbers, np.int64)
+    texts = [rows.text[n] for n in numbers] if rows.text else ()
+    sources = [rows.source[n] for n in numbers]
+    return Hits(Segments(sources, rows.start[at], rows.end[at], texts), hits.scores[at], hits.partial)
+
+
+def _keys(rows: Segments) -> Iterator[tuple[str, float, float, str]]:
+    texts = rows.text or repeat("")
+    return zip(rows.source, rows.start.tolist(), rows.end.tolist(), texts, strict=False)
+
+
+def _is_covered(start: float, end: float, spans: tuple[Float64Array, Float64Array] | None) -> bool:
+    if spans is None or end <= start:
+        return False
+    covered = np.minimum(spans[1], end) - np.maximum(spans[0], start)
+    return bool((covered >= (end - start) / 2).any())
 
 
 @dataclass(frozen=True, slots=True)

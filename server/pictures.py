@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -41,8 +42,9 @@ def weighed(view: Snapshot, query: Float32Array, moments: Sequence[Moment]) -> l
     edges = np.cumsum([0, *map(len, inside)])
     value = _means(scores, edges, max(middle - low, 1e-9))
     value[np.isnan(value)] = np.array([moment.score for moment in first])[np.isnan(value)]
-    ranked = sorted(zip(value.tolist(), first, strict=True), key=lambda m: (-m[0], m[1].source, m[1].start))
-    return [*(moment for _, moment in ranked), *others]
+    ranked = [replace(moment, weighed=each) for each, moment in zip(value.tolist(), first, strict=True)]
+    ranked.sort(key=lambda m: (-(m.weighed or 0.0), m.source, m.start))
+    return [*ranked, *others]
 
 
 def _means(scores: Float64Array, edges: IntArray, scatter: float) -> Float64Array:

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-import numpy as np
-
-from core.query import Filter, Hits, Query
+from core.query import Query
 from core.types import Kind
 from extractor.encoders.base import Encoder
 from index.calibration import Level
 from index.moments import Moment
 from index.snapshot import Snapshot
 from index.sources import SourceInfo
-from server.compose import Asked, compose, unseen
+from server import steps
+from server.beside import NOTHING, Beside, Seen, beside
+from server.compose import Asked, compose, refuse_options, unseen
+from server.cursor import FIRST, Cursor, Place
+from server.earlier import Earlier, gone
 from server.errors import ApiError
+from server.folders import Folders
 from server.judged import Judged
-from server.moments import moments_of
-from server.pictures import best_seconds, weighed
-from server.told import Wanted, mode_of, shown_of, wanted
-
-LOOK_AT = 256  # rows, at least
-LOOK_AT_MOST = 16_384  # so that no request takes seconds
-_ROWS_A_RESULT = 8
-_MORE = 4
+from server.pictures import best_seconds
+from server.ranking import Ranking
+from server.told import mode_of, shown_of, wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,8 @@ class Found:
     best_t: float | None
     confidence: float | None = None
     level: Level | None = None
+    beside: Beside = NOTHING
+    thumbnail: str | None = None  # the address of a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +54,36 @@ class Took:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Results, best first; each is the moments of one video where the query groups."""
+    """Results, best first; each is the moments of one video where the query groups, and of a sequence those
+    of its steps."""
 
+    query: Query
     collection: str
     encoder: str
     snapshot: int
     results: Sequence[Sequence[Found]]
-    grouped: bool
     total: int
     is_all: bool  # no more are to be found
     truncated: bool
     took: Took
     confident: bool | None = None
+    seal: str = ""  # of the snapshot
+    next: Place | None = None  # where the next page begins
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """The rows that were looked at, as moments."""
+class _Results:
+    """Of one page."""
 
-    groups: list[list[Moment]]
-    is_all: bool  # no more groups are to be found
-    seconds: float  # spent in the index
-    best: float | None  # the score of the best row
+    found: Sequence[Sequence[Found]]
+    total: int
+    is_all: bool
+    truncated: bool
+    encoded: float  # by time.perf_counter()
+    search: float
+    confident: bool | None
+    rows: int = 0  # that were looked at for the first page
+    goes_on: bool = False  # a deeper look may find more
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,42 +93,100 @@ class Searcher:
     collection: str
     encoder: Encoder
     view: Snapshot
+    earlier: Earlier | None = None  # views of what was published before
+    folders: Folders = field(default_factory=Folders)
+    encoded_s: float = 0.0  # seconds in which texts of the query were encoded beforehand
 
-    def answer(self, query: Query) -> Answer:
+    def at(self, cursor: Cursor) -> Searcher:
+        """The same on the snapshot that a cursor names."""
+        number, seal = cursor.snapshot, cursor.seal
+        if (number, seal) == (self.view.number, self.view.seal):
+            return self
+        if self.earlier is None:
+            raise gone(number)
+        return replace(self, view=self.earlier.view(number, seal, self.view))
+
+    def encoded_by(self, encoder: Encoder | None) -> Searcher:
+        """The same with an encoder that stands for its own, if there is one."""
+        return self if encoder is None else replace(self, encoder=encoder)
+
+    def answer(self, query: Query, place: Place = FIRST) -> Answer:
         """All of it, in the calling thread."""
-        began = time.perf_counter()
+        began = time.perf_counter() - self.encoded_s
+        refuse_options(query, self.encoder)
+        page = self._sequences(query, place) if query.steps else self._moments(query, place)
+        behind = place.position + len(page.found)
+        goes_on = len(page.found) > 0 and (behind < page.total or page.goes_on)
+        return Answer(
+            query,
+            self.collection,
+            self.encoder.spec.name,
+            self.view.number,
+            page.found,
+            page.total,
+            page.is_all,
+            page.truncated,
+            Took(time.perf_counter() - began, page.encoded - began, page.search),
+            page.confident,
+            self.view.seal,
+            Place(behind, page.rows) if goes_on else None,
+        )
+
+    def _moments(self, query: Query, place: Place) -> _Results:
         kind, mode = self._kind(query), mode_of(query, self.view)
         by_words = mode == "text"
         own = self._own_kinds(query)
         asked = unseen(self.encoder) if by_words else compose(query, own, self.encoder, self.view)
         encoded = time.perf_counter()
         judged = Judged.of(query, self.view, kind, asked)
-        looked = self._look(query, None if by_words else kind, asked, judged, wanted(query, mode))
-        groups = [group[: query.group_size] for group in looked.groups[: query.limit]]
-        infos = {moment.source: self._info(moment.source) for group in groups for moment in group}
-        shown = [[shown_of(moment, infos[moment.source]) for moment in group] for group in groups]
-        within = [inside for group in shown for _, inside in group]
-        seconds = (
-            iter([moment.best_t for moment in within])
-            if by_words
-            else best_seconds(self.view, asked.vector, within)
-        )
-        results = [
-            [_found(moment, infos[moment.source], next(seconds), query.pad_s, judged) for moment, _ in group]
-            for group in shown
-        ]
-        return Answer(
-            self.collection,
-            self.encoder.spec.name,
-            self.view.number,
-            results,
-            query.by_video,
+        words = wanted(query, mode)
+        ranking = Ranking(self.view, query, None if by_words else kind, asked, judged, words)
+        looked = ranking.page(place.position, place.rows) if place.rows else ranking.first()
+        groups = looked.groups[place.position :][: query.limit]
+        groups = [group[: query.group_size] for group in groups]
+        flat = [moment for group in groups for moment in group]
+        found = iter(self._found(query, flat, asked, judged, Seen(looked.hits, words is not None)))
+        return _Results(
+            [[next(found) for _ in group] for group in groups],
             len(looked.groups),
             looked.is_all,
             asked.truncated,
-            Took(time.perf_counter() - began, encoded - began, looked.seconds),
-            judged.is_confident(looked.best, any(moment.told for group in groups for moment in group)),
+            encoded,
+            ranking.seconds,
+            judged.is_confident(looked.best, any(moment.told for moment in flat)),
+            looked.rows,
+            looked.goes_on,
         )
+
+    def _sequences(self, query: Query, place: Place) -> _Results:
+        kind, own = self._kind(query), self._own_kinds(query)
+        asked = [self._step(query, number, own) for number in range(len(query.steps))]
+        encoded = time.perf_counter()
+        numbered = [steps.Step.of(query, each, number, self.view, kind) for number, each in enumerate(asked)]
+        looked = steps.look(query, numbered, self.view, kind)
+        groups = looked.groups[place.position :][: query.limit]
+        present = [step for step in numbered if not step.absent]
+        columns = [
+            list(self._found(query, of_step, step.asked, step.judged, Seen(hits)))
+            for step, of_step, hits in zip(present, zip(*groups, strict=True), looked.hits, strict=False)
+        ]
+        return _Results(
+            [list(chain) for chain in zip(*columns, strict=True)],
+            len(looked.groups),
+            looked.is_all,
+            any(each.truncated for each in asked),
+            encoded,
+            looked.seconds,
+            looked.confident,
+            looked.rows,
+        )
+
+    def _step(self, query: Query, number: int, own: tuple[Kind, ...]) -> Asked:
+        try:
+            parts = query.steps[number].parts
+            return compose(replace(query, parts=parts), own, self.encoder, self.view)
+        except ApiError as error:
+            raise error.within(f"sequence[{number}]") from error
 
     def _kind(self, query: Query) -> Kind:
         if query.target == "texts":
@@ -135,55 +201,24 @@ class Searcher:
     def _own_kinds(self, query: Query) -> tuple[Kind, ...]:
         return ("frame", "clip", "text") if query.kind == "frame" else ("clip", "frame", "text")
 
-    def _look(
-        self, query: Query, kind: Kind | None, asked: Asked, judged: Judged, words: Wanted | None
-    ) -> Looked:
-        k, spent, videos = max(LOOK_AT, _ROWS_A_RESULT * query.limit), 0.0, -1
-        looked_through = Filter(hidden=asked.sources, where=query.where)
-        if not (kind or words):
-            self.view.filtered("text", looked_through)  # a filter that is wrong is told so here as well
-        while True:
-            began = time.perf_counter()
-            hits, seen_all = (
-                self._hits(query, kind, asked, looked_through, k) if kind else (Hits.none(), True)
-            )
-            best = float(hits.scores[0]) if len(hits.scores) else None
-            found = moments_of(hits, kind, query.merge_gap_s) if kind else []
-            moments = judged.kept(found)
-            seen_all |= len(moments) < len(found)  # what was not looked at scores lower still
-            if query.weigh_frames and kind == "clip":
-                moments = weighed(self.view, asked.vector, moments)
-            told_all = True
-            if words:
-                most = min(k, LOOK_AT_MOST)
-                moments, told_all = words.fuse(moments, self.view, asked, looked_through, most)
-            is_all = seen_all and told_all
-            spent += time.perf_counter() - began
-            groups = by_video(moments) if query.by_video else [[moment] for moment in moments]
-            if len(groups) >= query.limit or is_all:
-                return Looked(groups, is_all, spent, best)
-            if query.by_video and videos < 0 and kind:
-                videos = videos_with(self.view, kind, looked_through)
-            is_enough = k >= LOOK_AT_MOST and (seen_all or len(hits.scores) >= LOOK_AT_MOST)
-            is_all = told_all and videos == sum(any(each.is_seen for each in group) for group in groups)
-            if is_all or is_enough:
-                return Looked(groups, is_all, spent, best)
-            # Rows of a range that was asked with are left out: behind a long one, more are to be looked at.
-            k = k * _MORE if asked.ranges else min(k * _MORE, LOOK_AT_MOST)
-
-    def _hits(self, query: Query, kind: Kind, asked: Asked, filter: Filter, k: int) -> tuple[Hits, bool]:
-        """The best k rows less those that were asked with, and whether there are no others."""
-        total = self.view.rows.get(kind, 0)
-        most = min(k, max(total, 1))
-        # Also where there are no rows: a filter that is wrong is told so.
-        hits = self.view.search(
-            kind, asked.vector[None], most, filter=filter, effort=query.effort, exact=query.exact
-        )[0]
-        is_all = k >= total or len(hits.scores) < k
-        if not asked.ranges:
-            return hits, is_all
-        kept = [i for i, row in enumerate(hits.segments) if not asked.is_own(row)]
-        return Hits([hits.segments[i] for i in kept], hits.scores[kept]), is_all
+    def _found(
+        self, query: Query, moments: Sequence[Moment], asked: Asked, judged: Judged, looked: Seen
+    ) -> Iterator[Found]:
+        """All that is known of these moments, in their order."""
+        infos = {moment.source: self._info(moment.source) for moment in moments}
+        shown = [shown_of(moment, infos[moment.source]) for moment in moments]
+        within = [inside for _, inside in shown]
+        # By words alone nothing is looked for that a picture could be like.
+        is_seen = bool(asked.vector.any())
+        seconds = (
+            best_seconds(self.view, asked.vector, within)
+            if is_seen
+            else iter([moment.best_t for moment in within])
+        )
+        extras = beside(query, self.view, asked, moments, looked)
+        for (moment, _), best_t, extra in zip(shown, seconds, extras, strict=True):
+            found = _found(moment, infos[moment.source], best_t, query.pad_s, judged)
+            yield replace(found, beside=extra)
 
     def _info(self, source: str) -> SourceInfo:
         return self.view.source(source) or SourceInfo(source)
@@ -198,19 +233,3 @@ def _found(moment: Moment, info: SourceInfo, best_t: float, pad_s: float, judged
         end = min(end, max(info.facts.seconds, moment.end)) if info.facts.seconds else end
         moment = replace(moment, start=max(min(moment.start, 0.0), moment.start - pad_s), end=end)
     return Found(moment, info, best_t, *worth)
-
-
-def videos_with(view: Snapshot, kind: Kind, filter: Filter) -> int:
-    """How many videos have rows of that kind which a filter keeps."""
-    has_rows = np.zeros(len(view.sources), np.bool_)
-    for part in view.filtered(kind, filter):
-        has_rows[part.live_lines()] = True
-    return int(has_rows.sum())
-
-
-def by_video(moments: Sequence[Moment]) -> list[list[Moment]]:
-    """Each video's moments, the videos by their best one."""
-    groups: dict[str, list[Moment]] = {}
-    for moment in moments:
-        groups.setdefault(moment.source, []).append(moment)
-    return list(groups.values())

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from types import MappingProxyType
 from typing import Any
-from zlib import crc32
 
-from core.query import Part, Query
+from core.query import Extra, Frames, Part, Query, Step
+from server.beside import Why
+from server.cursor import Cursor, hash_of
 from server.filters import where_of
 from server.judged import rounded
+from server.rows import line_number
 from server.schemas.query import PartAsked
-from server.schemas.search import Best, Result, SearchAnswer, SearchAsked, TookMs, Total, VideoResult
+from server.schemas.search import (
+    Best,
+    Explained,
+    Result,
+    RowShown,
+    SearchAnswer,
+    SearchAsked,
+    SequenceResult,
+    TookMs,
+    Total,
+    VideoResult,
+)
 from server.searcher import Answer, Found
 
+NOTHING: Mapping[str, Frames] = MappingProxyType({})
 
-def query_of(asked: SearchAsked) -> Query:
-    """What a valid request asks for."""
+
+def query_of(asked: SearchAsked, frames: Mapping[str, Frames] = NOTHING) -> Query:
+    """What a valid request asks for. frames: what was decoded for it, by where it stands."""
     return Query(
-        _parts(asked.query),
+        parts_of(asked.query, "query", frames),
         asked.target,
         None if asked.level == "video" else asked.level,
         asked.limit,
@@ -32,32 +48,83 @@ def query_of(asked: SearchAsked) -> Query:
         weigh_frames=asked.weigh_frames,
         min_score=asked.min_score,
         min_confidence=asked.min_confidence,
+        encoder_options=tuple(asked.encoder_options.items()),
+        diversity=asked.diversity,
+        steps=tuple(
+            Step(parts_of(step.query, "query", _inside(frames, f"sequence[{number}].")), step.absent)
+            for number, step in enumerate(asked.sequence or ())
+        ),
+        within_s=asked.within_s,
+        min_gap_s=asked.min_gap_s,
+        include=frozenset(asked.include),
     )
 
 
-def _parts(query: str | list[PartAsked]) -> tuple[Part, ...]:
+def body_of(asked: SearchAsked, file: str = "") -> str:
+    """A hash of what is asked for, but for which page of it. file: a hash of what was sent beside it."""
+    held = asked.model_dump(mode="json", exclude={"cursor", "limit"}, exclude_unset=True)
+    return hash_of({**held, "file": file} if file else held)
+
+
+def _inside(frames: Mapping[str, Frames], where: str) -> Mapping[str, Frames]:
+    """Those of one step, by where they stand in it."""
+    return {at.removeprefix(where): each for at, each in frames.items() if at.startswith(where)}
+
+
+def parts_of(
+    query: str | Sequence[PartAsked] | None, field: str, frames: Mapping[str, Frames] = NOTHING
+) -> tuple[Part, ...]:
+    """The parts of a query that is sent in that field."""
+    if query is None:
+        return ()
     if isinstance(query, str):
-        return (Part(text=query),)
-    return tuple(Part(p.text or "", p.video_id or "", p.start, p.end, p.weight) for p in query)
+        return (Part(text=query, at=field),)
+    return tuple(_part(part, at, frames) for at, part in named(query, field))
 
 
-def shown(answer: Answer) -> SearchAnswer:
-    """An answer as docs/http-api.md has it."""
-    return _around([*_results(answer)], answer)
+def named(query: str | Sequence[PartAsked], field: str) -> Iterator[tuple[str, PartAsked]]:
+    """Each part with where it stands."""
+    if not isinstance(query, str):
+        yield from ((f"{field}[{number}]", part) for number, part in enumerate(query))
 
 
-def as_sent(answer: Answer) -> bytes:
+def _part(part: PartAsked, at: str, frames: Mapping[str, Frames]) -> Part:
+    return Part(
+        part.text or "",
+        part.video_id or "",
+        part.start,
+        part.end,
+        part.weight,
+        row=part.id or "",
+        vector=tuple(part.vector or ()),
+        frames=frames.get(at),
+        at=at,
+    )
+
+
+def shown(answer: Answer, body: str = "") -> SearchAnswer:
+    """An answer as docs/http-api.md has it. body: a hash of what was asked, for the cursor."""
+    return _around([*_results(answer)], answer, body)
+
+
+def as_sent(answer: Answer, body: str = "") -> bytes:
     """The same as JSON, result by result: what writes a large one at once stops all other threads."""
     results = ",".join(result.model_dump_json() for result in _results(answer))
-    rest = _around([], answer).model_dump_json(exclude={"results"})
+    rest = _around([], answer, body).model_dump_json(exclude={"results"})
     return f'{{"results":[{results}],{rest[1:]}'.encode()
 
 
-def _results(answer: Answer) -> Iterator[Result | VideoResult]:
-    return (_video(found) if answer.grouped else _result(found[0]) for found in answer.results)
+def _results(answer: Answer) -> Iterator[Result | VideoResult | SequenceResult]:
+    query = answer.query
+    for found in answer.results:
+        results = [_result(each, query.include) for each in found]
+        if query.steps:
+            yield _sequence(results, query)
+        else:
+            yield _video(results) if query.by_video else results[0]
 
 
-def _around(results: list[Any], answer: Answer) -> SearchAnswer:
+def _around(results: list[Any], answer: Answer, body: str) -> SearchAnswer:
     took = answer.took
     return SearchAnswer(
         results=results,
@@ -70,14 +137,23 @@ def _around(results: list[Any], answer: Answer) -> SearchAnswer:
         took_ms=TookMs(
             total=_ms(took.total), encode=_ms(took.encode), search=_ms(took.search), look_up=_ms(took.look_up)
         ),
+        next_cursor=_next(answer, body),
     )
+
+
+def _next(answer: Answer, body: str) -> str | None:
+    place = answer.next
+    if place is None or not body:
+        return None
+    names = answer.collection, answer.encoder
+    return Cursor(*names, answer.snapshot, answer.seal, body, place.position, place.rows).token()
 
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
 
 
-def _result(found: Found) -> Result:
+def _result(found: Found, include: Set[Extra]) -> Result:
     moment, paths = found.moment, found.info.paths
     is_text = moment.kind == "text"
     return Result(
@@ -90,11 +166,26 @@ def _result(found: Found) -> Result:
         score=rounded(moment.score) if moment.is_seen else None,
         confidence=found.confidence,
         confidence_level=found.level,
-        best=None if found.best_t is None else Best(t=found.best_t),
+        best=None if found.best_t is None else Best(t=found.best_t, thumbnail=found.thumbnail),
         matched_on=_matched(found),
         approximate=found.info.facts.approximate,
         text=moment.text or (found.info.text if is_text else "") or None,
-        metadata=dict(found.info.columns),
+        metadata=dict(found.info.columns) if "metadata" in include else {},
+        scores=[*found.beside.scores],
+        explain=_explained(found.beside.why),
+        vector=[*found.beside.vector],
+    )
+
+
+def _explained(why: Why | None) -> Explained | None:
+    if why is None:
+        return None
+    return Explained(
+        ranks=dict(why.ranks),
+        fused=None if why.fused is None else rounded(why.fused),
+        weighed=None if why.weighed is None else rounded(why.weighed),
+        merged=why.merged,
+        rows=[RowShown(id=row.id, start=row.start, end=row.end, score=row.score) for row in why.rows],
     )
 
 
@@ -106,15 +197,14 @@ def _matched(found: Found) -> list[str]:
 
 
 def _line_number(found: Found) -> int:
-    """Tells lines that begin together apart, and is the same in every snapshot; 0 of a library text."""
+    """Of a passage; 0 of a library text."""
     moment = found.moment
     if found.info.text:
         return 0
-    return crc32(moment.text.encode()) if moment.told is None else moment.told.number
+    return line_number(moment.text) if moment.told is None else moment.told.number
 
 
-def _video(moments: Sequence[Found]) -> VideoResult:
-    results = [_result(found) for found in moments]
+def _video(results: list[Result]) -> VideoResult:
     best = results[0]
     return VideoResult(
         video_id=best.video_id,
@@ -125,4 +215,23 @@ def _video(moments: Sequence[Found]) -> VideoResult:
         confidence_level=best.confidence_level,
         metadata=best.metadata,
         moments=results,
+    )
+
+
+def _sequence(results: list[Result], query: Query) -> SequenceResult:
+    """Results of the steps that are not absent, in order."""
+    least = min(results, key=lambda result: result.confidence or 0.0)
+    scores = [result.score or 0.0 for result in results]
+    here = iter(results)
+    return SequenceResult(
+        video_id=least.video_id,
+        path=least.path,
+        paths=least.paths,
+        start=results[0].start,
+        end=results[-1].end,
+        score=rounded(sum(scores) / len(scores)),
+        confidence=least.confidence,
+        confidence_level=least.confidence_level,
+        metadata=least.metadata,
+        steps=[None if step.absent else next(here) for step in query.steps],
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from core.query import Filter, Mode, Query
 from core.types import Segment
-from index.fusion import OF_WHOLE, fused, fused_texts
+from index.fusion import OF_WHOLE, Above, fused, fused_texts
 from index.lexical import WordKind
 from index.moments import Moment
 from index.snapshot import Snapshot
@@ -27,18 +27,20 @@ class Wanted:
     some: bool
 
     def fuse(
-        self, seen: Sequence[Moment], view: Snapshot, asked: Asked, filter: Filter, k: int
+        self, seen: Sequence[Moment], view: Snapshot, asked: Asked, filter: Filter, k: int, above: Above
     ) -> tuple[list[Moment], bool]:
-        """What was seen and the k best passages of each kind in one order; whether there are no others."""
+        """What was seen and the k best passages of each kind, less those that were answered before, in one
+        order; whether there are no others."""
         rankings: list[list[Told]] = []
         is_all = True
         for kind in self.kinds:
             told, is_whole = view.told(kind, self.terms, k, some=self.some, filter=filter)
-            rankings.append([each for each in told if not asked.is_own(_segment(each))])
+            rankings.append([each for each in told[above.told :] if not asked.is_own(_segment(each))])
             is_all &= is_whole
         if "names" in self.kinds:
-            return fused(seen, *rankings), is_all
-        return fused_texts(seen, rankings), is_all
+            lines, names = rankings
+            return fused(seen, lines, names, above), is_all
+        return fused_texts(seen, rankings, above), is_all
 
 
 def mode_of(query: Query, view: Snapshot) -> Mode:
@@ -48,17 +50,21 @@ def mode_of(query: Query, view: Snapshot) -> Mode:
         raise ApiError(409, message, "mode")
     if query.mode:
         return query.mode
-    return "hybrid" if view.passages("lines") and any(part.text for part in query.parts) else "visual"
+    return "hybrid" if view.passages("lines") and [*_texts(query)] else "visual"
 
 
 def wanted(query: Query, mode: Mode) -> Wanted | None:
-    """The words of all texts of a query. Beside what is seen only what has all of them counts."""
-    found = terms(*(part.text for part in query.parts if part.text))
+    """The words of all texts of a query that pull. Beside what is seen only what has all of them counts."""
+    found = terms(*_texts(query))
     if mode == "visual" or not found:
         return None
     return Wanted(
         found, ("lines", "texts") if query.target == "texts" else ("lines", "names"), mode == "text"
     )
+
+
+def _texts(query: Query) -> Iterator[str]:
+    return (part.text for part in query.parts if part.text and part.weight > 0)
 
 
 def shown_of(moment: Moment, info: SourceInfo) -> tuple[Moment, Moment]:

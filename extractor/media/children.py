@@ -6,26 +6,18 @@ through a block of memory that both sides map; all else are small messages over 
 
 from __future__ import annotations
 
-import fcntl
-import multiprocessing
 import os
 import pickle
-import resource
 import select
 import signal
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from math import ceil
-from multiprocessing import forkserver, resource_tracker
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 
 import torch
 
@@ -33,6 +25,7 @@ from core import logs
 from core.errors import Error
 from core.types import Facts
 from extractor.content import Content, content_of
+from extractor.media import fork
 from extractor.media.reader import Anew, Picture
 from extractor.media.reading import Beat, GoneError, LeftError, Order, Read, read
 from extractor.media.ring import Handed, Ring, block
@@ -42,15 +35,10 @@ _FILES = 500  # that one child reads before a fresh one takes its place
 _LOOK_S = 0.2  # how soon it is noticed that nobody wants more, or that a child is silent
 _BEAT_S = 0.5
 _TOGETHER_S = 0.01  # how long a picture waits for others that can be told of together
-_AGAIN_S = 0.05
-_END_S = 2.0  # for one that was killed; who waits for a dead disk cannot even be killed
-_TEMPDIR = 70  # characters; what multiprocessing puts behind them takes up to 30
 _CPU_MORE = 20.0  # times what decoding a file is expected to take
 _CPU_S_PER_PIXEL = 3e-9
 _CPU_S_PER_BYTE = 1e-7  # of hashing, by far
 _MOST_CPU_S = 30 * 86_400.0  # whatever a header says
-_PARENTS = (signal.SIGINT, signal.SIGTERM)  # what ends a run is heard by the parent only
-_starting = threading.Lock()  # multiprocessing's lists of processes are not made for several threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +62,6 @@ _Times = tuple[float, float, float]  # a picture's start and end, and where its 
 _Asked = bytes | tuple[bytes, Order | None] | int
 _Answer = _Alive | Anew | Content | Read | OSError | Error
 _Told = tuple[tuple[_Times, ...], _Answer | None]  # of pictures in the next slots, and of what is behind them
-
-
-def prepare() -> None:
-    """Let the server that children are forked from load what they need, beside whatever this process does."""
-    forkserver.set_forkserver_preload([__name__, "extractor.media.picture"])
-    with _signals_held(), _short_names():
-        forkserver.ensure_running()
 
 
 class Child:
@@ -177,28 +158,14 @@ class _Running:
 
     @classmethod
     def start(cls, limits: Limits, size: int) -> _Running:
-        until = time.monotonic() + _END_S
-        try:
-            while True:
-                # Somebody has killed the fork server; once it is gone, another one is started.
-                with suppress(EOFError, ConnectionError):
-                    return cls._started(limits, size)
-                if time.monotonic() > until:
-                    return cls._started(limits, size)
-                time.sleep(_AGAIN_S)
-        except (OSError, EOFError) as error:  # no file's fault
-            raise Error(f"A decoder cannot be started: {_why(error)}.") from error
+        return fork.started(lambda: cls._started(limits, size))
 
     @classmethod
     def _started(cls, limits: Limits, size: int) -> _Running:
-        context = multiprocessing.get_context("forkserver")
         memory = block(size)
-        line, theirs = context.Pipe()
+        line, theirs = fork.pipe()
         try:
-            args = (theirs, Handed(memory), size, limits)
-            with _signals_held(), _starting:
-                process = context.Process(target=_live, args=args, daemon=True)
-                process.start()
+            process = fork.process(_live, (theirs, Handed(memory), size, limits))
             return cls(process, line, Ring(memory, size))
         finally:
             theirs.close()
@@ -224,38 +191,7 @@ class _Running:
     def ended(self) -> int | None:
         """The exit code of one that is ending by itself; it has a moment for that."""
         self.line.close()
-        if not wait([self.process.sentinel], _END_S):
-            self.process.kill()
-            wait([self.process.sentinel], _END_S)
-        with _starting:
-            return self.process.exitcode
-
-
-def _why(error: OSError | EOFError) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Ctrl-C reaches all of a terminal's processes, at any time: none that is started now hears it."""
-    resource_tracker.ensure_running()  # which would unblock the signals on its way
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _PARENTS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _short_names() -> Iterator[None]:
-    """A socket's path has room for some hundred characters: a longer TMPDIR is left aside for it."""
-    before = tempfile.tempdir
-    if len(tempfile.gettempdir()) > _TEMPDIR and os.access("/tmp", os.W_OK):
-        tempfile.tempdir = "/tmp"
-    try:
-        yield
-    finally:
-        tempfile.tempdir = before
+        return fork.ended(self.process)
 
 
 # --- the child's side ------------------------------------------------------------------------------------
@@ -263,20 +199,20 @@ def _short_names() -> Iterator[None]:
 
 def _live(line: Connection, memory: int, size: int, limits: Limits) -> None:
     """The whole life of a child: one order after another, until the parent is gone."""
-    _die_with_parent()
+    fork.die_with_parent()
     logs.set_up(limits.log_format, limits.log_level)
     torch.set_num_threads(1)
     sender = _Sender(line, Ring(memory, size))
     os.close(memory)
     if limits.memory_bytes:
-        _limit_memory(limits.memory_bytes)
+        fork.limit_memory(limits.memory_bytes)
     order: Order | None = None
     with suppress(EOFError, ConnectionError):
         while True:
             asked = sender.asked()
             try:
                 if isinstance(asked, bytes):
-                    _limit_cpu(limits.cpu_s + os.stat(asked).st_size * _CPU_S_PER_BYTE)
+                    fork.limit_cpu(limits.cpu_s + os.stat(asked).st_size * _CPU_S_PER_BYTE)
                     sender.say(content_of(asked, sender.beat))
                 else:
                     file, news = asked
@@ -344,34 +280,8 @@ class _Sender:
             self.say(None)
 
 
-def _die_with_parent() -> None:
-    """The parent alone holds the other end of this pipe. When it goes, the system ends this process, even one
-    that hangs in a codec with the interpreter's lock."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
-    flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
-    fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
-
-
-def _limit_memory(more_bytes: int) -> None:
-    """Allocations beyond it fail in this process, which says so, instead of taking the machine's memory."""
-    with suppress(FileNotFoundError):  # not every system tells
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        limit = pages * resource.getpagesize() + more_bytes
-        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
-
-
 def _limit_reading(limits: Limits, facts: Facts) -> None:
     """By what decoding all of the file is expected to take."""
     pictures = facts.seconds * (Fraction(facts.frame_rate) if facts.frame_rate else 60)
     expected_s = pictures * facts.width * facts.height * _CPU_S_PER_PIXEL
-    _limit_cpu(min(limits.cpu_s + _CPU_MORE * expected_s, _MOST_CPU_S))
-
-
-def _limit_cpu(more_s: float) -> None:
-    """The system ends this process (SIGXCPU) once it has used so much more, whatever it hangs in."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    limit = ceil(used.ru_utime + used.ru_stime + more_s)
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    fork.limit_cpu(min(limits.cpu_s + _CPU_MORE * expected_s, _MOST_CPU_S))

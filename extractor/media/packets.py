@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-
-if TYPE_CHECKING:
-    from extractor.media.subtitles import Tracks
 
 MAX_READ_ERRORS = 100  # damage in the container, one after another without a packet between
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"  # quoted: subscriptable in its types only
+
+
+class Beside(Protocol):
+    """Takes the packets of other streams as they pass."""
+
+    @property
+    def streams(self) -> Sequence[Stream]: ...
+
+    def take(self, packet: Packet[Any]) -> None: ...
 
 
 @dataclass(slots=True)
@@ -41,17 +48,17 @@ class Ahead:
 
 
 def read(
-    container: InputContainer, stream: VideoStream, losses: Losses, tracks: Tracks
+    container: InputContainer, stream: VideoStream, losses: Losses, beside: Beside
 ) -> Iterator[VideoPacket]:
-    """Every packet of the pictures with data in it; the tracks take theirs. What is damaged is counted and
-    passed over."""
+    """Every packet of the pictures with data in it; what is beside them takes its own. What is damaged is
+    counted and passed over."""
     failures = 0
     while failures < MAX_READ_ERRORS:
         try:
-            for packet in container.demux(stream, *tracks.streams):
+            for packet in container.demux(stream, *beside.streams):
                 failures = 0
                 if packet.stream_index != stream.index:
-                    tracks.take(packet)
+                    beside.take(packet)
                 elif packet.size:  # an empty one marks the end, or in AVI a picture that stays
                     yield cast(VideoPacket, packet)
             return

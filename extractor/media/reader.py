@@ -128,6 +128,11 @@ class Reader:
         self._close()
 
     @property
+    def zero(self) -> Fraction:
+        """FFmpeg's time of our time zero, in seconds."""
+        return self._zero
+
+    @property
     def facts(self) -> Facts:
         """As the container says; rotation, what was lost, left out or found, and the exact length once the
         pictures were read."""

@@ -8,12 +8,16 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 from fastapi.openapi.models import Example
 
-from core.query import Query
+from server.cursor import FIRST
+from server.encoded import texts_of
+from server.paging import Page, page_of
 from server.schemas.errors import errors
 from server.schemas.search import SearchAnswer, SearchAsked
 from server.searcher import Searcher, Took
+from server.seen import frames_in
 from server.service import Service
-from server.shown import as_sent, query_of
+from server.shown import as_sent
+from server.thumbnails import with_thumbnails
 
 EXAMPLES: dict[str, Example] = {
     "a text": {"value": {"query": "a red truck at night"}},
@@ -23,6 +27,12 @@ EXAMPLES: dict[str, Example] = {
             "query": "an aria",
             "filter": {"must": [{"metadata.tags": "opera"}, {"seconds": {"gte": 60}}]},
         }
+    },
+    "more like a result, and less like a text": {
+        "value": {"query": [{"id": "v-…/clip/4000"}, {"text": "night", "weight": -0.5}]}
+    },
+    "red, then blue within ten seconds": {
+        "value": {"sequence": [{"query": "red"}, {"query": "blue"}], "within_s": 10}
     },
     "texts for some seconds of a video": {
         "value": {"query": [{"video_id": "v-…", "start": 4, "end": 9}], "target": "texts"}
@@ -37,19 +47,23 @@ def router(service: Service) -> APIRouter:
     @routes.post(
         "/search",
         response_model=SearchAnswer,
-        responses=errors(400, 403, 404, 409, 413, 415, 429, 503),
+        responses=errors(400, 403, 404, 409, 410, 413, 415, 422, 429, 503),
         summary="Find moments of videos, or library texts",
     )
     async def search(asked: Annotated[SearchAsked, Body(openapi_examples=EXAMPLES)]) -> Response:
-        work = partial(answered, query=query_of(asked))
-        took, body = await service.ask(asked.collection, asked.encoder, work)
+        page = page_of(asked, await frames_in(service, asked))
+        work = partial(answered, page=page)
+        took, body = await service.ask(page.collection, page.encoder, work, texts_of([page.query]))
         service.metrics.took(took)
         return Response(body, media_type="application/json")
 
     return routes
 
 
-def answered(searcher: Searcher, query: Query) -> tuple[Took, bytes]:
+def answered(searcher: Searcher, page: Page) -> tuple[Took, bytes]:
     """All of it in one thread: to write thousands of results takes seconds, which the event loop has not."""
-    answer = searcher.answer(query)
-    return answer.took, as_sent(answer)
+    here, place = (searcher, FIRST) if page.cursor is None else (searcher.at(page.cursor), page.cursor.place)
+    answer = here.answer(page.query, place)
+    if "thumbnail" in page.query.include:
+        answer = with_thumbnails(answer, here)
+    return answer.took, as_sent(answer, page.body)

@@ -31,6 +31,8 @@ _MEANINGS = {
     410: "The snapshot that it names is no longer kept",
     413: "The body is too large",
     415: "The body is not of the type that is asked for",
+    416: "The range lies behind the end of the file",
+    422: "Media that cannot be decoded",
     429: "Too many requests; Retry-After says when",
     503: "Loading, or no snapshot is published",
 }

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.files import stamp_of
 from core.log import Task
 from core.types import Facts, Look, Place, Sampling
 from extractor.ahead import Begun, Claims, Decoders, Ended, Message, Seen
 from extractor.content import Content, content_of
-from extractor.find import stamp_of
 from extractor.media.children import Child, Limits
 from extractor.media.reader import Picture
 from extractor.media.reading import Order, Read

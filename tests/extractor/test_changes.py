@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from core.checkpoint import write_checkpoint
+from core.files import stamp_of
 from core.types import Place
 from extractor.ahead import _content as read_whole
 from extractor.content import Content, content_of
-from extractor.find import Listing, stamp_of, target_of
+from extractor.find import Listing, target_of
 from extractor.media.reading import Decoder, Trouble
 from extractor.remove import main as remove
 from extractor.shortcut import ShortCut

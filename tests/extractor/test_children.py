@@ -22,7 +22,8 @@ import pytest
 from core.errors import UsageError
 from core.types import Facts, Look, Sampling
 from extractor.content import content_of
-from extractor.media.children import Child, Limits, prepare
+from extractor.media.children import Child, Limits
+from extractor.media.fork import prepare
 from extractor.media.reader import Picture, Reader
 from extractor.media.reading import Order, Read
 from extractor.work import Lost

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from core.files import stamp_of
 from core.log import Task
 from core.store import Store
 from core.types import Place, Sampling
 from core.writer import Writer
 from extractor.encoders import load
-from extractor.find import stamp_of
-from extractor.media import children
+from extractor.media import fork
 from extractor.pipeline import extract
 from extractor.work import Job, Report, Work
 from tests.extractor import fuzz
@@ -71,7 +71,7 @@ def test_a_worker_grows_by_nothing_over_two_thousand_files(tmp_path: Path, made:
     encoder = load("toy:rgb")
     job = Job(tmp_path / "store", "toy:rgb", decoders=2)
     store = Store.create(job.store, encoder.spec, Sampling())
-    children.prepare()
+    fork.prepare()
     used = []
     events = extract(job, works(files), encoder, Writer(store, max_rows=200), threading.Event())
     for number, _ in enumerate(event for event in events if isinstance(event, Report)):

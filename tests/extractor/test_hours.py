@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from core.files import stamp_of
 from core.log import Task
 from core.store import Store
 from core.types import Place
 from extractor import job
-from extractor.find import Target, stamp_of
+from extractor.find import Target
 from extractor.hours import LOOK_S, Hours, Pause
 from extractor.job import Run, Wanted
 from extractor.tally import Tally

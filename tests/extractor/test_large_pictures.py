@@ -31,7 +31,7 @@ CODE = """
 import resource, sys, torch
 from pathlib import Path
 from core.types import Look, Sampling
-from extractor.media.children import _limit_memory
+from extractor.media.fork import limit_memory
 from extractor.media.picture import Lens
 from extractor.media.reader import Reader
 
@@ -42,7 +42,7 @@ def held(name):
 torch.set_num_threads(1)
 Path("/proc/self/clear_refs").write_text("5")  # the peak of the imports is not the file's
 before = held("VmRSS")
-_limit_memory(2 << 30)
+limit_memory(2 << 30)
 with Reader(sys.argv[1], thumbs=True) as reader:
     count = sum(1 for _ in reader.pictures(Sampling(fps=30.0), Look(224, **eval(sys.argv[2]))))
 print(count, held("VmHWM") - before)

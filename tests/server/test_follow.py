@@ -25,6 +25,7 @@ from core.writer import compact
 from index.gc import DAY_S, collect, gc
 from index.snapshot import current
 from server.library import ServedLibrary
+from server.paging import Page
 from server.routes.search import answered
 from server.service import with_newer
 from tests.server.conftest import Running, in_thread
@@ -151,7 +152,7 @@ def test_a_view_whose_rows_were_swept_gives_way_to_the_one_that_is_published(
         StoreError, match=r"^[^\n]*manifest\.json cannot be read: No such file or directory\.$"
     ):
         old.answer(query)
-    work = partial(answered, query=query)
+    work = partial(answered, page=Page(None, None, query, "", None))
     _, body = with_newer(work, old, library.newer)
     assert json.loads(body)["snapshot"] == newest
     (told,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]

@@ -264,8 +264,8 @@ def test_a_video_that_words_alone_find_stands_for_none_that_has_rows(tmp_path: P
 def test_all_videos_are_not_all_while_there_are_more_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.searcher.LOOK_AT", 4)
-    monkeypatch.setattr("server.searcher.LOOK_AT_MOST", 16)
+    monkeypatch.setattr("server.ranking.LOOK_AT", 4)
+    monkeypatch.setattr("server.ranking.LOOK_AT_MOST", 16)
     shelf = told(tmp_path / "data", *(Line(float(n), n + 0.5, f"purple {n}") for n in range(30)))
     grouped: dict[str, Any] = {"by_video": True, "mode": "hybrid", "limit": 4}
     assert answered(shelf, "purple", **grouped).total.relation == "gte"

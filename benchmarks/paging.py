@@ -1,0 +1,80 @@
+"""What the hundredth page costs beside the first, in CPU time: `python benchmarks/paging.py`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import faiss
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.moments import filled
+from core.query import Part, Query
+from core.types import EncoderSpec
+from index.build import build_snapshot
+from index.snapshot import Snapshot
+from server.cursor import FIRST
+from server.searcher import Searcher
+
+PAGE = 50
+SHOWN = (1, 2, 10, 50, 100)
+
+
+@dataclass
+class Chance:
+    """An encoder of texts that are numbers: the vectors are at random."""
+
+    spec: EncoderSpec
+
+    def texts(self, texts: list[str]) -> torch.Tensor:
+        rows = [np.random.default_rng(int(text)).standard_normal(self.spec.dim) for text in texts]
+        return torch.nn.functional.normalize(torch.tensor(np.stack(rows), dtype=torch.float32))
+
+    def too_long(self, texts: list[str]) -> list[bool]:
+        return [False] * len(texts)
+
+
+def page_ms(searcher: Searcher, text: str, **how: object) -> dict[int, float]:
+    """CPU time of some pages, one after the other."""
+    query, place, spent = Query((Part(text=text),), limit=PAGE, **how), FIRST, {}  # type: ignore[arg-type]
+    for number in range(1, max(SHOWN) + 1):
+        began = time.process_time()
+        answer = searcher.answer(query, place)
+        spent[number] = 1000 * (time.process_time() - began)
+        if answer.next is None:
+            break
+        place = answer.next
+    return spent
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--dim", type=int, default=128)
+    parser.add_argument("--queries", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="20,000 rows of 64 numbers, and one query")
+    asked = parser.parse_args()
+    rows, dim, queries = (20_000, 64, 1) if asked.quick else (asked.rows, asked.dim, asked.queries)
+    faiss.omp_set_num_threads(1)
+    with TemporaryDirectory() as folder:
+        store = filled(Path(folder) / "store", rows, dim)
+        view = Snapshot.open(store, build_snapshot(store, publish=False).number)
+        searcher = Searcher("default", Chance(store.spec), view)  # type: ignore[arg-type]
+        for how in ({"merge_gap_s": 0.0}, {"merge_gap_s": None}, {"by_video": True}):
+            spent = [page_ms(searcher, str(number), **how) for number in range(queries)]
+            told = {page: [each[page] for each in spent if page in each] for page in SHOWN}
+            shown = ", ".join(f"{page}: {np.median(ms):.1f} ms" for page, ms in told.items() if ms)
+            last = max(map(len, spent))
+            sys.stdout.write(f"{rows} rows of {dim}, {how}: pages of {PAGE}, {shown}; the last is {last}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

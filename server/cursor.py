@@ -1,0 +1,91 @@
+"""`cursor`: where an answer ended, for whoever answers next. docs/http-api.md, "Paging"."""
+
+from __future__ import annotations
+
+import binascii
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import astuple, dataclass
+from hashlib import blake2b
+from typing import Any, Self
+
+from core.types import canonical
+from server.errors import ApiError
+
+MAX_CURSOR = 4_096
+_VERSION = 1
+_MAX_NAME = 200
+_MAX_SNAPSHOT = 10**12
+_MAX_PLACE = 1 << 24  # more than can be answered
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in an order of results a page begins, and how many rows were looked at to make that order."""
+
+    position: int = 0
+    rows: int = 0  # 0: as many as the first page takes
+
+
+FIRST = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """What the next page is of. It holds nothing that is worth forging: a number that is no snapshot of that
+    hash opens nothing, and a place is one that could be paged to."""
+
+    collection: str
+    encoder: str
+    snapshot: int
+    seal: str  # of that snapshot
+    body: str  # a hash of the request
+    position: int
+    rows: int
+
+    @property
+    def place(self) -> Place:
+        return Place(self.position, self.rows)
+
+    def token(self) -> str:
+        """As it is sent."""
+        held = json.dumps([_VERSION, *astuple(self)], separators=(",", ":"))
+        return urlsafe_b64encode(held.encode()).decode().rstrip("=")
+
+    @classmethod
+    def read(cls, token: str) -> Self:
+        """What was sent, or an ApiError."""
+        try:
+            raw = token.encode("ascii")
+            held = json.loads(urlsafe_b64decode(raw + b"=" * (-len(raw) % 4)))
+        except (ValueError, RecursionError, binascii.Error) as error:
+            raise _no_cursor() from error
+        if not _is_one(held):
+            raise _no_cursor()
+        found = cls(*held[1:])
+        if found.token() != token:  # what was cut, or is spelled otherwise
+            raise _no_cursor()
+        return found
+
+
+def _is_one(held: Any) -> bool:
+    if not isinstance(held, list) or len(held) != 8 or held[0] != _VERSION:
+        return False
+    _, collection, encoder, snapshot, seal, body, position, rows = held
+    texts, numbers = (collection, encoder, seal, body), (snapshot, position, rows)
+    return (
+        all(isinstance(text, str) and len(text) <= _MAX_NAME for text in texts)
+        and all(type(number) is int for number in numbers)
+        and 0 < snapshot <= _MAX_SNAPSHOT
+        and 0 < position <= _MAX_PLACE
+        and 0 <= rows <= _MAX_PLACE
+    )
+
+
+def _no_cursor() -> ApiError:
+    return ApiError(400, "cursor: is none that this server has given.", "cursor")
+
+
+def hash_of(body: Any) -> str:
+    """Of what was asked, but for where it goes on and how many results at a time."""
+    return blake2b(canonical(body).encode(), digest_size=12).hexdigest()

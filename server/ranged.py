@@ -1,0 +1,136 @@
+"""Bytes of an open file as HTTP hands them out: all of them, one range, or nothing new."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Protocol
+
+from anyio import to_thread
+from fastapi import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from server.errors import ApiError
+
+_PIECE_BYTES = 256 << 10
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.IGNORECASE)
+
+
+class Readable(Protocol):
+    """An open file that is closed once it was sent."""
+
+    @property
+    def descriptor(self) -> int: ...
+
+    def fits(self) -> bool:
+        """Whether it is still what it was."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a client is told of a file."""
+
+    media_type: str
+    etag: str
+    cache: str
+
+
+class RangeError(ApiError):
+    """The range lies behind the file's end."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(416, f"Range: the file has {size} bytes, and none of those asked for.", "Range")
+        self.headers = {"Content-Range": f"bytes */{size}"}
+
+
+def answer(request: Request, file: Readable, kind: Kind) -> Response:
+    """What the request's conditions and range ask for. It closes the file, whatever becomes of it."""
+    try:
+        found = os.fstat(file.descriptor)
+        modified = formatdate(found.st_mtime, usegmt=True)
+        headers = {
+            "ETag": kind.etag,
+            "Last-Modified": modified,
+            "Cache-Control": kind.cache,
+            "Accept-Ranges": "bytes",
+        }
+        if is_known(request, kind.etag):
+            file.close()
+            return Response(status_code=304, headers=headers)
+        wanted = _range(request.headers, found.st_size, kind.etag, modified)
+        first, behind = wanted or (0, found.st_size)
+        headers["Content-Length"] = str(behind - first)
+        if wanted:
+            headers["Content-Range"] = f"bytes {first}-{behind - 1}/{found.st_size}"
+        end = first if request.method == "HEAD" else behind
+        return _Sent(file, first, end, 206 if wanted else 200, headers, kind.media_type)
+    except BaseException:
+        file.close()
+        raise
+
+
+def is_known(request: Request, etag: str) -> bool:
+    """Whether the client says that it has this already."""
+    known = request.headers.get("if-none-match")
+    return known is not None and (known.strip() == "*" or etag in re.findall(r'"[^"]*"', known))
+
+
+def _range(headers: Mapping[str, str], size: int, etag: str, modified: str) -> tuple[int, int] | None:
+    """The first byte and the one behind the last; None for all. What is no single range of bytes is passed
+    over, as HTTP allows."""
+    asked = _RANGE.fullmatch(headers.get("range", "").replace(" ", ""))
+    if asked is None or asked[0].endswith("=-"):
+        return None
+    if headers.get("if-range", etag) not in (etag, modified):
+        return None  # another file than the one that the client has a piece of
+    first, last = asked.groups()
+    if not first:
+        begin, behind = max(0, size - int(last)), size
+    else:
+        begin, behind = int(first), min(size, int(last) + 1) if last else size
+        if last and int(last) < begin:
+            return None
+    if begin >= behind:
+        raise RangeError(size)
+    return begin, behind
+
+
+class _Sent(StreamingResponse):
+    """Piece by piece, and closed at the end; a client that leaves ends it."""
+
+    def __init__(
+        self, file: Readable, first: int, end: int, status: int, headers: dict[str, str], media_type: str
+    ) -> None:
+        super().__init__(_pieces(file, first, end), status, headers, media_type)
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._file.close()
+
+
+async def _pieces(file: Readable, first: int, end: int) -> AsyncIterator[bytes]:
+    while first < end:
+        piece = await to_thread.run_sync(_piece, file, first, min(_PIECE_BYTES, end - first))
+        first += len(piece)
+        yield piece
+
+
+def _piece(file: Readable, first: int, count: int) -> bytes:
+    data = os.pread(file.descriptor, count, first)
+    if not data or not file.fits():
+        raise ChangedError
+    return data
+
+
+class ChangedError(Exception):
+    """Somebody writes into a file that is being sent: the rest of it must not look like its end."""

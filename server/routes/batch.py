@@ -1,0 +1,126 @@
+"""POST /search/batch: several searches, each answered as if it were alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Response
+from pydantic import ValidationError
+
+from core.errors import EncoderError, Error
+from server.encoded import Encoded, texts_of
+from server.paging import Page, page_of
+from server.refusals import Refusal, of_error, of_validation
+from server.routes.search import answered
+from server.schemas.batch import BatchAnswer, BatchAsked, Refused
+from server.schemas.errors import ErrorBody, errors
+from server.schemas.search import SearchAsked
+from server.searcher import Searcher, Took
+from server.seen import frames_in
+from server.service import Service
+
+Name = tuple[str | None, str | None]  # a collection's and an encoder's, as they were sent
+Ahead = Mapping[int, Encoded]  # by what they stand for
+
+
+def router(service: Service) -> APIRouter:
+    """Its routes, with what they need."""
+    routes = APIRouter(tags=["search"])
+
+    @routes.post(
+        "/search/batch",
+        response_model=BatchAnswer,
+        responses=errors(400, 403, 413, 415, 429),
+        summary="Several searches, answered in order",
+    )
+    async def batch(asked: BatchAsked) -> Response:
+        pages = [await _page(service, body) for body in asked.requests]
+        turns = _Turns(service)
+        ahead = await turns.encoded([page for page in pages if isinstance(page, Page)])
+        answers = [
+            _sent(page) if isinstance(page, Refusal) else await turns.answer(page, ahead) for page in pages
+        ]
+        return Response(b'{"answers":[' + b",".join(answers) + b"]}", media_type="application/json")
+
+    return routes
+
+
+async def _page(service: Service, body: Any) -> Page | Refusal:
+    try:
+        asked = SearchAsked.model_validate(body)
+        return page_of(asked, await frames_in(service, asked))
+    except ValidationError as error:
+        wrong = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+        return of_validation(wrong, SearchAsked)
+    except Error as error:
+        refusal = of_error(error)
+        if refusal.status == 429:  # of the whole batch
+            raise
+        return refusal
+
+
+def _sent(refusal: Refusal) -> bytes:
+    body = ErrorBody(type=refusal.named, message=refusal.message, field=refusal.field)
+    return Refused(error=body).model_dump_json().encode()
+
+
+class _Turns:
+    """The turns of one batch: it has one slot at a time and waits for it anew, so others come in between.
+    Only the first may be refused for want of one."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._is_in = False
+
+    async def encoded(self, pages: Sequence[Page]) -> Ahead:
+        """The texts of all, together for each encoder."""
+        found: dict[int, Encoded] = {}
+        for (collection, encoder), texts in self._by_encoder(pages).items():
+            work = partial(_encoded, texts=texts)
+            known = await self._service.ask(collection, encoder, work, goes_on=self._is_in)
+            self._is_in = True
+            if known is not None:
+                found[id(known.encoder)] = known
+        return found
+
+    def _by_encoder(self, pages: Sequence[Page]) -> dict[Name, list[str]]:
+        """What each has to encode; none where it does not answer, which each page is told by itself."""
+        names: dict[int, Name] = {}
+        queries: dict[int, list[Page]] = {}
+        for page in pages:
+            try:
+                key = id(self._service.library.find(page.collection, page.encoder).encoder)
+            except Error:
+                continue
+            names.setdefault(key, (page.collection, page.encoder))
+            queries.setdefault(key, []).append(page)
+        return {
+            names[key]: texts for key, each in queries.items() if (texts := texts_of(p.query for p in each))
+        }
+
+    async def answer(self, page: Page, ahead: Ahead) -> bytes:
+        """What one is answered with."""
+        work = partial(_answered, page=page, ahead=ahead)
+        try:
+            took, body = await self._service.ask(page.collection, page.encoder, work, goes_on=self._is_in)
+        except Error as error:
+            refusal = of_error(error)
+            if refusal.status == 429:  # of the whole batch
+                raise
+            return _sent(refusal)
+        self._is_in = True
+        self._service.metrics.took(took)
+        return body
+
+
+def _encoded(searcher: Searcher, texts: Sequence[str]) -> Encoded | None:
+    try:
+        return Encoded.of(searcher.encoder, texts)
+    except EncoderError:  # each is told by itself
+        return None
+
+
+def _answered(searcher: Searcher, page: Page, ahead: Ahead) -> tuple[Took, bytes]:
+    return answered(searcher.encoded_by(ahead.get(id(searcher.encoder))), page)

@@ -1,0 +1,83 @@
+"""A call elsewhere: its answer, its errors, and every way in which it may not come back."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from core.errors import UsageError
+from extractor.media.isolated import Limits, LostError, call
+
+
+def _sum(*numbers: int) -> tuple[int, int]:
+    return sum(numbers), os.getpid()
+
+
+def _refuse(error: Exception) -> None:
+    raise error
+
+
+def _eat() -> None:
+    np.ones(1 << 30)
+
+
+def _crash() -> None:
+    ctypes.string_at(0)
+
+
+def _spin() -> None:
+    while True:
+        pass
+
+
+def _die(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+def test_what_a_call_returns_comes_back_from_another_process() -> None:
+    found, pid = call(Limits(), "it", _sum, 1, 2, 3)
+    assert found == 6 and pid != os.getpid()
+
+
+@pytest.mark.parametrize("error", [UsageError("t: too late.", "t"), FileNotFoundError(2, "gone")], ids=str)
+def test_what_a_call_raises_is_raised_here(error: Exception) -> None:
+    with pytest.raises(type(error)) as raised:
+        call(Limits(), "it", _refuse, error)
+    assert str(raised.value) == str(error) and not isinstance(raised.value, LostError)
+
+
+@pytest.mark.parametrize(
+    ("limits", "function", "args", "why", "status"),
+    [
+        (Limits(memory_bytes=1 << 28), _eat, (), "it takes more than 0.25 GiB of memory", 422),
+        (Limits(), _crash, (), "what decoded it was killed by SIGSEGV", 422),
+        (Limits(cpu_s=0.2), _spin, (), "it takes too much CPU time", 422),
+        (Limits(wall_s=0.3), time.sleep, (30,), "it takes longer than 0.3 s", 422),
+        (Limits(), _die, (signal.SIGKILL,), "what decoded it was killed by SIGKILL", 503),
+        (Limits(), _refuse, (ZeroDivisionError(),), "reading it met a bug (ZeroDivisionError)", 422),
+        (Limits(), os._exit, (3,), "what decoded it ended with exit code 3", 422),
+    ],
+)
+def test_a_call_that_does_not_come_back_is_one_error(
+    limits: Limits, function: object, args: tuple[object, ...], why: str, status: int
+) -> None:
+    with pytest.raises(LostError) as raised:
+        call(limits, "film.mp4", function, *args)  # type: ignore[arg-type]
+    assert str(raised.value) == f"film.mp4 cannot be decoded: {why}."
+    assert raised.value.http_status == status
+
+
+def test_a_call_leaves_no_process_and_no_descriptor() -> None:
+    call(Limits(), "it", _sum, 1)
+    before = len(os.listdir("/proc/self/fd"))
+    _, pid = call(Limits(), "it", _sum, 1)
+    with pytest.raises(LostError):
+        call(Limits(wall_s=0.2), "it", time.sleep, 30)
+    assert len(os.listdir("/proc/self/fd")) == before
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
