@@ -1,7 +1,7 @@
 """CoCa's generative decoder, a word at a time: what the words before have left is kept as keys and values.
 
-Greedy and beam search choose as open_clip's own `generate` does, which adds logits up as they are. Its default
-of 6 beams in 3 groups is three times the same 2 beams, since its groups never look at each other: `beams=2`.
+Greedy and beam search choose as open_clip's own `generate` does, which adds up logits as they are. Its
+default, 6 beams in 3 groups, is thrice the same 2 beams, since groups never look at each other: `beams=2`.
 """
 
 from __future__ import annotations

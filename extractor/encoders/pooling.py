@@ -1,8 +1,8 @@
 """CoCa's attentional pooler over the tokens of many pictures, as sums of which each picture has its own.
 
 The vector is what the first query sees: of each head a mean of all tokens' values, weighted by a softmax over
-all of them. Its numerator and denominator are sums over pictures: a few numbers tell a picture, whatever clips
-it will be in, and its tokens, which are a hundred times as many, need not be kept.
+all of them. Numerator and denominator are sums over pictures: a few numbers tell a picture, whatever clips it
+will be in, and its tokens, which are a hundred times as many, need not be kept.
 """
 
 from __future__ import annotations
@@ -53,10 +53,14 @@ class Pooler:
 
     def vectors(self, sums: Tensor, index: Sequence[IntArray]) -> Tensor:
         """Of each clip of some pictures a unit vector."""
-        rows = [self._vectors(sums, part) for part in _parts(index)]
-        return torch.cat(rows) if rows else sums.new_empty(0, self._visual.proj.shape[1])
+        return unit(self.projected(self.gathered(sums, index)))
 
-    def _vectors(self, sums: Tensor, index: Sequence[IntArray]) -> Tensor:
+    def gathered(self, sums: Tensor, index: Sequence[IntArray]) -> Tensor:
+        """What the first query gathers of each clip: the mean of its tokens' values, float32 [clips, dim]."""
+        rows = [self._gathered(sums, part) for part in _parts(index)]
+        return torch.cat(rows) if rows else self._bias.new_empty(0, len(self._bias))
+
+    def _gathered(self, sums: Tensor, index: Sequence[IntArray]) -> Tensor:
         heads, count = self._heads, len(index)
         held = sums[torch.from_numpy(np.concatenate(index)).to(sums.device)].double()
         clip = torch.from_numpy(np.repeat(np.arange(count), [len(rows) for rows in index])).to(sums.device)
@@ -67,7 +71,7 @@ class Pooler:
         total = weights.new_zeros(count, heads).index_add_(0, clip, share * weights)
         by_head = values.view(len(values), heads, -1) * share[..., None]
         summed = by_head.new_zeros(count, *by_head.shape[1:]).index_add_(0, clip, by_head)
-        return unit(self.projected((summed / total[..., None]).flatten(1).float() + self._bias))
+        return (summed / total[..., None]).flatten(1).float() + self._bias
 
     def projected(self, attended: Tensor) -> Tensor:
         """What the first query has gathered → vectors, of any length."""

@@ -43,11 +43,12 @@ class VideoCoCa:
         self.spec: EncoderSpec = model.spec
         self._texts = OpenClip(model, device)
         module = model.module
-        self._pooler = Pooler(module.visual)
-        trunk = _Trunk(module.visual)
-        self.tower = Tower(self.spec, trunk, trunk, self._alone)
+        self.module = module
+        self.pooler = Pooler(module.visual)
+        self.trunk = Trunk(module.visual)
+        self.tower = Tower(self.spec, self.trunk, self.trunk, self._alone)
         self._tokenizer = model.tokenizer
-        self._decoder = Decoder(module) if _writes(module) else None
+        self.decoder = Decoder(module) if _writes(module) else None
 
     @property
     def precision(self) -> Precision:
@@ -61,7 +62,7 @@ class VideoCoCa:
 
     def features(self, pictures: Tensor) -> Tensor:
         """float32 [n, 2 · heads + dim]: sums of the tokens of each."""
-        return self._pooler.sums(self.tower(pictures))
+        return self.pooler.sums(self.tower(pictures))
 
     def tokens(self, pictures: Tensor) -> Tensor:
         """[n, tokens, width], in what the tower computes in: of ViT-L-14 a megabyte a picture in fp32."""
@@ -69,8 +70,8 @@ class VideoCoCa:
 
     def clips(self, features: Tensor, index: Sequence[IntArray]) -> Tensor:
         """A unit vector each, of all tokens of its pictures, in whatever order."""
-        sums = self._pooler.sums(features) if features.dim() == _OF_TOKENS else features
-        return self._pooler.vectors(sums, index)
+        sums = self.pooler.sums(features) if features.dim() == _OF_TOKENS else features
+        return self.pooler.vectors(sums, index)
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """A unit vector each."""
@@ -82,15 +83,15 @@ class VideoCoCa:
 
     def caption(self, tokens: Tensor, index: Sequence[IntArray], *, beams: int) -> list[str]:
         """A sentence a clip; with more beams than one, the best of so many that are weighed."""
-        if self._decoder is None:
+        if self.decoder is None:
             raise EncoderError(f"{self.spec.name} cannot write captions: its texts are another library's.")
         marks, found = _marks(self._tokenizer), list[str]()
         for first in range(0, len(index), _AT_ONCE):
             seen = self._seen(tokens, index[first : first + _AT_ONCE])
             if beams == 1:
-                ids = self._decoder.greedy(seen, marks).tolist()
+                ids = self.decoder.greedy(seen, marks).tolist()
             else:
-                ids = self._decoder.beamed(seen, beams, marks)
+                ids = self.decoder.beamed(seen, beams, marks)
             found += [self._sentence(mine, marks) for mine in ids]
         return found
 
@@ -101,7 +102,7 @@ class VideoCoCa:
             these = [number for number, rows in enumerate(index) if len(rows) == count]
             rows = torch.from_numpy(np.stack([index[number] for number in these])).to(tokens.device)
             for number, seen in zip(
-                these, self._pooler.caption_tokens(tokens[rows].flatten(1, 2)), strict=True
+                these, self.pooler.caption_tokens(tokens[rows].flatten(1, 2)), strict=True
             ):
                 found[number] = seen
         return torch.stack(found)
@@ -115,13 +116,13 @@ class VideoCoCa:
 
     def _alone(self, tokens: Tensor) -> Tensor:
         """Each picture a clip."""
-        return self._pooler.vectors(self._pooler.sums(tokens), list(np.arange(len(tokens))[:, None]))
+        return self.pooler.vectors(self.pooler.sums(tokens), list(np.arange(len(tokens))[:, None]))
 
 
 _OF_TOKENS = 3  # dimensions
 
 
-class _Trunk(torch.nn.Module):
+class Trunk(torch.nn.Module):
     """A picture tower of open_clip's up to its last block: what comes before the pooler."""
 
     def __init__(self, visual: Any) -> None:
@@ -159,7 +160,7 @@ def load(
     held = model_of(recipe, weights, random_weights, look, download=download)
     _require_pooler(recipe, held.module)
     encoder = VideoCoCa(replace(held, spec=replace(held.spec, name=f"{FAMILY}:{variant}")), device)
-    if only_writes and encoder._decoder is None:
+    if only_writes and encoder.decoder is None:
         raise EncoderError(f"{FAMILY}:{variant} cannot write captions: its texts are another library's.")
     encoder.tower.begin(pace)
     return encoder
