@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,11 @@ from extractor.cli import main
 from extractor.encoders import recall
 from extractor.encoders.videococa import VideoCoCa, load
 from extractor.encoding import Encoding
-from index.build import build_snapshot
+from index.build import build
+from index.captions import captions
 from index.check import damage
+from index.snapshot import Snapshot
+from index.terms import terms
 from tests.extractor.encoders.models import coca_folder
 from tests.extractor.shelf import Shelf
 from tests.extractor.test_encoding import end, give, pictures, rows, video
@@ -69,10 +73,14 @@ def test_each_clip_gets_its_sentence_and_words_find_it(shelf: Shelf, videos: Pat
     assert report["captions"] == len(lines) == report["rows"]["text"] == report["rows"]["clip"]
     assert report["lines"] == 0
     assert all(line.text and line.language == "en" for line in lines)
-    view = build_snapshot(store)
+    build(store)
+    view = Snapshot.open(store)
     assert not damage(store, files=True)
-    word = max(lines[0].text.split(), key=len)
-    assert FOUND
+    told_by_words, _ = view.told("lines", terms(lines[0].text), 50)
+    assert (lines[0].text, "captions") in {(each.text, each.origin) for each in told_by_words}
+    assert captions(view, view.sources.id(0), 3.5, 4.5) == [
+        replace(line, language="") for line in lines if line.start < 4.5 and line.end > 3.5
+    ]
     encoder = recall(store.spec)
     query = encoder.texts([lines[0].text]).numpy()
     hits = view.search("text", query, 3)[0]
@@ -89,11 +97,11 @@ def test_without_captions_there_are_none(shelf: Shelf, videos: Path, model: str)
 def test_vectors_are_the_same_with_captions_and_without(model: str) -> None:
     found = []
     encoder = load(model.partition(":")[2], "cpu", None)
-    for captions in (None, Captions(encoder)):
-        encoding, of = Encoding(encoder, 4, captions), video("one")
+    for writer in (None, Captions(encoder)):
+        encoding, of = Encoding(encoder, 4, writer), video("one")
         give(encoding, of, pictures(1, 11))
         end(encoding, of)
-        assert list(encoding.settle()) == [of]
+        assert [*encoding.encode(), *encoding.settle()] == [of]
         found.append(of)
     plain, written = (of.all_rows() for of in found)
     for kind in ("frame", "clip"):
@@ -127,7 +135,7 @@ def test_no_picture_goes_through_the_tower_twice(model: str, writes: bool) -> No
     encoding, of = Encoding(encoder, 4, Captions(encoder) if writes else None), video("one")
     give(encoding, of, pictures(1, 30))
     end(encoding, of)
-    list(encoding.settle())
+    assert [*encoding.encode(), *encoding.settle()] == [of]
     assert sum(len(each[0]) for each in of.all_rows().values()) > 30
     assert encoder.seen == 30
 
@@ -150,7 +158,6 @@ def test_another_model_may_write_them(shelf: Shelf, videos: Path, model: str, tm
         (("--encoder=toy:rgb", "--captions"), "--captions: toy:rgb cannot write captions; one that can is"),
         (("--encoder=toy:rgb", "--captions=toy:rgb"), "--captions: toy:rgb cannot write captions"),
         (("--encoder=toy:rgb", "--caption-beams=3"), "--caption-beams goes with --captions."),
-        (("--encoder=toy:rgb", "--captions=none"), "There is no encoder family 'none'"),
     ],
 )
 def test_what_cannot_be_is_said(
@@ -161,7 +168,9 @@ def test_what_cannot_be_is_said(
     assert says in capsys.readouterr().err
 
 
-def test_a_writer_that_wants_other_pictures_is_refused(shelf: Shelf, videos: Path, model: str, tmp_path: Path) -> None:
+def test_a_writer_that_wants_other_pictures_is_refused(
+    shelf: Shelf, videos: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shelf.put(videos / "red.mp4")
     other = coca_folder(tmp_path / "other")
     config = json.loads((other / "open_clip_config.json").read_text())
@@ -169,3 +178,5 @@ def test_a_writer_that_wants_other_pictures_is_refused(shelf: Shelf, videos: Pat
     (other / "open_clip_config.json").write_text(json.dumps(config))
     code = main(shelf.flags(f"--encoder={model}", f"--captions=videococa:local-dir:{other}"))
     assert code == 2
+    says = f"wants other pictures than {model} does: fit squash, not crop and resize bilinear, not bicubic."
+    assert says in capsys.readouterr().err
