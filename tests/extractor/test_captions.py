@@ -75,7 +75,7 @@ def test_each_clip_gets_its_sentence_and_words_find_it(shelf: Shelf, videos: Pat
     assert all(line.text and line.language == "en" for line in lines)
     build(store)
     view = Snapshot.open(store)
-    assert not damage(store, files=True)
+    assert not list(damage(store.root))
     told_by_words, _ = view.told("lines", terms(lines[0].text), 50)
     assert (lines[0].text, "captions") in {(each.text, each.origin) for each in told_by_words}
     assert captions(view, view.sources.id(0), 3.5, 4.5) == [

@@ -39,7 +39,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, videos: Path) -> Iterator[Pa
         films = folder / "films"
         films.mkdir()
         for name in FILMS:
-            age(Path(films / name).write_bytes((videos / name).read_bytes()) and films / name)
+            (films / name).write_bytes((videos / name).read_bytes())
+            age(films / name)
         write_video(films / "one.mp4", plain("blue", 0.1), Encoding(fps=Fraction(10)))
         write_video(films / "third.mp4", plain("red", 0.3), Encoding(fps=Fraction(10)))
         age(films / "one.mp4"), age(films / "third.mp4")

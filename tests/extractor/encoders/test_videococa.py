@@ -204,7 +204,7 @@ def test_the_model_whose_vectors_are_broken_may_write_captions_only(tmp_path: Pa
 def seen_of(encoder: VideoCoCa, count: int, pictures_each: int = 2) -> Tensor:
     """Caption tokens of so many clips."""
     tokens = encoder.tokens(pictures(encoder, count * pictures_each))
-    return encoder.pooler.caption_tokens(tokens.unflatten(0, (count, pictures_each)).flatten(1, 2))
+    return encoder.pooler.caption_tokens(tokens.reshape(count, -1, tokens.shape[2]))
 
 
 def taught(encoder: VideoCoCa, seen: Tensor, ids: Tensor) -> Tensor:
@@ -338,7 +338,7 @@ def test_texts_that_look_like_marks_or_are_padding_are_read_as_open_clip_does(en
     ],
 )
 def test_a_config_of_another_kind_is_refused(part: str, config: Any, says: str, tmp_path: Path) -> None:
-    odd = TINY_COCA | {part: TINY_COCA[part] | config}  # type: ignore[operator]
+    odd = TINY_COCA | {part: TINY_COCA[part] | config}
     (tmp_path / CONFIG).write_text(json.dumps({"model_cfg": odd}))
     with pytest.raises(EncoderError, match=says):
         load(f"videococa:local-dir:{tmp_path}", random_weights=1)
