@@ -18,9 +18,8 @@ from server.searcher import Searcher
 from server.stored import Named
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from extractor.encoders.base import Captioner
+    from extractor.encoders.rows import Tokens
 
 MOST_CLIPS = 16  # that are written about in one request
 MOST_PICTURES = 16  # of each
@@ -89,7 +88,7 @@ class Writing:
     beams: int
     lines: list[Line] = field(default_factory=list)
     _seen: int = 0
-    _tokens: list[Tensor] = field(default_factory=list)
+    _tokens: list[Tokens] = field(default_factory=list)
 
     def advance(self, searcher: Searcher, seconds: float) -> bool:
         """Write for about so long, at least a little; whether all is written."""

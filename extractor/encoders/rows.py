@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _BATCH = 16
+Tokens = torch.Tensor  # of some pictures
 
 
 @torch.inference_mode()
@@ -45,13 +46,13 @@ def video_rows(encoder: Encoder, frames: Frames) -> dict[Kind, Float32Array]:
 
 
 @torch.inference_mode()
-def tokens_of(writer: Captioner, pixels: NDArray[np.uint8]) -> Tensor:
+def tokens_of(writer: Captioner, pixels: NDArray[np.uint8]) -> Tokens:
     """What captions are made of, of uint8 [n, size, size, 3]."""
     return writer.tokens(torch.from_numpy(pixels))
 
 
 @torch.inference_mode()
-def caption_of(writer: Captioner, tokens: list[Tensor], pictures: IntArray, beams: int) -> str:
+def caption_of(writer: Captioner, tokens: list[Tokens], pictures: IntArray, beams: int) -> str:
     """A sentence about some of the pictures; their tokens, which came in batches, are put together once."""
     tokens[:] = [torch.cat(tokens)]
     (text,) = writer.caption(tokens[0], [pictures], beams=beams)
