@@ -28,6 +28,7 @@ from server.routes import (
     caption,
     docs,
     embed,
+    export,
     health,
     knn,
     login,
@@ -79,7 +80,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, upload, batch, embed, tag, caption, knn, health, media, videos):
+    for routes in (search, upload, batch, embed, tag, caption, knn, health, media, videos, export):
         app.include_router(routes.router(service))
     app.include_router(login.router(access))
     app.include_router(docs.router())
