@@ -21,6 +21,7 @@ from extractor.encoders.devices import choose_device, moved
 from extractor.encoders.licences import licence_of
 from extractor.encoders.precision import Precision, settle, wanted
 from extractor.encoders.recipe import LOCAL_DIR, Recipe, recipe_of, require_tokenizer, seed_of
+from extractor.encoders.tensors import insist, read
 from extractor.encoders.weights import (
     RANDOM,
     About,
@@ -29,12 +30,10 @@ from extractor.encoders.weights import (
     downloaded,
     folder,
     hash_of,
-    read,
     register,
 )
 
 _TEXTS = 64  # encoded together: what is longer would fill a small machine's memory
-_SHOWN = 3  # keys that an error names
 
 TOKENIZER = "tokenizer"  # its files, beside the weights that were downloaded with it
 
@@ -248,20 +247,8 @@ def _built(recipe: Recipe, seed: int = 0) -> Any:
 def _fill(recipe: Recipe, model: Any, file: Path, *, may_resize: bool) -> None:
     """A checkpoint's tensors into the model: each has its place, and each place its tensor."""
     state = _converted(model, read(file), may_resize=may_resize)
-    wanted = model.state_dict()
-    wrong = [
-        *(f"{name} is missing" for name in wanted if name not in state),
-        *(f"{name} is left over" for name in state if name not in wanted),
-        *(
-            f"{name} is {list(state[name].shape)}, not {list(wanted[name].shape)}"
-            for name in wanted
-            if name in state and state[name].shape != wanted[name].shape
-        ),
-    ]
-    if wrong:
-        more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        raise EncoderError(f"{called(file)} does not fit {recipe.name}: {', '.join(wrong[:_SHOWN])}{more}.")
-    model.load_state_dict(state)
+    wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    model.load_state_dict(insist(state, wanted, file=called(file), name=recipe.name))
 
 
 def _converted(model: Any, state: dict[str, Tensor], *, may_resize: bool) -> dict[str, Tensor]:
