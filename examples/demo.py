@@ -33,7 +33,7 @@ def main() -> int:
         part = {name: best[name] for name in ("video_id", "start", "end")}
         like = f"videos like {best['path']} from {best['start']:.0f} to {best['end']:.0f} s"
         show(client, like, {"query": [part], "level": "frame", "group_by": "video", "limit": 3})
-        say(f"\nThe server answers at {address}; what it can be asked: {address}/docs")
+        say(f"\nLook at it: {address}/   (what programs can ask it: {address}/docs)")
         if os.environ.get("DEMO_EXIT") != "1":
             say("Ctrl-C stops it.")
             wait_for_interrupt()

@@ -19,7 +19,7 @@ from server.clips import Clips
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import batch, docs, health, knn, login, media, search, tag, videos
+from server.routes import batch, docs, health, knn, login, media, page, search, tag, videos
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -60,6 +60,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
         app.include_router(routes.router(service))
     app.include_router(login.router(access))
     app.include_router(docs.router())
+    app.include_router(page.router())
     app.router.routes.append(docs.bundle())
     refusals.install(app)
     openapi.install(app)

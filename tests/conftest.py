@@ -13,6 +13,8 @@ import pytest
 
 from extractor.media.write import Encoding, write_sound, write_video
 from extractor.world import COLOURS, Film, Pixels, Scene, frames
+from tests import browser
+from tests.browser import Browser
 
 FPS = Fraction(10)
 LIKE = Encoding(fps=FPS, gop=20, bframes=2)
@@ -55,6 +57,16 @@ def media(pytestconfig: pytest.Config) -> Path:
     if os.environ.get("REQUIRE_MEDIA") == "1":
         pytest.fail(says)
     pytest.skip(says)
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A real browser; without one, tests in it skip, or fail under REQUIRE_CHROMIUM=1."""
+    if browser.CHROMIUM is None:
+        says = "there is no chromium in the PATH; `apt-get install chromium` brings one."
+        (pytest.fail if os.environ.get("REQUIRE_CHROMIUM") == "1" else pytest.skip)(says)
+    with browser.chromium(tmp_path_factory.mktemp("chromium")) as found:
+        yield found
 
 
 def plain(colour: str, seconds: float) -> Iterator[Pixels]:

@@ -58,6 +58,8 @@ def test_the_wheel_holds_the_packages_the_client_and_nothing_else(dist: Path) ->
     info = f"cinedex-{__version__}.dist-info"
     assert tops == {"core", "extractor", "index", "server", "cinedex_client.py", info}
     assert "extractor/probes.txt" in names
+    page = {f"server/static/{path.name}" for path in (ROOT / "server/static").iterdir()}
+    assert "server/static/index.html" in page and page <= set(names)
     assert f"{info}/licenses/LICENSE" in names and f"{info}/licenses/THIRD_PARTY.md" in names
 
 

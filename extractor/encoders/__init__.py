@@ -21,10 +21,11 @@ GROUP = "cinedex.encoders"
 BUILT_IN = {  # family: (module:function, extra to install)
     "toy": ("extractor.encoders.toy:load", ""),
     "open_clip": ("extractor.encoders.open_clip:load", ""),
+    "videococa": ("extractor.encoders.videococa:load", ""),
 }
-TAKE_WEIGHTS = ("open_clip",)  # of a file, or random ones
-TAKE_LOOKS = ("toy", "open_clip")  # may be told who resizes, and how colours are read
-DOWNLOAD = ("open_clip",)  # can fetch their weights
+TAKE_WEIGHTS = ("open_clip", "videococa")  # of a file, or random ones
+TAKE_LOOKS = ("toy", "open_clip", "videococa")  # may be told who resizes, and how colours are read
+DOWNLOAD = ("open_clip", "videococa")  # can fetch their weights
 
 
 def families() -> dict[str, str]:

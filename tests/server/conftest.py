@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from starlette.types import ASGIApp
 
 from server.app import create_app
 from server.cli import bind
@@ -143,18 +144,23 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Running]]:
 @contextmanager
 def in_thread(library: ServedLibrary, **settings: Any) -> Iterator[httpx.Client]:
     """The application behind a real socket, in a thread of this process."""
-    settings = {"follow_seconds": 0.05, **settings}
-    listening = bind("127.0.0.1", 0)
-    app = create_app(library, ServeSettings(**settings))
+    with listening(create_app(library, ServeSettings(**{"follow_seconds": 0.05, **settings}))) as http:
+        yield http
+
+
+@contextmanager
+def listening(app: ASGIApp) -> Iterator[httpx.Client]:
+    """Any application behind a real socket."""
+    socket = bind("127.0.0.1", 0)
     server = uvicorn.Server(
         uvicorn.Config(app, log_config=None, access_log=False, http=TimedHeads, ws="none")
     )
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
     thread.start()
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=30) as http:
+        with httpx.Client(base_url=f"http://127.0.0.1:{socket.getsockname()[1]}", timeout=30) as http:
             yield http
     finally:
         server.should_exit = True
         thread.join(30)
-        listening.close()
+        socket.close()
