@@ -38,13 +38,17 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 
 
 class Part(TypedDict, total=False):
-    """One thing to look for: a text, or a stored video or seconds of it."""
+    """One thing to look for: a text, a stored video or seconds of it, a picture, a stored row, a vector."""
 
     text: str
     video_id: str
     start: float
     end: float
-    weight: float
+    image: str  # base64 of a JPEG, PNG or WebP
+    image_url: str  # where the server allows its host
+    id: str  # of a result
+    vector: Sequence[float]
+    weight: float  # below 0 pushes away; one of a query's is above
 
 
 Query = str | Sequence[Part]
@@ -66,6 +70,7 @@ class SearchOptions(TypedDict, total=False):
     target: Literal["videos", "texts"]
     collection: str | None
     encoder: str | None
+    encoder_options: Mapping[str, str | float | bool]
     level: Literal["frame", "clip", "video"] | None
     mode: Literal["visual", "text", "hybrid"] | None  # by vectors, by words, by both
     group_by: Literal["none", "video"] | None

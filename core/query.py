@@ -7,19 +7,35 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
-from core.types import Float32Array, Float64Array, Kind, Segment
+from core.types import Float32Array, Float64Array, Kind, Look, Sampling, Segment
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frames:
+    """What is no source of a store, as an encoder sees it: a photo, or a video's pictures on a sampling."""
+
+    pixels: NDArray[np.uint8]  # [n, size, size, 3]
+    look: Look
+    times: tuple[tuple[float, float, float], ...] = ()  # each one's start, its end, its shot's start
+    sampling: Sampling | None = None  # None: a photo, without times
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One thing asked for: a text, or a stored source or seconds of it."""
+    """One thing asked for: a text, a stored source or seconds of it, a stored row, pictures, or a vector."""
 
     text: str = ""
     source: str = ""
     start: float | None = None
     end: float | None = None
-    weight: float = 1.0
+    weight: float = 1.0  # below 0 pushes away
+    row: str = ""  # an id, as answers have it
+    vector: tuple[float, ...] = ()
+    frames: Frames | None = None
+    # Where it stands in the request, as "query[0]"; no part of what it is.
+    at: str = field(default="query[0]", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +74,7 @@ class Query:
     within_s: float | None = None  # from the end of a step to the start of the next, at most
     min_gap_s: float = 0.0  # and at least
     include: frozenset[Extra] = frozenset({"metadata", "thumbnail"})
+    encoder_options: tuple[tuple[str, Value], ...] = ()  # an encoder's own
 
 
 Value = str | int | float | bool

@@ -253,8 +253,9 @@ class Snapshot:
             records = part.part.rows[positions]
             if not np.isfinite(records["end"] - records["start"]).all():
                 raise part.part.damaged()
-            text = self.sources.text(line) if kind == "text" else ""
-            segments += [Segment(source, float(r["start"]), float(r["end"]), text) for r in records]
+            for record in records:
+                text = self.sources.text(line) or self._text_in(part, record) if kind == "text" else ""
+                segments.append(Segment(source, float(record["start"]), float(record["end"]), text))
             stored.append(parts.exact(self.store, part.part, positions))
         order = sorted(range(len(segments)), key=lambda i: (segments[i].start, segments[i].end))
         return [segments[i] for i in order], np.concatenate(stored)[order]

@@ -13,13 +13,17 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from extractor.media import fork
-from server import gate, openapi, refusals
+from server import gate, openapi, patience, refusals
 from server.access import LOOK_S, Access
+from server.batching import Batching
+from server.cache import VectorCache
 from server.clips import Clips
+from server.decoding import Decoding
+from server.fetching import Fetching
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import batch, docs, health, knn, login, media, page, search, tag, videos
+from server.routes import batch, docs, embed, health, knn, login, media, page, search, tag, upload, videos
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -28,13 +32,18 @@ CONTRACT = "1"  # of docs/http-api.md: fields are added, none is renamed
 MIB = 1 << 20
 
 
-def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
-    """Serve what is in a library."""
-    metrics = Metrics(library)
-    slots = Slots(settings.max_concurrent or cpus(), settings.max_waiting)
-    decoding = Slots(settings.max_decoding or cpus(), settings.max_waiting)
+def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads: int = 0) -> FastAPI:
+    """Serve what is in a library. encoder_threads: of each encoder; 0: as many as torch has."""
+    cores = cpus(settings.workers)
+    slots = Slots(settings.max_concurrent or cores, settings.max_waiting)
+    decoding = Slots(settings.max_decoding or cores, settings.max_waiting)
+    metrics = Metrics(library, slots)
+    cache = VectorCache(int(settings.cache_mb * MIB))
+    library.encode_by(Batching(cache, encoder_threads, metrics.batched, metrics.looked_up))
     clips = Clips(int(settings.clip_cache_mb * MIB))
-    service = Service(library, settings, slots, metrics, decoding, clips)
+    strangers = Decoding(decoding, settings, metrics.decoded)
+    fetching = Fetching.of(settings.image_hosts, int(settings.max_body_mb * MIB))
+    service = Service(library, settings, slots, metrics, decoding, clips, strangers, fetching)
     access = Access.of(settings)
 
     @asynccontextmanager
@@ -56,7 +65,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, batch, tag, knn, health, media, videos):
+    for routes in (search, upload, batch, embed, tag, knn, health, media, videos):
         app.include_router(routes.router(service))
     app.include_router(login.router(access))
     app.include_router(docs.router())
@@ -65,7 +74,8 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
     refusals.install(app)
     openapi.install(app)
     hosts = frozenset({*gate.LOOPBACK, settings.host.lower(), *map(str.lower, settings.allowed_hosts)})
-    rules = gate.Rules(hosts, int(settings.max_body_mb * MIB))
+    rules = gate.Rules(hosts, int(settings.max_body_mb * MIB), int(settings.max_upload_mb * MIB))
+    app.add_middleware(patience.Bounded, seconds=settings.deadline_seconds)
     app.add_middleware(gate.Gate, rules=rules, access=access, metrics=metrics)
     return app
 

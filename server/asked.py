@@ -34,7 +34,9 @@ def is_unicode(value: str) -> str:
 class Strict(BaseModel):
     """Nothing is guessed: no unknown field, no number from a string, no NaN."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, ser_json_bytes="base64"
+    )
 
     @model_validator(mode="before")
     @classmethod

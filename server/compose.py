@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,14 @@ from core.query import Part, Query, Search
 from core.types import Float32Array, Float64Array, Kind, Segment
 from extractor.encoders.base import Encoder
 from index.calibration import Asking
+from server.batching import host
 from server.errors import ApiError
+from server.rows import row_of
+from server.visual import photos, video
 
 _UNIT = 5e-3  # how far from length 1 the float16 rows of a unit encoder may be
 _NOTHING = 1e-6
+_MOST = 65_504.0  # float16's
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,36 +34,51 @@ class Asked:
 
     def is_own(self, row: Segment) -> bool:
         """Whether a row lies in a range that was asked with."""
-        return any(part.source == row.source and reaches(row, part) for part in self.ranges)
+        return any(
+            part.source == row.source and (reaches(row, part) or row.start == part.start)
+            for part in self.ranges
+        )
 
 
 def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Search) -> Asked:
-    """Σ weight · vector / Σ weight; `kinds`: which rows of a stored video are its vector, in that order."""
+    """Σ weight · vector / Σ |weight|; `kinds`: which rows of a video are its vector, in that order."""
     texts = [part.text for part in query.parts if part.text]
     encoded = iter(encode(encoder, texts))
-    vectors = [
-        next(encoded) if part.text else _stored(part, number, kinds, view)
-        for number, part in enumerate(query.parts)
-    ]
+    found = [_found(part, encoded, kinds, encoder, view) for part in query.parts]
     weights = np.array([part.weight for part in query.parts])
-    each = np.stack(vectors)
+    each = np.stack([vector for vector, _ in found])
     vector = _mean(each, weights)
     if np.linalg.norm(vector) < _NOTHING:
-        raise ApiError(400, "query: its parts cancel each other out.", "query")
+        at = query.parts[-1].at
+        field = at.rpartition("[")[0] or at
+        raise ApiError(400, f"{field}: its parts cancel each other out.", field)
+    own = [part for _, part in found if part.source]
     return Asked(
         vector,
         any(encoder.too_long(texts)) if texts else False,
-        frozenset(part.source for part in query.parts if part.source and not _is_range(part)),
-        tuple(part for part in query.parts if part.source and _is_range(part)),
+        frozenset(part.source for part in own if not _is_range(part)),
+        tuple(part for part in own if _is_range(part)),
         _asking(query.parts),
         each,
     )
 
 
+def refuse_options(query: Query, encoder: Encoder) -> None:
+    """No encoder has any yet."""
+    for name, _ in query.encoder_options:
+        field = f"encoder_options.{name}"
+        raise ApiError(400, f"{field}: the encoder {encoder.spec.name} has no options.", field)
+
+
 def _asking(parts: Sequence[Part]) -> Asking:
-    """What most of a query is made of: texts, stored ones among them, or videos."""
-    texts = sum(part.weight for part in parts if part.text or part.source.startswith("t-"))
-    return "text" if 2 * texts >= sum(part.weight for part in parts) else "video"
+    """What most of a query that pulls is made of: texts, stored ones among them, or what is seen."""
+    pulls = [(part, part.weight) for part in parts if part.weight > 0]
+    texts = sum(weight for part, weight in pulls if _is_text(part))
+    return "text" if 2 * texts >= sum(weight for _, weight in pulls) else "video"
+
+
+def _is_text(part: Part) -> bool:
+    return bool(part.text) or part.source.startswith("t-") or "/text/" in part.row
 
 
 def unseen(encoder: Encoder) -> Asked:
@@ -71,8 +90,7 @@ def encode(encoder: Encoder, texts: Sequence[str]) -> Float32Array:
     """float32 [len(texts), dim] on the host."""
     if not texts:
         return np.empty((0, encoder.spec.dim), np.float32)
-    found: Float32Array = encoder.texts(list(texts)).detach().float().cpu().numpy()
-    return found
+    return host(encoder.texts(list(texts)))
 
 
 def reaches(row: Segment, part: Part) -> bool:
@@ -84,7 +102,22 @@ def _is_range(part: Part) -> bool:
     return part.start is not None or part.end is not None
 
 
-def _stored(part: Part, number: int, kinds: Sequence[Kind], view: Search) -> Float32Array:
+def _found(
+    part: Part, encoded: Iterator[Float32Array], kinds: Sequence[Kind], encoder: Encoder, view: Search
+) -> tuple[Float32Array, Part]:
+    """A part's vector, and the part that says where it comes from, so as not to be found."""
+    if part.text:
+        return next(encoded), part
+    if part.row:
+        return row_of(part, view)
+    if part.vector:
+        return _given(part, encoder), part
+    if part.frames is not None:
+        return _seen(part, kinds, encoder), part
+    return _stored(part, kinds, view), part
+
+
+def _stored(part: Part, kinds: Sequence[Kind], view: Search) -> Float32Array:
     for kind in kinds:
         rows, vectors = view.vectors(part.source, kind)
         if not rows:
@@ -93,16 +126,44 @@ def _stored(part: Part, number: int, kinds: Sequence[Kind], view: Search) -> Flo
         if wanted:
             return _mean(vectors[wanted], np.ones(len(wanted)))
         ends = f"{rows[-1].end:g}"
-        message = f"query[{number}].start: no row of the video reaches into that range; it ends at {ends}."
-        raise ApiError(400, message, f"query[{number}].start")
-    message = f"query[{number}].video_id: there is no {part.source!r} in this collection."
-    raise ApiError(404, message, f"query[{number}].video_id")
+        message = f"{part.at}.start: no row of the video reaches into that range; it ends at {ends}."
+        raise ApiError(400, message, f"{part.at}.start")
+    message = f"{part.at}.video_id: there is no {part.source!r} in this collection."
+    raise ApiError(404, message, f"{part.at}.video_id")
+
+
+def _seen(part: Part, kinds: Sequence[Kind], encoder: Encoder) -> Float32Array:
+    """A photo's row; of a video as of a stored one."""
+    frames = part.frames
+    assert frames is not None
+    if frames.sampling is None:
+        return _mean(photos([frames], encoder), np.ones(1))
+    rows = video(frames, encoder)
+    found = next(rows[kind] for kind in kinds if len(rows.get(kind, ())))
+    return _mean(found, np.ones(len(found)))
+
+
+def _given(part: Part, encoder: Encoder) -> Float32Array:
+    """A vector of somebody's own; where the encoder's have length 1, so has this."""
+    field, dim = f"{part.at}.vector", encoder.spec.dim
+    if len(part.vector) != dim:
+        has = f"it has {len(part.vector)} numbers, and those of {encoder.spec.name} have {dim}"
+        raise ApiError(400, f"{field}: {has}.", field)
+    most = max(map(abs, part.vector))
+    scaled = np.array(part.vector) / most  # whose squares are all numbers
+    length = most * float(np.linalg.norm(scaled))
+    if abs(length - 1) > _UNIT and abs(np.linalg.norm(encode(encoder, ["a picture"])[0]) - 1) <= _UNIT:
+        scaled, most = scaled / np.linalg.norm(scaled), 1.0
+    elif not _NOTHING < length < _MOST:
+        raise ApiError(400, f"{field}: its length is {length:g}, as of no row.", field)
+    found: Float32Array = (scaled * most).astype(np.float32)
+    return found
 
 
 def _mean(vectors: Float32Array, weights: Float64Array) -> Float32Array:
     """The weighted mean; of vectors of length 1 again one of length 1."""
     scaled = weights / np.abs(weights).max()  # first: the smallest ones are no float32
-    mean: Float32Array = (scaled @ vectors / scaled.sum()).astype(np.float32)
+    mean: Float32Array = (scaled @ vectors / np.abs(scaled).sum()).astype(np.float32)
     length = float(np.linalg.norm(mean))
     if length > _NOTHING and np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=_UNIT):
         mean /= np.float32(length)

@@ -33,6 +33,8 @@ BODY_S = 15  # for the next piece of a body
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _METHODS = (*_SAFE, "POST", "PUT", "PATCH", "DELETE")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+UPLOAD = "/search/upload"  # the one path that takes no JSON but a form with a file
+_FORM = "multipart/form-data"
 _JSON = re.compile(r"application/([\w.+-]+\+)?json")
 _QUIET = ("/healthz", "/readyz", "/metrics")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -61,6 +63,7 @@ class Rules:
 
     hosts: frozenset[str]  # names without port; "*": all
     max_body: int  # bytes
+    max_upload: int = 0  # of a form with a file
 
     def refusal(self, scope: Scope, headers: Headers) -> ApiError | None:
         """Why a request is not let in."""
@@ -73,14 +76,21 @@ class Rules:
         if origin is not None and not is_same(origin, host):
             return ApiError(403, f"The origin {origin!r} may not change or ask anything here.")
         content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if content_type and not _JSON.fullmatch(content_type):
+        if scope["path"] == UPLOAD:
+            if content_type != _FORM:
+                return ApiError(415, f"The body is {content_type or 'of no type'!r}; it must be {_FORM}.")
+        elif content_type and not _JSON.fullmatch(content_type):
             return ApiError(415, f"The body is {content_type!r}; it must be application/json.")
-        if int(headers.get("content-length", "0")) > self.max_body:
-            return self.too_large()
+        if int(headers.get("content-length", "0")) > self.most(scope):
+            return self.too_large(scope)
         return None
 
-    def too_large(self) -> ApiError:
-        return ApiError(413, f"The body is larger than {self.max_body} bytes.")
+    def most(self, scope: Scope) -> int:
+        """Bytes of a body."""
+        return self.max_upload if scope["path"] == UPLOAD else self.max_body
+
+    def too_large(self, scope: Scope) -> ApiError:
+        return ApiError(413, f"The body is larger than {self.most(scope)} bytes.")
 
 
 def _of_another_page(headers: Headers) -> ApiError | None:
@@ -189,9 +199,9 @@ class _Visit:
         message = await self._body() if self._is_more else await self._receive()
         self._is_more = self._is_more and bool(message.get("more_body"))
         self._received += len(message.get("body", b""))
-        if self._received > self._rules.max_body:
+        if self._received > self._rules.most(self.scope):
             # Of the framework's own kind, which it hands on to the error table while it reads a body.
-            raise HTTPException(413, str(self._rules.too_large()))
+            raise HTTPException(413, str(self._rules.too_large(self.scope)))
         return message
 
     async def _body(self) -> Message:

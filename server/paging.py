@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 
-from core.query import Query
+from core.query import Frames, Part, Query
 from server.cursor import Cursor
 from server.errors import ApiError
 from server.schemas.search import SearchAsked
-from server.shown import body_of, query_of
+from server.shown import NOTHING, body_of, query_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +24,20 @@ class Page:
     cursor: Cursor | None
 
 
-def page_of(asked: SearchAsked) -> Page:
-    """The page that a valid request asks for, or an ApiError."""
-    query, body = query_of(asked), body_of(asked)
+def names_of(asked: SearchAsked) -> tuple[str | None, str | None]:
+    """The collection and the encoder that answer."""
+    if asked.cursor is None:
+        return asked.collection, asked.encoder
+    cursor = Cursor.read(asked.cursor)
+    return cursor.collection, cursor.encoder
+
+
+def page_of(asked: SearchAsked, frames: Mapping[str, Frames] = NOTHING, file: Frames | None = None) -> Page:
+    """The page that a valid request asks for, or an ApiError. file: what it is sent with."""
+    query, body = query_of(asked, frames), body_of(asked)
+    if file is not None:
+        query = replace(query, parts=(Part(frames=file, at="file"), *query.parts))
+        body = body_of(asked, blake2b(file.pixels.tobytes(), digest_size=16).hexdigest())
     if asked.cursor is None:
         return Page(asked.collection, asked.encoder, query, body, None)
     cursor = Cursor.read(asked.cursor)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,11 +19,17 @@ from core.errors import EncoderError, Error, UsageError
 from server.errors import ApiError, type_of
 from server.filters import TESTS
 from server.gate import error_answer
-from server.schemas.query import PartAsked
-from server.schemas.search import SearchAsked
 
 log = logging.getLogger(__name__)
 _SHOWN = 60  # characters of a value that is wrong
+
+
+class WrongBody(RequestValidationError):
+    """Of a body that is no JSON itself, but has some in it that should be such a model."""
+
+    def __init__(self, model: type[BaseModel], error: ValidationError) -> None:
+        super().__init__([{**each, "loc": ("body", *each["loc"])} for each in error.errors()])
+        self.model = model
 
 
 def install(app: FastAPI) -> None:
@@ -30,7 +37,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        return _answer(of_validation(error.errors()), request.state.request_id)
+        asked = error.model if isinstance(error, WrongBody) else _asked(request)
+        return _answer(of_validation(error.errors(), asked), request.state.request_id)
 
     @app.exception_handler(HTTPException)
     async def of_the_framework(request: Request, error: HTTPException) -> Response:
@@ -63,10 +71,10 @@ def _answer(refusal: Refusal, id: str) -> Response:
     return error_answer(refusal.status, refusal.message, id, refusal.field, type=refusal.named)
 
 
-def of_validation(errors: Sequence[Any]) -> Refusal:
-    """Of a body with these mistakes."""
+def of_validation(errors: Sequence[Any], asked: Any) -> Refusal:
+    """Of a body with these mistakes; asked: the type that it should be of."""
     found = first(errors)
-    return Refusal(400, *sentence(found), "not_built" if found["type"] == "not_built" else "")
+    return Refusal(400, *sentence(found, asked), "not_built" if found["type"] == "not_built" else "")
 
 
 def of_error(error: Error) -> Refusal:
@@ -93,8 +101,14 @@ def first(errors: Sequence[Any]) -> Any:
     return next((error for error in errors if error["type"] == "not_built"), errors[0])
 
 
-def sentence(error: Any) -> tuple[str, str | None]:
-    """What is wrong, and the field it is about."""
+def _asked(request: Request) -> Any:
+    """What the body of a route is, as it is declared."""
+    body = getattr(request.scope.get("route"), "body_field", None)
+    return None if body is None else body.field_info.annotation
+
+
+def sentence(error: Any, asked: Any) -> tuple[str, str | None]:
+    """What is wrong, and the field it is about; asked: the type that the body should be of."""
     kind, loc = error["type"], error["loc"][1:]
     if kind == "json_invalid":
         return f"The body is not JSON: {error['ctx']['error']} at character {error['loc'][-1]}.", None
@@ -109,10 +123,10 @@ def sentence(error: Any) -> tuple[str, str | None]:
         return f"{field} {error['msg']}.", field
     if kind == "missing":
         return f"{field} is missing.", field
-    if kind == "extra_forbidden" and loc[0] == "filter":
+    if kind == "extra_forbidden" and "filter" in loc[:-1]:
         return f"{field} is no test; there are {', '.join(TESTS)}{nearest(str(loc[-1]), [*TESTS])}", field
     if kind == "extra_forbidden":
-        return f"{field} is no field of a request{nearest(str(loc[-1]), _names(loc))}", field
+        return f"{field} is no field of a request{nearest(str(loc[-1]), _names(loc, asked))}", field
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"{field} must be an object{_got(error.get('input'))}.", field
     what = str(error["msg"])
@@ -132,8 +146,21 @@ def path_of(loc: Sequence[str | int]) -> str | None:
     return path or None
 
 
-def _names(loc: Sequence[str | int]) -> list[str]:
-    return list((SearchAsked if len(loc) == 1 else PartAsked).model_fields)
+def _names(loc: Sequence[str | int], asked: Any) -> list[str]:
+    """The fields that there are where a wrong one stands."""
+    models = [*_models(asked)]
+    for step in loc[:-1]:
+        inner = [model.model_fields[step] for model in models if step in model.model_fields]
+        models = [each for field in inner for each in _models(field.annotation)] if inner else models
+    return [field.alias or name for model in models for name, field in model.model_fields.items()]
+
+
+def _models(type_: Any) -> Iterator[type[BaseModel]]:
+    """Those in a type: of a list, of a choice, or itself."""
+    if isinstance(type_, type) and issubclass(type_, BaseModel):
+        yield type_
+    for inner in get_args(type_):
+        yield from _models(inner)
 
 
 def _got(value: object) -> str:

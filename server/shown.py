@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
+from types import MappingProxyType
 from typing import Any
-from zlib import crc32
 
-from core.query import Extra, Part, Query, Step
+from core.query import Extra, Frames, Part, Query, Step
 from server.beside import Why
 from server.cursor import Cursor, hash_of
 from server.filters import where_of
 from server.judged import rounded
+from server.rows import line_number
 from server.schemas.query import PartAsked
 from server.schemas.search import (
     Best,
@@ -26,11 +27,13 @@ from server.schemas.search import (
 )
 from server.searcher import Answer, Found
 
+NOTHING: Mapping[str, Frames] = MappingProxyType({})
 
-def query_of(asked: SearchAsked) -> Query:
-    """What a valid request asks for."""
+
+def query_of(asked: SearchAsked, frames: Mapping[str, Frames] = NOTHING) -> Query:
+    """What a valid request asks for. frames: what was decoded for it, by where it stands."""
     return Query(
-        () if asked.query is None else _parts(asked.query),
+        parts_of(asked.query, "query", frames),
         asked.target,
         None if asked.level == "video" else asked.level,
         asked.limit,
@@ -45,23 +48,58 @@ def query_of(asked: SearchAsked) -> Query:
         weigh_frames=asked.weigh_frames,
         min_score=asked.min_score,
         min_confidence=asked.min_confidence,
+        encoder_options=tuple(asked.encoder_options.items()),
         diversity=asked.diversity,
-        steps=tuple(Step(_parts(step.query), step.absent) for step in asked.sequence or ()),
+        steps=tuple(
+            Step(parts_of(step.query, "query", _inside(frames, f"sequence[{number}].")), step.absent)
+            for number, step in enumerate(asked.sequence or ())
+        ),
         within_s=asked.within_s,
         min_gap_s=asked.min_gap_s,
         include=frozenset(asked.include),
     )
 
 
-def body_of(asked: SearchAsked) -> str:
-    """A hash of what is asked for, but for which page of it."""
-    return hash_of(asked.model_dump(mode="json", exclude={"cursor", "limit"}, exclude_unset=True))
+def body_of(asked: SearchAsked, file: str = "") -> str:
+    """A hash of what is asked for, but for which page of it. file: a hash of what was sent beside it."""
+    held = asked.model_dump(mode="json", exclude={"cursor", "limit"}, exclude_unset=True)
+    return hash_of({**held, "file": file} if file else held)
 
 
-def _parts(query: str | list[PartAsked]) -> tuple[Part, ...]:
+def _inside(frames: Mapping[str, Frames], where: str) -> Mapping[str, Frames]:
+    """Those of one step, by where they stand in it."""
+    return {at.removeprefix(where): each for at, each in frames.items() if at.startswith(where)}
+
+
+def parts_of(
+    query: str | Sequence[PartAsked] | None, field: str, frames: Mapping[str, Frames] = NOTHING
+) -> tuple[Part, ...]:
+    """The parts of a query that is sent in that field."""
+    if query is None:
+        return ()
     if isinstance(query, str):
-        return (Part(text=query),)
-    return tuple(Part(p.text or "", p.video_id or "", p.start, p.end, p.weight) for p in query)
+        return (Part(text=query, at=field),)
+    return tuple(_part(part, at, frames) for at, part in named(query, field))
+
+
+def named(query: str | Sequence[PartAsked], field: str) -> Iterator[tuple[str, PartAsked]]:
+    """Each part with where it stands."""
+    if not isinstance(query, str):
+        yield from ((f"{field}[{number}]", part) for number, part in enumerate(query))
+
+
+def _part(part: PartAsked, at: str, frames: Mapping[str, Frames]) -> Part:
+    return Part(
+        part.text or "",
+        part.video_id or "",
+        part.start,
+        part.end,
+        part.weight,
+        row=part.id or "",
+        vector=tuple(part.vector or ()),
+        frames=frames.get(at),
+        at=at,
+    )
 
 
 def shown(answer: Answer, body: str = "") -> SearchAnswer:
@@ -159,11 +197,11 @@ def _matched(found: Found) -> list[str]:
 
 
 def _line_number(found: Found) -> int:
-    """Tells lines that begin together apart, and is the same in every snapshot; 0 of a library text."""
+    """Of a passage; 0 of a library text."""
     moment = found.moment
     if found.info.text:
         return 0
-    return crc32(moment.text.encode()) if moment.told is None else moment.told.number
+    return line_number(moment.text) if moment.told is None else moment.told.number
 
 
 def _video(results: list[Result]) -> VideoResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from core.query import Filter, Mode, Query
@@ -50,17 +50,21 @@ def mode_of(query: Query, view: Snapshot) -> Mode:
         raise ApiError(409, message, "mode")
     if query.mode:
         return query.mode
-    return "hybrid" if view.passages("lines") and any(part.text for part in query.parts) else "visual"
+    return "hybrid" if view.passages("lines") and [*_texts(query)] else "visual"
 
 
 def wanted(query: Query, mode: Mode) -> Wanted | None:
-    """The words of all texts of a query. Beside what is seen only what has all of them counts."""
-    found = terms(*(part.text for part in query.parts if part.text))
+    """The words of all texts of a query that pull. Beside what is seen only what has all of them counts."""
+    found = terms(*_texts(query))
     if mode == "visual" or not found:
         return None
     return Wanted(
         found, ("lines", "texts") if query.target == "texts" else ("lines", "names"), mode == "text"
     )
+
+
+def _texts(query: Query) -> Iterator[str]:
+    return (part.text for part in query.parts if part.text and part.weight > 0)
 
 
 def shown_of(moment: Moment, info: SourceInfo) -> tuple[Moment, Moment]:

@@ -27,7 +27,7 @@ _AGAIN_S = 0.05
 _END_S = 2.0  # for one that was killed; who waits for a dead disk cannot even be killed
 _TEMPDIR = 70  # characters; what multiprocessing puts behind them takes up to 30
 _PARENTS = (signal.SIGINT, signal.SIGTERM)  # what ends a run is heard by the parent only
-_LOADED = ("extractor.media.children", "extractor.media.isolated", "extractor.media.picture")
+_LOADED = ("extractor.media.children", "extractor.media.isolated", "extractor.media.unknown")
 _starting = threading.Lock()  # multiprocessing's lists of processes are not made for several threads
 
 

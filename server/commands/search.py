@@ -162,7 +162,7 @@ def from_store(settings: SearchSettings, body: dict[str, Any]) -> dict[str, Any]
         asked = SearchAsked.model_validate(body)
     except ValidationError as error:
         found = first(error.errors())
-        raise UsageError(sentence({**found, "loc": ("body", *found["loc"])})[0]) from error
+        raise UsageError(sentence({**found, "loc": ("body", *found["loc"])}, SearchAsked)[0]) from error
     device = chosen_device(settings.device)
     collection, root = chosen(settings)
     store = Store.open(root)

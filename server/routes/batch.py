@@ -18,6 +18,7 @@ from server.schemas.batch import BatchAnswer, BatchAsked, Refused
 from server.schemas.errors import ErrorBody, errors
 from server.schemas.search import SearchAsked
 from server.searcher import Searcher, Took
+from server.seen import frames_in
 from server.service import Service
 
 Name = tuple[str | None, str | None]  # a collection's and an encoder's, as they were sent
@@ -35,7 +36,7 @@ def router(service: Service) -> APIRouter:
         summary="Several searches, answered in order",
     )
     async def batch(asked: BatchAsked) -> Response:
-        pages = [_page(body) for body in asked.requests]
+        pages = [await _page(service, body) for body in asked.requests]
         turns = _Turns(service)
         ahead = await turns.encoded([page for page in pages if isinstance(page, Page)])
         answers = [
@@ -46,13 +47,18 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
-def _page(body: Any) -> Page | Refusal:
+async def _page(service: Service, body: Any) -> Page | Refusal:
     try:
-        return page_of(SearchAsked.model_validate(body))
+        asked = SearchAsked.model_validate(body)
+        return page_of(asked, await frames_in(service, asked))
     except ValidationError as error:
-        return of_validation([{**each, "loc": ("body", *each["loc"])} for each in error.errors()])
+        wrong = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+        return of_validation(wrong, SearchAsked)
     except Error as error:
-        return of_error(error)
+        refusal = of_error(error)
+        if refusal.status == 429:  # of the whole batch
+            raise
+        return refusal
 
 
 def _sent(refusal: Refusal) -> bytes:

@@ -9,10 +9,12 @@ from fastapi import APIRouter, Body, Response
 from fastapi.openapi.models import Example
 
 from server.cursor import FIRST
+from server.encoded import texts_of
 from server.paging import Page, page_of
 from server.schemas.errors import errors
 from server.schemas.search import SearchAnswer, SearchAsked
 from server.searcher import Searcher, Took
+from server.seen import frames_in
 from server.service import Service
 from server.shown import as_sent
 from server.thumbnails import with_thumbnails
@@ -25,6 +27,9 @@ EXAMPLES: dict[str, Example] = {
             "query": "an aria",
             "filter": {"must": [{"metadata.tags": "opera"}, {"seconds": {"gte": 60}}]},
         }
+    },
+    "more like a result, and less like a text": {
+        "value": {"query": [{"id": "v-…/clip/4000"}, {"text": "night", "weight": -0.5}]}
     },
     "red, then blue within ten seconds": {
         "value": {"sequence": [{"query": "red"}, {"query": "blue"}], "within_s": 10}
@@ -42,12 +47,13 @@ def router(service: Service) -> APIRouter:
     @routes.post(
         "/search",
         response_model=SearchAnswer,
-        responses=errors(400, 403, 404, 409, 410, 413, 415, 429, 503),
+        responses=errors(400, 403, 404, 409, 410, 413, 415, 422, 429, 503),
         summary="Find moments of videos, or library texts",
     )
     async def search(asked: Annotated[SearchAsked, Body(openapi_examples=EXAMPLES)]) -> Response:
-        page = page_of(asked)
-        took, body = await service.ask(page.collection, page.encoder, partial(answered, page=page))
+        page = page_of(asked, await frames_in(service, asked))
+        work = partial(answered, page=page)
+        took, body = await service.ask(page.collection, page.encoder, work, texts_of([page.query]))
         service.metrics.took(took)
         return Response(body, media_type="application/json")
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import Annotated, Any
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from server.asked import is_unicode, not_built, refused
 
 MAX_TEXT = 2_000
+MAX_URL = 2_048
+MAX_DIM = 65_536
 
 
 def _is_text(value: str) -> str:
@@ -26,7 +31,51 @@ def _only_default(value: Any) -> Any:
     raise not_built()
 
 
+def _of_base64(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise refused("must be base64, in a string")
+    try:
+        return base64.b64decode("".join(value.split()), validate=True)  # `base64` breaks its lines
+    except (binascii.Error, ValueError):
+        raise refused("must be base64, without the prefix of a data: URL") from None
+
+
+def _is_url(value: str) -> str:
+    try:
+        url = urlsplit(is_unicode(value))
+        is_one = _is_fetchable(url)
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise refused("must be an http or https URL, without a user, spaces or a fragment")
+    return value
+
+
+def _is_fetchable(url: SplitResult) -> bool:
+    is_plain = all(33 <= ord(c) <= 126 for c in url.geturl())
+    port_is_one = url.port is None or url.port > 0  # a port that is no number raises
+    return bool(
+        is_plain
+        and port_is_one
+        and url.scheme in ("http", "https")
+        and url.hostname
+        and "@" not in url.netloc
+        and not url.fragment
+    )
+
+
+def _is_no_zero(value: list[float]) -> list[float]:
+    if not any(value):
+        raise refused("must not be all zeros")
+    return value
+
+
 Later = BeforeValidator(_only_default)
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_is_text)]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Seconds = Annotated[float, Field(ge=0)]
+Photo = Annotated[
+    bytes, BeforeValidator(_of_base64), WithJsonSchema({"type": "string", "contentEncoding": "base64"})
+]
+Url = Annotated[str, Field(min_length=1, max_length=MAX_URL), AfterValidator(_is_url)]
+Vector = Annotated[list[float], Field(min_length=1, max_length=MAX_DIM), AfterValidator(_is_no_zero)]

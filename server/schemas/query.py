@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Self
 
 from pydantic import (
+    AfterValidator,
     Discriminator,
     Field,
     Tag,
@@ -13,8 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from server.asked import Strict, not_built, refused
-from server.schemas.fields import Id, Later, Seconds, Text, later
+from server.asked import Strict, refused
+from server.schemas.fields import Id, Photo, Seconds, Text, Url, Vector
 
 MAX_PARTS = 16
 KINDS_OF_PART = ("text", "video_id", "image", "image_url", "id", "vector")
@@ -27,11 +29,11 @@ class PartAsked(Strict):
     video_id: Id | None = Field(None, description="a stored video or library text: the mean of its rows")
     start: Seconds | None = Field(None, description="with video_id: only rows that reach into [start, end)")
     end: Seconds | None = None
-    image: Annotated[str | None, Later] = later(None, "base64 of a JPEG, PNG or WebP")
-    image_url: Annotated[str | None, Later] = later(None, "a picture, where the operator allows hosts")
-    id: Annotated[Id | None, Later] = later(None, "one stored row")
-    vector: Annotated[list[float] | None, Later] = later(None, "a vector of this encoder")
-    weight: float = Field(1.0, ge=-100, le=100, description="above 0 pulls; below 0 is not built yet")
+    image: Photo | None = Field(None, description="a picture: base64 of a JPEG, PNG or WebP")
+    image_url: Url | None = Field(None, description="the same from a host that the operator allows")
+    id: Id | None = Field(None, description="a stored row, as results name it")
+    vector: Vector | None = Field(None, description="a vector of this encoder: `dim` numbers")
+    weight: float = Field(1.0, ge=-100, le=100, description="above 0 pulls towards it, below pushes away")
 
     @field_validator("start", "end")
     @classmethod
@@ -45,11 +47,9 @@ class PartAsked(Strict):
 
     @field_validator("weight")
     @classmethod
-    def _pulls(cls, value: float) -> float:
+    def _counts(cls, value: float) -> float:
         if value == 0:
             raise refused("must not be 0")
-        if value < 0:
-            raise not_built("below 0 is")
         return value
 
     @model_validator(mode="after")
@@ -64,7 +64,13 @@ def _text_or_parts(value: object) -> str | None:
     return "<text>" if isinstance(value, str) else "<parts>" if isinstance(value, list) else None
 
 
-QueryAsked = Annotated[
+def _pulls(query: str | Sequence[PartAsked]) -> str | Sequence[PartAsked]:
+    if not isinstance(query, str) and all(part.weight < 0 for part in query):
+        raise refused("must have a part with a weight above 0")
+    return query
+
+
+BesideAsked = Annotated[
     Annotated[Text, Tag("<text>")]
     | Annotated[list[PartAsked], Field(min_length=1, max_length=MAX_PARTS), Tag("<parts>")],
     Discriminator(
@@ -72,4 +78,5 @@ QueryAsked = Annotated[
         custom_error_type="refused",
         custom_error_message="must be a string or a list of parts",
     ),
-]
+]  # what is looked for beside an uploaded file, which pulls
+QueryAsked = Annotated[BesideAsked, AfterValidator(_pulls)]

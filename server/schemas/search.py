@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from core.query import Extra
-from server.asked import Strict, refused, wrong_at
+from server.asked import Strict, is_unicode, refused, wrong_at
 from server.cursor import MAX_CURSOR
 from server.filters import FilterAsked, require_small
-from server.schemas.fields import Later, later
 from server.schemas.query import QueryAsked
 from server.schemas.sequence import StepAsked, require_fitting
 
@@ -28,7 +35,8 @@ def _is_confidence(value: Any) -> Any:
 LeastConfidence = Annotated[
     Annotated[float, Field(ge=0, le=1)] | Literal["high", "medium", "low"], BeforeValidator(_is_confidence)
 ]
-OptionValue = str | float | bool
+OptionName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(is_unicode)]
+OptionValue = Annotated[str, Field(max_length=256), AfterValidator(is_unicode)] | float | bool
 
 
 class SearchAsked(Strict):
@@ -47,7 +55,9 @@ class SearchAsked(Strict):
     target: Literal["videos", "texts"] = Field("videos", description="moments of videos, or library texts")
     collection: str | None = Field(None, max_length=200, description="null: `default`, else the first")
     encoder: str | None = Field(None, max_length=200, description="by its whole name; null: the first")
-    encoder_options: Annotated[dict[str, OptionValue], Later] = later({}, "an encoder's own")
+    encoder_options: dict[OptionName, OptionValue] = Field(
+        {}, max_length=16, description="an encoder's own; one that has none refuses them"
+    )
     level: Literal["frame", "clip", "video"] | None = Field(
         None, description="null: clip if there are clip rows, else frame; video: clip, grouped by video"
     )
@@ -85,6 +95,8 @@ class SearchAsked(Strict):
         parts = info.data.get("query")
         if value == "text" and isinstance(parts, list) and any(part.text is None for part in parts):
             raise refused('"text" needs a query of texts alone')
+        if value == "text" and isinstance(parts, list) and any(part.weight < 0 for part in parts):
+            raise refused('"text" needs weights above 0: words cannot push away')
         return value
 
     @field_validator("diversity")

@@ -184,7 +184,7 @@ def test_whatever_is_sent_is_a_filter_or_one_sentence(filter: Any) -> None:
         asked = query_of(SearchAsked.model_validate({"query": "red", "filter": filter}))
     except ValidationError as error:
         found = first(error.errors())
-        message, field = sentence({**found, "loc": ("body", *found["loc"])})
+        message, field = sentence({**found, "loc": ("body", *found["loc"])}, SearchAsked)
         assert field is not None and field.startswith("filter")
         assert message.startswith(field) and message[-1] in ".?"
     else:

@@ -1,0 +1,54 @@
+"""The rows of pictures that no store holds, made as a store would hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from core.query import Frames
+from core.types import Float32Array, IntArray, Kind
+from core.writer import halved
+from extractor.encoders.base import Encoder
+from extractor.windows import Window, Windows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+_BATCH = 16
+
+
+@torch.inference_mode()
+def photo_rows(encoder: Encoder, pixels: NDArray[np.uint8]) -> Float32Array:
+    """float32 [n, dim] of uint8 [n, size, size, 3]: each a clip of one picture."""
+    return _rows(encoder, _features(encoder, pixels), [np.array([n]) for n in range(len(pixels))])
+
+
+@torch.inference_mode()
+def video_rows(encoder: Encoder, frames: Frames) -> dict[Kind, Float32Array]:
+    """A video's rows of each kind, to the last bit of those that extraction stores."""
+    assert frames.sampling is not None
+    windows: Windows[Tensor] = Windows(frames.sampling)
+    made: dict[Kind, list[Float32Array]] = {"frame": [], "clip": []}
+
+    ready: list[Window[Tensor]] = []
+    for (t, end, shot), feature in zip(frames.times, _features(encoder, frames.pixels), strict=True):
+        ready += windows.push(t, end, feature, shot)
+    for window in [*ready, *windows.finish()]:
+        features = torch.stack(window.features)
+        made["frame"].append(_rows(encoder, features, [row.index for row in window.frames]))
+        made["clip"].append(_rows(encoder, features, [row.index for row in window.clips]))
+    return {kind: halved(np.concatenate(rows)).astype(np.float32) for kind, rows in made.items() if rows}
+
+
+def _features(encoder: Encoder, pixels: NDArray[np.uint8]) -> Tensor:
+    batches = (pixels[first : first + _BATCH] for first in range(0, len(pixels), _BATCH))
+    return torch.cat([encoder.features(torch.from_numpy(batch)) for batch in batches])
+
+
+def _rows(encoder: Encoder, features: Tensor, index: Sequence[IntArray]) -> Float32Array:
+    found: Float32Array = encoder.clips(features, index).to("cpu", torch.float32).numpy()
+    return found

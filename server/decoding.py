@@ -1,0 +1,124 @@
+"""What strangers send, decoded: each request's files in a process of their own, and only so many at once."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, BinaryIO
+
+from core.errors import Error, VideoError
+from core.query import Frames
+from core.types import Look, Sampling
+from server.errors import ApiError
+from server.limits import Slots
+from server.settings import ServeSettings
+
+if TYPE_CHECKING:
+    from extractor.media.isolated import Limits
+    from extractor.media.unknown import Bounds
+
+log = logging.getLogger(__name__)
+MEGA = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sent:
+    """A file of a request: in which field it came, and what it holds."""
+
+    field: str
+    content: bytes | BinaryIO
+
+    @property
+    def name(self) -> str:
+        """What errors call it; on disk it is called so as well, for as long as it is decoded."""
+        return "the picture" if isinstance(self.content, bytes) else "the file"
+
+    def write(self, folder: Path) -> Path:
+        folder.mkdir()
+        path = folder / self.name
+        with path.open("xb") as file:
+            if isinstance(self.content, bytes):
+                file.write(self.content)
+            else:
+                self.content.seek(0)
+                shutil.copyfileobj(self.content, file, 1 << 20)
+        return path
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How an encoder looks at pictures. sampling: which of a video's; None: a photo alone is taken."""
+
+    look: Look
+    sampling: Sampling | None = None
+
+
+class Decoding:
+    """The one place that anything from outside is decoded through."""
+
+    def __init__(self, slots: Slots, settings: ServeSettings, took: Callable[[float], None]) -> None:
+        """took: hears how many seconds a request's files were decoded for."""
+        self._slots, self._settings, self._took = slots, settings, took
+
+    async def frames(self, sent: Sequence[Sent], how: How) -> Mapping[str, Frames]:
+        """Of each file, by its field; or the ApiError that says which cannot be decoded, and why."""
+        if not sent:
+            return {}
+        return await self._slots.run(partial(self._decoded, sent, how), lambda seconds: None)
+
+    def _decoded(self, sent: Sequence[Sent], how: How) -> Mapping[str, Frames]:
+        began = time.perf_counter()
+        try:
+            with TemporaryDirectory(prefix="cinedex-") as folder:
+                paths = [each.write(Path(folder, str(number))) for number, each in enumerate(sent)]
+                found = self._called(paths, how, _field_of_all(sent))
+        except OSError as error:
+            log.error("a file cannot be kept to be decoded error=%s", error)
+            raise ApiError(503, "What was sent cannot be kept to be decoded; the log says why.") from error
+        self._took(time.perf_counter() - began)
+        for each, frames in zip(sent, found, strict=True):
+            if isinstance(frames, VideoError):
+                raise ApiError(422, f"{each.field}: {frames}", each.field)
+        return {
+            each.field: frames for each, frames in zip(sent, found, strict=True) if isinstance(frames, Frames)
+        }
+
+    def _called(self, paths: Sequence[Path], how: How, field: str) -> list[Frames | VideoError]:
+        from extractor.media import isolated, unknown
+
+        name = paths[0].name if len(paths) == 1 else "one of the pictures"
+        try:
+            return isolated.call(
+                self._limits, name, unknown.frames_of, paths, how.look, how.sampling, self._bounds
+            )
+        except isolated.LostError as error:
+            raise ApiError(error.http_status, f"{field}: {error}", field) from error
+        except Error as error:  # none can be started
+            log.error("nothing can be decoded error=%s", error)
+            raise ApiError(503, "Nothing can be decoded now; the log says why.") from error
+
+    @property
+    def _limits(self) -> Limits:
+        from extractor.media.isolated import Limits
+
+        most_s, log_format = self._settings.decode_seconds, self._settings.log_format
+        return Limits(wall_s=most_s, cpu_s=most_s, log_format=log_format)
+
+    @property
+    def _bounds(self) -> Bounds:
+        from extractor.media.unknown import Bounds
+
+        return Bounds(round(self._settings.max_megapixels * MEGA), self._settings.max_video_s)
+
+
+def _field_of_all(sent: Sequence[Sent]) -> str:
+    """The field that holds them all: "query" of "query[0].image" and "query[3].image"."""
+    if len(sent) == 1:
+        return sent[0].field
+    return sent[0].field.partition("[")[0]
