@@ -25,7 +25,12 @@ BUILT_IN = {  # family: (module:function, extra to install)
     "videococa": ("extractor.encoders.videococa:load", ""),
 }
 TAKE_WEIGHTS = ("open_clip", "clip2video", "videococa")  # of a file, or random ones
-TAKE_LOOKS = ("toy", "open_clip", "clip2video", "videococa")  # may be told who resizes, and how colours are read
+TAKE_LOOKS = (
+    "toy",
+    "open_clip",
+    "clip2video",
+    "videococa",
+)  # may be told who resizes, and how colours are read
 DOWNLOAD = ("open_clip", "videococa")  # can fetch their weights
 BY_HAND = {  # where the weights of others are, for people
     "clip2video": (

@@ -175,9 +175,7 @@ def load(
     recipe = recipe or Recipe("", shape.clip, {})
     options = recipe.options() if variant else ()
     seen = recipe.look().but(look)
-    spec = EncoderSpec(
-        name, 2 * shape.temporal.width, seen, weights=hash, options=options, sampling=SAMPLING
-    )
+    spec = EncoderSpec(name, 2 * shape.temporal.width, seen, weights=hash, options=options, sampling=SAMPLING)
     encoder = Clip2Video(spec, model, device)
     encoder.tower.begin(pace)
     return encoder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isqrt
 from types import MappingProxyType
 from typing import Any
@@ -34,7 +34,7 @@ _OLD = {".gamma": ".weight", ".beta": ".bias"}  # of norms
 class Shape:
     """All that a model is beside its numbers."""
 
-    clip: Mapping[str, Any] = VIT_B_32
+    clip: Mapping[str, Any] = field(default_factory=lambda: VIT_B_32)
     temporal: Sizes = Sizes()
 
 
@@ -157,7 +157,9 @@ class Read:
     def _layers(self, of: str) -> int:
         """How many there are; that none is missing between them is seen when they are filled."""
         before = f"{of}.resblocks."
-        numbers = {key.removeprefix(before).partition(".")[0] for key in self._state if key.startswith(before)}
+        numbers = {
+            key.removeprefix(before).partition(".")[0] for key in self._state if key.startswith(before)
+        }
         if not numbers:
             raise self._unfit(f"{before}0.attn.in_proj_weight is missing")
         if len(numbers) > _MOST_LAYERS:

@@ -1,7 +1,7 @@
 """`python -m tests.golden DIR [--vocab FILE]`: every golden in a folder, and how far ours is off.
 
-Exit 0: all hold. 1: an array is off by more than 1e-4, missing or of another shape. 2: asked for what cannot be.
-3: what was checked holds, but a golden could not be: no family for it, or no manifest.
+Exit 0: all hold. 1: an array is off by more than 1e-4, missing or of another shape. 2: asked for what cannot
+be. 3: what was checked holds, but a golden could not be: there is no family for it, or it is no manifest.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
         return USAGE
     if asked.vocab:
         os.environ["CINEDEX_VOCAB"] = asked.vocab
-    return check_folder(asked.folder, lambda line: sys.stdout.write(f"{line}\n"))
+    return check_folder(asked.folder, lambda line: sys.stdout.write(f"{line}\n") and sys.stdout.flush())
 
 
 if __name__ == "__main__":

@@ -24,7 +24,9 @@ Manifest = dict[str, Any]
 
 def load(path: Path) -> tuple[Manifest, dict[str, Array]]:
     """A manifest, with the folder that it lies in, and the arrays beside it."""
-    manifest: Manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(manifest, dict):
+        raise ValueError("it is no object")
     stored = path.with_suffix(".npz")
     if not stored.exists():
         return manifest | {"folder": str(path.parent)}, {}
@@ -33,7 +35,7 @@ def load(path: Path) -> tuple[Manifest, dict[str, Array]]:
 
 
 def weights(manifest: Manifest) -> dict[str, Array]:
-    """Every weight by its key in the authors' checkpoint; an AssertionError where a number is not the same."""
+    """Every weight by its key in the authors' file; an AssertionError where it is made of other numbers."""
     found = {key: _weight(manifest["seed"], key, entry) for key, entry in manifest["weights"].items()}
     for key, array in found.items():
         _verify(key, array, manifest["weights"][key])
@@ -45,7 +47,7 @@ def inputs(manifest: Manifest, stored: Mapping[str, Array]) -> dict[str, Array]:
     return {name: _input(manifest["seed"], name, spec, stored) for name, spec in manifest["inputs"].items()}
 
 
-def _normal(name: str, shape: Sequence[int]) -> Array:
+def _normal(name: str, shape: Sequence[int]) -> NDArray[np.float32]:
     seed = int.from_bytes(sha256(name.encode()).digest()[:8], "little")
     return np.random.Generator(np.random.PCG64(seed)).standard_normal(tuple(shape), dtype=np.float32)
 
@@ -75,12 +77,13 @@ def _input(seed: str, name: str, spec: Mapping[str, Any], stored: Mapping[str, A
     if spec["kind"] == "stored":
         return stored[name]
     base, shape = f"{seed}input:{name}", tuple(spec["shape"])
+    made: Array
     if spec["kind"] == "normal":
         made = _normal(base, shape) * np.float32(spec["mul"]) + np.float32(spec["add"])
     else:
         made = _blocks(base, shape, spec)
     if spec["kind"] == "uint8":
-        return np.rint(np.clip(made, np.float32(0), np.float32(255))).astype(np.uint8)
+        return np.asarray(np.rint(np.clip(made, np.float32(0), np.float32(255))), np.uint8)
     if spec.get("lo") is not None:
         made = np.clip(made, np.float32(spec["lo"]), np.float32(spec["hi"]))
     for item, keep in enumerate(spec.get("keep", [])):
@@ -94,7 +97,7 @@ def _blocks(base: str, shape: tuple[int, ...], spec: Mapping[str, Any]) -> Array
     for axis, (whole, part) in enumerate(zip(shape, spec["grid"], strict=True)):
         coarse = np.repeat(coarse, whole // part, axis=axis) if whole != part else coarse
     assert coarse.shape == shape, f"the grid {spec['grid']} does not divide {shape}"
-    made = coarse * np.float32(spec["coarse"])
+    made: NDArray[np.float32] = coarse * np.float32(spec["coarse"])
     if spec["fine"]:
         made += _normal(base + ":fine", shape) * np.float32(spec["fine"])
     made += np.float32(spec["add"])

@@ -10,6 +10,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -54,13 +55,14 @@ class Checked:
             yield f"{self.name}: not checked: {self.unchecked}"
             return
         yield self.name
-        width = max(map(len, [*self.off, *self.wrong, *self.left_out]), default=0)
+        width = max(map(len, [*self.off, *self.wrong]), default=0)
         for name, value in self.off.items():
             yield f"  {name:{width}}  {value:.1e}{'' if value <= MOST else '  OFF'}"
         for name, why in self.wrong.items():
             yield f"  {name:{width}}  OFF: {why}"
-        for name, why in self.left_out.items():
-            yield f"  {name:{width}}  left out: {why}"
+        for why in dict.fromkeys(self.left_out.values()):
+            names = ", ".join(name for name, reason in self.left_out.items() if reason == why)
+            yield f"  {names}  left out: {why}"
 
 
 def check_folder(folder: Path, say: Callable[[str], object]) -> int:
@@ -82,7 +84,7 @@ def check(path: Path) -> Checked:
     """One golden by its manifest. Whatever a family raises is its failure, and the next is checked."""
     try:
         manifest, stored = recipe.load(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, BadZipFile) as error:
         return Checked(path.stem, unchecked=f"{path} is no manifest with its arrays: {error}")
     name = str(manifest.get("name", path.stem))
     module = family_of(manifest)
@@ -98,10 +100,8 @@ def check(path: Path) -> Checked:
         return Checked(name, wrong={"": traceback.format_exc()})
 
 
-def family_of(manifest: object) -> str | None:
+def family_of(manifest: Manifest) -> str | None:
     """The file that computes it, if there is one for what it says it is."""
-    if not isinstance(manifest, dict):
-        return None
     for said in (manifest.get("name"), manifest.get("system")):
         for begins, module in FAMILIES.items():
             if str(said).lower().startswith(begins):
@@ -110,13 +110,14 @@ def family_of(manifest: object) -> str | None:
 
 
 def off_by(ours: Array, expected: Array) -> float:
-    """max|a - b| / max|b|; infinite where anything is no number, or nothing was to be there and something is."""
-    if not expected.size:
+    """max|a - b| / max|b|; infinite where that is no number, as where something is that was to be nought, and
+    where whole numbers are others."""
+    if np.array_equal(ours, expected):
         return 0.0
+    if expected.dtype.kind in "biu" or not expected.size:
+        return float("inf")
     a, b = ours.astype(np.float64), expected.astype(np.float64)
     most, largest = float(np.abs(a - b).max()), float(np.abs(b).max())
-    if most == 0:
-        return 0.0
     return most / largest if np.isfinite(most) and largest else float("inf")
 
 
@@ -126,8 +127,10 @@ def summary(found: list[Checked]) -> str:
     off = sum(not value <= MOST for value in values) + sum(len(each.wrong) for each in found)
     unchecked = sum(bool(each.unchecked) for each in found)
     worst = f", the worst {max(values):.1e}" if values else ""
-    told = f"{len(values)} arrays of {len(found) - unchecked} goldens{worst}: {off or 'none'} off by more than {MOST:g}"
-    return told + (f"; {unchecked} goldens not checked" if unchecked else "") + "."
+    told = (
+        f"{len(values)} arrays of {len(found) - unchecked} goldens{worst}; {off or 'none'} off by more than"
+    )
+    return f"{told} {MOST:g}" + (f"; {unchecked} goldens not checked" if unchecked else "") + "."
 
 
 def needs_vocabulary() -> bool:
