@@ -34,8 +34,8 @@ TAKE_LOOKS = (
 DOWNLOAD = ("open_clip", "videococa")  # can fetch their weights
 BY_HAND = {  # where the weights of others are, for people
     "clip2video": (
-        "the README of https://github.com/CryhanFang/CLIP2Video links to Google Drive folders, one a data set, "
-        "from which a browser fetches pytorch_model.bin.2 (MSR-VTT, MSVD) or .22 (VATEX)"
+        "the README of https://github.com/CryhanFang/CLIP2Video links to Google Drive folders, "
+        "one a data set, from which a browser fetches pytorch_model.bin.2 (MSR-VTT, MSVD) or .22 (VATEX)"
     ),
 }
 

@@ -73,7 +73,7 @@ class Clip2Video:
         return self.tower(pictures).float()
 
     def clips(self, features: Tensor, index: Sequence[IntArray]) -> Tensor:
-        """Of more pictures than twelve, twelve are taken at equal steps, the first and the last among them."""
+        """Of more pictures twelve are taken at equal steps, the first and the last among them."""
         if not index:
             return self._none()
         seen, mask = _twelve(index, blank=len(features))
@@ -82,7 +82,7 @@ class Clip2Video:
         return torch.cat(
             [
                 joined(*self._model.halves(held[rows], among))
-                for rows, among in zip(chosen.split(_CLIPS), masks.split(_CLIPS), strict=True)
+                for rows, among in zip(torch.split(chosen, _CLIPS), torch.split(masks, _CLIPS), strict=True)
             ]
         )
 

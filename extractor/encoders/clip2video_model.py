@@ -35,7 +35,7 @@ class Shape:
     """All that a model is beside its numbers."""
 
     clip: Mapping[str, Any] = field(default_factory=lambda: VIT_B_32)
-    temporal: Sizes = Sizes()
+    temporal: Sizes = field(default_factory=Sizes)
 
 
 class Model(Temporal):
@@ -99,7 +99,11 @@ class Read:
 
     def shape(self, clip: Mapping[str, Any] | None = None) -> Shape:
         """Of all, or, where the CLIP is known, of the rest."""
-        return Shape(self._clip() if clip is None else clip, self._temporal())
+        found = Shape(self._clip() if clip is None else clip, self._temporal())
+        made, taken = found.clip["embed_dim"], found.temporal.width
+        if made != taken:
+            raise self._unfit(f"its CLIP makes vectors of {made} numbers, and its blocks take {taken}")
+        return found
 
     def _temporal(self) -> Sizes:
         has_matrix = "frame2t_projection" in self._state
@@ -130,8 +134,6 @@ class Read:
             "layers": self._layers("clip.transformer"),
         }
         width = self._length("clip.visual.proj", 1)
-        if width != (blocks := self._length("weight_center", 1)):
-            raise self._unfit(f"its CLIP makes vectors of {width} numbers, and its blocks take {blocks}")
         return {"embed_dim": width, "quick_gelu": True, "vision_cfg": vision, "text_cfg": text}
 
     def _side(self) -> int:

@@ -57,7 +57,7 @@ class Temporal(nn.Module):
         return unit(mean), self.aligned(*self.shared(frames, mask))
 
     def shared(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """What is aligned of a clip: its frames as they are, every second one with what changes, their mask."""
+        """What is aligned of a clip: its frames as they are, every second with what changes, their mask."""
         actions, acting = frames[:, ::2], mask[:, ::2]
         actions = self.changed(actions, acting, self.actionClip)
         return torch.cat([frames, actions], dim=1), torch.cat([mask, acting], dim=1)
@@ -65,7 +65,8 @@ class Temporal(nn.Module):
     def changed(self, frames: Tensor, mask: Tensor, over: Transformer) -> Tensor:
         """The temporal difference block: each frame, and what the tokens around say of it."""
         count = frames.shape[1]
-        return frames + over(self.tokens(frames, mask) + self.places(count), between(mask))[:, ::2]
+        found: Tensor = over(self.tokens(frames, mask) + self.places(count), between(mask))
+        return frames + found[:, ::2]
 
     def tokens(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Frame, difference, frame, …: [clips, 2 · frames - 1, width]."""
@@ -130,7 +131,7 @@ class Block(nn.Module):
 
     def _attended(self, tokens: Tensor, far: Tensor) -> Tensor:
         three = linear(tokens, self.attn.in_proj_weight, self.attn.in_proj_bias)
-        query, key, value = three.unflatten(-1, (3, -1, HEAD)).permute(2, 0, 3, 1, 4)
+        query, key, value = three.reshape(*tokens.shape[:2], 3, -1, HEAD).permute(2, 0, 3, 1, 4)
         scores = query * HEAD**-0.5 @ key.mT + far  # by hand: fused kernels round what is far differently
         seen = torch.softmax(scores, dim=-1) @ value
         found: Tensor = self.attn.out_proj(seen.transpose(1, 2).flatten(2))

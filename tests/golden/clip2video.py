@@ -87,4 +87,4 @@ def _scores(model: Model, found: dict[str, Tensor], w: float) -> Array:
     videos = joined(found["video_global"], found["video_tab"])
     spec = EncoderSpec(NAME, texts.shape[1], Look(model.clip.visual.image_size[0]))
     queries = Clip2Video(spec, model, "cpu").adjusted(texts.numpy(), {"w": w})
-    return queries @ videos.numpy().T
+    return np.asarray(queries @ videos.numpy().T)
