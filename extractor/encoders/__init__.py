@@ -31,6 +31,7 @@ TAKE_LOOKS = (
     "clip2video",
     "videococa",
 )  # may be told who resizes, and how colours are read
+PLAIN = ("clip2video",)  # are whole without a variant
 DOWNLOAD = ("open_clip", "videococa")  # can fetch their weights
 BY_HAND = {  # where the weights of others are, for people
     "clip2video": (

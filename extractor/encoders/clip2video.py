@@ -102,7 +102,8 @@ class Clip2Video:
         """For another `w`, the share of the global half in the score."""
         w = chosen.get("w", W)
         if isinstance(w, bool | str) or not 0 <= w <= 1:
-            raise UsageError(f"{w!r} must be {self.options['w']}.")
+            shown = repr(w) if isinstance(w, bool | str) else f"{w:g}"
+            raise UsageError(f"{shown} must be {self.options['w']}.")
         ratios = np.repeat(np.array([w / W, (1 - w) / (1 - W)], np.float32), self.spec.dim // 2)
         return queries * ratios
 
