@@ -1,8 +1,8 @@
 """Retrieval both ways, from a matrix of scores: R@1, R@5, R@10, median and mean rank.
 
 A rank counts from 1, and ties count against: whatever scores as high as the right answer stands before it. So
-a model that gives everything the same score finds nothing. Where no scores are equal, this is what CLIP2Video's
-own code gives; where some are, that code counts a query once for every equal score.
+a model that gives everything the same score finds nothing. Where no scores are equal, this is what CLIP2Video
+prints; where some are, its code counts a query once for every equal score.
 """
 
 from __future__ import annotations

@@ -120,6 +120,16 @@ def test_weights_are_one_encoder_in_whatever_file_they_come(tmp_path: Path) -> N
         assert torch.equal(encoder.features(held), random.features(held))
 
 
+def test_a_checkpoint_in_half_precision_is_computed_with_in_float32(tmp_path: Path) -> None:
+    half = {name: tensor.half() for name, tensor in tiny_state(4).items()}
+    single = {name: tensor.float() for name, tensor in half.items()}
+    one = load("open_clip:tiny", weights=saved(tmp_path / "half.pt", half))
+    two = load("open_clip:tiny", weights=saved(tmp_path / "single.pt", single))
+    held = pictures(one, 2)
+    assert torch.equal(one.features(held), two.features(held))
+    assert one.spec.weights != two.spec.weights
+
+
 def test_other_tensors_are_another_encoder(tmp_path: Path) -> None:
     state = tiny_state(4)
     one = load("open_clip:tiny", weights=saved(tmp_path / "a.pt", state)).spec

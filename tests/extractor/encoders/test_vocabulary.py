@@ -84,7 +84,7 @@ def test_where_it_is_nowhere_one_sentence_says_how_to_get_it(folder: Path) -> No
         word_pieces()
     assert str(caught.value) == (
         "BERT's vocabulary is not on this machine: run `cinedex download bert-vocabulary` here, or on "
-        f"another machine and copy its folder of weights to {folder}, or let CINEDEX_VOCAB name its vocab.txt."
+        f"another machine and copy its folder of weights to {folder}, or let {VARIABLE} name its vocab.txt."
     )
 
 
