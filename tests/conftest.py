@@ -61,6 +61,16 @@ def media(pytestconfig: pytest.Config) -> Path:
     pytest.skip(says)
 
 
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A real browser; without one, tests in it skip, or fail under REQUIRE_CHROMIUM=1."""
+    if browser.CHROMIUM is None:
+        says = "there is no chromium in the PATH; `apt-get install chromium` brings one."
+        (pytest.fail if os.environ.get("REQUIRE_CHROMIUM") == "1" else pytest.skip)(says)
+    with browser.chromium(tmp_path_factory.mktemp("chromium")) as found:
+        yield found
+
+
 @pytest.fixture(scope="session")
 def vocabulary(pytestconfig: pytest.Config) -> Path:
     """BERT's vocab.txt; without one, tests that read texts by it skip, or fail under REQUIRE_VOCAB=1."""
@@ -70,16 +80,6 @@ def vocabulary(pytestconfig: pytest.Config) -> Path:
         return path
     says = f"{path} is no file; --vocab FILE names BERT's vocab.txt."
     (pytest.fail if os.environ.get("REQUIRE_VOCAB") == "1" else pytest.skip)(says)
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """A real browser; without one, tests in it skip, or fail under REQUIRE_CHROMIUM=1."""
-    if browser.CHROMIUM is None:
-        says = "there is no chromium in the PATH; `apt-get install chromium` brings one."
-        (pytest.fail if os.environ.get("REQUIRE_CHROMIUM") == "1" else pytest.skip)(says)
-    with browser.chromium(tmp_path_factory.mktemp("chromium")) as found:
-        yield found
 
 
 def plain(colour: str, seconds: float) -> Iterator[Pixels]:

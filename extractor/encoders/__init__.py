@@ -74,6 +74,17 @@ def _paced(loader: Callable[..., Encoder], family: str, pace: Pace | None) -> di
     return {}
 
 
+def load_captioner(
+    name: str, *, device: str = "cpu", pace: Pace | None = None, download: bool = False
+) -> Encoder:
+    """An encoder that is to write captions and nothing else; where its family asks, it is told so."""
+    family = name.partition(":")[0]
+    options: dict[str, Any] = {"download": True} if download and family in DOWNLOAD else {}
+    if "only_writes" in signature(_loader(family)).parameters:
+        options["only_writes"] = True
+    return load(name, device=device, pace=pace, **options)
+
+
 def recall(spec: EncoderSpec, *, device: str = "cpu") -> Encoder:
     """The encoder that made a store's vectors, from what the store says of it. Nothing is downloaded."""
     return load(spec.name, device=device, **how(spec))

@@ -65,10 +65,15 @@ class Adjustable(Protocol):
 
 
 class Captioner(Protocol):
-    """Optional beside an encoder."""
+    """Optional beside an encoder: it writes. Its `clips` takes tokens in place of features, so that each
+    picture goes through its tower once for both."""
 
-    def caption(self, features: Tensor, index: Sequence[IntArray], *, beams: int) -> list[str]:
-        """One sentence a clip."""
+    def tokens(self, pictures: Tensor) -> Tensor:
+        """As `features`, but what captions are made of, which may be much more."""
+        ...
+
+    def caption(self, tokens: Tensor, index: Sequence[IntArray], *, beams: int) -> list[str]:
+        """One sentence a clip: the likeliest word each time, or the best of so many sentences."""
         ...
 
 

@@ -54,8 +54,8 @@ class Clip2Video:
         self._device = torch.device(device)
         self._model = model.to(self._device)
         self._tokenizer = byte_pairs.tokenizer(WORDS)
-        visual = model.clip.visual
-        self.tower = Tower(spec, visual, visual, lambda rows: rows.float())
+        self.visual: torch.nn.Module = model.clip.visual
+        self.tower = Tower(spec, self.visual, self.visual, lambda rows: rows.float())
         self._blank: Tensor | None = None
 
     @property

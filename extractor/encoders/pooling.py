@@ -71,7 +71,8 @@ class Pooler:
         total = weights.new_zeros(count, heads).index_add_(0, clip, share * weights)
         by_head = values.view(len(values), heads, -1) * share[..., None]
         summed = by_head.new_zeros(count, *by_head.shape[1:]).index_add_(0, clip, by_head)
-        return (summed / total[..., None]).flatten(1).float() + self._bias
+        found: Tensor = (summed / total[..., None]).flatten(1).float() + self._bias
+        return found
 
     def projected(self, attended: Tensor) -> Tensor:
         """What the first query has gathered → vectors, of any length."""

@@ -48,7 +48,7 @@ class VideoCoCa:
         self.trunk = Trunk(module.visual)
         self.tower = Tower(self.spec, self.trunk, self.trunk, self._alone)
         self._tokenizer = model.tokenizer
-        self.decoder = Decoder(module) if _writes(module) else None
+        self.decoder = Decoder(module)
 
     @property
     def precision(self) -> Precision:
@@ -83,8 +83,6 @@ class VideoCoCa:
 
     def caption(self, tokens: Tensor, index: Sequence[IntArray], *, beams: int) -> list[str]:
         """A sentence a clip; with more beams than one, the best of so many that are weighed."""
-        if self.decoder is None:
-            raise EncoderError(f"{self.spec.name} cannot write captions: its texts are another library's.")
         marks, found = _marks(self._tokenizer), list[str]()
         for first in range(0, len(index), _AT_ONCE):
             seen = self._seen(tokens, index[first : first + _AT_ONCE])
@@ -158,10 +156,7 @@ def load(
         require_vectors(recipe.variant, weights)
     _require_coca(recipe)
     held = model_of(recipe, weights, random_weights, look, download=download)
-    _require_pooler(recipe, held.module)
     encoder = VideoCoCa(replace(held, spec=replace(held.spec, name=f"{FAMILY}:{variant}")), device)
-    if only_writes and encoder.decoder is None:
-        raise EncoderError(f"{FAMILY}:{variant} cannot write captions: its texts are another library's.")
     encoder.tower.begin(pace)
     return encoder
 
@@ -179,31 +174,19 @@ def require_vectors(variant: str, weights: Path | None = None) -> None:
 
 
 def _require_coca(recipe: Recipe) -> None:
+    """By its config: one that is not would be built in vain."""
     if "multimodal_cfg" not in recipe.config:
         raise EncoderError(
             f"{recipe.name} is no CoCa, which {FAMILY} needs; coca_ViT-B-32 and coca_ViT-L-14 are."
         )
-
-
-def _require_pooler(recipe: Recipe, module: Any) -> None:
-    visual = module.visual
-    if (
-        getattr(visual, "attn_pool", None) is None
-        or getattr(visual, "attn_pool_contrastive", None) is not None
-    ):
+    vision, text = recipe.config["vision_cfg"], recipe.text
+    if vision.get("attentional_pool") is not True or vision.get("pool_type", "tok") != "tok":
         raise EncoderError(
-            f"{recipe.name} has not one attentional pooler as CoCa's weights have; coca_ViT-B-32 and "
-            "coca_ViT-L-14 do."
+            f"{recipe.name} does not make its vector by the first query of one attentional pooler; "
+            "coca_ViT-B-32 and coca_ViT-L-14 do."
         )
-    if visual.pool_type != "tok" or visual.proj is None:
-        raise EncoderError(f"{recipe.name} does not take its vector from the pooler's first query.")
-
-
-def _writes(module: Any) -> bool:
-    """Whether its words are open_clip's own, with the class token that CoCa's decoder was trained beside."""
-    from open_clip.transformer import TextTransformer
-
-    return isinstance(module.text, TextTransformer) and module.text.cls_emb is not None
+    if text.get("hf_model_name") or not text.get("embed_cls"):
+        raise EncoderError(f"{recipe.name} reads texts with another model than CoCa's decoder stands on.")
 
 
 def _marks(tokenizer: Any) -> Marks:

@@ -102,7 +102,6 @@ def _written(
     encoder: VideoCoCa, seen: Tensor, ids: Tensor, expected: dict[str, Array], video: str
 ) -> dict[str, Any]:
     decoder, marks = encoder.decoder, Marks(int(ids[1, 0]), int(ids[1, 2 if len(ids) == 3 else 3]))
-    assert decoder is not None
     greedy = decoder.greedy(seen, marks, len(expected[f"{video}_greedy"]))
     logits = _steps(encoder, seen, greedy[:, :-1])[0]
     logits[:4, marks.end] = -torch.inf
@@ -114,7 +113,6 @@ def _written(
 
 
 def _steps(encoder: VideoCoCa, seen: Tensor, ids: Tensor) -> Tensor:
-    assert encoder.decoder is not None
     sentences = encoder.decoder.begin(seen)
     return torch.cat([encoder.decoder.step(sentences, each[:, None]) for each in ids.T], dim=1)
 
