@@ -25,13 +25,10 @@ BUILT_IN = {  # family: (module:function, extra to install)
     "videococa": ("extractor.encoders.videococa:load", ""),
 }
 TAKE_WEIGHTS = ("open_clip", "clip2video", "videococa")  # of a file, or random ones
-TAKE_LOOKS = (
-    "toy",
-    "open_clip",
-    "clip2video",
-    "videococa",
-)  # may be told who resizes, and how colours are read
+# May be told who resizes, and how colours are read.
+TAKE_LOOKS = ("toy", "open_clip", "clip2video", "videococa")
 PLAIN = ("clip2video",)  # are whole without a variant
+WRITERS = {"videococa": "extractor.encoders.videococa:load_writer"}  # for captions alone
 DOWNLOAD = ("open_clip", "videococa")  # can fetch their weights
 BY_HAND = {  # where the weights of others are, for people
     "clip2video": (
@@ -77,12 +74,13 @@ def _paced(loader: Callable[..., Encoder], family: str, pace: Pace | None) -> di
 def load_captioner(
     name: str, *, device: str = "cpu", pace: Pace | None = None, download: bool = False
 ) -> Encoder:
-    """An encoder that is to write captions and nothing else; where its family asks, it is told so."""
-    family = name.partition(":")[0]
+    """An encoder that is to write captions and nothing else, so that it may have no good vectors."""
+    family, _, variant = name.partition(":")
     options: dict[str, Any] = {"download": True} if download and family in DOWNLOAD else {}
-    if "only_writes" in signature(_loader(family)).parameters:
-        options["only_writes"] = True
-    return load(name, device=device, pace=pace, **options)
+    if family not in WRITERS:
+        return load(name, device=device, pace=pace, **options)
+    loader = _function(WRITERS[family])
+    return loader(variant, device, **_paced(loader, family, pace), **options)
 
 
 def recall(spec: EncoderSpec, *, device: str = "cpu") -> Encoder:
@@ -113,9 +111,8 @@ def how(spec: EncoderSpec) -> dict[str, Any]:
 def _loader(family: str) -> Callable[..., Encoder]:
     if family in BUILT_IN:
         code, extra = BUILT_IN[family]
-        module, _, function = code.partition(":")
         try:
-            found: Callable[..., Encoder] = getattr(import_module(module), function)
+            found = _function(code)
         except ModuleNotFoundError as error:
             if not extra:
                 raise
@@ -129,6 +126,12 @@ def _loader(family: str) -> Callable[..., Encoder]:
     except (ImportError, AttributeError) as error:
         raise EncoderError(f"{family} ({stranger.value}) does not load: {error}.") from error
     return loaded
+
+
+def _function(code: str) -> Callable[..., Encoder]:
+    module, _, name = code.partition(":")
+    found: Callable[..., Encoder] = getattr(import_module(module), name)
+    return found
 
 
 def _strangers() -> dict[str, EntryPoint]:

@@ -27,7 +27,7 @@ from extractor.encoders.tower import Tower
 from extractor.encoders.weights import about
 
 FAMILY = "videococa"
-EXAMPLES = f"{FAMILY}:coca_ViT-B-32/laion2b_s13b_b90k"
+EXAMPLE = f"{FAMILY}:coca_ViT-B-32/laion2b_s13b_b90k"
 _AT_ONCE = 16  # clips that are written about together: their keys and values take 19 MB each of ViT-L-14
 _NO_VECTORS = (  # open_clip's own tables: 0.8 % of ImageNet zero-shot, 0.3 % R@1 of COCO
     "coca_ViT-B-32/mscoco_finetuned_laion2b_s13b_b90k",
@@ -144,21 +144,34 @@ def load(
     look: Mapping[str, str] = MappingProxyType({}),
     download: bool = False,
     pace: Pace = EXACT,
-    only_writes: bool = False,
 ) -> VideoCoCa:
-    """A CoCa of open_clip's: MODEL/TAG, or MODEL with the weights of a file or random ones. `only_writes`:
-    it is for captions alone, and may have no vectors worth anything."""
-    if not variant:
-        raise EncoderError(f"{FAMILY} needs a CoCa of open_clip's, as in {EXAMPLES}.")
+    """A CoCa of open_clip's: MODEL/TAG, or MODEL with the weights of a file or random ones."""
     device = ready(device, pace, weights, random_weights)
-    recipe = recipe_of(variant, may_download=download)
-    if not only_writes:
-        require_vectors(recipe.variant, weights)
-    _require_coca(recipe)
-    held = model_of(recipe, weights, random_weights, look, download=download)
-    encoder = VideoCoCa(replace(held, spec=replace(held.spec, name=f"{FAMILY}:{variant}")), device)
+    recipe = _recipe(variant, may_download=download)
+    require_vectors(variant, weights)
+    model = model_of(recipe, weights, random_weights, look, download=download)
+    return _begun(model, variant, device, pace)
+
+
+def load_writer(variant: str, device: str, *, download: bool = False, pace: Pace = EXACT) -> VideoCoCa:
+    """For captions alone: its vectors may be worth nothing."""
+    device = ready(device, pace, None, None)
+    recipe = _recipe(variant, may_download=download)
+    return _begun(model_of(recipe, None, None, download=download), variant, device, pace)
+
+
+def _begun(model: Model, variant: str, device: str, pace: Pace) -> VideoCoCa:
+    encoder = VideoCoCa(replace(model, spec=replace(model.spec, name=f"{FAMILY}:{variant}")), device)
     encoder.tower.begin(pace)
     return encoder
+
+
+def _recipe(variant: str, *, may_download: bool) -> Recipe:
+    if not variant:
+        raise EncoderError(f"{FAMILY} needs a CoCa of open_clip's, as in {EXAMPLE}.")
+    recipe = recipe_of(variant, may_download=may_download)
+    _require_coca(recipe)
+    return recipe
 
 
 def require_vectors(variant: str, weights: Path | None = None) -> None:
@@ -168,7 +181,7 @@ def require_vectors(variant: str, weights: Path | None = None) -> None:
     if names & set(_NO_VECTORS):
         raise EncoderError(
             f"{FAMILY}:{variant} is for captions only: what makes its vectors was lost in fine-tuning (0.3 % "
-            f"of COCO's captions find their picture); {EXAMPLES} is for retrieval, and --captions "
+            f"of COCO's captions find their picture); {EXAMPLE} is for retrieval, and --captions "
             f"{FAMILY}:{variant} writes with it."
         )
 
