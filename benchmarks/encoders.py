@@ -21,14 +21,15 @@ from benchmarks.figures import Bar, Figure, shown
 from core.types import IntArray
 from extractor.encoders import load
 from extractor.encoders.base import Encoder, Pace
+from extractor.encoders.clip2video import Clip2Video
 from extractor.encoders.trial import trial_pictures
 from extractor.encoders.videococa import VideoCoCa
 
 BATCH = 16
 CLIP, STRIDE = 8, 4  # pictures
 PAIRS, QUICK_PAIRS = 7, 3
-MODELS = ("videococa:coca_ViT-B-32", "videococa:coca_ViT-L-14")
-QUICK_MODELS = MODELS[:1]
+MODELS = ("videococa:coca_ViT-B-32", "clip2video", "videococa:coca_ViT-L-14")
+QUICK_MODELS = MODELS[:2]
 WHOLE = "rows of pictures and clips ÷ the bare tower, pictures a second"
 ACROSS = f"batches of {BATCH} across videos ÷ one video of {CLIP} pictures at a time"
 _WARM = 2
@@ -59,7 +60,18 @@ def videococa(name: str, encoder: Encoder) -> Tried:
     return Tried(name, encoder, encoder.trunk, lambda pictures: encoder.tower.prepared(pictures).to(dtype))
 
 
-FAMILIES: dict[str, Callable[[str, Encoder], Tried]] = {"videococa": videococa}  # one line a family
+def clip2video(name: str, encoder: Encoder) -> Tried:
+    """Its tower is its CLIP's."""
+    assert isinstance(encoder, Clip2Video)
+    visual = encoder.visual
+    dtype = next(visual.parameters()).dtype
+    return Tried(name, encoder, visual, lambda pictures: encoder.tower.prepared(pictures).to(dtype))
+
+
+FAMILIES: dict[str, Callable[[str, Encoder], Tried]] = {  # one line a family
+    "clip2video": clip2video,
+    "videococa": videococa,
+}
 
 
 def windows(count: int) -> list[IntArray]:
@@ -151,7 +163,7 @@ def _clock(device: str) -> Clock:
 def main(argv: Sequence[str] | None = None) -> int:
     """1 if a bar is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("models", nargs="*", help=f"FAMILY:MODEL; by default {' and '.join(MODELS)}")
+    parser.add_argument("models", nargs="*", help=f"FAMILY:MODEL; by default {', '.join(MODELS)}")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32", help="fp32, bf16 or fp16, of both sides")
     parser.add_argument("--videos", type=int, default=0, help=f"of {CLIP} pictures each; by default 16, or 4")

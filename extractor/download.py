@@ -9,7 +9,7 @@ from pydantic_settings import CliPositionalArg
 
 from core.config import Settings, run
 from core.errors import UsageError
-from extractor.encoders import DOWNLOAD, vocabulary
+from extractor.encoders import BY_HAND, DOWNLOAD, vocabulary
 from extractor.encoders.auto import chosen, is_auto
 from extractor.encoders.weights import About, folder
 
@@ -41,6 +41,8 @@ def download(settings: DownloadSettings) -> int:
         return 0
     name = chosen(settings.encoder, settings.device) if is_auto(settings.encoder) else settings.encoder
     family, _, variant = name.partition(":")
+    if family in BY_HAND:
+        raise UsageError(f"{family} is not for download: {BY_HAND[family]}; then give --weights FILE.")
     if family not in DOWNLOAD:
         raise UsageError(f"{name} has nothing to download; encoders of {', '.join(DOWNLOAD)} have.")
     from extractor.encoders.open_clip import fetch

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from core.types import EncoderSpec, IntArray
+from core.query import Value
+from core.types import EncoderSpec, Float32Array, IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +51,16 @@ class Encoder(Protocol):
 
     def too_long(self, texts: Sequence[str]) -> list[bool]:
         """Which of them are cut."""
+        ...
+
+
+class Adjustable(Protocol):
+    """Optional beside an encoder: scores that are made otherwise by another query over the same rows."""
+
+    options: Mapping[str, str]  # what can be chosen, and of what, for people
+
+    def adjusted(self, queries: Float32Array, chosen: Mapping[str, Value]) -> Float32Array:
+        """[n, dim] → [n, dim]; a UsageError for a value that cannot be. All names are among the options."""
         ...
 
 

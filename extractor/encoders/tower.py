@@ -36,6 +36,13 @@ class Tower:
             self._settle()
         return self._encode(self._input(pictures))
 
+    def blank(self) -> Tensor:
+        """What it makes of one picture that is no picture: of values of 0."""
+        if not self.precision.is_settled:
+            self._settle()
+        size, weight = self._spec.look.size, next(self._module.parameters())
+        return self._encode(torch.zeros(1, 3, size, size, device=self._device, dtype=weight.dtype))
+
     def begin(self, pace: Pace) -> None:
         """Bring it to a precision, and perhaps compile it. Texts stay fp32: they are few, and queries meet
         rows of any precision. What is asked by name may be refused, so it is tried now; the rest when a

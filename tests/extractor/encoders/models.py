@@ -12,6 +12,9 @@ import pytest
 import torch
 from open_clip import pretrained
 
+from extractor.encoders.clip2video_model import Shape, drawn
+from extractor.encoders.temporal import HEAD, Sizes
+
 SMALL_TEXT = {"context_length": 32, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2}
 TINY = {
     "embed_dim": 16,
@@ -64,6 +67,29 @@ def inexact_state(seed: int) -> dict[str, torch.Tensor]:
     half = len(rows) // 2
     state["visual.proj"] = torch.cat([rows[:half], -rows[:half]])
     return state
+
+
+TINY_CLIP = {  # as CLIP2Video's, with heads of 64
+    "embed_dim": HEAD,
+    "quick_gelu": True,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": HEAD, "head_width": HEAD, "patch_size": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": HEAD, "heads": 1, "layers": 1},
+}
+
+
+def clip2video_state(seed: int, *, centres: int = 3, is_mlp: bool = False) -> dict[str, torch.Tensor]:
+    """The weights of a tiny CLIP2Video by the names of its authors' files."""
+    sizes = Sizes(HEAD, centres, layers=2, difference_layers=0 if is_mlp else 1)
+    found: dict[str, torch.Tensor] = drawn(Shape(TINY_CLIP, sizes), seed).state_dict()
+    return found
+
+
+def in_half(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """As the authors keep them: the matrices of CLIP in half precision."""
+    return {
+        key: tensor.half() if key.startswith("clip.") and tensor.dim() > 1 else tensor
+        for key, tensor in state.items()
+    }
 
 
 TINY_COCA = {
