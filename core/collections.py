@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ class Library:
 
     def claim_root(self, name: str, folder: Path) -> None:
         """Say where a root lies; UsageError if another folder of that name still exists."""
-        self._claim(name, str(folder.absolute()))
+        self._claim(name, os.path.abspath(folder))
 
     def claim_base(self, name: str, base: str) -> None:
         """Say what a root's addresses begin with; UsageError if something else has that name."""

@@ -96,6 +96,7 @@ class Page:
 
     def __init__(self, url: str, wanted: bool) -> None:
         self.url, self._is_due, self._next = url, wanted and can_browse(), 0.0
+        self.is_by_key = False  # whether it has refused to say what it serves
 
     def show_if_ready(self, *, is_last: bool = False) -> None:
         """At the latest when all is taken in."""
@@ -112,8 +113,12 @@ class Page:
         return answer is not None and answer.status_code == 200
 
     def serves(self, collection: str, number: int) -> bool:
-        """Whether a collection answers from its default store's snapshot of that number, or a newer one."""
-        answer = self._asked("/collections")
+        """Whether a collection answers from its default store's snapshot of that number, or a newer one; where
+        that takes a key, whether anything is answered."""
+        answer = None if self.is_by_key else self._asked("/collections")
+        self.is_by_key |= answer is not None and answer.status_code == 401
+        if self.is_by_key:
+            return self._is_ready()
         served = answer.json()["collections"] if answer is not None and answer.status_code == 200 else ()
         snapshots = [each["encoders"][0]["snapshot"] for each in served if each["name"] == collection]
         return bool(snapshots) and (snapshots[0] or 0) >= number
@@ -149,10 +154,15 @@ class Opening:
             self._look(is_last=True)
             if not is_told and self._building.is_served(self._page.serves):
                 is_told = True
-                self._screen.say(f"{self._page.url}/ answers for all of it; Ctrl-C ends it.")
+                self._screen.say(self._done())
+
+    def _done(self) -> str:
+        if self._page.is_by_key:
+            return f"All of it is built, and {self._page.url}/ answers who has a key; Ctrl-C ends it."
+        return f"{self._page.url}/ answers for all of it; Ctrl-C ends it."
 
     def _take_in(self, folder: Path) -> None:
-        self._name = folder.name or str(folder)
+        self._name = _located(folder).name or str(folder)
         words = ["extract", "--videos", str(folder), *_shared(self._settings)]
         words += ["--collection", self._settings.collection, "--commit-seconds", str(_FIRST_COMMIT_S)]
         words += ["--encoder", self._settings.encoder] if self._settings.encoder else []
@@ -204,14 +214,19 @@ def can_browse() -> bool:
 
 def root_flags(folder: Path, library: Library) -> list[str]:
     """A name for a folder whose own is that of another root, which is still there."""
-    folder, roots = folder.absolute(), library.roots()
-    if any(folder.is_relative_to(known.absolute()) for known in roots.values()):
+    folder, roots = _located(folder), library.roots()
+    if any(folder.is_relative_to(_located(known)) for known in roots.values()):
         return []
     is_free = folder.name not in library.bases() and not _is_there(roots.get(folder.name))
     if is_free:
         return []
     names = [f"{folder.parent.name}-{folder.name}", *(f"{folder.name}-{n}" for n in range(2, 1000))]
     return ["--root", next(name for name in names if name not in roots and name not in library.bases())]
+
+
+def _located(folder: Path) -> Path:
+    """As `extract` says where a folder lies: without "..", and a link by its own name."""
+    return Path(os.path.abspath(folder))
 
 
 def _is_there(folder: Path | None) -> bool:

@@ -20,7 +20,7 @@ from core.commands import main
 from core.running import Running, runs
 from server.commands.open import root_flags
 from tests.extractor.shelf import Shelf
-from tests.server.worlds import until
+from tests.server.worlds import make_keys, until
 
 CODE = "import sys; from core.commands import main; sys.exit(main())"
 
@@ -230,3 +230,46 @@ def test_a_second_folder_of_the_same_name_is_given_another_one(tmp_path: Path) -
     assert root_flags(third, library) == ["--root", "films-2"]
     first.rmdir()
     assert root_flags(third, library) == [], "what is gone may have moved here"
+
+
+@pytest.mark.parametrize(
+    "typed", ["films", "films/", "./films", "../here/films", "lib/../films", "films/2024/.."]
+)
+def test_however_a_folder_is_typed_it_is_the_same_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    here = tmp_path / "here"
+    (here / "films" / "2024").mkdir(parents=True)
+    (here / "lib").mkdir()
+    monkeypatch.chdir(here)
+    library = Library(tmp_path / "data")
+    library.claim_root("films", Path(typed))
+    assert library.roots() == {"films": here / "films"}
+    assert root_flags(Path(typed), library) == root_flags(here / "films", library) == []
+
+
+@pytest.mark.parametrize(("typed", "root"), [("../films", "films"), (".", "lib")])
+def test_a_folder_that_is_typed_from_within_another_is_taken_in_once(
+    shelf: Shelf, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, root: str
+) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "red.mp4").write_bytes((videos / "red.mp4").read_bytes())
+    monkeypatch.chdir(tmp_path / "lib")
+    data = tmp_path / "data"
+    for _ in range(2):
+        with opened(data, typed, "--encoder", "toy:rgb", "--no-browser", CINEDEX_WORKERS="0") as found:
+            until(lambda log=found.log: "answers for all of it" in log.read_text(), 60)  # type: ignore[misc]
+            assert found.end() == 130
+    assert Library(data).roots() == {root: tmp_path / root}
+    assert len([*(data / "toy-rgb" / "shards").iterdir()]) == 1
+
+
+def test_a_library_with_keys_is_opened_without_one(shelf: Shelf, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    make_keys(data)
+    words = (str(shelf.films), "--encoder", "toy:rgb", "--no-browser")
+    with opened(data, *words, CINEDEX_WORKERS="0") as found:
+        until(lambda: "is built" in found.log.read_text(), 60)
+        assert f"All of it is built, and {found.url} answers who has a key" in found.log.read_text()
+        assert httpx.get(f"{found.url}readyz").json()["ready"]
+        assert found.end() == 130
