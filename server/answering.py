@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 import time
@@ -32,8 +31,6 @@ def answer(
 ) -> None:
     """Until SIGTERM or Ctrl-C. heeding: called once a signal is heeded; is_first: not only once it can be
     searched."""
-    for talker in ("uvicorn", "faiss"):
-        logging.getLogger(talker).setLevel(logging.WARNING)
     device = chosen_device(settings.device)
     library = ServedLibrary.of_data(settings.data, trusted=settings.trust_import, device=device)
     server = _Server(
