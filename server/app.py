@@ -89,7 +89,8 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
     refusals.install(app)
     openapi.install(app)
     hosts = frozenset({*gate.LOOPBACK, settings.host.lower(), *map(str.lower, settings.allowed_hosts)})
-    rules = gate.Rules(hosts, int(settings.max_body_mb * MIB), int(settings.max_upload_mb * MIB))
+    most = int(settings.max_body_mb * MIB), int(settings.max_upload_mb * MIB)
+    rules = gate.Rules(hosts, *most, is_anywhere=gate.is_wildcard(settings.host))
     app.add_middleware(patience.Bounded, seconds=settings.deadline_seconds)
     app.add_middleware(gate.Gate, rules=rules, access=access, metrics=metrics)
     return app
