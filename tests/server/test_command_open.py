@@ -273,3 +273,31 @@ def test_a_library_with_keys_is_opened_without_one(shelf: Shelf, tmp_path: Path)
         assert f"All of it is built, and {found.url} answers who has a key" in found.log.read_text()
         assert httpx.get(f"{found.url}readyz").json()["ready"]
         assert found.end() == 130
+
+
+def test_what_cannot_be_written_is_served_as_it_is(shelf: Shelf, videos: Path, tmp_path: Path) -> None:
+    shelf.extract("--allow-failed")
+    data = tmp_path / "data"
+    assert main(["index", "build", "--data", str(data), "--quiet"]) == 0
+    (data / "collections.lock").unlink()
+    (data / "collections.lock").mkdir()  # which stops whoever may write everything, too
+    with opened(data, str(shelf.films), "--no-browser") as found:
+        until(lambda: "answers for what is there" in found.log.read_text(), 60)
+        assert found.paths("red")[0] == "films/red.mp4"
+        (warning,) = [line for line in found.log.read_text().splitlines() if "cannot be written" in line]
+        assert warning == (
+            f"{data}/collections.lock cannot be written: Is a directory. "
+            "What is there is served; nothing new is taken in."
+        )
+        assert found.end() == 130
+
+
+def test_without_a_model_it_says_how_to_do_without(shelf: Shelf, tmp_path: Path) -> None:
+    data, weights = tmp_path / "data", tmp_path / "weights"
+    words = (str(shelf.films), "--no-browser")
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(weights), "CINEDEX_WEIGHTS": str(weights)}
+    with opened(data, *words, **offline) as found:
+        assert found.process.wait(60) == 1
+    (sentence,) = [line for line in found.log.read_text().splitlines() if line.startswith("cinedex open: ")]
+    assert "run `cinedex download " in sentence
+    assert sentence.endswith(" To try it all without a model, add --encoder toy:rgb.")
