@@ -74,7 +74,8 @@ def router(service: Service) -> APIRouter:
             asked, file = await _request(form, most_bytes), _file(form)
             frames = await frames_in(service, asked, Sent(FILE, file.file))
         page = page_of(asked, frames, frames[FILE])
-        took, body = await service.ask(page.collection, page.encoder, partial(answered, page=page))
+        work = partial(answered, page=page)
+        took, body = await service.ask(page.collection, page.encoder, work, cursor=page.cursor)
         service.metrics.took(took)
         return Response(body, media_type="application/json")
 
