@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -49,7 +49,7 @@ def call(limits: Limits, name: str, function: Callable[..., T], *args: object) -
     """What `function(*args)` returns, or the Error or OSError that it raises; where it does not come back, a
     LostError that speaks of `name`. What it returns is a plain value: `extractor/media/plain.py`."""
     fork.prepare()
-    process, line = fork.started(lambda: _begun(limits, name, function, args))
+    process, line = fork.started(lambda: _begun(limits, name, logs.told(), function, args))
     try:
         if not line.poll(limits.wall_s):
             raise LostError(f"{name} cannot be decoded: it takes longer than {limits.wall_s:g} s.")
@@ -69,10 +69,12 @@ def call(limits: Limits, name: str, function: Callable[..., T], *args: object) -
     return found
 
 
-def _begun(limits: Limits, name: str, function: Callable[..., T], args: tuple[Any, ...]) -> Any:
+def _begun(
+    limits: Limits, name: str, about: Mapping[str, str], function: Callable[..., T], args: tuple[Any, ...]
+) -> Any:
     line, theirs = fork.pipe()
     try:
-        return fork.process(_live, (theirs, limits, name, function, args)), line
+        return fork.process(_live, (theirs, limits, name, about, function, args)), line
     except BaseException:
         line.close()
         raise
@@ -111,7 +113,12 @@ def _lost(name: str, code: int | None) -> LostError:
 
 
 def _live(
-    line: Connection, limits: Limits, name: str, function: Callable[..., T], args: tuple[Any, ...]
+    line: Connection,
+    limits: Limits,
+    name: str,
+    about: Mapping[str, str],
+    function: Callable[..., T],
+    args: tuple[Any, ...],
 ) -> None:
     fork.die_with_parent()
     logs.set_up(limits.log_format, limits.log_level)
@@ -120,7 +127,8 @@ def _live(
         fork.limit_memory(limits.memory_bytes)
     fork.limit_cpu(limits.cpu_s)
     with suppress(ConnectionError):
-        said = _answer(name, limits, function, args)
+        with logs.about(**about):
+            said = _answer(name, limits, function, args)
         line.send_bytes(plain.written([said, isinstance(said, LostError)]))
 
 

@@ -13,11 +13,12 @@ import numpy as np
 from core import errors
 from core.query import Frames
 from core.types import Look, Sampling
+from extractor.media.cut import Clip
 
 MOST_BYTES = 512 << 20  # what a request's pictures take at most is less
 _HEAD = 8  # bytes of the length of what is JSON
 _ARRAYS = ("|u1", "<f4", "<f8", "<i8")
-_RECORDS = {record.__name__: record for record in (Frames, Look, Sampling)}
+_RECORDS = {record.__name__: record for record in (Frames, Look, Sampling, Clip)}
 _ERRORS: dict[str, Callable[..., Exception]] = {
     each.__name__: each
     for each in (

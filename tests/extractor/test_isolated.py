@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 import numpy as np
 import pytest
 
+from core import logs
 from core.errors import UsageError
 from extractor.media import isolated, plain
 from extractor.media.isolated import Limits, LostError, call
@@ -21,6 +22,10 @@ from extractor.media.isolated import Limits, LostError, call
 
 def _sum(*numbers: int) -> tuple[int, int]:
     return sum(numbers), os.getpid()
+
+
+def _about() -> list[str]:
+    return [text for fact in logs.told().items() for text in fact]
 
 
 def _refuse(error: Exception) -> None:
@@ -47,6 +52,11 @@ def _die(number: int) -> None:
 def test_what_a_call_returns_comes_back_from_another_process() -> None:
     found, pid = call(Limits(), "it", _sum, 1, 2, 3)
     assert found == 6 and pid != os.getpid()
+
+
+def test_what_is_logged_there_says_what_it_is_about() -> None:
+    with logs.about(request_id="r1"):
+        assert call(Limits(), "it", _about) == ["request_id", "r1"]
 
 
 @pytest.mark.parametrize("error", [UsageError("t: too late.", "t"), FileNotFoundError(2, "gone")], ids=str)

@@ -11,6 +11,7 @@ import pytest
 from core.errors import Error, UsageError, VideoError
 from core.query import Frames
 from core.types import Look, Sampling
+from extractor.media.cut import Clip
 from extractor.media.isolated import LostError
 from extractor.media.plain import NotPlainError, read, written
 from extractor.media.sniff import Still
@@ -38,6 +39,7 @@ def test_pictures_come_back_as_they_were_and_can_be_written_into() -> None:
     assert (photo.look, photo.sampling, photo.times) == (Look(4), None, ())
     assert (film.look, film.sampling, film.times) == (Look(4, std=(0.5, 0.5, 0.5)), Sampling(), times)
     film.pixels[0] = 7
+    assert read(written(Clip(1.5, 16, 9, True))) == Clip(1.5, 16, 9, True)
 
 
 @pytest.mark.parametrize(
