@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and others: the first one asks a command to end, the second one ends it."""
+"""Being told to end: a command by signals, the second of which ends it; work by who wanted it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
 
 log = logging.getLogger(__name__)
@@ -45,3 +46,22 @@ def stopping(*further: signal.Signals) -> Iterator[Stop]:
     finally:
         for number, handler in held.items():
             signal.signal(number, handler)
+
+
+class Unwanted(Exception):
+    """Nobody waits any more for what is being done."""
+
+
+_UNWANTED: ContextVar[threading.Event | None] = ContextVar("unwanted", default=None)
+
+
+def until_set(unwanted: threading.Event) -> None:
+    """From here on, and in threads begun from here, work goes on until that is set."""
+    _UNWANTED.set(unwanted)
+
+
+def require_wanted() -> None:
+    """Between two steps of what may take long: Unwanted where nobody waits for it any more."""
+    unwanted = _UNWANTED.get()
+    if unwanted is not None and unwanted.is_set():
+        raise Unwanted

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from core.stop import require_wanted
 from core.types import Float32Array
 from index.live import LivePart
 from index.merge import Found, Row, best_of
@@ -22,6 +23,7 @@ def _one(parts: Sequence[LivePart], query: Float32Array, k: int) -> list[list[Ro
     best = Found(none, none, none, np.empty(0, np.float32))
     for number, part in enumerate(parts):
         for at in part.steps():
+            require_wanted()
             (scores,) = scores_of_all(query, part.part.vectors(at))
             best = best.and_(Found(np.zeros(len(at), np.int64), np.full(len(at), number), at, scores))
             if len(at) and len(best.score) > k:

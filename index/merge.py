@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.query import Effort
+from core.stop import require_wanted
 from core.types import Float32Array, Float64Array, IntArray
 from index.live import LivePart
 from index.part import ROW, Asked
@@ -166,6 +167,7 @@ def _searched(
     positions = np.empty(scores.shape, np.int64)
     asked: dict[str, Asked] = {}
     for place, number in enumerate(live):
+        require_wanted()
         part = parts[number]
         if part.about.trained not in asked:
             asked[part.about.trained] = _asked(parts, part, queries, k, effort)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import SnapshotError
+from core.stop import require_wanted
 from core.types import Float64Array, IntArray
 from index.lexical import ORIGINS, About, Words
 from index.live import Lines, are_set, open_numbers, pack
@@ -112,6 +113,7 @@ class LiveWords:
 
     def matching(self, term: Term) -> IntArray:
         """The live passages that have a term, looked at or not: a filter makes no word rare."""
+        require_wanted()
         found = self.part.matching(term)
         lives = self._lives
         return found if lives is None else found[lives[found]]

@@ -13,8 +13,10 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from extractor.media import fork
-from server import gate, openapi, refusals
+from server import gate, openapi, patience, refusals
 from server.access import LOOK_S, Access
+from server.batching import Batching
+from server.cache import VectorCache
 from server.clips import Clips
 from server.decoding import Decoding
 from server.fetching import Fetching
@@ -30,11 +32,14 @@ CONTRACT = "1"  # of docs/http-api.md: fields are added, none is renamed
 MIB = 1 << 20
 
 
-def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
-    """Serve what is in a library."""
-    metrics = Metrics(library)
-    slots = Slots(settings.max_concurrent or cpus(), settings.max_waiting)
-    decoding = Slots(settings.max_decoding or cpus(), settings.max_waiting)
+def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads: int = 0) -> FastAPI:
+    """Serve what is in a library. encoder_threads: of each encoder; 0: as many as torch has."""
+    cores = cpus(settings.workers)
+    slots = Slots(settings.max_concurrent or cores, settings.max_waiting)
+    decoding = Slots(settings.max_decoding or cores, settings.max_waiting)
+    metrics = Metrics(library, slots)
+    cache = VectorCache(int(settings.cache_mb * MIB))
+    library.encode_by(Batching(cache, encoder_threads, metrics.batched, metrics.looked_up))
     clips = Clips(int(settings.clip_cache_mb * MIB))
     strangers = Decoding(decoding, settings, metrics.decoded)
     fetching = Fetching.of(settings.image_hosts, int(settings.max_body_mb * MIB))
@@ -70,6 +75,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings) -> FastAPI:
     openapi.install(app)
     hosts = frozenset({*gate.LOOPBACK, settings.host.lower(), *map(str.lower, settings.allowed_hosts)})
     rules = gate.Rules(hosts, int(settings.max_body_mb * MIB), int(settings.max_upload_mb * MIB))
+    app.add_middleware(patience.Bounded, seconds=settings.deadline_seconds)
     app.add_middleware(gate.Gate, rules=rules, access=access, metrics=metrics)
     return app
 

@@ -5,26 +5,25 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
-import signal
 import socket
 import sys
-from types import FrameType
+from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
+from core import logs
 from core.config import run
 from core.errors import Error, UsageError
 from core.running import running
 from index.device import chosen_device
 from server.limits import cpus
 from server.settings import ServeSettings
+from server.workers import supervise, unblock
 
 if TYPE_CHECKING:
-    import uvicorn
-
     from server.access import Access
 
 log = logging.getLogger(__name__)
-_FINISH_S = 30
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,59 +33,50 @@ def main(argv: list[str] | None = None) -> int:
 
 def serve(settings: ServeSettings) -> int:
     """Answer until SIGTERM or Ctrl-C, then finish what was taken."""
-    _share_cpus(settings)
-    for talker in ("uvicorn", "faiss"):
-        logging.getLogger(talker).setLevel(logging.WARNING)
-    import uvicorn
-
-    from server.access import Access
-    from server.app import create_app, openapi_text
-    from server.heads import TimedHeads
-    from server.library import ServedLibrary
-
+    threads = _share_cpus(settings)
     if settings.openapi:
+        from server.app import openapi_text
+
         sys.stdout.write(openapi_text())
         return 0
+    from server.access import Access
+
     _refuse_strangers(settings, Access.of(settings))
-    device = chosen_device(settings.device)
+    chosen_device(settings.device)  # or an error, before anything is bound
     listening = bind(settings.host, settings.port)
-    library = ServedLibrary.of_data(settings.data, trusted=settings.trust_import, device=device)
-    app = create_app(library, settings)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_FINISH_S,
-            lifespan="on",
-            http=TimedHeads,
-            ws="none",
-            forwarded_allow_ips=settings.trusted_proxies,
-        )
-    )
-    _finish_on_sigterm(server)
-    sys.stdout.write(address(listening, settings.host) + "\n")
-    sys.stdout.flush()
-    with running(settings.data, "serve", {"url": address(listening, settings.host)}):
-        server.run(sockets=[listening])
+
+    def heeding() -> None:
+        url = address(listening, settings.host)
+        sys.stdout.write(url + "\n")
+        sys.stdout.flush()
+        told.enter_context(running(settings.data, "serve", {"url": url}))
+
+    with ExitStack() as told:
+        if settings.workers > 1:
+            return supervise(partial(_work, settings, threads), listening, settings.workers, heeding)
+        from server.answering import answer
+
+        answer(settings, threads, listening, heeding)
     return 0
 
 
-def _finish_on_sigterm(server: uvicorn.Server) -> None:
-    """Until uvicorn's own handler is there, and after: it raises the signal again when it is done, and to
-    have finished on SIGTERM is a success."""
+def _work(settings: ServeSettings, threads: int, listening: socket.socket, is_first: bool) -> None:
+    """What each of several workers does, in a process of its own."""
+    logs.set_up(settings.log_format, logging.WARNING if settings.quiet else logging.INFO)
+    from server.answering import answer
 
-    def finish(signal: int, frame: FrameType | None) -> None:
-        server.should_exit = True
-
-    signal.signal(signal.SIGTERM, finish)
+    answer(settings, threads, listening, unblock, is_first=is_first)
 
 
-def _share_cpus(settings: ServeSettings) -> None:
-    """Requests run side by side, so each gets its share of threads: torch and FAISS both read this."""
-    at_once = settings.max_concurrent or cpus()
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cpus() // at_once)))
+def _share_cpus(settings: ServeSettings) -> int:
+    """Requests run side by side, so each searches with one thread: FAISS and torch both read this. An encoder
+    works for many at once and has all cores of its process: so many threads, or 0 where the user has said.
+    Its threads sleep while they wait for each other: others are on these cores too."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "OMP_NUM_THREADS" in os.environ:
+        return 0
+    os.environ["OMP_NUM_THREADS"] = "1"
+    return cpus(settings.workers)
 
 
 def _refuse_strangers(settings: ServeSettings, access: Access) -> None:
@@ -114,10 +104,14 @@ def bind(host: str, port: int) -> socket.socket:
     name = host.strip("[]")
     family = socket.AF_INET6 if ":" in name else socket.AF_INET
     try:
-        return socket.create_server((name, port), family=family, backlog=2048)
+        listening = socket.create_server((name, port), family=family, backlog=2048)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise Error(f"{host} port {port} cannot be bound: {why}.") from error
+    # Its connections inherit it, and asyncio sets it only where it is told the protocol: without it the
+    # second piece of an answer waits 40 ms for the client's word that the first one came.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def address(listening: socket.socket, host: str) -> str:

@@ -11,6 +11,7 @@ from core.query import Part, Query, Search
 from core.types import Float32Array, Float64Array, Kind, Segment
 from extractor.encoders.base import Encoder
 from index.calibration import Asking
+from server.batching import host
 from server.errors import ApiError
 from server.rows import row_of
 from server.visual import photos, video
@@ -89,8 +90,7 @@ def encode(encoder: Encoder, texts: Sequence[str]) -> Float32Array:
     """float32 [len(texts), dim] on the host."""
     if not texts:
         return np.empty((0, encoder.spec.dim), np.float32)
-    found: Float32Array = encoder.texts(list(texts)).detach().float().cpu().numpy()
-    return found
+    return host(encoder.texts(list(texts)))
 
 
 def reaches(row: Segment, part: Part) -> bool:

@@ -20,6 +20,8 @@ def texts_of(queries: Iterable[Query]) -> list[str]:
 
 
 def _parts(query: Query) -> list[Sequence[Part]]:
+    if query.mode == "text":
+        return []  # by words alone
     return [step.parts for step in query.steps] if query.steps else [query.parts]
 
 

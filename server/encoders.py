@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import Error
 from core.types import EncoderSpec
+from server.batching import Batched, Batching
 
 if TYPE_CHECKING:
     from extractor.encoders.base import Encoder
@@ -48,7 +49,7 @@ class Patience:
 class Held:
     """An encoder, warm, or None while it is loading and where it does not load; the log says why."""
 
-    encoder: Encoder | None
+    encoder: Batched | None
     is_loading: bool
 
 
@@ -58,6 +59,7 @@ class Encoders:
     def __init__(self, load: Load, tell: Callable[[], None]) -> None:
         """`tell` is called by that thread once an encoder can be got, or does not load."""
         self._load, self._tell = load, tell
+        self.batching = Batching()  # of those that are loaded from now on
         self._loadings: dict[Wanted, _Loading] = {}
 
     def get(self, spec: EncoderSpec) -> Held:
@@ -71,6 +73,11 @@ class Encoders:
         is_loading = loading.is_running  # read first: it ends after the encoder is there
         return Held(loading.encoder, is_loading)
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether any is on its way."""
+        return any(loading.is_running for loading in [*self._loadings.values()])
+
     def keep(self, wanted: Collection[Wanted]) -> None:
         """Let all others go."""
         self._loadings = {key: held for key, held in self._loadings.items() if key in wanted}
@@ -81,7 +88,7 @@ class Encoders:
             encoder = self._load(spec)
             with suppress(Error):  # an encoder without texts
                 encoder.texts(["warm"])
-            loading.encoder = encoder
+            loading.encoder = Batched.over(encoder, spec, self.batching)
             log.info("encoder loaded name=%s seconds=%.2f", name, time.perf_counter() - began)
         except Exception as error:  # a thread's edge: no memory, no module, a stranger's bug
             loading.patience.fail(f"encoder does not load name={name}", error)
@@ -94,6 +101,6 @@ class _Loading:
     """One encoder on its way."""
 
     def __init__(self) -> None:
-        self.encoder: Encoder | None = None
+        self.encoder: Batched | None = None
         self.is_running = False
         self.patience = Patience()

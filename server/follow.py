@@ -6,20 +6,17 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from core.log import LastWords
 from core.store import Store
 from core.types import EncoderSpec
 from index.snapshot import Snapshot, current
 from index.view import removed_since
+from server.batching import Batched
 from server.earlier import Earlier
 from server.encoders import Encoders, Held, Patience, Wanted
 from server.errors import ApiError
 from server.trust import distrusted, misfit
-
-if TYPE_CHECKING:
-    from extractor.encoders.base import Encoder
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +26,7 @@ class Seen:
     """What a look at a store found. `problem` is None where it can be searched."""
 
     spec: EncoderSpec | None = None
-    encoder: Encoder | None = None
+    encoder: Batched | None = None
     view: Snapshot | None = None
     published: float = 0.0  # when CURRENT was written, in seconds since 1970
     problem: ApiError | None = None

@@ -26,9 +26,9 @@ _PICTURED = 256  # whose best picture is looked for; behind them the middle of t
 
 @dataclass(frozen=True, slots=True)
 class Knn:
-    """So many rows that are nearest to a text or a vector, of which the first are described."""
+    """So many rows that are nearest to a text, a picture or a vector, of which the first are described."""
 
-    given: str | tuple[float, ...]
+    given: Part | tuple[float, ...]
     of_texts: bool
     rows: int
     described: int
@@ -53,9 +53,8 @@ def neighbours(searcher: Searcher, asked: Knn) -> list[dict[str, Any]]:
 
 
 def _vector(searcher: Searcher, asked: Knn) -> Float32Array:
-    if isinstance(asked.given, str):
-        query = Query((Part(text=asked.given),))
-        return compose(query, (), searcher.encoder, searcher.view).vector
+    if isinstance(asked.given, Part):
+        return compose(Query((asked.given,)), (), searcher.encoder, searcher.view).vector
     dim = searcher.encoder.spec.dim
     if len(asked.given) != dim:
         message = f"embedding_input has {len(asked.given)} numbers; {searcher.encoder.spec.name} has {dim}."

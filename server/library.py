@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from core.collections import Library
 from core.errors import Error
 from core.types import EncoderSpec
+from server.batching import Batching
 from server.encoders import Encoders, Load, Patience
 from server.errors import ApiError
 from server.folders import Folders
@@ -96,6 +97,15 @@ class ServedLibrary:
     def of_store(cls, store: Path, load: Load | None = None) -> ServedLibrary:
         """One store as the collection `default`."""
         return cls(lambda: {DEFAULT: [store]}, load)
+
+    def encode_by(self, batching: Batching) -> None:
+        """How the texts of encoders are encoded that are loaded from now on."""
+        self._encoders.batching = batching
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether nothing was looked at yet, or an encoder is on its way."""
+        return self._offers is None or self._encoders.is_loading
 
     def look(self) -> None:
         """See what changed: collections, stores, snapshots, removals."""

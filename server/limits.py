@@ -3,43 +3,81 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Callable
+from asyncio import CancelledError, wrap_future
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from functools import partial
 from typing import TypeVar
 
-import anyio
-from anyio import to_thread
-
+from core.stop import until_set
+from server.crew import Crew
 from server.errors import ApiError
 
 T = TypeVar("T")
 
 
+def _nobody(_: float) -> None:
+    return None
+
+
 class Slots:
-    """Worker threads behind one limiter."""
+    """Threads that answer, and places for requests: those that a thread works for, and those that wait for
+    one or for what they need first."""
 
     def __init__(self, at_once: int, waiting: int) -> None:
-        self._limiter = anyio.CapacityLimiter(at_once)
-        self._waiting = waiting
+        self._at_once, self._waiting = at_once, waiting
+        self._crew = Crew(at_once, "answer")
+        self._taken = 0
+        self._watch: Callable[[float], None] = _nobody
+
+    def watch(self, changed: Callable[[float], None]) -> None:
+        """Who is told by how much the number of places that are taken changes."""
+        self._watch = changed
+
+    @contextmanager
+    def place(self, goes_on: bool = False) -> Iterator[None]:
+        """Taken from here on, or 429. goes_on: for who was let in before, and so is not refused."""
+        if not goes_on and self._taken >= self._at_once + self._waiting:
+            raise ApiError(429, f"All {self._at_once} slots and {self._waiting} places are taken.")
+        self._change(1)
+        try:
+            yield
+        finally:
+            self._change(-1)
+
+    def _change(self, by: int) -> None:
+        self._taken += by
+        self._watch(by)
 
     async def run(
         self, work: Callable[[], T], waited: Callable[[float], None], *, goes_on: bool = False
     ) -> T:
         """Do it in a thread; `waited` is told for how many seconds no thread was free. goes_on: for a request
         that was let in before, and so is not refused."""
-        limiter = self._limiter
-        is_full = limiter.available_tokens <= 0 and limiter.statistics().tasks_waiting >= self._waiting
-        if is_full and not goes_on:
-            raise ApiError(429, f"All {limiter.total_tokens:g} slots and {self._waiting} places are taken.")
-        asked = time.perf_counter()
+        with self.place(goes_on):
+            return await self.work(work, waited)
+
+    async def work(self, work: Callable[[], T], waited: Callable[[float], None]) -> T:
+        """The same for who has a place. Cancelled, it is not begun; what runs goes on to where it looks
+        whether it is wanted, and keeps its thread until then."""
+        asked, unwanted, context = time.perf_counter(), threading.Event(), copy_context()
 
         def begin() -> T:
             waited(time.perf_counter() - asked)
             return work()
 
-        return await to_thread.run_sync(begin, limiter=limiter)
+        context.run(until_set, unwanted)
+        try:
+            return await wrap_future(self._crew.hand(partial(context.run, begin)))
+        except CancelledError:
+            unwanted.set()
+            raise
 
 
-def cpus() -> int:
-    """The CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cpus(processes: int = 1) -> int:
+    """The CPUs that this process may use, if others like it share them: one at least."""
+    all_ = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, all_ // processes)

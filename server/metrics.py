@@ -1,47 +1,55 @@
-"""What Prometheus is told. Each server has a registry of its own."""
+"""What Prometheus is told. Each server has a registry of its own; workers of one server add up theirs."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from core.types import KINDS
 from server.library import Offer, ServedLibrary
+from server.limits import Slots
 from server.searcher import Took
+from server.workers import FIGURES
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_TEXTS = (1, 2, 4, 8, 16)
 
 
 class Metrics:
     """Counters that requests move, and gauges read from the library when asked."""
 
-    def __init__(self, library: ServedLibrary) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "cinedex_requests", "Requests answered", ("method", "route", "status"), registry=self.registry
-        )
-        self.seconds = Histogram(
-            "cinedex_request_seconds",
-            "Seconds a request took",
-            ("route",),
-            registry=self.registry,
-            buckets=_BUCKETS,
-        )
-        self.stages = Histogram(
-            "cinedex_stage_seconds",
-            "Seconds of a search by stage",
-            ("stage",),
-            registry=self.registry,
-            buckets=_BUCKETS,
-        )
-        self.in_flight = Gauge("cinedex_in_flight", "Requests being answered", registry=self.registry)
-        self.refused = Counter("cinedex_refused", "Requests answered with 429", registry=self.registry)
-        self.registry.register(_Snapshots(library))
+    def __init__(self, library: ServedLibrary, slots: Slots) -> None:
+        self._own = CollectorRegistry()
+        self.requests = self._counter("requests", "Requests answered", "method", "route", "status")
+        self.seconds = self._histogram("request_seconds", "Seconds a request took", _BUCKETS, "route")
+        self.stages = self._histogram("stage_seconds", "Seconds of a search by stage", _BUCKETS, "stage")
+        self.in_flight = self._gauge("in_flight", "Requests being answered")
+        self.refused = self._counter("refused", "Requests answered with 429")
+        self.batch_size = self._histogram("batch_size", "Texts encoded together", _TEXTS)
+        self.cache_hits = self._counter("cache_hits", "Texts whose vector was kept")
+        self.cache_misses = self._counter("cache_misses", "Texts that had to be encoded, or waited for")
+        self._places = self._gauge("places_taken", "Requests worked for, or waiting for a slot or an encoder")
+        slots.watch(self._places.inc)
+        self._told = CollectorRegistry() if FIGURES in os.environ else self._own
+        if FIGURES in os.environ:
+            MultiProcessCollector(self._told)  # type: ignore[no-untyped-call]
+        self._told.register(_Snapshots(library))
+
+    def _counter(self, name: str, what: str, *labels: str) -> Counter:
+        return Counter(f"cinedex_{name}", what, labels, registry=self._own)
+
+    def _histogram(self, name: str, what: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"cinedex_{name}", what, labels, registry=self._own, buckets=buckets)
+
+    def _gauge(self, name: str, what: str) -> Gauge:
+        return Gauge(f"cinedex_{name}", what, registry=self._own, multiprocess_mode="livesum")
 
     def waited(self, seconds: float) -> None:
         """For a free slot."""
@@ -56,9 +64,17 @@ class Metrics:
         for stage in ("encode", "search", "look_up"):
             self.stages.labels(stage).observe(getattr(took, stage))
 
+    def batched(self, texts: int) -> None:
+        """So many were encoded together."""
+        self.batch_size.observe(texts)
+
+    def looked_up(self, is_held: bool) -> None:
+        """Whether the cache had a text's vector."""
+        (self.cache_hits if is_held else self.cache_misses).inc()
+
     def text(self) -> bytes:
         """All of it in Prometheus' text format."""
-        return generate_latest(self.registry)
+        return generate_latest(self._told)
 
 
 class _Snapshots(Collector):

@@ -95,6 +95,7 @@ class Searcher:
     view: Snapshot
     earlier: Earlier | None = None  # views of what was published before
     folders: Folders = field(default_factory=Folders)
+    encoded_s: float = 0.0  # seconds in which texts of the query were encoded beforehand
 
     def at(self, cursor: Cursor) -> Searcher:
         """The same on the snapshot that a cursor names."""
@@ -111,7 +112,7 @@ class Searcher:
 
     def answer(self, query: Query, place: Place = FIRST) -> Answer:
         """All of it, in the calling thread."""
-        began = time.perf_counter()
+        began = time.perf_counter() - self.encoded_s
         refuse_options(query, self.encoder)
         page = self._sequences(query, place) if query.steps else self._moments(query, place)
         behind = place.position + len(page.found)

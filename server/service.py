@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from core.errors import Error, SnapshotError, StoreError, VideoError
+from server.batching import Batched
 from server.clips import Clips
 from server.decoding import Decoding
 from server.errors import ApiError
@@ -40,20 +42,34 @@ class Service:
         collection: str | None,
         encoder: str | None,
         work: Callable[[Searcher], T],
+        texts: Sequence[str] = (),
         *,
         goes_on: bool = False,
     ) -> T:
-        """Done in a thread by what answers for a collection, once a slot is free. goes_on: for a request that
-        was let in before."""
+        """Done in a thread by what answers for a collection, once a slot is free. Texts that it will encode
+        are encoded before it takes a slot, together with those of all other requests. goes_on: for a request
+        that was let in before."""
         searcher = self.library.find(collection, encoder)
-        asked = partial(with_newer, work, searcher, self.library.newer)
-        return await self.slots.run(asked, self.metrics.waited, goes_on=goes_on)
+        with self.slots.place(goes_on):
+            if texts:
+                searcher = await knowing(searcher, texts)
+            asked = partial(with_newer, work, searcher, self.library.newer)
+            return await self.slots.work(asked, self.metrics.waited)
 
     async def isolated(self, name: str, function: Callable[..., T], *args: object) -> T:
         """Called in a process of its own, held to limits, once a place for that is free. `name` is of the
         file that an error speaks of."""
         call = partial(call_isolated, self.settings, name, function, *args)
         return await self.decoding.run(call, self.metrics.waited)
+
+
+async def knowing(searcher: Searcher, texts: Sequence[str]) -> Searcher:
+    """The same, once it has encoded these."""
+    if not isinstance(searcher.encoder, Batched):
+        return searcher
+    began = time.perf_counter()
+    encoder = await searcher.encoder.knowing(texts)
+    return replace(searcher, encoder=encoder, encoded_s=time.perf_counter() - began)
 
 
 def call_isolated(settings: ServeSettings, name: str, function: Callable[..., T], *args: object) -> T:

@@ -42,6 +42,13 @@ class ServeSettings(Settings):
         [], description="hosts that an image_url may name, NAME or NAME:PORT; by default none"
     )
     openapi: bool = Field(False, description="print the OpenAPI document and exit")
+    workers: int = Field(1, ge=1, le=256, description="processes that answer; each holds an encoder")
+    deadline_seconds: float = Field(
+        90.0, gt=0, le=86_400, description="within which an answer begins, or what was begun for it is ended"
+    )
+    cache_mb: float = Field(
+        64.0, ge=0, le=1_048_576, description="memory for vectors of texts asked for lately; 0: none are kept"
+    )
     max_decoding: int = Field(0, ge=0, le=1_000, description="files decoded at once; 0: one a CPU")
     decode_seconds: float = Field(60.0, gt=0, le=86_400, description="that decoding for one request may take")
     max_clip_seconds: float = Field(120.0, gt=0, le=86_400, description="longest clip that is cut")

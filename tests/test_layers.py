@@ -40,7 +40,7 @@ ONLY_IN = {  # what the table does not allow, by the place that may all the same
     "safetensors": ("extractor/encoders/",),
     "open_clip": ("extractor/encoders/",),
     "ray": ("extractor/executors.py",),
-    "torch": ("index/exact_gpu.py",),
+    "torch": ("index/exact_gpu.py", "server/batching.py"),
 }
 OF_EXTRACTOR = ("extractor.encoders", "extractor.windows", "extractor.media")  # what the server may see
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Response
 from fastapi.openapi.models import Example
 
 from server.cursor import FIRST
+from server.encoded import texts_of
 from server.paging import Page, page_of
 from server.schemas.errors import errors
 from server.schemas.search import SearchAnswer, SearchAsked
@@ -51,7 +52,8 @@ def router(service: Service) -> APIRouter:
     )
     async def search(asked: Annotated[SearchAsked, Body(openapi_examples=EXAMPLES)]) -> Response:
         page = page_of(asked, await frames_in(service, asked))
-        took, body = await service.ask(page.collection, page.encoder, partial(answered, page=page))
+        work = partial(answered, page=page)
+        took, body = await service.ask(page.collection, page.encoder, work, texts_of([page.query]))
         service.metrics.took(took)
         return Response(body, media_type="application/json")
 

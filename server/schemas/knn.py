@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from server.asked import Strict, refused
-from server.schemas.fields import Later, Text, later
+from server.schemas.fields import Photo, Text, Url
 
 MAX_NEIGHBOURS = 10_000
 GIVEN = ("text", "image", "image_url", "embedding_input")
@@ -22,8 +22,8 @@ class KnnAsked(Strict):
     """What POST /knn-service is sent: exactly one of text, image, image_url, embedding_input."""
 
     text: Annotated[Text | None, BeforeValidator(_empty_is_none)] = Field(None, description="a text")
-    image: Annotated[str | None, Later] = later(None, "base64 of a picture")
-    image_url: Annotated[str | None, Later] = later(None, "a picture, where the operator allows hosts")
+    image: Photo | None = Field(None, description="a picture: base64 of a JPEG, PNG or WebP")
+    image_url: Url | None = Field(None, description="the same from a host that the operator allows")
     embedding_input: list[float] | None = Field(None, description="a vector of the collection's encoder")
     modality: Literal["image", "text"] = Field("image", description="image: videos; text: library texts")
     num_images: int = Field(100, ge=1, le=MAX_NEIGHBOURS, description="results that come with metadata")

@@ -96,7 +96,7 @@ def test_texts_of_all_are_encoded_in_one_call(shelf: Shelf) -> None:
         assert all("results" in answer for answer in found)
         assert encoder.calls == [["red", "white", "blue"]]
         encoder.bug = EncoderError("toy:rgb reads no texts.")
-        errors = answers(http, {"query": "red"}, {"query": [{"video_id": id_of("green")}]})
+        errors = answers(http, {"query": "a green one"}, {"query": [{"video_id": id_of("green")}]})
         assert errors[0]["error"]["type"] == "unavailable" and errors[1]["results"]
 
 

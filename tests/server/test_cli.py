@@ -169,6 +169,15 @@ def test_the_address_can_be_typed_into_a_browser() -> None:
         assert address(listening, "127.0.0.1") == f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
+def test_no_piece_of_an_answer_waits_for_the_one_before_it() -> None:
+    with (
+        bind("127.0.0.1", 0) as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as taken,
+    ):
+        assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+
+
 def test_with_insecure_it_binds_everywhere_and_still_checks_hosts(
     shelf: Shelf, serve: Callable[..., Running]
 ) -> None:

@@ -17,6 +17,7 @@ import pytest
 from server.library import ServedLibrary
 from server.routes.knn import NOT_APPLIED
 from tests.server.conftest import Running, in_thread
+from tests.server.sent import base64_of, picture
 from tests.server.test_encoders import OTHER, encoder_of
 from tests.server.worlds import TOY, Shelf, id_of, until, vector
 
@@ -71,6 +72,22 @@ def test_the_published_client_finds_library_texts(published: ModuleType, sample_
 def test_the_published_client_asks_with_a_vector(published: ModuleType, sample_server: Running) -> None:
     asking = client(published, sample_server)
     assert asking.query(embedding_input=vector("green").tolist()) == asking.query(text="green")
+
+
+def test_the_published_client_asks_with_a_picture(
+    published: ModuleType, sample_server: Running, tmp_path: Path
+) -> None:
+    path = tmp_path / "green.png"
+    path.write_bytes(picture("green"))
+    found = client(published, sample_server).query(image=str(path))
+    assert found[0]["video_id"] == id_of("green")
+
+
+def test_pictures_of_other_hosts_are_refused_where_none_is_allowed(
+    published: ModuleType, sample_server: Running
+) -> None:
+    answer = client(published, sample_server).query(image="http://example.org/red.png")
+    assert answer["error"]["field"] == "image_url"
 
 
 def test_the_published_client_gets_as_many_as_it_asks_for(
@@ -166,6 +183,10 @@ def test_further_encoders_of_a_collection_are_indices_too(shelf: Shelf) -> None:
         ({}, 400, "text"),
         ({"text": ""}, 400, "text"),
         ({"text": "red", "embedding_input": [1.0] * 12}, 400, "embedding_input"),
+        ({"text": "red", "image": base64_of(picture("red"))}, 400, "image"),
+        ({"image": base64_of(b"no picture")}, 422, "image"),
+        ({"image": "not base64!"}, 400, "image"),
+        ({"image": base64_of(picture("red")), "indice_name": "laion5B"}, 404, "indice_name"),
         ({"embedding_input": [1.0] * 11}, 400, "embedding_input"),
         ({"embedding_input": [0.0] * 12}, 400, "embedding_input"),
         ({"embedding_input": [1e300] * 12}, 400, "embedding_input"),

@@ -98,7 +98,7 @@ def test_a_bug_is_answered_without_its_traceback_which_the_log_has(
     with in_thread(library(shelf, encoder)) as http:
         until(lambda: status(http) == 200)
         encoder.bug = RuntimeError("/secret/path")
-        answer = http.post("/search", json={"query": "red"})
+        answer = http.post("/search", json={"query": "blue"})
         held = answer.json()
         assert (answer.status_code, held["error"]["type"]) == (500, "internal")
         assert "secret" not in answer.text
@@ -129,7 +129,7 @@ def test_an_encoder_that_cannot_answer_is_told_without_its_reason(
     with in_thread(library(shelf, encoder)) as http:
         until(lambda: status(http) == 200)
         encoder.bug = EncoderError("/secret/weights are missing.")
-        answer = http.post("/search", json={"query": "red"})
+        answer = http.post("/search", json={"query": "blue"})
     message = "The encoder cannot answer; the log has it by the id."
     assert (answer.status_code, answer.json()["error"]["message"]) == (503, message)
     assert "/secret/weights are missing." in caplog.text

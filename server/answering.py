@@ -1,0 +1,80 @@
+"""One process that answers on a socket which others may share, until it is told to finish."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from index.device import chosen_device
+from server.app import create_app
+from server.heads import TimedHeads
+from server.library import ServedLibrary
+from server.settings import ServeSettings
+from server.workers import FINISH_S
+
+BACKLOG = 2048
+_LOOK_S = 0.05
+
+
+def answer(
+    settings: ServeSettings,
+    encoder_threads: int,
+    listening: socket.socket,
+    heeding: Callable[[], None],
+    *,
+    is_first: bool = True,
+) -> None:
+    """Until SIGTERM or Ctrl-C. heeding: called once a signal is heeded; is_first: not only once it can be
+    searched."""
+    for talker in ("uvicorn", "faiss"):
+        logging.getLogger(talker).setLevel(logging.WARNING)
+    device = chosen_device(settings.device)
+    library = ServedLibrary.of_data(settings.data, trusted=settings.trust_import, device=device)
+    server = _Server(
+        uvicorn.Config(
+            create_app(library, settings, encoder_threads),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=FINISH_S,
+            lifespan="on",
+            backlog=1,
+            http=TimedHeads,
+            ws="none",
+            forwarded_allow_ips=settings.trusted_proxies,
+        )
+    )
+    _finish_on_sigterm(server)
+    heeding()
+    while not is_first and not server.should_exit:
+        library.look()
+        if not library.is_loading:
+            break
+        time.sleep(_LOOK_S)
+    server.run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Takes one connection at a time: asyncio takes as many at once as its backlog, and would leave other
+    workers none. The system's own is set behind its back."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for each in sockets or []:
+            each.listen(BACKLOG)
+
+
+def _finish_on_sigterm(server: uvicorn.Server) -> None:
+    """Until uvicorn's own handler is there, and after: it raises the signal again when it is done, and to
+    have finished on SIGTERM is a success."""
+
+    def finish(signal: int, frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    signal.signal(signal.SIGTERM, finish)

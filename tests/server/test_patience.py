@@ -1,0 +1,156 @@
+"""What takes too long, or has nobody who waits for it, is ended and frees what it held."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from core.query import Query
+from core.stop import Unwanted, require_wanted
+from server.searcher import Answer, Searcher
+from tests.server.conftest import in_thread
+from tests.server.test_batching import Counting
+from tests.server.test_follow import status
+from tests.server.test_serving import library
+from tests.server.worlds import TOY, Shelf, until
+
+
+class Endless:
+    """A search that ends by nothing but its not being wanted, and says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.ended = threading.Semaphore(0), threading.Semaphore(0)
+        answer, beat = Searcher.answer, threading.Event()
+
+        def endless(searcher: Searcher, query: Query, *more: Any) -> Answer:
+            if query.parts[0].text != "endless":
+                return answer(searcher, query, *more)
+            self.begun.release()
+            try:
+                while not beat.wait(0.001):
+                    require_wanted()
+            finally:
+                self.ended.release()
+            raise AssertionError
+
+        monkeypatch.setattr(Searcher, "answer", endless)
+
+
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch) -> Endless:
+    return Endless(monkeypatch)
+
+
+@contextmanager
+def connected(http: httpx.Client, query: str) -> Iterator[socket.socket]:
+    """A client of its own that has asked."""
+    body = f'{{"query": "{query}"}}'.encode()
+    head = f"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", http.base_url.port or 0), timeout=30) as client:
+        client.sendall(head.encode() + body)
+        yield client
+
+
+def counted(http: httpx.Client, status: str) -> bool:
+    return f'route="/search",status="{status}"' in http.get("/metrics").text
+
+
+def test_a_deadline_ends_the_work_and_frees_its_slot(shelf: Shelf, endless: Endless) -> None:
+    with in_thread(library(shelf, TOY), max_concurrent=1, deadline_seconds=0.3) as http:
+        until(lambda: status(http) == 200)
+        answer = http.post("/search", json={"query": "endless"})
+        error = answer.json()["error"]
+        assert (answer.status_code, error["type"]) == (503, "unavailable")
+        assert error["message"].startswith("No answer was found within 0.3 s")
+        assert answer.headers["retry-after"] == "2"
+        assert endless.ended.acquire(timeout=30)
+        assert status(http) == 200
+
+
+def test_a_client_that_goes_away_stops_its_search(shelf: Shelf, endless: Endless) -> None:
+    with in_thread(library(shelf, TOY), max_concurrent=1) as http:
+        until(lambda: status(http) == 200)
+        with connected(http, "endless"):
+            assert endless.begun.acquire(timeout=30)
+        assert endless.ended.acquire(timeout=30)
+        assert status(http) == 200
+        until(lambda: counted(http, "499"))
+
+
+def test_a_client_that_goes_away_while_it_waits_is_not_worked_for(shelf: Shelf, endless: Endless) -> None:
+    with in_thread(library(shelf, TOY), max_concurrent=1, deadline_seconds=60) as http:
+        until(lambda: status(http) == 200)
+        with connected(http, "endless"):
+            assert endless.begun.acquire(timeout=30)
+            with connected(http, "endless"):
+                until(lambda: "cinedex_places_taken 2.0" in http.get("/metrics").text)
+            until(lambda: "cinedex_places_taken 1.0" in http.get("/metrics").text)
+        assert endless.ended.acquire(timeout=30)
+        assert status(http) == 200
+        assert not endless.begun.acquire(blocking=False)
+
+
+def test_a_client_that_goes_away_takes_its_text_out_of_the_batch(shelf: Shelf) -> None:
+    encoder = Counting()
+    with in_thread(library(shelf, encoder), cache_mb=0) as http:
+        until(lambda: status(http) == 200)
+        encoder.batches.clear()
+        with connected(http, "slow") as first:
+            assert encoder.entered.acquire(timeout=30)
+            with connected(http, "green"):
+                until(lambda: "cinedex_places_taken 2.0" in http.get("/metrics").text)
+            until(lambda: "cinedex_places_taken 1.0" in http.get("/metrics").text)
+            encoder.let_go.set()
+            assert first.recv(12) == b"HTTP/1.1 200"
+        assert status(http) == 200
+        assert encoder.batches == [["slow"], ["red"]]
+
+
+def test_a_deadline_holds_for_an_encoder_that_hangs_too(shelf: Shelf) -> None:
+    encoder = Counting()
+    with in_thread(library(shelf, encoder), deadline_seconds=0.3, max_waiting=0) as http:
+        until(lambda: status(http) == 200)
+        assert http.post("/search", json={"query": "slow"}).status_code == 503
+        assert "cinedex_places_taken 0.0" in http.get("/metrics").text
+        assert status(http) == 200  # it is remembered
+        encoder.let_go.set()
+
+
+def test_a_slow_body_is_not_counted_against_the_deadline(shelf: Shelf) -> None:
+    with in_thread(library(shelf, TOY), deadline_seconds=0.2) as http:
+        until(lambda: status(http) == 200)
+        went_on = threading.Event()
+
+        def body() -> Iterator[bytes]:
+            yield b'{"query": '
+            went_on.wait(0.5)
+            yield b'"red"}'
+
+        answer = http.post("/search", content=body())
+        assert answer.status_code == 200
+
+
+def test_a_search_looks_whether_it_is_wanted(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between parts, and between the pieces of a part whose every row is read."""
+
+    def unwanted() -> None:
+        raise Unwanted
+
+    from core.query import Part
+    from index.view import view_of
+
+    searcher = Searcher("default", TOY, view_of(shelf.store))
+    for module in ("index.merge", "index.exact", "index.words"):
+        exact = module == "index.exact"
+        asked: dict[str, Any] = {"exact": exact, "mode": "hybrid" if module == "index.words" else None}
+        with monkeypatch.context() as patched:
+            patched.setattr(f"{module}.require_wanted", unwanted)
+            with pytest.raises(Unwanted):
+                searcher.answer(Query((Part(text="red"),), **asked))
+    assert searcher.answer(Query((Part(text="red"),))).results
