@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn speaks it by h11, the strict way, but for heads that never end, and for what is none."""
+"""HTTP/1.1 as uvicorn speaks it by h11, the strict way, but for heads that never end and what is no HTTP."""
 
 from __future__ import annotations
 
