@@ -70,9 +70,10 @@ class Decoding:
         """Of each file, by its field; or the ApiError that says which cannot be decoded, and why."""
         if not sent:
             return {}
-        return await self._slots.run(partial(self._decoded, sent, how), lambda seconds: None)
+        return await self._slots.run(partial(self.decoded, sent, how), lambda seconds: None)
 
-    def _decoded(self, sent: Sequence[Sent], how: How) -> Mapping[str, Frames]:
+    def decoded(self, sent: Sequence[Sent], how: How) -> Mapping[str, Frames]:
+        """The same, in the calling thread."""
         began = time.perf_counter()
         try:
             with TemporaryDirectory(prefix="cinedex-") as folder:

@@ -70,8 +70,8 @@ class Rules:
     max_body: int  # bytes
     max_upload: int = 0  # of a form with a file
 
-    def refusal(self, scope: Scope, headers: Headers) -> ApiError | None:
-        """Why a request is not let in."""
+    def refusal_of_page(self, scope: Scope, headers: Headers) -> ApiError | None:
+        """Why a request is not let in, from wherever a page was."""
         host = headers.get("host", "")
         if "*" not in self.hosts and host_name(host) not in self.hosts:
             return ApiError(403, f"The host {host!r} is not allowed here; --allowed-hosts names others.")
@@ -80,6 +80,12 @@ class Rules:
         origin = headers.get("origin")
         if origin is not None and not is_same(origin, host):
             return ApiError(403, f"The origin {origin!r} may not change or ask anything here.")
+        return None
+
+    def refusal_of_body(self, scope: Scope, headers: Headers) -> ApiError | None:
+        """Why a body is not read."""
+        if scope["method"] in _SAFE:
+            return None
         content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         if scope["path"] == UPLOAD:
             if content_type != _FORM:
@@ -157,7 +163,9 @@ class Gate:
 
     def _refusal(self, visit: _Visit) -> ApiError | None:
         sent = visit.scope, visit.headers
-        return self._rules.refusal(*sent) or self._access.refusal(*sent)
+        rules = self._rules
+        # What a body should be is nobody's business who has no key.
+        return rules.refusal_of_page(*sent) or self._access.refusal(*sent) or rules.refusal_of_body(*sent)
 
     def _count(self, visit: _Visit) -> None:
         seconds, route = time.perf_counter() - visit.began, visit.route

@@ -80,4 +80,4 @@ class Slots:
 def cpus(processes: int = 1) -> int:
     """The CPUs that this process may use, if others like it share them: one at least."""
     all_ = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, all_ // processes)
+    return max(1, all_ // max(1, processes))

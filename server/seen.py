@@ -15,7 +15,7 @@ from server.shown import named
 
 async def frames_in(service: Service, asked: SearchAsked, *files: Sent) -> Mapping[str, Frames]:
     """By where they stand: "query[0]", and each of the files by its field."""
-    parts = [*_parts(asked)]
+    parts = [*parts_in(asked)]
     held = [Sent(f"{at}.image", part.image) for at, part in parts if part.image is not None]
     urls = [(f"{at}.image_url", part.image_url) for at, part in parts if part.image_url is not None]
     if not (held or urls or files):
@@ -29,7 +29,8 @@ async def frames_in(service: Service, asked: SearchAsked, *files: Sent) -> Mappi
     return {field.rpartition(".")[0]: frames for field, frames in photos.items()} | dict(seen)
 
 
-def _parts(asked: SearchAsked) -> Iterator[tuple[str, PartAsked]]:
+def parts_in(asked: SearchAsked) -> Iterator[tuple[str, PartAsked]]:
+    """The parts of its query or of its steps, with where they stand."""
     if asked.query is not None:
         yield from named(asked.query, "query")
     for number, step in enumerate(asked.sequence or ()):

@@ -42,7 +42,9 @@ class ServeSettings(Settings):
         [], description="hosts that an image_url may name, NAME or NAME:PORT; by default none"
     )
     openapi: bool = Field(False, description="print the OpenAPI document and exit")
-    workers: int = Field(1, ge=1, le=256, description="processes that answer; each holds an encoder")
+    workers: int = Field(
+        1, ge=0, le=256, description="processes that answer; each holds an encoder; 0 and 1: this one"
+    )
     deadline_seconds: float = Field(
         90.0, gt=0, le=86_400, description="within which an answer begins, or what was begun for it is ended"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -56,8 +57,8 @@ def test_the_wheel_holds_the_packages_the_client_and_nothing_else(dist: Path) ->
         names = wheel.namelist()
     tops = {name.partition("/")[0] for name in names}
     info = f"cinedex-{__version__}.dist-info"
-    assert tops == {"core", "extractor", "index", "server", "cinedex_client.py", info}
-    assert "extractor/probes.txt" in names
+    assert tops == {"core", "extractor", "index", "server", "cinedex_client", info}
+    assert {"extractor/probes.txt", "cinedex_client/py.typed"} <= {*names}
     page = {f"server/static/{path.name}" for path in (ROOT / "server/static").iterdir()}
     assert "server/static/index.html" in page and page <= set(names)
     assert f"{info}/licenses/LICENSE" in names and f"{info}/licenses/THIRD_PARTY.md" in names
@@ -67,6 +68,24 @@ def test_the_sdist_can_be_built_and_tested_from(dist: Path) -> None:
     with tarfile.open(next(dist.glob("*.tar.gz"))) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert {"pyproject.toml", "Makefile", "constraints.txt", "tests/test_layers.py", "LICENSE"} <= names
+
+
+def test_the_client_is_installed_alone(tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--no-build-isolation"]
+    client = shutil.copytree(
+        ROOT / "client", tmp_path / "client", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    subprocess.run([*pip, "--target", str(tmp_path / "alone"), str(client)], check=True, capture_output=True)
+    held = {path.name for path in (tmp_path / "alone").iterdir()}
+    assert held == {"cinedex_client", f"cinedex_client-{__version__}.dist-info"}
+    assert (tmp_path / "alone/cinedex_client/py.typed").exists()
+    code = (
+        "import sys, cinedex_client as c; print(c.__version__, c.__file__);"
+        "print([name for name in ('core', 'index', 'server', 'torch') if name in sys.modules])"
+    )
+    command = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, 'alone'); {code}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{__version__} {tmp_path}/alone/cinedex_client/__init__.py\n[]\n"
 
 
 def test_both_commands_run_from_the_wheel(installed: Path) -> None:

@@ -5,28 +5,27 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from base64 import b64encode
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field
 from pydantic_settings import CliPositionalArg
 
-from core.collections import Library
 from core.config import Settings, run
-from core.errors import Error, StoreError, UsageError
+from core.errors import Error, UsageError
 from core.logs import plain
 from core.store import Store
 from index.device import chosen_device
 from server.asked import refused
+from server.commands.straight import answers, searcher_of, store_in
 from server.errors import ApiError
-from server.trust import distrusted, misfit
-
-if TYPE_CHECKING:
-    from extractor.encoders.base import Encoder
 
 log = logging.getLogger(__name__)
+MAX_LIMIT = 1_000  # of one answer
 _GAP = "  "
+_MOST_S = 120.0  # until a server answers, which may have a file to decode
 
 
 def _confidence(value: Any) -> Any:
@@ -49,8 +48,14 @@ class SearchSettings(Settings):
     """Find moments of videos, or library texts."""
 
     query: CliPositionalArg[str] = Field("", description="what is looked for")
-    video: str = Field("", description="a stored video's id instead of, or beside, a text")
-    top: int = Field(5, ge=1, le=1_000, description="results")
+    image: Path | None = Field(None, description="a picture instead of, or beside, a text: JPEG, PNG, WebP")
+    video: str = Field("", description="a video likewise: a file, or the id of a stored one")
+    start: float | None = Field(None, ge=0, le=1e9, description="of a stored video: only from this second")
+    end: float | None = Field(None, gt=0, le=1e9, description="and only to this one")
+    then: list[str] = Field([], description="a text that is to come after it in the same video; and again")
+    within_s: float | None = Field(None, gt=0, le=1e9, description="with --then: and so many seconds later")
+    top: int = Field(5, ge=1, le=MAX_LIMIT, description="results")
+    all: bool = Field(False, description="all results, however many")
     level: Literal["frame", "clip", "video"] | None = Field(None, description="which rows are searched")
     mode: Literal["visual", "text", "hybrid"] | None = Field(
         None, description="vectors, words, or both; by default both where there are timed lines"
@@ -74,6 +79,9 @@ class SearchSettings(Settings):
         "cpu", description="what searches; cuda: rows are copied to the GPU first"
     )
     server: str = Field("", description="ask a running server, http://HOST:PORT")
+    key: str = Field(
+        "", repr=False, description="the server's key; better in CINEDEX_KEY, where nobody sees it"
+    )
     json_output: bool = Field(False, alias="json", description="the whole answer, as the server gives it")
 
 
@@ -86,8 +94,8 @@ def search(settings: SearchSettings) -> int:
     """Ask, and show the answer."""
     logging.getLogger().setLevel(logging.WARNING)
     _refuse_idle_flags(settings)
-    body = body_of(settings)
-    answer = from_server(settings.server, body) if settings.server else from_store(settings, body)
+    pages = answers_to(settings)
+    answer = _whole(pages) if settings.all else next(pages)
     if answer["query_truncated"]:
         log.warning("the query is longer than the encoder reads, and was cut")
     encoding = sys.stdout.encoding or "utf-8"
@@ -101,19 +109,21 @@ def _refuse_idle_flags(settings: SearchSettings) -> None:
         raise UsageError("--server and --store exclude each other: one of them answers.")
     if settings.device != "cpu" and settings.server:
         raise UsageError("--server and --device exclude each other: a server has its own --device.")
+    if settings.all and "top" in settings.model_fields_set:
+        raise UsageError("--all and --top exclude each other: all results have no number.")
+    if settings.within_s is not None and not settings.then:
+        raise UsageError("--within-s needs --then: it is the time between two things.")
+    is_timed = settings.start is not None or settings.end is not None
+    if is_timed and (not settings.video or _file(settings) is not None):
+        raise UsageError("--start and --end need --video with the id of a stored video.")
     if settings.store is not None and settings.collection is not None:
         raise UsageError("--store and --collection exclude each other: a store is asked by itself.")
 
 
 def body_of(settings: SearchSettings) -> dict[str, Any]:
-    """What POST /search would be sent."""
-    parts = [{"text": settings.query}] if settings.query else []
-    parts += [{"video_id": settings.video}] if settings.video else []
-    if not parts:
-        raise UsageError("Nothing to look for is named: a text, or --video ID.")
-    return {
-        "query": parts,
-        "limit": settings.top,
+    """What POST /search would be sent, or what would be sent beside a file."""
+    asked = {
+        "limit": MAX_LIMIT if settings.all else settings.top,
         "level": settings.level,
         "mode": settings.mode,
         "target": settings.target,
@@ -126,6 +136,46 @@ def body_of(settings: SearchSettings) -> dict[str, Any]:
         "exact": settings.exact,
         "effort": settings.effort,
     }
+    parts = [*_parts(settings)]
+    if not parts and _file(settings) is None:
+        raise UsageError("Nothing to look for is named: a text, --image FILE, or --video ID or FILE.")
+    if not settings.then:
+        return {**asked, "query": parts} if parts else asked
+    steps: list[Any] = [parts, *settings.then]
+    return {**asked, "sequence": [{"query": step} for step in steps], "within_s": settings.within_s}
+
+
+def _parts(settings: SearchSettings) -> Iterator[dict[str, Any]]:
+    if settings.query:
+        yield {"text": settings.query}
+    if settings.image is not None:
+        yield {"image": _base64(settings.image)}
+    if settings.video and _file(settings) is None:
+        seconds = {"start": settings.start, "end": settings.end}
+        yield {"video_id": settings.video, **{n: s for n, s in seconds.items() if s is not None}}
+
+
+def _file(settings: SearchSettings) -> Path | None:
+    """The file that --video names; else it is an id, or nothing."""
+    named = Path(settings.video)
+    if settings.video and named.is_file():
+        _require_readable(named, "video")
+        return named
+    if settings.video and not settings.video.startswith(("v-", "t-")):
+        raise UsageError(f"video {settings.video!r} is neither a file nor the id of a stored video.", "video")
+    return None
+
+
+def _base64(path: Path) -> str:
+    _require_readable(path, "image")
+    return b64encode(path.read_bytes()).decode()
+
+
+def _require_readable(path: Path, field: str) -> None:
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise UsageError(f"{field} {str(path)!r} cannot be read: {error.strerror}.", field) from error
 
 
 def _filter(text: str | None) -> Any:
@@ -137,72 +187,46 @@ def _filter(text: str | None) -> Any:
         raise UsageError(f"filter {text[:60]!r} is not JSON: {error}.", "filter") from error
 
 
-def from_server(url: str, body: dict[str, Any]) -> dict[str, Any]:
-    """A server's answer."""
+def answers_to(settings: SearchSettings) -> Iterator[dict[str, Any]]:
+    """A server's, or the same straight from the store; of all pages as far as they are wanted."""
+    body, file = body_of(settings), _file(settings)
+    if settings.server:
+        return from_server(settings, body, file)
+    device = chosen_device(settings.device)
+    collection, root = "default", settings.store
+    if root is None:
+        collection, root = store_in(settings.data, settings.collection, settings.encoder)
+    store = Store.open(root)
+    if settings.encoder not in (None, store.spec.name):
+        raise UsageError(f"--store {root} holds vectors of {store.spec.name}, not of {settings.encoder!r}.")
+    return answers(searcher_of(store, collection, settings.trust_import, device), body, file)
+
+
+def from_server(
+    settings: SearchSettings, body: dict[str, Any], file: Path | None
+) -> Iterator[dict[str, Any]]:
+    """A server's answers, page by page."""
     import cinedex_client
 
     try:
-        with cinedex_client.Client(url) as client:
-            return client.search(**body).model_dump()
+        with cinedex_client.Client(settings.server, key=settings.key, timeout_s=_MOST_S) as client:
+            while True:
+                answer = client.search(**body) if file is None else client.upload(file, **body)
+                yield answer.model_dump()
+                if answer.next_cursor is None:
+                    return
+                body = {**body, "cursor": answer.next_cursor}
     except cinedex_client.ApiError as error:
         raise ApiError(error.status, error.message) from error
     except cinedex_client.ClientError as error:
         raise Error(str(error)) from error
 
 
-def from_store(settings: SearchSettings, body: dict[str, Any]) -> dict[str, Any]:
-    """The same answer, straight from the store."""
-    from index.view import view_of
-    from server.refusals import first, sentence
-    from server.schemas.search import SearchAsked
-    from server.searcher import Searcher
-    from server.shown import query_of, shown
-
-    try:
-        asked = SearchAsked.model_validate(body)
-    except ValidationError as error:
-        found = first(error.errors())
-        raise UsageError(sentence({**found, "loc": ("body", *found["loc"])}, SearchAsked)[0]) from error
-    device = chosen_device(settings.device)
-    collection, root = chosen(settings)
-    store = Store.open(root)
-    if settings.encoder not in (None, store.spec.name):
-        raise UsageError(f"--store {root} holds vectors of {store.spec.name}, not of {settings.encoder!r}.")
-    encoder = _trusted(store, settings.trust_import)
-    answer = Searcher(collection, encoder, view_of(store, device)).answer(query_of(asked))
-    return shown(answer).model_dump()
-
-
-def _trusted(store: Store, trusted: Sequence[str]) -> Encoder:
-    """The encoder that answers for a store, or a StoreError."""
-    from server.library import load_encoder
-
-    if why := distrusted(store.spec, trusted):
-        raise StoreError(why)
-    encoder = load_encoder(store.spec)
-    if why := misfit(store.spec, encoder.spec):
-        raise StoreError(why)
-    return encoder
-
-
-def chosen(settings: SearchSettings) -> tuple[str, Path]:
-    """The collection's name and the store's folder."""
-    if settings.store is not None:
-        return "default", settings.store
-    library = Library(settings.data)
-    held = library.collections()
-    if not held:
-        raise StoreError(f"{settings.data} holds no collection; `extract --videos DIR` makes one.")
-    name = settings.collection or ("default" if "default" in held else next(iter(held)))
-    if name not in held:
-        raise UsageError(f"There is no collection {name!r} in {settings.data}; there are {', '.join(held)}.")
-    paths = [library.store_path(slug) for slug in held[name]]
-    if settings.encoder is None:
-        return name, paths[0]
-    for path in paths:
-        if Store.open(path).spec.name == settings.encoder:
-            return name, path
-    raise UsageError(f"The collection {name} has no encoder {settings.encoder!r}.")
+def _whole(pages: Iterator[dict[str, Any]]) -> dict[str, Any]:
+    """All pages as one answer."""
+    first = next(pages)
+    rest = [result for page in pages for result in page["results"]]
+    return {**first, "results": [*first["results"], *rest], "next_cursor": None}
 
 
 def as_json(answer: dict[str, Any], encoding: str) -> str:
@@ -213,7 +237,7 @@ def as_json(answer: dict[str, Any], encoding: str) -> str:
 
 def table(answer: dict[str, Any], encoding: str) -> str:
     """Time range, score, confidence, path, what words matched, and the text or line; a line a moment."""
-    moments = [moment for result in answer["results"] for moment in result.get("moments", [result])]
+    moments = [moment for result in answer["results"] for moment in _moments(result)]
     if not moments:
         return "Nothing is found.\n"
     rows = [["time", "score", "confidence", "path"], *(_row(moment) for moment in moments)]
@@ -235,6 +259,14 @@ def table(answer: dict[str, Any], encoding: str) -> str:
     except UnicodeEncodeError:
         return shown.replace("–", "-").encode(encoding, "replace").decode(encoding)
     return shown
+
+
+def _moments(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of a video its moments; of a sequence the time from its first step to its last."""
+    if "steps" in result:
+        return [{**result, "best": {}, "text": None}]
+    moments: list[dict[str, Any]] = result.get("moments", [result])
+    return moments
 
 
 def _row(moment: dict[str, Any]) -> list[str]:

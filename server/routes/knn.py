@@ -72,7 +72,7 @@ async def _given(
     picture = asked.image
     if picture is None:
         (picture,) = await service.fetching.all([("image_url", asked.image_url or "")])
-    frames = await service.decoding.frames([Sent(names[0], picture)], How(look))
+    frames = await service.strangers.frames([Sent(names[0], picture)], How(look))
     return Part(frames=frames[names[0]], at=names[0])
 
 

@@ -15,12 +15,9 @@ from cinedex_client import (
     AsyncClient,
     Client,
     ClientError,
-    SearchOptions,
-    Unreachable,
     VideoResult,
 )
 
-from server.schemas.search import SearchAsked
 from tests.server.conftest import Running
 from tests.server.worlds import id_of
 
@@ -61,15 +58,6 @@ def test_a_filter_reaches_the_server(sample_server: Running) -> None:
         assert len(client.search("blue", filter=None).moments) > len(kept.moments)
 
 
-def test_every_field_that_is_built_can_be_asked_for() -> None:
-    built = {
-        name
-        for name, field in SearchAsked.model_fields.items()
-        if "not built" not in (field.description or "")
-    }
-    assert set(SearchOptions.__annotations__) == built - {"query"}
-
-
 def test_the_asynchronous_client_answers_the_same(sample_server: Running) -> None:
     async def ask() -> tuple[bool, bool, list[str]]:
         async with AsyncClient(sample_server.url) as client:
@@ -98,13 +86,6 @@ def test_an_asynchronous_error_is_the_same(sample_server: Running) -> None:
         asyncio.run(ask())
 
 
-def test_overload_says_when_to_come_again() -> None:
-    body = b'{"error": {"type": "too_many_requests", "message": "Full.", "field": null}, "request_id": "1"}'
-    with answering(429, body, {"retry-after": "3"}) as client, pytest.raises(ApiError) as caught:
-        client.search("red")
-    assert caught.value.retry_after_s == 3.0
-
-
 def test_a_server_that_is_not_ready_says_so_without_an_exception() -> None:
     with answering(503, b'{"ready": false, "collections": []}') as client:
         assert not client.ready().ready
@@ -116,21 +97,6 @@ def test_a_server_that_is_not_ready_says_so_without_an_exception() -> None:
 def test_what_is_no_such_server_is_told(status: int, content: bytes) -> None:
     with answering(status, content) as client, pytest.raises(ClientError, match="as a Cinedex server does"):
         client.search("red")
-
-
-def test_where_nobody_listens_is_told() -> None:
-    with Client("http://127.0.0.1:1") as client:
-        assert not client.health()
-        with pytest.raises(Unreachable, match=r"http://127.0.0.1:1 does not answer: .*refused"):
-            client.search("red")
-
-    async def ask() -> bool:
-        async with AsyncClient("http://127.0.0.1:1") as client:
-            with pytest.raises(Unreachable):
-                await client.ready()
-            return await client.health()
-
-    assert not asyncio.run(ask())
 
 
 def test_an_answer_that_cannot_be_decoded_is_told() -> None:

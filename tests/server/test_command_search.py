@@ -12,6 +12,7 @@ import torch
 from core.commands import main
 from server.commands.search import as_json, clock, table
 from tests.server.conftest import Running
+from tests.server.sent import picture
 from tests.server.test_lines import told
 from tests.server.worlds import Shelf, id_of
 
@@ -67,6 +68,62 @@ def test_a_server_and_the_store_answer_the_same(
         assert table == said(capsys, *flags, "--server", sample_server.url)
 
 
+@pytest.fixture
+def blue(tmp_path: Path) -> str:
+    """A picture's file."""
+    (tmp_path / "blue.png").write_bytes(picture("blue"))
+    return str(tmp_path / "blue.png")
+
+
+def test_files_are_asked_with_alike_here_and_there(
+    shelf: Shelf, sample_server: Running, blue: str, videos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = str(videos / "red.mp4")
+    for flags in (
+        ["--image", blue],
+        ["white", "--image", blue, "--level", "frame"],
+        ["--video", video],
+        ["green", "--video", video, "--target", "texts"],
+        ["--image", blue, "--then", "white", "--within-s", "2"],
+        ["red", "--then", "blue"],
+        ["--video", id_of("red-then-blue"), "--start", "14", "--end", "20", "--all"],
+        ["blue", "--all", "--level", "frame"],
+    ):
+        local = held(said(capsys, *flags, "--data", str(shelf.library.data), "--json"))
+        assert local["results"] and local == held(
+            said(capsys, *flags, "--server", sample_server.url, "--json")
+        )
+    best = said(capsys, "--image", blue, "--data", str(shelf.library.data), "--top", "1")
+    assert best.splitlines()[1].endswith("films/blue-then-white.mp4")
+
+
+def test_a_sequence_is_a_line_from_its_first_second_to_its_last(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["red", "--then", "blue", "--data", str(shelf.library.data), "--level", "frame", "--top", "1"]
+    assert said(capsys, *flags).splitlines()[1].endswith("1.000  films/red-then-blue.mp4")
+
+
+def test_all_results_come_however_many(
+    shelf: Shelf, sample_server: Running, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.commands.search.MAX_LIMIT", 2)
+    for place in (["--data", str(shelf.library.data)], ["--server", sample_server.url]):
+        answer = held(said(capsys, "red", "--all", "--json", *place))
+        assert len({result["id"] for result in answer["results"]}) == len(answer["results"])
+        assert len(answer["results"]) == answer["total"]["value"] > 2
+
+
+def test_a_key_is_told_to_the_server_that_wants_one(
+    keyed_server: Running, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = ["red", "--server", keyed_server.url]
+    assert "key" in said(capsys, *flags, code=1)
+    assert "red-then-blue" in said(capsys, *flags, "--key", keyed_server.keys["read"])
+    monkeypatch.setenv("CINEDEX_KEY", keyed_server.keys["read"])
+    assert "red-then-blue" in said(capsys, *flags)
+
+
 def test_what_words_matched_is_shown_and_the_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = ["--data", str(told(tmp_path / "data").library.data)]
     assert said(capsys, "haze", "--mode", "text", *data) == (
@@ -116,7 +173,7 @@ def test_a_library_without_texts_finds_none(tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("flags", "code", "says"),
     [
-        ([], 2, "Nothing to look for is named: a text, or --video ID."),
+        ([], 2, "Nothing to look for is named: a text, --image FILE, or --video"),
         (["red", "--collection", "none"], 2, "There is no collection 'none' in"),
         (["red", "--encoder", "toy:none"], 2, "The collection default has no encoder 'toy:none'."),
         (["--video", "v-none"], 2, "query[0].video_id: there is no 'v-none' in this collection."),
@@ -125,6 +182,15 @@ def test_a_library_without_texts_finds_none(tmp_path: Path, capsys: pytest.Captu
         (["red", "--store", "x", "--server", "http://127.0.0.1:1"], 2, "--server and --store exclude"),
         (["red", "--store", "x", "--collection", "y"], 2, "--store and --collection exclude"),
         (["x" * 2_001], 2, "query[0].text: string should have at most 2000 characters"),
+        (["--video", "none.mp4"], 2, "video 'none.mp4' is neither a file nor the id of a stored video."),
+        (["--image", "none.png"], 2, "image 'none.png' cannot be read: No such file or directory."),
+        (["--image", __file__], 1, "query[0].image: the picture is no JPEG, PNG or WebP."),
+        (["--video", __file__], 1, "file: the file is text, not a video."),
+        (["--video", __file__, "--end", "4"], 2, "--start and --end need --video with the id of a stored"),
+        (["red", "--start", "4"], 2, "--start and --end need --video with the id of a stored video."),
+        (["red", "--within-s", "4"], 2, "--within-s needs --then: it is the time between two things."),
+        (["red", "--all", "--top", "4"], 2, "--all and --top exclude each other"),
+        (["red", "--key", "k y", "--server", "http://127.0.0.1:1"], 1, "The key has characters that no key"),
         (["red", "--top", "0"], 2, "top: Input should be greater than or equal to 1"),
         (["red", "--device", "cuda", "--server", "x"], 2, "--server and --device exclude each other"),
         (["red", "--device", "cuda"], 2, "device 'cuda' is not on this machine; no GPU is found."),

@@ -197,7 +197,7 @@ def test_what_is_not_there_is_not_found(sample_server: Running, body: Any, field
     assert refusal(sample_server, 404, "not_found", json=body)["field"] == field
 
 
-@pytest.mark.parametrize("path", ["/serach", "/search/uploads", "/docs/files/../../etc/passwd"])
+@pytest.mark.parametrize("path", ["/searches", "/serach", "/search/uploads", "/docs/files/../../etc/passwd"])
 def test_an_unknown_route_is_not_found(sample_server: Running, path: str) -> None:
     refusal(sample_server, 404, "not_found", "GET", path)
 
