@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.server.conftest import Running
+from tests.server.worlds import until
 
 GET, POST = b"GET /healthz HTTP/1.1", b"POST /search HTTP/1.1"
 HOST, CHUNKED = b"Host: localhost", b"Transfer-Encoding: chunked"
@@ -225,3 +226,20 @@ def test_a_socket_that_would_be_one_of_the_web_stays_http(sample_server: Running
     with connected(sample_server) as raw:
         raw.sendall(lines(GET, HOST, *upgrade, b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="))
         assert answer(raw)[0] == 200
+
+
+def test_what_is_logged_of_a_request_names_no_other_of_its_connection(sample_server: Running) -> None:
+    with connected(sample_server) as raw:
+        for body in (b"x" * 1_000_000, b"x" * 1_000_000, b""):  # large ones are read piece by piece
+            length = b"Content-Length: %d" % len(body)
+            raw.sendall(lines(POST, HOST, length, b"X-Request-Id: one-of-%d" % len(body)) + body)
+            assert answer(raw)[0] == 400
+    found = list[str]()
+
+    def is_logged() -> bool:
+        told = sample_server.log.read_text().splitlines()
+        found[:] = [line for line in told if line.endswith("request_id=one-of-0")]
+        return bool(found)
+
+    until(is_logged)
+    assert [line.count("request_id=") for line in found] == [1]
