@@ -23,7 +23,21 @@ from server.fetching import Fetching
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
-from server.routes import batch, docs, embed, health, knn, login, media, page, search, tag, upload, videos
+from server.routes import (
+    batch,
+    docs,
+    embed,
+    export,
+    health,
+    knn,
+    login,
+    media,
+    page,
+    search,
+    tag,
+    upload,
+    videos,
+)
 from server.service import Service
 from server.settings import ServeSettings
 
@@ -64,7 +78,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, upload, batch, embed, tag, knn, health, media, videos):
+    for routes in (search, upload, batch, embed, tag, knn, health, media, videos, export):
         app.include_router(routes.router(service))
     app.include_router(login.router(access))
     app.include_router(docs.router())

@@ -61,7 +61,7 @@ class Followed:
     def look(self) -> Seen:
         """What is there now."""
         try:
-            store = self._open()
+            store = self.open()
             self._refresh(store)
             if doubt := distrusted(store.spec, self._trusted):
                 return Seen(store.spec, None, self._view, self._published, ApiError(409, doubt))
@@ -77,7 +77,8 @@ class Followed:
         """Which encoder answers for this store, as of the last look that could open it."""
         return (self._store.spec.name, self._store.spec.fingerprint) if self._store else None
 
-    def _open(self) -> Store:
+    def open(self) -> Store:
+        """The store as it is made now, with what was read of its log; or an error."""
         held = (self.root / "store.json").stat()
         made = (held.st_ino, held.st_mtime_ns)
         if self._store is None or made != self._made:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from core.collections import Library
 from core.errors import Error
 from core.types import EncoderSpec
+from server import removal
 from server.batching import Batching
 from server.encoders import Encoders, Load, Patience
 from server.errors import ApiError
@@ -111,20 +112,17 @@ class ServedLibrary:
         """See what changed: collections, stores, snapshots, removals."""
         with self._looking:
             self._read()
-            roots = {root for roots in self._known.values() for root in roots}
-            roots |= {self._default[name] for name in self._default if name in self._known}
-            self._followed = {
-                root: self._followed.get(root) or Followed(root, self._encoders, self._trusted, self._device)
-                for root in sorted(roots)
-            }
-            seen = {root: followed.look() for root, followed in self._followed.items()}
-            served = {name: self._served(name, roots, seen) for name, roots in self._known.items()}
-            self._default = {name: roots[0] for name, roots in served.items()}
-            self._offers = {
-                name: [Offer(name, seen[root], root.name, self._folders) for root in roots]
-                for name, roots in served.items()
-            }
-            self._encoders.keep({each.wanted for each in self._followed.values() if each.wanted})
+            self._look()
+
+    def _look(self) -> None:
+        seen = {root: followed.look() for root, followed in self._followed.items()}
+        served = {name: self._served(name, roots, seen) for name, roots in self._known.items()}
+        self._default = {name: roots[0] for name, roots in served.items()}
+        self._offers = {
+            name: [Offer(name, seen[root], root.name, self._folders) for root in roots]
+            for name, roots in served.items()
+        }
+        self._encoders.keep({each.wanted for each in self._followed.values() if each.wanted})
 
     def _served(self, name: str, roots: Sequence[Path], seen: Mapping[Path, Seen]) -> Sequence[Path]:
         """What was the default one stays so, though it is not even named any more, until the one that is to
@@ -143,6 +141,32 @@ class ServedLibrary:
         else:
             self._patience.reset()
             self._is_readable = True
+        roots = {root for roots in self._known.values() for root in roots}
+        roots |= {self._default[name] for name in self._default if name in self._known}
+        self._followed = {
+            root: self._followed.get(root) or Followed(root, self._encoders, self._trusted, self._device)
+            for root in sorted(roots)
+        }
+
+    def remove(self, collection: str | None, source: str) -> None:
+        """Out of every answer, in every store of a collection; or an ApiError. Whoever asks from now on is
+        answered without it here, and by other processes from their next look on."""
+        with self._looking:
+            self._read()  # a store may have been added since
+            name = collection or default_of(self._known)
+            if name is None or not self._is_readable:
+                raise ApiError(503, NO_COLLECTION if self._is_readable else UNREADABLE)
+            if name not in self._known:
+                raise _no_collection(name)
+            # Also what answers until the store that is to follow it can be searched.
+            roots = dict.fromkeys([*self._known[name], *self._default_roots(name)])
+            try:
+                removal.remove([self._followed[root] for root in roots], source)
+            finally:
+                self._look()  # some may have it though others failed
+
+    def _default_roots(self, name: str) -> list[Path]:
+        return [self._default[name]] if name in self._default else []
 
     @property
     def offers(self) -> Mapping[str, Sequence[Offer]]:
@@ -157,7 +181,7 @@ class ServedLibrary:
     @property
     def default(self) -> str | None:
         """The collection that answers where a request names none."""
-        return DEFAULT if DEFAULT in self.offers else next(iter(self.offers), None)
+        return default_of(self.offers)
 
     def find(self, collection: str | None = None, encoder: str | None = None) -> Searcher:
         """What answers a request; take it once, and use it to the end."""
@@ -168,7 +192,7 @@ class ServedLibrary:
             raise ApiError(503, NO_COLLECTION if self._is_readable else UNREADABLE)
         offers = self._offers.get(name)
         if offers is None:
-            raise ApiError(404, f"collection: there is no {name!r} here.", "collection")
+            raise _no_collection(name)
         for offer in offers:
             if encoder in (None, offer.encoder):
                 return offer.searcher()
@@ -194,6 +218,15 @@ class ServedLibrary:
     def _other(self, searcher: Searcher) -> Searcher | None:
         found = self.find(searcher.collection, searcher.encoder.spec.name)
         return None if found.view is searcher.view else found
+
+
+def default_of(collections: Collection[str]) -> str | None:
+    """The one that answers where a request names none, of those there are."""
+    return DEFAULT if DEFAULT in collections else next(iter(collections), None)
+
+
+def _no_collection(name: str) -> ApiError:
+    return ApiError(404, f"collection: there is no {name!r} here.", "collection")
 
 
 def load_encoder(spec: EncoderSpec) -> Encoder:

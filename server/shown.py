@@ -29,6 +29,8 @@ from server.searcher import Answer, Found
 
 NOTHING: Mapping[str, Frames] = MappingProxyType({})
 
+Shown = Result | VideoResult | SequenceResult
+
 
 def query_of(asked: SearchAsked, frames: Mapping[str, Frames] = NOTHING) -> Query:
     """What a valid request asks for. frames: what was decoded for it, by where it stands."""
@@ -104,17 +106,18 @@ def _part(part: PartAsked, at: str, frames: Mapping[str, Frames]) -> Part:
 
 def shown(answer: Answer, body: str = "") -> SearchAnswer:
     """An answer as docs/http-api.md has it. body: a hash of what was asked, for the cursor."""
-    return _around([*_results(answer)], answer, body)
+    return around([*results_of(answer)], answer, body)
 
 
 def as_sent(answer: Answer, body: str = "") -> bytes:
     """The same as JSON, result by result: what writes a large one at once stops all other threads."""
-    results = ",".join(result.model_dump_json() for result in _results(answer))
-    rest = _around([], answer, body).model_dump_json(exclude={"results"})
+    results = ",".join(result.model_dump_json() for result in results_of(answer))
+    rest = around([], answer, body).model_dump_json(exclude={"results"})
     return f'{{"results":[{results}],{rest[1:]}'.encode()
 
 
-def _results(answer: Answer) -> Iterator[Result | VideoResult | SequenceResult]:
+def results_of(answer: Answer) -> Iterator[Shown]:
+    """Its results, one by one."""
     query = answer.query
     for found in answer.results:
         results = [_result(each, query.include) for each in found]
@@ -124,7 +127,8 @@ def _results(answer: Answer) -> Iterator[Result | VideoResult | SequenceResult]:
             yield _video(results) if query.by_video else results[0]
 
 
-def _around(results: list[Any], answer: Answer, body: str) -> SearchAnswer:
+def around(results: list[Any], answer: Answer, body: str) -> SearchAnswer:
+    """What an answer says, with these results."""
     took = answer.took
     return SearchAnswer(
         results=results,

@@ -98,10 +98,11 @@ def similar(
     level: Literal["frame", "clip", "video"] | None = None,
     group_by: Literal["none", "video"] | None = None,
     limit: int | None = None,
+    cursor: str | None = None,
     **within: Unpack[Within],
 ) -> Call[answers.Answer]:
     """What is like a stored video, or like some seconds of it."""
-    told = given(level=level, group_by=group_by, limit=limit, **within)
+    told = given(level=level, group_by=group_by, limit=limit, cursor=cursor, **within)
     return Call("GET", "/videos/{video_id}/similar", _as(answers.Answer), video_id, told)
 
 
@@ -110,11 +111,13 @@ def export(
     *,
     format: Literal["json", "csv", "edl"],
     media_prefix: str = "",
+    frame_rate: str | None = None,
     **options: Unpack[SearchOptions],
 ) -> Call[bytes]:
-    """A search's results as a file for a table or an editor. media_prefix: goes before each path."""
-    body = {"search": body_of(query, options), "format": format, "media_prefix": media_prefix}
-    return Call("POST", "/export", _bytes, body=body)
+    """A search's results as a file for a table or an editor. media_prefix: goes before each path; frame_rate:
+    of an EDL, as "25" or "30000/1001"."""
+    how = given(format=format, media_prefix=media_prefix, frame_rate=frame_rate)
+    return Call("POST", "/export", _bytes, body={"search": body_of(query, options), **how})
 
 
 def embed(

@@ -13,7 +13,7 @@ from server.encoded import texts_of
 from server.paging import Page, page_of
 from server.schemas.errors import errors
 from server.schemas.search import SearchAnswer, SearchAsked
-from server.searcher import Searcher, Took
+from server.searcher import Answer, Searcher, Took
 from server.seen import frames_in
 from server.service import Service
 from server.shown import as_sent
@@ -62,8 +62,12 @@ def router(service: Service) -> APIRouter:
 
 def answered(searcher: Searcher, page: Page) -> tuple[Took, bytes]:
     """All of it in one thread: to write thousands of results takes seconds, which the event loop has not."""
+    answer = found(searcher, page)
+    return answer.took, as_sent(answer, page.body)
+
+
+def found(searcher: Searcher, page: Page) -> Answer:
+    """What is on a page, with the addresses of its pictures."""
     here, place = (searcher, FIRST) if page.cursor is None else (searcher.at(page.cursor), page.cursor.place)
     answer = here.answer(page.query, place)
-    if "thumbnail" in page.query.include:
-        answer = with_thumbnails(answer, here)
-    return answer.took, as_sent(answer, page.body)
+    return with_thumbnails(answer, here) if "thumbnail" in page.query.include else answer

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from server.schemas.media import OfCollection
+from server.asked import refused
+from server.cursor import MAX_CURSOR
+from server.schemas.media import MOST_S, OfCollection, behind
+from server.schemas.search import MAX_LIMIT
+
+Level = Literal["frame", "clip", "video"]
 
 
 class VideosAsked(OfCollection):
@@ -44,3 +49,26 @@ class VideosAnswer(BaseModel):
     videos: list[Video]
     total: int = Field(description="of those that were asked for, on all pages")
     next_cursor: str | None = Field(description="for the next page; null: there is none")
+
+
+class SimilarAsked(OfCollection):
+    """Which seconds of the video, and what is found by them: as of POST /search."""
+
+    start: float | None = Field(None, ge=0, le=MOST_S, description="only what reaches into [start, end)")
+    end: float | None = Field(None, gt=0, le=MOST_S)
+    level: Level | None = Field(None, description="which rows are searched; video: grouped by video")
+    group_by: Literal["none", "video"] | None = Field(None, description="null: none, of level video: video")
+    limit: int = Field(10, ge=1, le=MAX_LIMIT, description="results: moments, or videos when grouped")
+    cursor: str | None = Field(None, max_length=MAX_CURSOR, description="next_cursor of an answer")
+
+    @field_validator("end")
+    @classmethod
+    def _is_behind(cls, value: float | None, info: ValidationInfo) -> float | None:
+        return behind(value, info.data.get("start"))
+
+    @field_validator("group_by")
+    @classmethod
+    def _goes_with_level(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value == "none" and info.data.get("level") == "video":
+            raise refused('"none" does not go with level "video"')
+        return value

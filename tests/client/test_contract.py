@@ -100,6 +100,11 @@ def test_a_call_can_be_told_all_that_the_server_takes(name: str) -> None:
     assert taken <= {*arguments(name)}
 
 
+def test_an_export_can_be_told_all_that_the_server_takes() -> None:
+    (content,) = operation("export")["requestBody"]["content"].values()
+    assert {*resolved(content["schema"])["properties"]} - {"search"} <= {*arguments("export")}
+
+
 @pytest.mark.parametrize("name", sorted(ANSWERED))
 def test_what_is_answered_has_a_type(name: str) -> None:
     if found := operation(name):

@@ -164,6 +164,24 @@ def test_a_video_is_tagged_looked_through_and_not_captioned(url: str, ask: Ask, 
         ask(url, "caption", id)
 
 
+def test_what_is_like_a_video_is_found_page_by_page(url: str, ask: Ask, ids: dict[str, str]) -> None:
+    red = ids["red.mp4"]
+    first = ask(url, "similar", red, level="frame", group_by="video", limit=1)
+    assert best_video(first) == "films/red-then-blue.mp4"
+    more = ask(url, "similar", red, level="frame", group_by="video", limit=1, cursor=first.next_cursor)
+    assert best_video(more) != best_video(first)
+
+
+def best_video(answer: Answer) -> str:
+    return answer.results[0].path
+
+
+def test_results_come_as_a_file(url: str, ask: Ask) -> None:
+    exported = ask(url, "export", "green", format="edl", frame_rate="30", media_prefix="/mnt", limit=1)
+    assert exported.startswith(b"TITLE: green\r\n")
+    assert b"* SOURCE FILE: /mnt/films/green.mp4\r\n" in exported
+
+
 def test_what_is_served_is_told(url: str, ask: Ask) -> None:
     assert ask(url, "health") and ask(url, "ready").ready
     (collection,) = ask(url, "collections")

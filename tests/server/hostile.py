@@ -142,9 +142,9 @@ POSTS = (
         "/caption",
         "/knn-service",
     ),
-    *("/metadata", "/login", "/logout", "/search/upload", "/nothing"),
+    *("/metadata", "/login", "/logout", "/search/upload", "/export", "/nothing"),
 )
-OF_VIDEO = ("/videos/", "/media/", "/clip/", "/thumbnail/")
+OF_VIDEO = ("/videos/{}", "/videos/{}/similar", "/media/{}", "/clip/{}", "/thumbnail/{}")
 GETS = (
     "/videos",
     "/collections",
@@ -330,7 +330,7 @@ class Grammar:
             headers[b"Range"] = self._random.choice(RANGES).encode()
         if self._random.random() < 0.2:
             headers[self._random.choice([b"If-Range", b"If-None-Match"])] = b'"x", W/"'
-        path = self._random.choice(OF_VIDEO) + id
+        path = self._random.choice(OF_VIDEO).format(id)
         return Sent(self._random.choice(["GET", "GET", "HEAD"]), f"{path}?{query}".encode(), b"", headers)
 
     def _get(self) -> Sent:

@@ -21,7 +21,7 @@ from tests.server.worlds import id_of
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())
 # Whose bodies are all like those of /search, and so many that they are tried by the slow suite.
-LARGE = "^/search$|^/search/"
+LARGE = "^/search$|^/search/|^/export$"
 
 load_all_checks()
 
@@ -189,6 +189,10 @@ GOOD: list[tuple[str, str, dict[str, Any]]] = [
     ("/thumbnail/{video_id}", "GET", {"path_parameters": {"video_id": V}, "query": {"exact": 1}}),
     ("/media/{video_id}", "GET", {"path_parameters": {"video_id": V}}),
     ("/clip/{video_id}", "GET", {"path_parameters": {"video_id": V}, "query": {"end": 0.5}}),
+    ("/videos/{video_id}/similar", "GET", {"path_parameters": {"video_id": V}}),
+    ("/export", "POST", {"body": {"search": {"query": "red"}, "format": "json"}}),
+    ("/export", "POST", {"body": {"search": {"query": "red"}, "format": "csv"}}),
+    ("/export", "POST", {"body": {"search": {"query": "red"}, "format": "edl"}}),
     ("/logout", "POST", {}),
 ]
 
@@ -209,4 +213,5 @@ def test_good_answers_have_all_that_is_told_and_nothing_else(
 def test_every_operation_is_asked_something_good() -> None:
     told = {(path, method.upper()) for path, held in DOCUMENT["paths"].items() for method in held}
     asked_elsewhere = {("/search/upload", "POST"), ("/caption", "POST"), ("/login", "POST")}
+    asked_elsewhere.add(("/videos/{video_id}", "DELETE"))
     assert told - {each[:2] for each in GOOD} == asked_elsewhere
