@@ -25,6 +25,7 @@ from server.limits import Slots, cpus
 from server.metrics import Metrics
 from server.routes import (
     batch,
+    caption,
     docs,
     embed,
     export,
@@ -78,7 +79,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, upload, batch, embed, tag, knn, health, media, videos, export):
+    for routes in (search, upload, batch, embed, tag, caption, knn, health, media, videos, export):
         app.include_router(routes.router(service))
     app.include_router(login.router(access))
     app.include_router(docs.router())
