@@ -153,14 +153,14 @@ def test_answers_behind_keys_are_what_the_document_says(case: Any, tried_behind_
 
 @pytest.mark.slow
 @schema_of(has_coverage=True).parametrize()
-@held(500)
+@held(100)
 def test_many_more_answers_are_what_the_document_says(case: Any, tried: Try) -> None:
     tried(case)
 
 
 @pytest.mark.slow
 @schema_of(has_coverage=True).parametrize()
-@held(100)
+@held(30)
 def test_many_more_answers_behind_keys_are(case: Any, tried_behind_keys: Try) -> None:
     tried_behind_keys(case)
 
