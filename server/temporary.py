@@ -26,14 +26,19 @@ def folder() -> Iterator[Path]:
 
 def sweep() -> None:
     """Take away what servers that were killed have left here."""
-    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with suppress(OSError):  # somebody else's, in use, or gone
-            held = path.lstat()
-            if held.st_uid != os.getuid() or time.time() - held.st_mtime < _MADE_S:
-                continue
-            with _locked(path):
-                shutil.rmtree(path)
-            log.info("swept folder=%s", path.name)
+    with suppress(OSError):  # there is no such place: who needs one is told
+        for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+            _sweep(path)
+
+
+def _sweep(path: Path) -> None:
+    with suppress(OSError):  # somebody else's, in use, or gone
+        held = path.lstat()
+        if held.st_uid != os.getuid() or time.time() - held.st_mtime < _MADE_S:
+            return
+        with _locked(path):
+            shutil.rmtree(path)
+        log.info("swept folder=%s", path.name)
 
 
 @contextmanager
