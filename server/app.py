@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,12 +12,13 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from extractor.media import fork
-from server import gate, openapi, patience, refusals
+from server import gate, openapi, patience, refusals, temporary
 from server.access import LOOK_S, Access
 from server.batching import Batching
 from server.cache import VectorCache
 from server.clips import Clips
 from server.decoding import Decoding
+from server.encoders import Patience
 from server.fetching import Fetching
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
@@ -42,7 +42,6 @@ from server.routes import (
 from server.service import Service
 from server.settings import ServeSettings
 
-log = logging.getLogger(__name__)
 CONTRACT = "1"  # of docs/http-api.md: fields are added, none is renamed
 MIB = 1 << 20
 
@@ -63,6 +62,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await to_thread.run_sync(temporary.sweep)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(follow, library.look, settings.follow_seconds, "the library")
             tasks.start_soon(follow, partial(prepare, library), settings.follow_seconds, "what decodes")
@@ -104,11 +104,13 @@ def prepare(library: ServedLibrary) -> None:
 
 async def follow(look: Callable[[], None], seconds: float, what: str) -> None:
     """Look at it again and again; a shutdown does not wait for a look."""
+    trouble = Patience()
     while True:
         try:
             await to_thread.run_sync(look, abandon_on_cancel=True)
-        except Exception:  # a task's edge: what is served goes on being served
-            log.exception("%s could not be looked at", what)
+            trouble.reset()
+        except Exception as error:  # a task's edge: what is served goes on being served
+            trouble.fail(f"{what} could not be looked at", error)
         await anyio.sleep(seconds)
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from core.commands import nearest
 from core.errors import EncoderError, Error, UsageError
@@ -21,6 +22,7 @@ from server.filters import TESTS
 from server.gate import error_answer
 
 log = logging.getLogger(__name__)
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 _SHOWN = 60  # characters of a value that is wrong
 
 
@@ -44,6 +46,8 @@ def install(app: FastAPI) -> None:
     async def of_the_framework(request: Request, error: HTTPException) -> Response:
         answer = error_answer(error.status_code, _says(error, request), request.state.request_id)
         answer.headers.update(error.headers or {})
+        if error.status_code == 405:
+            answer.headers["Allow"] = _allowed(app, request)
         return answer
 
     @app.exception_handler(Error)
@@ -53,6 +57,18 @@ def install(app: FastAPI) -> None:
         return answer
 
 
+def _allowed(app: FastAPI, request: Request) -> str:
+    """The methods of all routes of a path; the framework tells those of the first one."""
+    taken = (
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in app.router.routes
+        )
+    )
+    return ", ".join(taken)
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """What an error is answered with."""
@@ -60,11 +76,10 @@ class Refusal:
     status: int
     message: str
     field: str | None = None
-    type: str = ""  # "": the one of its status
 
     @property
     def named(self) -> str:
-        return self.type or type_of(self.status)
+        return type_of(self.status)
 
 
 def _answer(refusal: Refusal, id: str) -> Response:
@@ -73,8 +88,7 @@ def _answer(refusal: Refusal, id: str) -> Response:
 
 def of_validation(errors: Sequence[Any], asked: Any) -> Refusal:
     """Of a body with these mistakes; asked: the type that it should be of."""
-    found = first(errors)
-    return Refusal(400, *sentence(found, asked), "not_built" if found["type"] == "not_built" else "")
+    return Refusal(400, *sentence(errors[0], asked))
 
 
 def of_error(error: Error) -> Refusal:
@@ -96,11 +110,6 @@ def _says(error: HTTPException, request: Request) -> str:
     return str(error.detail).rstrip(".") + "."
 
 
-def first(errors: Sequence[Any]) -> Any:
-    """The mistake to name: what is not built before what is wrong, since it explains the rest."""
-    return next((error for error in errors if error["type"] == "not_built"), errors[0])
-
-
 def _asked(request: Request) -> Any:
     """What the body of a route is, as it is declared."""
     body = getattr(request.scope.get("route"), "body_field", None)
@@ -119,8 +128,6 @@ def sentence(error: Any, asked: Any) -> tuple[str, str | None]:
         return f"{field or 'The body'} has text that is not Unicode{_got(error.get('input'))}.", field
     if field is None:
         return "The body must be a JSON object.", None
-    if kind == "not_built":
-        return f"{field} {error['msg']}.", field
     if kind == "missing":
         return f"{field} is missing.", field
     if kind == "extra_forbidden" and "filter" in loc[:-1]:

@@ -17,8 +17,8 @@ from multiprocessing.process import BaseProcess
 from prometheus_client.multiprocess import mark_process_dead
 
 from core.errors import Error
-from core.scratch import scratch
 from core.stop import Stop, stopping
+from server import temporary
 from server.encoders import Patience
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ def _end(processes: Sequence[BaseProcess]) -> None:
 @contextmanager
 def _figures() -> Iterator[str]:
     """A folder for the metrics of all workers, in the environment that they are born with."""
-    with scratch("metrics") as folder:
+    with temporary.folder() as folder:
         os.environ[FIGURES] = str(folder)
         try:
             yield str(folder)

@@ -16,13 +16,13 @@ from core.config import Settings, run
 from core.errors import Error, StoreError, UsageError
 from core.logs import plain
 from core.running import running, runs
-from core.scratch import scratch
 from core.stop import stopping
 from core.store import Store, store_slug
 from core.types import Points, Sampling
 from extractor.encoders.lacking import address_of_lacking
 from extractor.encoders.weights import RANDOM
 from index.snapshot import Snapshot
+from server import temporary
 from server.commands.carried import (
     Missing,
     carry_removals,
@@ -120,6 +120,7 @@ def migrate(settings: MigrateSettings) -> int:
         _say(f"Nothing was done; {stores.path.name} would be filled and answer in place of {old.root.name}.")
         return 0
     _refuse_gone(found, settings)
+    temporary.sweep()
     screen = Screen(settings.log_format, quiet=settings.quiet)
     with stopping(signal.SIGHUP) as stop, running(settings.data, "migrate", {"to": settings.encoder}):
         crew = Crew(screen.hear, stop, lambda: _look(screen, settings.data))
@@ -143,10 +144,14 @@ def _asked(settings: MigrateSettings) -> dict[str, Any]:
 def _is_that(store: Store, settings: MigrateSettings, sampling: Sampling) -> bool:
     """Whether a store is what is asked for; by other weights it is another one."""
     is_own = not _has_weights(settings)
-    is_called = settings.encoder.removesuffix(":") in (store.spec.name, store.spec.name.partition(":")[0])
     if settings.random_weights is not None:
         is_own = store.spec.weights == f"{RANDOM}{settings.random_weights}"
-    return is_called and is_own and store.sampling == sampling
+    return _is_called(store, settings.encoder) and is_own and store.sampling == sampling
+
+
+def _is_called(store: Store, encoder: str) -> bool:
+    """By its whole name, or by its family's, which stands for a variant of it."""
+    return encoder.removesuffix(":") in (store.spec.name, store.spec.name.partition(":")[0])
 
 
 def _already(library: Library, settings: MigrateSettings, slugs: Sequence[str]) -> int:
@@ -164,7 +169,7 @@ def _path(library: Library, settings: MigrateSettings, old: Store, sampling: Sam
         if not (path / "store.json").exists():
             return path
         found = Store.open(path)
-        is_it = found.spec.name.startswith(settings.encoder) and found.sampling == sampling
+        is_it = _is_called(found, settings.encoder) and found.sampling == sampling
         if settings.random_weights is not None:
             is_it &= found.spec.weights == f"{RANDOM}{settings.random_weights}"
         if is_it and found.root != old.root:
@@ -226,7 +231,7 @@ def _fill(stores: Stores, crew: Crew, settings: MigrateSettings, sampling: Sampl
 def _extract(
     found: Missing, stores: Stores, crew: Crew, settings: MigrateSettings, sampling: Sampling
 ) -> None:
-    with scratch("migrate") as folder:
+    with temporary.folder() as folder:
         videos = folder / "videos.jsonl"
         write_list(videos, found.videos)
         words = ["extract", "--videos", str(videos), "--store", str(stores.path), *_shared(settings)]

@@ -99,7 +99,6 @@ class Page:
 
     def __init__(self, url: str, wanted: bool) -> None:
         self.url, self._is_due, self._next = url, wanted and can_browse(), 0.0
-        self.is_by_key = False  # whether it has refused to say what it serves
 
     def show_if_ready(self, *, is_last: bool = False) -> None:
         """At the latest when all is taken in."""
@@ -116,15 +115,16 @@ class Page:
         return answer is not None and answer.status_code == 200
 
     def serves(self, collection: str, number: int) -> bool:
-        """Whether a collection answers from its default store's snapshot of that number, or a newer one;
-        where that takes a key, whether anything is answered."""
-        answer = None if self.is_by_key else self._asked("/collections")
-        self.is_by_key |= answer is not None and answer.status_code == 401
-        if self.is_by_key:
-            return self._is_ready()
+        """Whether a collection answers from its default store's snapshot of that number, or a newer one."""
+        answer = self._asked("/collections")
         served = answer.json()["collections"] if answer is not None and answer.status_code == 200 else ()
         snapshots = [each["encoders"][0]["snapshot"] for each in served if each["name"] == collection]
         return bool(snapshots) and (snapshots[0] or 0) >= number
+
+    def asks_for_key(self) -> bool:
+        """Whether who has none is told nothing of what is served."""
+        answer = self._asked("/collections")
+        return answer is not None and answer.status_code == 401
 
     def _asked(self, route: str) -> httpx.Response | None:
         with suppress(httpx.HTTPError):
@@ -159,17 +159,20 @@ class Opening:
         is_told = False
         while not self._stop.wait(LOOK_S):
             self._look(is_last=True)
-            if not is_told and self._building.is_served(self._page.serves):
+            if not is_told and (said := self._at_last()):
                 is_told = True
-                self._screen.say(self._done())
+                self._screen.say(f"{said}; Ctrl-C ends it.")
 
-    def _done(self) -> str:
-        what = "what is there" if self._why_not else "all of it"
-        if self._page.is_by_key:
+    def _at_last(self) -> str:
+        """What there is to say once all is taken in; "" while it is not answered for."""
+        url = self._page.url
+        if self._page.asks_for_key():  # which nobody has told us
             return (
-                f"{what.capitalize()} is built, and {self._page.url}/ answers who has a key; Ctrl-C ends it."
+                f"{url}/ asks for a key" if self._why_not else f"All of it is taken in; {url}/ asks for a key"
             )
-        return f"{self._page.url}/ answers for {what}; Ctrl-C ends it."
+        is_served = self._building.is_served(self._page.serves)
+        what = "what is there" if self._why_not else "all of it"
+        return f"{url}/ answers for {what}" if is_served else ""
 
     def _take_in(self, folder: Path) -> None:
         self._name = _located(folder).name or str(folder)

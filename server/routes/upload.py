@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from server import gate
 from server.decoding import Sent
+from server.encoded import texts_of
 from server.errors import ApiError
 from server.paging import page_of
 from server.refusals import WrongBody
@@ -74,7 +75,10 @@ def router(service: Service) -> APIRouter:
             asked, file = await _request(form, most_bytes), _file(form)
             frames = await frames_in(service, asked, Sent(FILE, file.file))
         page = page_of(asked, frames, frames[FILE])
-        took, body = await service.ask(page.collection, page.encoder, partial(answered, page=page))
+        work = partial(answered, page=page)
+        took, body = await service.ask(
+            page.collection, page.encoder, work, texts_of([page.query]), cursor=page.cursor
+        )
         service.metrics.took(took)
         return Response(body, media_type="application/json")
 

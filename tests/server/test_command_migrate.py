@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,17 @@ def test_weights_that_are_not_here_are_told_by_a_dry_run(
     )
     assert main([*words, "--random-weights", "1"]) == 0
     assert "not on this machine" not in capsys.readouterr().out
+
+
+def test_a_store_whose_encoder_is_only_called_alike_is_another_one(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = Store.open(shelf.folder / "data" / "toy-rgb")
+    longer = replace(old.spec, name="toy:rgb-large")
+    Store.create(shelf.folder / "data" / "toy-rgb-2", longer, old.sampling.but({"fps": 2.0}))
+    capsys.readouterr()
+    assert main(flags(shelf, "--dry-run")) == 0
+    assert "toy-rgb-3 would be filled" in capsys.readouterr().out
 
 
 def test_what_answers_already_is_not_made_again(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ from core.commands import main
 from core.running import Running, runs
 from server.commands.open import root_flags
 from tests.extractor.shelf import Shelf
-from tests.server.worlds import make_keys, until
+from tests.server.worlds import make_keys, samples, until
 
 CODE = "import sys; from core.commands import main; sys.exit(main())"
 
@@ -217,6 +217,16 @@ def test_without_a_folder_there_must_be_something_to_serve(
     assert "holds no collection yet; name a folder of videos." in capsys.readouterr().err
 
 
+def test_with_keys_it_says_that_the_page_asks_for_one(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    samples(data)
+    make_keys(data)
+    with opened(data, CINEDEX_WORKERS="0") as served:
+        until(lambda: f"All of it is taken in; {served.url} asks for a key" in served.log.read_text(), 60)
+        assert "answers for all of it" not in served.log.read_text()
+        assert served.end() == 130
+
+
 def test_a_second_folder_of_the_same_name_is_given_another_one(tmp_path: Path) -> None:
     library = Library(tmp_path / "data")
     first, second, third = (tmp_path / name / "films" for name in ("a", "b", "c/b"))
@@ -262,17 +272,6 @@ def test_a_folder_that_is_typed_from_within_another_is_taken_in_once(
             assert found.end() == 130
     assert Library(data).roots() == {root: tmp_path / root}
     assert len([*(data / "toy-rgb" / "shards").iterdir()]) == 1
-
-
-def test_a_library_with_keys_is_opened_without_one(shelf: Shelf, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    make_keys(data)
-    words = (str(shelf.films), "--encoder", "toy:rgb", "--no-browser")
-    with opened(data, *words, CINEDEX_WORKERS="0") as found:
-        until(lambda: "is built" in found.log.read_text(), 60)
-        assert f"All of it is built, and {found.url} answers who has a key" in found.log.read_text()
-        assert httpx.get(f"{found.url}readyz").json()["ready"]
-        assert found.end() == 130
 
 
 def test_what_cannot_be_written_is_served_as_it_is(shelf: Shelf, videos: Path, tmp_path: Path) -> None:
