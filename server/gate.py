@@ -34,6 +34,7 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 _METHODS = (*_SAFE, "POST", "PUT", "PATCH", "DELETE")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 UPLOAD = "/search/upload"  # the one path that takes no JSON but a form with a file
+LOGIN, MOST_LOGIN = "/login", 4 << 10  # anybody may send one: it holds a key and nothing else
 _FORM = "multipart/form-data"
 _JSON = re.compile(r"application/([\w.+-]+\+)?json")
 _QUIET = ("/healthz", "/readyz", "/metrics")
@@ -93,6 +94,8 @@ class Rules:
 
     def most(self, scope: Scope) -> int:
         """Bytes of a body."""
+        if scope["path"] == LOGIN:
+            return min(self.max_body, MOST_LOGIN)
         return self.max_upload if scope["path"] == UPLOAD else self.max_body
 
     def too_large(self, scope: Scope) -> ApiError:
