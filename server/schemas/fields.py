@@ -43,10 +43,12 @@ def _of_base64(value: Any) -> Any:
 
 
 def _is_url(value: str) -> str:
+    import httpx  # which fetches, and knows more hosts that are none: 999.1.1.1, xn--a
+
     try:
         url = urlsplit(is_unicode(value))
-        is_one = _is_fetchable(url)
-    except ValueError:
+        is_one = _is_fetchable(url) and bool(httpx.URL(value).host)
+    except (ValueError, httpx.InvalidURL):
         is_one = False
     if not is_one:
         raise refused("must be an http or https URL, without a user, spaces or a fragment")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -250,11 +251,15 @@ def test_hosts_are_allowed_by_their_exact_names(url: str, allowed: bool) -> None
             "data:image/png;base64,aGVsbG8=",
         ),
         *("http://example.org/" + "a" * 2_050, "http:///a", "http://example.org\\@evil.net/"),
+        *("http://999.1.1.1/x.png", "http://[::g]/", "http://xn--a/", "http://[::1]x/", "http://xn--/"),
     ],
 )
 def test_what_is_no_url_is_refused(sample_server: Running, url: str) -> None:
-    body = {"query": [{"image_url": url}]}
+    body: dict[str, Any] = {"query": [{"image_url": url}]}
     assert refusal(sample_server, 400, "invalid_request", json=body)["field"] == "query[0].image_url"
+    body = {"image_url": url or " "}  # an empty one is none there
+    error = refusal(sample_server, 400, "invalid_request", path="/knn-service", json=body)
+    assert error["field"] == "image_url"
 
 
 def test_nothing_is_fetched_unless_hosts_are_allowed(sample_server: Running) -> None:
