@@ -154,12 +154,44 @@ def test_another_answer_is_none(host: ThreadingHTTPServer, path: str, says: str)
     assert [asked for asked, _ in host.asked] == ["/red", path]  # type: ignore[attr-defined]
 
 
-def test_all_pictures_of_a_request_have_so_much_time(
+def test_a_picture_that_does_not_come_is_not_waited_for(
     host: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetching, "FETCH_S", 0.3)
-    with pytest.raises(ApiError, match=r"query\[1\]\.image_url: the picture did not come within 0\.3 s\."):
-        fetched(host, "/red", "/slow")
+    with pytest.raises(ApiError, match=r"query\[0\]\.image_url: the picture did not come within 0\.3 s\."):
+        fetched(host, "/slow")
+
+
+def test_all_pictures_of_a_request_share_its_time(
+    host: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "FETCH_S", 0.4)
+
+    async def slowly(name: str, port: int) -> str:
+        await anyio.sleep(0.1)  # so that eight take longer than there is, and none by itself
+        return "127.0.0.1"
+
+    asking = Fetching.of([f"example.org:{host.server_port}"], 50_000, slowly)
+    urls = [("f", f"http://example.org:{host.server_port}/red")] * 8
+    with pytest.raises(ApiError, match=r"f: the picture did not come within 0\.4 s\."):
+        anyio.run(asking.all, urls)
+
+
+def test_authorities_are_read_once_and_only_where_hosts_are_allowed(
+    host: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[ssl.SSLContext] = []
+    make = ssl.create_default_context
+
+    def counted(*how: Any, **more: Any) -> ssl.SSLContext:
+        made.append(make(*how, **more))
+        return made[-1]
+
+    monkeypatch.setattr(ssl, "create_default_context", counted)
+    Fetching.of([], 1_000)
+    assert not made
+    assert fetched(host, "/red", "/red", "/red") == [RED] * 3
+    assert len(made) == 1
 
 
 @pytest.fixture(scope="module")
