@@ -56,11 +56,11 @@ class Strict(BaseModel):
 
 
 def _is_absent(field: FieldInfo, name: str, value: Any) -> bool:
-    if name in NULL_MEANS_NEVER:
-        return False
+    if value is None:
+        return name not in NULL_MEANS_NEVER
     if name == "include" and isinstance(value, list) and len(value) == len(field.default):
         return sorted(map(str, value)) == sorted(field.default)  # a set, in any order
     is_like = isinstance(value, bool) == isinstance(field.default, bool)  # since 0 == False
     if isinstance(value, float) and isinstance(field.default, int):
         is_like = False  # 10 == 10.0, but 11.0 is no integer either
-    return value is None or (is_like and value == field.default)
+    return is_like and bool(value == field.default)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import string
+from array import array
+from hashlib import blake2b
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from server.asked import is_unicode, not_built, refused
 
@@ -68,19 +70,28 @@ def _is_fetchable(url: SplitResult) -> bool:
     )
 
 
+def _hashed(value: bytes | list[float]) -> str:
+    """What a cursor is of is told by a hash of the body, and what is large in it by its own."""
+    return blake2b(value if isinstance(value, bytes) else array("d", value), digest_size=16).hexdigest()
+
+
 def _is_no_zero(value: list[float]) -> list[float]:
     if not any(value):
         raise refused("must not be all zeros")
     return value
 
 
+Hashed = PlainSerializer(_hashed, return_type=str, when_used="json")
 Later = BeforeValidator(_only_default)
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_is_text)]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Seconds = Annotated[float, Field(ge=0)]
 Photo = Annotated[
-    bytes, BeforeValidator(_of_base64), WithJsonSchema({"type": "string", "contentEncoding": "base64"})
+    bytes,
+    BeforeValidator(_of_base64),
+    Hashed,
+    WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
 ]
 Url = Annotated[str, Field(min_length=1, max_length=MAX_URL), AfterValidator(_is_url)]
 Numbers = Annotated[list[float], Field(min_length=1, max_length=MAX_DIM, fail_fast=True)]
-Vector = Annotated[Numbers, AfterValidator(_is_no_zero)]
+Vector = Annotated[Numbers, AfterValidator(_is_no_zero), Hashed]
