@@ -109,6 +109,11 @@ def _of_another_page(headers: Headers) -> ApiError | None:
     return None
 
 
+def bare(name: str) -> str:
+    """A host's name as `host_name` gives it."""
+    return name.lower().strip("[]")
+
+
 def host_name(host: str) -> str:
     """A Host header's name: lower case, no port, no brackets."""
     try:
