@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -19,12 +18,14 @@ from server.batching import Batching
 from server.cache import VectorCache
 from server.clips import Clips
 from server.decoding import Decoding
+from server.encoders import Patience
 from server.fetching import Fetching
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
 from server.routes import (
     batch,
+    caption,
     docs,
     embed,
     export,
@@ -41,7 +42,6 @@ from server.routes import (
 from server.service import Service
 from server.settings import ServeSettings
 
-log = logging.getLogger(__name__)
 CONTRACT = "1"  # of docs/http-api.md: fields are added, none is renamed
 MIB = 1 << 20
 
@@ -79,7 +79,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, upload, batch, embed, tag, knn, health, media, videos, export):
+    for routes in (search, upload, batch, embed, tag, caption, knn, health, media, videos, export):
         app.include_router(routes.router(service))
     app.include_router(login.router(access))
     app.include_router(docs.router())
@@ -102,11 +102,13 @@ def prepare(library: ServedLibrary) -> None:
 
 async def follow(look: Callable[[], None], seconds: float, what: str) -> None:
     """Look at it again and again; a shutdown does not wait for a look."""
+    trouble = Patience()
     while True:
         try:
             await to_thread.run_sync(look, abandon_on_cancel=True)
-        except Exception:  # a task's edge: what is served goes on being served
-            log.exception("%s could not be looked at", what)
+            trouble.reset()
+        except Exception as error:  # a task's edge: what is served goes on being served
+            trouble.fail(f"{what} could not be looked at", error)
         await anyio.sleep(seconds)
 
 
