@@ -88,7 +88,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
     app.router.routes.append(docs.bundle())
     refusals.install(app)
     openapi.install(app)
-    hosts = frozenset({*gate.LOOPBACK, settings.host.lower(), *map(str.lower, settings.allowed_hosts)})
+    hosts = frozenset(map(gate.bare, (*gate.LOOPBACK, settings.host, *settings.allowed_hosts)))
     most = int(settings.max_body_mb * MIB), int(settings.max_upload_mb * MIB)
     rules = gate.Rules(hosts, *most, is_anywhere=gate.is_wildcard(settings.host))
     app.add_middleware(patience.Bounded, seconds=settings.deadline_seconds)

@@ -35,6 +35,7 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 _METHODS = (*_SAFE, "POST", "PUT", "PATCH", "DELETE")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 UPLOAD = "/search/upload"  # the one path that takes no JSON but a form with a file
+LOGIN, MOST_LOGIN = "/login", 4 << 10  # anybody may send one: it holds a key and nothing else
 _FORM = "multipart/form-data"
 _JSON = re.compile(r"application/([\w.+-]+\+)?json")
 _QUIET = ("/healthz", "/readyz", "/metrics")
@@ -108,6 +109,8 @@ class Rules:
 
     def most(self, scope: Scope) -> int:
         """Bytes of a body."""
+        if scope["path"] == LOGIN:
+            return min(self.max_body, MOST_LOGIN)
         return self.max_upload if scope["path"] == UPLOAD else self.max_body
 
     def too_large(self, scope: Scope) -> ApiError:
@@ -124,7 +127,7 @@ def _of_another_page(headers: Headers) -> ApiError | None:
 def is_wildcard(host: str) -> bool:
     """Whether what is bound to it is bound to every address."""
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_unspecified
+        return ipaddress.ip_address(bare(host)).is_unspecified
     except ValueError:
         return False
 
@@ -135,6 +138,11 @@ def _is_same_address(name: str, server: str) -> bool:
         return ipaddress.ip_address(name) == ipaddress.ip_address(server)
     except ValueError:
         return False
+
+
+def bare(name: str) -> str:
+    """A host's name as `host_name` gives it."""
+    return name.lower().strip("[]")
 
 
 def host_name(host: str) -> str:

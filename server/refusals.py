@@ -24,6 +24,7 @@ from server.gate import error_answer
 log = logging.getLogger(__name__)
 _METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 _SHOWN = 60  # characters of a value that is wrong
+_NAMED = 200  # and of a name
 
 
 class WrongBody(RequestValidationError):
@@ -131,9 +132,12 @@ def sentence(error: Any, asked: Any) -> tuple[str, str | None]:
     if kind == "missing":
         return f"{field} is missing.", field
     if kind == "extra_forbidden" and "filter" in loc[:-1]:
-        return f"{field} is no test; there are {', '.join(TESTS)}{nearest(str(loc[-1]), [*TESTS])}", field
+        return (
+            f"{field} is no test; there are {', '.join(TESTS)}{nearest(str(loc[-1])[:_NAMED], [*TESTS])}",
+            field,
+        )
     if kind == "extra_forbidden":
-        return f"{field} is no field of a request{nearest(str(loc[-1]), _names(loc, asked))}", field
+        return f"{field} is no field of a request{nearest(str(loc[-1])[:_NAMED], _names(loc, asked))}", field
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"{field} must be an object{_got(error.get('input'))}.", field
     what = str(error["msg"])
@@ -149,7 +153,8 @@ def path_of(loc: Sequence[str | int]) -> str | None:
         if isinstance(step, int):
             path += f"[{step}]"
         elif not step.startswith("<"):
-            path += f".{step}" if path else step
+            name = step if len(step) <= _NAMED else step[:_NAMED] + "…"
+            path += f".{name}" if path else name
     return path or None
 
 
@@ -173,5 +178,5 @@ def _models(type_: Any) -> Iterator[type[BaseModel]]:
 def _got(value: object) -> str:
     if value is None or isinstance(value, (dict, list)):
         return ""
-    shown = repr(value)
+    shown = repr(value[: _SHOWN + 1] if isinstance(value, str) else value)
     return f" (got {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'})"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from server.asked import Strict, refused
-from server.schemas.fields import Photo, Text, Url
+from server.schemas.fields import Numbers, Photo, Text, Url
 
 MAX_NEIGHBOURS = 10_000
 GIVEN = ("text", "image", "image_url", "embedding_input")
@@ -24,7 +24,7 @@ class KnnAsked(Strict):
     text: Annotated[Text | None, BeforeValidator(_empty_is_none)] = Field(None, description="a text")
     image: Photo | None = Field(None, description="a picture: base64 of a JPEG, PNG or WebP")
     image_url: Url | None = Field(None, description="the same from a host that the operator allows")
-    embedding_input: list[float] | None = Field(None, description="a vector of the collection's encoder")
+    embedding_input: Numbers | None = Field(None, description="a vector of the collection's encoder")
     modality: Literal["image", "text"] = Field("image", description="image: videos; text: library texts")
     num_images: int = Field(100, ge=1, le=MAX_NEIGHBOURS, description="results that come with metadata")
     num_result_ids: int | None = Field(
@@ -63,7 +63,9 @@ class KnnShown(BaseModel):
 class MetadataAsked(Strict):
     """What POST /metadata is sent."""
 
-    ids: list[int] = Field(max_length=MAX_NEIGHBOURS, description="of answers of /knn-service")
+    ids: list[int] = Field(
+        max_length=MAX_NEIGHBOURS, fail_fast=True, description="of answers of /knn-service"
+    )
     indice_name: str | None = Field(None, max_length=401, description="of /indices-list; null: the first")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import anyio
 import httpx
@@ -54,3 +55,25 @@ def test_bound_to_every_address_it_is_asked_for_by_the_one_that_was_reached(
             return (await http.get("/healthz", headers={"host": host})).status_code
 
     assert anyio.run(ask) == status
+
+
+@pytest.mark.parametrize(
+    ("settings", "host", "status"),
+    [
+        ({"host": "[2001:db8::1]"}, "[2001:db8::1]:8000", 200),
+        ({"host": "2001:DB8::1"}, "[2001:db8::1]", 200),
+        ({"host": "[2001:db8::1]"}, "[2001:db8::2]", 403),
+        ({"allowed_hosts": ["[2001:DB8::2]"]}, "[2001:DB8::2]", 200),
+        ({"allowed_hosts": ["Example.org"]}, "example.ORG:1", 200),
+    ],
+    ids=str,
+)
+def test_a_host_is_answered_by_its_name_with_and_without_brackets(
+    settings: dict[str, Any], host: str, status: int
+) -> None:
+    async def ask() -> httpx.Response:
+        app = create_app(ServedLibrary(dict), ServeSettings(**settings))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
+            return await http.get("/healthz", headers={"host": host})
+
+    assert anyio.run(ask).status_code == status

@@ -27,7 +27,9 @@ from server.paging import page_of
 from server.routes.search import answered
 from server.schemas.search import SearchAsked
 from server.searcher import Searcher
+from server.shown import body_of
 from tests.server.conftest import Running, in_thread
+from tests.server.sent import base64_of
 from tests.server.worlds import TOY, Scenes, Shelf, id_of, until, vector, video_rows
 
 COLOURS = ("red", "blue", "green", "white", "pink", "orange", "purple", "black")
@@ -167,8 +169,44 @@ def test_a_cursor_is_of_one_body(sample_server: Running) -> None:
     for other in [*others, {"include": []}]:
         answer = sample_server.http.post("/search", json=body | other | {"cursor": cursor})
         assert (answer.status_code, answer.json()["error"]["field"]) == (400, "cursor"), other
+    for name, value in [("collection", "other"), ("encoder", "toy:none"), ("group_by", "video")]:
+        answer = sample_server.http.post("/search", json=body | {name: value, "cursor": cursor})
+        assert (answer.status_code, answer.json()["error"]["field"]) == (400, "cursor"), name
     same = {"limit": 9, "filter": {"must": [{"seconds": {"gte": 1}}]}, "query": "blue", "exact": False}
     assert sample_server.http.post("/search", json=same | {"cursor": cursor}).status_code == 200
+
+
+SPELLED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {"collection": "default"}),
+    ({}, {"encoder": "toy:rgb"}),
+    ({}, {"group_by": "none", "include": ["thumbnail", "metadata"], "merge_gap_s": 0}),
+    ({"level": "video"}, {"group_by": "video"}),
+]
+
+
+@pytest.mark.parametrize(("asked", "more"), SPELLED, ids=str)
+@pytest.mark.parametrize("first", ["short", "spelled"])
+def test_a_default_may_be_spelled_out_on_either_page(
+    sample_server: Running, asked: dict[str, Any], more: dict[str, Any], first: str
+) -> None:
+    body = {"query": "blue", "limit": 1} | asked
+    one, two = (body, body | more) if first == "short" else (body | more, body)
+    cursor = sample_server.http.post("/search", json=one).json()["next_cursor"]
+    answer = sample_server.http.post("/search", json=two | {"cursor": cursor})
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_cursor_is_of_one_picture_and_one_vector() -> None:
+    def body(part: dict[str, Any]) -> str:
+        return body_of(SearchAsked.model_validate({"query": [part]}))
+
+    parts: list[dict[str, Any]] = [
+        *({"image": base64_of(data)} for data in (b"a", b"b")),
+        *({"vector": vector} for vector in ([1.0], [2.0], [1.0, 0.0])),
+    ]
+    assert len({body(part) for part in parts}) == len(parts)
+    assert body({"vector": [1]}) == body({"vector": [1.0]})
+    assert body({"image": "YQ=="}) == body({"image": "YQ\n=="})
 
 
 def forged(token: str, **fields: Any) -> str:
