@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ import torch
 
 from core import logs
 from core.errors import Error, VideoError
+from core.stop import require_wanted
 from extractor.media import fork
 from extractor.work import how_ended
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_LOOK_S = 0.05  # how soon it is noticed that nobody wants it any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +48,12 @@ class LostError(VideoError):
 
 def call(limits: Limits, name: str, function: Callable[..., T], *args: object) -> T:
     """What `function(*args)` returns, or the Error or OSError that it raises; where it does not come back, a
-    LostError that speaks of `name`. All of it is pickled on its way."""
+    LostError that speaks of `name`. Once nobody waits for it any more, it is ended, which is Unwanted. All of
+    it is pickled on its way."""
     fork.prepare()
     process, line = fork.started(lambda: _begun(limits, name, function, args))
     try:
-        if not line.poll(limits.wall_s):
+        if not _has_said(line, limits.wall_s):
             raise LostError(f"{name} cannot be decoded: it takes longer than {limits.wall_s:g} s.")
         said = pickle.loads(line.recv_bytes())
     except (EOFError, OSError):
@@ -63,6 +67,15 @@ def call(limits: Limits, name: str, function: Callable[..., T], *args: object) -
         raise said
     found: T = said
     return found
+
+
+def _has_said(line: Connection, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not line.poll(max(0.0, min(_LOOK_S, until - time.monotonic()))):
+        require_wanted()
+        if time.monotonic() >= until:
+            return False
+    return True
 
 
 def _begun(limits: Limits, name: str, function: Callable[..., T], args: tuple[Any, ...]) -> Any:
