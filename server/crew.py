@@ -29,7 +29,7 @@ class Crew:
         """Done by the first thread that is free, in the context of who hands it; cancelled before, it is
         dropped with all that it holds."""
         done: Future[T] = Future()
-        held = [partial(copy_context().run, work)]
+        held: list[Callable[[], Any]] = [partial(copy_context().run, work)]
         done.add_done_callback(lambda _: held.clear())
         self._tasks.put((held, done))
         with self._beginning:
