@@ -18,6 +18,7 @@ from core.types import Look, Sampling
 from server.errors import ApiError
 from server.limits import Slots
 from server.settings import ServeSettings
+from server.spent import Spent
 
 if TYPE_CHECKING:
     from extractor.media.isolated import Limits
@@ -66,22 +67,29 @@ class Decoding:
         """took: hears how many seconds a request's files were decoded for."""
         self._slots, self._settings, self._took = slots, settings, took
 
-    async def frames(self, sent: Sequence[Sent], how: How) -> Mapping[str, Frames]:
+    async def frames(
+        self, sent: Sequence[Sent], how: How, spent: Spent | None = None
+    ) -> Mapping[str, Frames]:
         """Of each file, by its field; or the ApiError that says which cannot be decoded, and why."""
         if not sent:
             return {}
-        return await self._slots.run(partial(self.decoded, sent, how), lambda seconds: None)
+        spent = spent or Spent()
+        work = partial(self.decoded, sent, how, spent)
+        return await self._slots.run(work, lambda seconds: None, goes_on=spent.is_in)
 
-    def decoded(self, sent: Sequence[Sent], how: How) -> Mapping[str, Frames]:
+    def decoded(self, sent: Sequence[Sent], how: How, spent: Spent | None = None) -> Mapping[str, Frames]:
         """The same, in the calling thread."""
-        began = time.perf_counter()
+        spent = spent or Spent()
+        began, spent.is_in = time.perf_counter(), True
         try:
             with TemporaryDirectory(prefix="cinedex-") as folder:
                 paths = [each.write(Path(folder, str(number))) for number, each in enumerate(sent)]
-                found = self._called(paths, how, _field_of_all(sent))
+                found = self._called(paths, how, _field_of_all(sent), spent)
         except OSError as error:
             log.error("a file cannot be kept to be decoded error=%s", error)
             raise ApiError(503, "What was sent cannot be kept to be decoded; the log says why.") from error
+        finally:
+            spent.decoding_s += time.perf_counter() - began
         self._took(time.perf_counter() - began)
         for each, frames in zip(sent, found, strict=True):
             if isinstance(frames, VideoError):
@@ -90,13 +98,13 @@ class Decoding:
             each.field: frames for each, frames in zip(sent, found, strict=True) if isinstance(frames, Frames)
         }
 
-    def _called(self, paths: Sequence[Path], how: How, field: str) -> list[Frames | VideoError]:
+    def _called(self, paths: Sequence[Path], how: How, field: str, spent: Spent) -> list[Frames | VideoError]:
         from extractor.media import isolated, unknown
 
         name = paths[0].name if len(paths) == 1 else "one of the pictures"
         try:
             return isolated.call(
-                self._limits, name, unknown.frames_of, paths, how.look, how.sampling, self._bounds
+                self._limits(spent), name, unknown.frames_of, paths, how.look, how.sampling, self._bounds
             )
         except isolated.LostError as error:
             raise ApiError(error.http_status, f"{field}: {error}", field) from error
@@ -104,12 +112,11 @@ class Decoding:
             log.error("nothing can be decoded error=%s", error)
             raise ApiError(503, "Nothing can be decoded now; the log says why.") from error
 
-    @property
-    def _limits(self) -> Limits:
+    def _limits(self, spent: Spent) -> Limits:
         from extractor.media.isolated import Limits
 
-        most_s, log_format = self._settings.decode_seconds, self._settings.log_format
-        return Limits(wall_s=most_s, cpu_s=most_s, log_format=log_format)
+        left_s = round(max(0.0, self._settings.decode_seconds - spent.decoding_s), 3)
+        return Limits(wall_s=left_s, cpu_s=left_s, log_format=self._settings.log_format)
 
     @property
     def _bounds(self) -> Bounds:
