@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 import shutil
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO
+from weakref import ref
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import Error, VideoError
 from core.query import Frames
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 MEGA = 1_000_000
+HELD_BYTES = 512 << 20  # of decoded pictures that wait; what is just being decoded comes on top
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,12 +66,38 @@ class How:
     sampling: Sampling | None = None
 
 
+class _Held:
+    """What was decoded and is still there: until it was searched with, it waits for a slot as all do."""
+
+    def __init__(self) -> None:
+        self._pixels: list[ref[NDArray[np.uint8]]] = []
+        self._lock = threading.Lock()
+
+    def add(self, found: Iterable[Frames]) -> None:
+        with self._lock:
+            self._pixels += [ref(frames.pixels) for frames in found]
+
+    def require_room(self, spent: Spent) -> None:
+        """Or 429, but for a request that was let in before."""
+        with self._lock:
+            self._pixels = [each for each in self._pixels if each() is not None]
+            count = sum(map(_bytes, self._pixels))
+        if count >= HELD_BYTES and not spent.is_in:
+            raise ApiError(429, f"{count >> 20} MiB of pictures that were decoded wait to be searched with.")
+
+
+def _bytes(pixels: ref[NDArray[np.uint8]]) -> int:
+    held = pixels()
+    return 0 if held is None else held.nbytes
+
+
 class Decoding:
     """The one place that anything from outside is decoded through."""
 
     def __init__(self, slots: Slots, settings: ServeSettings, took: Callable[[float], None]) -> None:
         """took: hears how many seconds a request's files were decoded for."""
         self._slots, self._settings, self._took = slots, settings, took
+        self._held = _Held()
 
     async def frames(
         self, sent: Sequence[Sent], how: How, spent: Spent | None = None
@@ -80,6 +112,7 @@ class Decoding:
     def decoded(self, sent: Sequence[Sent], how: How, spent: Spent | None = None) -> Mapping[str, Frames]:
         """The same, in the calling thread."""
         spent = spent or Spent()
+        self._held.require_room(spent)
         began, spent.is_in = time.perf_counter(), True
         try:
             with TemporaryDirectory(prefix="cinedex-") as folder:
@@ -91,6 +124,7 @@ class Decoding:
         finally:
             spent.decoding_s += time.perf_counter() - began
         self._took(time.perf_counter() - began)
+        self._held.add(frames for frames in found if isinstance(frames, Frames))
         for each, frames in zip(sent, found, strict=True):
             if isinstance(frames, VideoError):
                 raise ApiError(422, f"{each.field}: {frames}", each.field)

@@ -86,11 +86,16 @@ async def cut(service: Service, video_id: str, asked: ClipAsked) -> tuple[OpenCl
     with await _opened(service, video_id, asked) as found:
         end = _end(found, asked, service.settings.max_clip_seconds)
         key = hash_bytes(canonical([video_id, found.file.place.stamp, asked.start, end]).encode())
-        clip = service.clips.get(key)
-        if clip is None:
-            make = partial(_make, service, found, asked.start, end)
-            clip = await service.decoding.run(partial(service.clips.made, key, make), service.metrics.waited)
-        return clip, f'"{key}"'
+        if clip := service.clips.get(key):
+            return clip, f'"{key}"'
+        make = partial(_make, service, found, asked.start, end)
+        made = partial(service.clips.made, key, make)
+        with service.decoding.place():
+            async with service.clips.turn(key):
+                clip = service.clips.get(key)
+                if clip is None:
+                    clip = await service.decoding.work(made, service.metrics.waited)
+                return clip, f'"{key}"'
 
 
 def _make(service: Service, found: Opened, start: float, end: float, to: Path) -> None:
