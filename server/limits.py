@@ -33,6 +33,11 @@ class Slots:
         self._taken, self._counting = 0, threading.Lock()
         self._watch: Callable[[float], None] = _nobody
 
+    @property
+    def crew(self) -> Crew:
+        """The threads, for what needs no place."""
+        return self._crew
+
     def watch(self, changed: Callable[[float], None]) -> None:
         """Who is told by how much the number of places that are taken changes."""
         self._watch = changed
