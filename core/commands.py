@@ -34,6 +34,7 @@ VERBS = {
     "verify": Verb("extractor.verify:main", "decode some stored rows again, compare vectors and times"),
     "sample-videos": Verb("extractor.world:main", "render a few small videos to try things on"),
     "download": Verb("extractor.download:main", "an encoder's weights, for this machine or another one"),
+    "convert": Verb("extractor.encoders.convert:main", "a checkpoint with Python objects to safetensors"),
     "remove": Verb("extractor.remove:main", "take videos or texts out of every answer, or back in"),
     "import": Verb("extractor.exchange.incoming:main", "vectors of other tools into a store"),
     "export": Verb("extractor.exchange.outgoing:main", "a store's vectors out to other tools"),

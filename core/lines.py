@@ -48,7 +48,7 @@ class Lines:
 
 
 def origin_of(layer: Layer) -> str:
-    """What rows and lines of a layer are: "library", "subtitles", "sidecar"."""
+    """What rows and lines of a layer are: "library", "subtitles", "sidecar", "captions"."""
     return "library" if layer == "text" else layer.partition(":")[0]
 
 

@@ -26,6 +26,7 @@ class Rows:
     start: Float64Array
     end: Float64Array
     text: pa.ChunkedArray | None = None  # only kind "text"
+    origin: pa.ChunkedArray | None = None  # of these, where they are from; older shards do not say
 
     def __len__(self) -> int:
         return len(self.source)
@@ -63,6 +64,7 @@ class Shard:
             table["start"].to_numpy(),
             table["end"].to_numpy(),
             table["text"] if kind == "text" else None,
+            table["origin"] if "origin" in table.column_names else None,
         )
 
     def vectors(self, kind: Kind) -> np.ndarray[Any, np.dtype[np.float16]]:

@@ -15,7 +15,7 @@ from core.errors import StoreError, UsageError
 
 Kind = Literal["frame", "clip", "text"]
 KINDS: tuple[Kind, ...] = ("frame", "clip", "text")
-Layer = str  # "visual", "text", "subtitles", "sidecar:<hash>", later "captions"
+Layer = str  # "visual", "text", "subtitles", "sidecar:<hash>", "captions"
 
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]

@@ -13,7 +13,7 @@ from core.collections import Library
 from core.errors import StoreError, UsageError
 from core.store import Store, store_slug
 from core.types import LOOKS, EncoderSpec, Look
-from extractor.encoders import BUILT_IN, DOWNLOAD, TAKE_LOOKS, TAKE_WEIGHTS, load
+from extractor.encoders import BUILT_IN, DOWNLOAD, PLAIN, TAKE_LOOKS, TAKE_WEIGHTS, load
 from extractor.encoders.auto import AUTO, chosen, is_auto
 from extractor.encoders.licences import licence_of
 from extractor.encoders.recipe import LOCAL_DIR
@@ -36,7 +36,10 @@ class Asked:
 
     def whole(self) -> Asked:
         """With the variant; a family alone is asked for its own choice, which imports it."""
-        return self if self.name.partition(":")[2] else replace(self, name=load(self.name).spec.name)
+        family, _, variant = self.name.partition(":")
+        if variant or family in PLAIN:
+            return replace(self, name=self.name.removesuffix(":"))
+        return replace(self, name=load(self.name).spec.name)
 
     @property
     def slug(self) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
 from core.collections import Library, is_name
-from core.config import Settings
+from core.config import Alone, Settings
 from core.errors import StoreError, UsageError
 from core.store import Store
 from core.types import UNKNOWN, Hdr, Points, Scale, UntaggedHd
@@ -20,6 +20,8 @@ from extractor.encoders import how
 from extractor.hours import Hours
 from extractor.videos import Known, VideosTarget, videos_of
 from extractor.work import Spool
+
+OWN = "own"  # instead of a name: the encoder itself
 
 
 class ExtractSettings(Settings):
@@ -57,6 +59,10 @@ class ExtractSettings(Settings):
     frames: bool | None = Field(None, description="whether each picture is a row too")
     thumbs: bool = Field(True, description="keep small pictures of each video, one a clip stride")
     embed_subtitles: bool = Field(False, description="vectors for subtitles and transcripts too")
+    captions: Annotated[str | None, Alone(OWN)] = Field(
+        None, description="write a sentence about each clip; alone: by the encoder itself, if it can"
+    )
+    caption_beams: int = Field(1, ge=1, le=16, description="sentences that are weighed for each caption")
     workers: int | None = Field(
         None, ge=0, le=256, description="processes; 0: none but this one; else one, or one for each GPU"
     )

@@ -22,7 +22,7 @@ from core.stop import stopping
 from core.store import Store
 from core.types import Place, Sampling
 from extractor.asked import licence
-from extractor.choose import Chosen, ExtractSettings, asked_videos, choose_store, library_of
+from extractor.choose import OWN, Chosen, ExtractSettings, asked_videos, choose_store, library_of
 from extractor.encoders.devices import devices_of, gpu_count
 from extractor.hours import Hours, Pause
 from extractor.job import Run, Wanted
@@ -33,7 +33,7 @@ from extractor.texts import texts_target
 from extractor.together import check_together
 from extractor.usage import be_nice
 from extractor.watch import watch, watched
-from extractor.work import Committed, Job, Loaded, Lost, Report
+from extractor.work import Committed, Job, Loaded, Lost, Report, Writing
 
 log = logging.getLogger(__name__)
 
@@ -189,10 +189,18 @@ def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) ->
         memory_bytes=int(settings.decoder_gb * 2**30),
         thumbs=settings.thumbs,
         embed_lines=settings.embed_subtitles,
+        captions=_captions(settings),
         log_format=settings.log_format,
         log_level=logging.WARNING if settings.quiet else logging.INFO,
         beside=_beside(chosen, settings.collection),
     )
+
+
+def _captions(settings: ExtractSettings) -> Writing | None:
+    if settings.captions is None:
+        return None
+    by = "" if settings.captions == OWN else settings.captions
+    return Writing(by, settings.caption_beams, download=not settings.dry_run)
 
 
 def _decoder(settings: ExtractSettings, gpus: int) -> str:

@@ -9,7 +9,7 @@ from pydantic_settings import CliPositionalArg
 
 from core.config import Settings, run
 from core.errors import UsageError
-from extractor.encoders import DOWNLOAD
+from extractor.encoders import BY_HAND, DOWNLOAD, vocabulary
 from extractor.encoders.auto import chosen, is_auto
 from extractor.encoders.weights import About, folder
 
@@ -17,7 +17,9 @@ from extractor.encoders.weights import About, folder
 class DownloadSettings(Settings):
     """Fetch an encoder's weights into the folder CINEDEX_WEIGHTS, which can be copied to other machines."""
 
-    encoder: CliPositionalArg[str] = Field("", description="open_clip:MODEL/TAG, hf-hub:… or auto")
+    encoder: CliPositionalArg[str] = Field(
+        "", description="open_clip:MODEL/TAG, hf-hub:…, auto or bert-vocabulary"
+    )
     list_all: bool = Field(False, alias="list", description="show every MODEL/TAG, with its licence")
     device: str = Field("auto", description="which auto means: that for a cpu or for cuda")
 
@@ -34,8 +36,13 @@ def download(settings: DownloadSettings) -> int:
         return 0
     if not settings.encoder:
         raise UsageError("name an encoder, as in `cinedex download open_clip:PE-Core-B-16/meta`, or --list.")
+    if settings.encoder == vocabulary.NAME:
+        sys.stdout.write(f"vocabulary: {vocabulary.fetch()}\n")
+        return 0
     name = chosen(settings.encoder, settings.device) if is_auto(settings.encoder) else settings.encoder
     family, _, variant = name.partition(":")
+    if family in BY_HAND:
+        raise UsageError(f"{family} is not for download: {BY_HAND[family]}; then give --weights FILE.")
     if family not in DOWNLOAD:
         raise UsageError(f"{name} has nothing to download; encoders of {', '.join(DOWNLOAD)} have.")
     from extractor.encoders.open_clip import fetch

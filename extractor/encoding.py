@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.types import IntArray, Kind, Sampling, Segment
+from core.types import IntArray, Kind, Line, Sampling, Segment
 from core.writer import Float16Array, KindRows, halved
 from extractor.ahead import Ended
+from extractor.captions import MOST_TOKENS, Captions
 from extractor.encoders.base import Encoder
 from extractor.media.picture import Pixels
 from extractor.media.reader import Picture
@@ -25,6 +26,7 @@ from extractor.work import Work
 _MOST_FEATURES = 1_024  # that clips are made of at once, unless one window alone has more
 _BUFFERS = 2  # one is filled while a device may still read the other
 _NONE = np.empty((0, 0), np.float16)
+Feature = tuple[Tensor, ...]  # of a picture: for vectors, and last for captions, which may be the same
 
 
 @dataclass(eq=False)
@@ -33,13 +35,14 @@ class Video:
 
     work: Work
     source: str
-    windows: Windows[Tensor]
+    windows: Windows[Feature]
     waiting: int = 0  # pictures in the batch
     ended: Ended | None = None
     is_void: bool = False  # what of it is still in the batch is for nothing
     # For hours of pictures: as little as there is to be known of each row.
     spans: dict[Kind, list[tuple[float, float]]] = field(default_factory=lambda: {"frame": [], "clip": []})
     vectors: dict[Kind, list[Float16Array]] = field(default_factory=lambda: {"frame": [], "clip": []})
+    captions: list[Line] = field(default_factory=list)
 
     @classmethod
     def begun(cls, work: Work, source: str, sampling: Sampling) -> Video:
@@ -117,7 +120,8 @@ def _event(device: torch.device) -> torch.cuda.Event:
 class Encoding:
     """What gathers pictures until they are worth a pass of the encoder."""
 
-    def __init__(self, encoder: Encoder, batch: int) -> None:
+    def __init__(self, encoder: Encoder, batch: int, captions: Captions | None = None) -> None:
+        self._captions, self._most = captions, MOST_TOKENS if captions else _MOST_FEATURES
         self.seconds, self.pictures = 0.0, 0  # since somebody last looked
         self._encoder, self._batch = encoder, batch
         self._device: torch.device | None = None  # that pictures go to, if it has memory of its own
@@ -163,7 +167,7 @@ class Encoding:
         self.seconds += time.monotonic() - started
         return done
 
-    def _pushed(self) -> Iterator[tuple[Video, Window[Tensor]]]:
+    def _pushed(self) -> Iterator[tuple[Video, Window[Feature]]]:
         gathered, self._gathered = self._gathered, []
         self.pictures += len(gathered)
         for (video, t, end, shot), feature in zip(gathered, self._features(len(gathered)), strict=True):
@@ -175,25 +179,29 @@ class Encoding:
             if video.ended and not video.waiting:
                 self._closed.append(video)
 
-    def _features(self, count: int) -> Sequence[Tensor]:
-        features = self._encoder.features(self._buffers[0].taken(count))
+    def _features(self, count: int) -> Sequence[Feature]:
+        pictures = self._buffers[0].taken(count)
+        found = self._captions.features(pictures) if self._captions else (self._encoder.features(pictures),)
         self._buffers.reverse()
-        if features.is_cuda and not self._device:
-            self._device = features.device
+        if found[0].is_cuda and not self._device:
+            self._device = found[0].device
             self._buffers = [self._buffer() for _ in range(_BUFFERS)]
-        return features.unbind()
+        return list(zip(*(each.unbind() for each in found), strict=True))
 
     def _buffer(self) -> _Buffer:
         return _Buffer(self._batch, self._encoder.spec.look.size, self._device)
 
-    def _made(self, windows: Sequence[tuple[Video, Window[Tensor]]], closed: Sequence[Video]) -> _Made:
+    def _made(self, windows: Sequence[tuple[Video, Window[Feature]]], closed: Sequence[Video]) -> _Made:
         """Few passes for all of them: what they make does not depend on what else is made."""
         wanted: list[tuple[Video, Kind, Sequence[Row]]] = []
         vectors: list[Tensor] = []
-        features: list[Tensor] = []
+        features: list[Feature] = []
         index: list[IntArray] = []
         for video, window in windows:
-            if features and len(features) + len(window.features) > _MOST_FEATURES:
+            if self._captions and window.clips:
+                tokens = [feature[-1] for feature in window.features]
+                video.captions += self._captions.written(tokens, window.clips)
+            if features and len(features) + len(window.features) > self._most:
                 vectors.append(self._clips(features, index))
                 features, index = [], []
             kinds: dict[Kind, Sequence[Row]] = {"frame": window.frames, "clip": window.clips}
@@ -207,7 +215,7 @@ class Encoding:
         event = _event(self._device) if vectors and self._device else None
         return _Made(vectors, event, wanted, closed)
 
-    def _clips(self, features: Sequence[Tensor], index: Sequence[IntArray]) -> Tensor:
-        rows = self._encoder.clips(torch.stack(tuple(features)), index)
+    def _clips(self, features: Sequence[Feature], index: Sequence[IntArray]) -> Tensor:
+        rows = self._encoder.clips(torch.stack([feature[0] for feature in features]), index)
         # Without waiting only where an event tells when they are there.
         return rows.to("cpu", torch.float32, non_blocking=self._device is not None)

@@ -83,7 +83,9 @@ def _estimated(
     rows: dict[Kind, int | None] | None = None
     if expected is not None:
         rows = {kind: expected[kind] for kind in KINDS}
-        rows["text"] = None if lines is None else texts.count + lines
+        rows["text"] = (
+            None if lines is None else texts.count + lines + (expected["clip"] if job.captions else 0)
+        )
     beside_bytes = _beside_bytes(job, lengths, of_videos, scale)
     counts, of_files = run.tally.as_json(), _of_videos(videos, lengths, scale)
     to_do = videos.count + texts.count + run.tally.copies

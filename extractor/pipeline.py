@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -15,9 +16,10 @@ from torch import Tensor
 
 from core.errors import EncoderError
 from core.store import Store
-from core.types import Facts, Float32Array, Look, Segment, Source, Thumbs
+from core.types import Facts, Float32Array, Line, Look, Segment, Source, Thumbs
 from core.writer import KindRows, Writer
 from extractor.ahead import Begun, Claims, Decoders, Ended, MakeDecoder, Message, Seen, Settled, Unread
+from extractor.captions import Captions, captions_of
 from extractor.cores import Cores, allowed
 from extractor.encoders import load
 from extractor.encoders.base import Encoder, Pace
@@ -43,7 +45,7 @@ def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> 
     job = replace(job, cores=allowed(job.cores))
     with closing(Cores(job.cores)) as cores:
         cores.leave(0)  # there are no decoders yet
-        encoder, device = load_for(job, device)
+        encoder, device, captions = load_for(job, device)
         if stop.is_set():  # loading may take a while, and nothing is begun
             return
         if encoder.spec.pictures_per_feature != 1:
@@ -51,17 +53,22 @@ def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> 
         writer = Writer(open_store(job, encoder), max_seconds=job.commit_s)
         if device.startswith("cuda") and job.decoder == "cuda":
             job = replace(job, decoder=device)  # its own, where there are several
-        yield from _telling(device, encoder, _extracted(job, feed, encoder, writer, stop))
+        yield from _telling(device, encoder, _extracted(job, feed, encoder, writer, stop, captions))
 
 
 def _extracted(
-    job: Job, feed: Iterator[Work], encoder: Encoder, writer: Writer, stop: threading.Event
+    job: Job,
+    feed: Iterator[Work],
+    encoder: Encoder,
+    writer: Writer,
+    stop: threading.Event,
+    captions: Captions | None,
 ) -> Iterator[Told]:
     if not job.careful:
-        yield from extract(job, feed, encoder, writer, stop)
+        yield from extract(job, feed, encoder, writer, stop, captions)
         return
     for one in feed:
-        for event in extract(replace(job, decoders=1), iter((one,)), encoder, writer, stop):
+        for event in extract(replace(job, decoders=1), iter((one,)), encoder, writer, stop, captions):
             yield event
             if isinstance(event, Stalled):
                 return
@@ -93,12 +100,13 @@ def _loaded(device: str, precision: Precision | None) -> Loaded:
     return Loaded(device, precision.name, precision.cosine) if precision else Loaded(device)
 
 
-def load_for(job: Job, device: str) -> tuple[Encoder, str]:
-    """The job's encoder, and where it is."""
+def load_for(job: Job, device: str) -> tuple[Encoder, str, Captions | None]:
+    """The job's encoder, where it is, and who writes captions."""
     device = choose_device(device)
     use(device)
     pace = Pace(job.precision, job.batch if job.compile else 0)
-    return load(job.encoder, device=device, pace=pace, **job.options), device
+    encoder = load(job.encoder, device=device, pace=pace, **job.options)
+    return encoder, device, captions_of(job.captions, encoder, device, pace)
 
 
 def open_store(job: Job, encoder: Encoder) -> Store:
@@ -123,14 +131,21 @@ def make_decoder(job: Job, look: Look) -> MakeDecoder:
 
 
 def extract(
-    job: Job, feed: Iterator[Work], encoder: Encoder, writer: Writer, stop: threading.Event
+    job: Job,
+    feed: Iterator[Work],
+    encoder: Encoder,
+    writer: Writer,
+    stop: threading.Event,
+    captions: Captions | None = None,
 ) -> Iterator[Told]:
     """Decoders ahead, the encoder here, and a commit whenever one is due and at the end."""
-    yield from _Extraction(job, encoder, writer, feed).run(stop)
+    yield from _Extraction(job, encoder, writer, feed, captions).run(stop)
 
 
 class _Extraction:
-    def __init__(self, job: Job, encoder: Encoder, writer: Writer, feed: Iterator[Work]) -> None:
+    def __init__(
+        self, job: Job, encoder: Encoder, writer: Writer, feed: Iterator[Work], captions: Captions | None
+    ) -> None:
         self._job, self._encoder, self._writer = job, encoder, writer
         self._teller = Teller(job, encoder, writer, self._vectors)
         self._sampling = writer.store.sampling
@@ -138,7 +153,7 @@ class _Extraction:
         self._claims = Claims(
             self._is_known, (lambda stamp: {}) if job.again else ShortCut(writer.store, self._view).alike
         )
-        self._encoding, self._cores = Encoding(encoder, job.batch), Cores(job.cores)
+        self._encoding, self._cores = Encoding(encoder, job.batch, captions), Cores(job.cores)
         self._decoders = self._made_decoders(feed)
         self._videos: dict[str, Video] = {}
         self._texts: list[Work] = []
@@ -253,6 +268,7 @@ class _Extraction:
             facts, rows = ended.facts, video.all_rows()
             beside = self._beside(video.work, source)
             own = self._teller.embedded(source, ended.lines)
+            captions = self._told(source, video.captions)
             report = self._report(
                 beside,
                 "done",
@@ -264,8 +280,15 @@ class _Extraction:
                 still_points=facts.still_points,
                 way=ended.way,
                 transfer=facts.transfer,
+                captions=captions,
             )
             yield from self._add(beside.work, Source(source), rows, report, (facts, ended.thumbs))
+
+    def _told(self, source: str, captions: Sequence[Line]) -> int:
+        started = time.monotonic()
+        count = self._teller.captions(source, captions)
+        self._seconds["encode"] += time.monotonic() - started
+        return count
 
     def _add(
         self,
@@ -283,8 +306,8 @@ class _Extraction:
             if self._job.again and self._writer.store.log.last().is_removed(source.id):
                 self._writer.restored(source.id, work.task.since)
         self._done.add(source.id)
-        added = {kind: len(vectors) for kind, (_, vectors) in rows.items()}
-        yield replace(report, rows={**report.rows, **added})
+        added = Counter({kind: len(vectors) for kind, (_, vectors) in rows.items()})
+        yield replace(report, rows=added + Counter(report.rows))
         for copy in self._copies.pop(source.id, ()):
             yield self._seen(copy, source.id)
 
@@ -302,16 +325,24 @@ class _Extraction:
         return self._report(beside, "copy", source)
 
     def _report(
-        self, beside: Beside, outcome: Outcome, source: str, own_lines: int = 0, **of_video: Any
+        self,
+        beside: Beside,
+        outcome: Outcome,
+        source: str,
+        own_lines: int = 0,
+        captions: int = 0,
+        **of_video: Any,
     ) -> Report:
-        """With all lines, and as many rows if they have vectors."""
+        """With all lines, and as many rows if they have vectors; captions always have."""
         lines = beside.lines + own_lines
+        with_vectors = captions + (lines if self._job.embed_lines else 0)
         return Report(
             beside.work.place,
             outcome,
             source,
-            rows={"text": lines} if lines and self._job.embed_lines else {},
+            rows={"text": with_vectors} if with_vectors else {},
             lines=lines,
+            captions=captions,
             sidecars=beside.sidecars,
             is_settled=not beside.is_whole,
             **of_video,

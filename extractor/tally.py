@@ -34,6 +34,7 @@ class Tally:
     still_points: int = 0
     hdr: Counter[str] = field(default_factory=Counter)  # videos by their transfer: pq, hlg
     lines: int = 0
+    captions: int = 0
     sidecars: int = 0
     gone: int = 0
     cut: dict[Key, str] = field(default_factory=dict)  # texts that are longer than the encoder reads
@@ -82,6 +83,7 @@ class Tally:
         if report.is_settled:
             self._settled.add(key) if sign > 0 else self._settled.discard(key)
         self.lines += sign * report.lines
+        self.captions += sign * report.captions
         self.sidecars += sign * report.sidecars
         match report.outcome:
             case "done":
@@ -152,6 +154,7 @@ class Tally:
                 "cpu": round(self.cpu, 3),
             },
             "lines": self.lines,
+            "captions": self.captions,
             "sidecars": self.sidecars,
             "lost_packets": self.lost_packets,
             "damaged": [_damage(report) for report in self.damaged.values()],
@@ -169,7 +172,9 @@ class Tally:
         parts += [f"{self.skipped.total()} skipped ({', '.join(skipped)})"] if skipped else []
         parts += _counted({"gone": self.gone})
         rows = " and ".join(_counted({f"{kind} rows": self.rows[kind] for kind in KINDS})) or "no new rows"
-        told = "".join(f" and {each}" for each in _counted({"subtitle lines": self.lines}))
+        told = "".join(
+            f" and {each}" for each in _counted({"subtitle lines": self.lines, "captions": self.captions})
+        )
         waited = f", waited {self.wait_pictures:.1f} s for pictures" if self.pictures else ""
         lost = f", {self.lost_packets} damaged packets" if self.lost_packets else ""
         still = f", {self.still_points} still pictures left out" if self.still_points else ""

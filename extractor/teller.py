@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.errors import UsageError
+from core.lines import sorted_lines
 from core.types import Float32Array, Layer, Line
 from core.writer import Writer
 from extractor import sidecars
@@ -44,6 +45,10 @@ class Teller:
         """The lines of a video's own tracks, if it has any; how many are new."""
         return self._tell(source, "subtitles", lines) if lines else 0
 
+    def captions(self, source: str, lines: Sequence[Line]) -> int:
+        """What was written about a video's clips, always with vectors; how many are new."""
+        return self._tell(source, "captions", sorted_lines(lines), embed=True) if lines else 0
+
     def beside(self, work: Work, source: str) -> Beside:
         """The lines of what lies beside a place; what cannot be read now is tried in the next run."""
         place = work.place
@@ -56,13 +61,13 @@ class Teller:
         task = replace(work.task, place=replace(place, sidecars=named))
         return Beside(replace(work, task=task), sum(each is not None for each in told), new)
 
-    def _tell(self, source: str, layer: Layer, lines: tuple[Line, ...]) -> int:
+    def _tell(self, source: str, layer: Layer, lines: tuple[Line, ...], *, embed: bool = False) -> int:
         """How many of them are new: of a copy they may be on their way, or in the store."""
         if self._writer.holds(source, layer):
             return 0
         is_new = self._is_new(source, layer)
         # What a shard has is told too: by the time of the commit it may have it no more.
-        vectors = self._vectors(lines) if self._job.embed_lines else None
+        vectors = self._vectors(lines) if embed or self._job.embed_lines else None
         self._writer.tell(source, layer, lines, vectors, again=self._job.again)
         return len(lines) if is_new else 0
 

@@ -19,6 +19,8 @@ def check_together(settings: ExtractSettings) -> None:
         _refuse_idle(settings, "--failed only lists", (*_DOES, "texts", "report"))
     elif settings.videos is None and settings.texts is None:
         raise UsageError("name what to embed: --videos FOLDER, --texts FILE, or both.")
+    if settings.captions is None and settings.caption_beams > 1:
+        raise UsageError("--caption-beams goes with --captions.")
     if settings.dry_run:
         _refuse_idle(settings, "--dry-run does nothing", ("prune", "between", "watch"))
     if settings.watch and settings.prune != "no":

@@ -37,6 +37,15 @@ def size_of(place: Place) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Writing:
+    """Captions, and how they are to be written."""
+
+    by: str = ""  # family:variant; "": the encoder whose vectors the store holds
+    beams: int = 1
+    download: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """How everything that is to do is to be done."""
 
@@ -61,6 +70,7 @@ class Job:
     memory_bytes: int = 2 << 30  # what decoding one file may take
     thumbs: bool = True
     embed_lines: bool = False  # vectors for subtitles too
+    captions: Writing | None = None  # of each clip
     log_format: LogFormat = "text"
     log_level: int = 20
     beside: tuple[Path, ...] = ()  # the collection's other stores, which hear of new columns too
@@ -125,6 +135,7 @@ class Report:
     error: str = ""  # failed: why; skipped: "not_video" or "still"
     cut: str = ""  # a text that is longer than the encoder reads
     lines: int = 0  # of subtitles, new to the store
+    captions: int = 0
     sidecars: int = 0
     is_settled: bool = False  # some of what lies beside it could not be read: not again in this run
 

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from core import thumbs
 from core.compaction import carried
-from core.rules import LastWords, LiveSource
+from core.rules import EMBEDDED, LastWords, LiveSource
 from core.shard import Shard
-from core.sidecars import is_sidecar
 from core.store import Store
 from core.types import IntArray, Kind
 from index.part import Run
@@ -68,9 +67,7 @@ class View:
     @cached_property
     def _carried(self) -> dict[tuple[str, str], str]:
         kept = carried(self.last, self.last.shards())
-        return {
-            pair: self.last.shard_of(*pair) for pair in kept if is_sidecar(pair[1]) or pair[1] == "subtitles"
-        }
+        return {pair: self.last.shard_of(*pair) for pair in kept if pair[1] not in EMBEDDED}
 
     def is_live(self, run: Run) -> bool:
         """Whether the rows of a run count, and are of a live source."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import logging
 import signal
 import socket
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -18,6 +21,7 @@ from server.library import ServedLibrary
 from server.settings import ServeSettings
 from server.workers import FINISH_S
 
+log = logging.getLogger(__name__)
 BACKLOG = 2048
 _LOOK_S = 0.05
 
@@ -45,6 +49,7 @@ def answer(
             timeout_graceful_shutdown=FINISH_S,
             lifespan="on",
             backlog=1,
+            reset_contextvars=True,  # what resumes reading would leave its own to all that follow
             http=TimedHeads,
             ws="none",
             forwarded_allow_ips=settings.trusted_proxies,
@@ -65,9 +70,19 @@ class _Server(uvicorn.Server):
     workers none. The system's own is set behind its back."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(_complain)
         await super().startup(sockets)
         for each in sockets or []:
             each.listen(BACKLOG)
+
+
+def _complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Of a connection that cannot be taken, tried again each second, as of a state and no bug."""
+    error = context.get("exception")
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        log.error("no descriptors are left, new connections wait error=%s", error.strerror)
+    else:
+        loop.default_exception_handler(context)
 
 
 def _finish_on_sigterm(server: uvicorn.Server) -> None:

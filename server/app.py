@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from asyncio import wrap_future
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,12 +19,14 @@ from server.cache import VectorCache
 from server.clips import Clips
 from server.crew import Crew
 from server.decoding import Decoding
+from server.encoders import Patience
 from server.fetching import Fetching
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
 from server.metrics import Metrics
 from server.routes import (
     batch,
+    caption,
     docs,
     embed,
     export,
@@ -42,7 +43,6 @@ from server.routes import (
 from server.service import Service
 from server.settings import ServeSettings
 
-log = logging.getLogger(__name__)
 CONTRACT = "1"  # of docs/http-api.md: fields are added, none is renamed
 MIB = 1 << 20
 FILES_AT_ONCE = 16  # of the library, that are looked at: that takes hardly any time, but where a disk hangs
@@ -82,7 +82,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (search, upload, batch, embed, tag, knn, health, media, videos, export):
+    for routes in (search, upload, batch, embed, tag, caption, knn, health, media, videos, export):
         app.include_router(routes.router(service))
     app.include_router(login.router(access))
     app.include_router(docs.router())
@@ -106,12 +106,13 @@ def prepare(library: ServedLibrary) -> None:
 async def follow(look: Callable[[], None], seconds: float, what: str) -> None:
     """Look at it again and again, in a thread of its own: one that hangs holds up no other, and no
     shutdown."""
-    looking = Crew(1, f"look at {what}")
+    looking, trouble = Crew(1, f"look at {what}"), Patience()
     while True:
         try:
             await wrap_future(looking.hand(look))
-        except Exception:  # a task's edge: what is served goes on being served
-            log.exception("%s could not be looked at", what)
+            trouble.reset()
+        except Exception as error:  # a task's edge: what is served goes on being served
+            trouble.fail(f"{what} could not be looked at", error)
         await anyio.sleep(seconds)
 
 

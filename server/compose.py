@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
-from core.query import Part, Query, Search
+from core.errors import UsageError
+from core.query import Part, Query, Search, Value
 from core.types import Float32Array, Float64Array, Kind, Segment
-from extractor.encoders.base import Encoder
+from extractor.encoders.base import Adjustable, Encoder
 from index.calibration import Asking
 from server.batching import host
 from server.errors import ApiError
@@ -53,21 +55,37 @@ def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Search)
         field = at.rpartition("[")[0] or at
         raise ApiError(400, f"{field}: its parts cancel each other out.", field)
     own = [part for _, part in found if part.source]
+    rows = _adjusted(np.stack([*each, vector]), encoder, dict(query.encoder_options))
     return Asked(
-        vector,
+        rows[-1],
         any(encoder.too_long(texts)) if texts else False,
         frozenset(part.source for part in own if not _is_range(part)),
         tuple(part for part in own if _is_range(part)),
         _asking(query.parts),
-        each,
+        rows[:-1],
     )
 
 
 def refuse_options(query: Query, encoder: Encoder) -> None:
-    """No encoder has any yet."""
-    for name, _ in query.encoder_options:
+    """What the encoder has not, or what cannot be."""
+    known: Mapping[str, str] = getattr(encoder, "options", {})
+    for name, value in query.encoder_options:
         field = f"encoder_options.{name}"
-        raise ApiError(400, f"{field}: the encoder {encoder.spec.name} has no options.", field)
+        if name not in known:
+            has = f"no such option; it has {_listed(known)}" if known else "no options"
+            raise ApiError(400, f"{field}: the encoder {encoder.spec.name} has {has}.", field)
+        try:
+            _adjusted(np.zeros((1, encoder.spec.dim), np.float32), encoder, {name: value})
+        except UsageError as error:
+            raise ApiError(400, f"{field}: {error}", field) from error
+
+
+def _listed(known: Mapping[str, str]) -> str:
+    return " and ".join(f"{name}, {what}" for name, what in known.items())
+
+
+def _adjusted(vectors: Float32Array, encoder: Encoder, chosen: Mapping[str, Value]) -> Float32Array:
+    return cast(Adjustable, encoder).adjusted(vectors, chosen) if chosen else vectors
 
 
 def _asking(parts: Sequence[Part]) -> Asking:

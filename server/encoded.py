@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from core.query import Part, Query
-from core.types import EncoderSpec, IntArray
-from extractor.encoders.base import Encoder
+from core.query import Part, Query, Value
+from core.types import EncoderSpec, Float32Array, IntArray
+from extractor.encoders.base import Adjustable, Encoder
 
 MOST_TEXTS = 256  # in one call, which bounds the memory that it takes
 
@@ -53,6 +53,13 @@ class Encoded:
 
     def too_long(self, texts: Sequence[str]) -> list[bool]:
         return self.encoder.too_long(texts)
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        return getattr(self.encoder, "options", {})
+
+    def adjusted(self, queries: Float32Array, chosen: Mapping[str, Value]) -> Float32Array:
+        return cast(Adjustable, self.encoder).adjusted(queries, chosen)
 
     def features(self, pictures: Any) -> Any:
         return self.encoder.features(pictures)

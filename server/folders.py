@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import stat
 from collections.abc import Mapping
@@ -14,6 +16,8 @@ from core.types import Place
 from index.sources import SourceInfo
 from server.errors import ApiError
 
+log = logging.getLogger(__name__)
+_FOR_NOW = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE)  # no word of the file itself
 _INTO = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe is not waited for
 
@@ -82,7 +86,10 @@ class Folders:
             return _opened(folder, place)
         except (FileNotFoundError, NotADirectoryError):
             return "it is gone"
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in _FOR_NOW:
+                log.error("a file cannot be opened now root=%s error=%s", place.root, error.strerror)
+                raise ApiError(503, "The file cannot be opened now; the log has it by the id.") from error
             return "it cannot be read"
 
 

@@ -42,6 +42,11 @@ _FOREIGN = ("cross-site", "same-site")
 SAYS = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "2"}}
 
 
+def new_id() -> str:
+    """Of a request that brings none of its own."""
+    return uuid.uuid4().hex[:16]
+
+
 def error_answer(
     status: int, message: str, request_id: str, field: str | None = None, *, type: str | None = None
 ) -> Response:
@@ -182,7 +187,7 @@ class _Visit:
         self.began = time.perf_counter()
         self.headers = Headers(scope=scope)
         asked = self.headers.get("x-request-id", "")
-        self.id = asked if _ID.fullmatch(asked) else uuid.uuid4().hex[:16]
+        self.id = asked if _ID.fullmatch(asked) else new_id()
         self.status = self.sent = 0  # sent: bytes of the answer's body
         self.scope = scope
         self._receive, self._send, self._rules = receive, send, rules

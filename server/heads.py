@@ -1,12 +1,16 @@
-"""HTTP/1.1 as uvicorn speaks it by h11, the strict way, but for heads that never end."""
+"""HTTP/1.1 as uvicorn speaks it by h11, the strict way, but for heads that never end and what is no HTTP."""
 
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from server.gate import error_answer, new_id
+from server.headers import HEADERS
 
 HEAD_S = 15.0  # for a whole head, from the connection's or its own first byte on
 
@@ -29,6 +33,26 @@ class TimedHeads(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """In the shape of all errors; an answer that has begun is broken off instead."""
+        cycle, begun = self.cycle, self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE)
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True  # who still works on the request whose body is none
+        if not begun:
+            self.transport.write(self._refusal())
+        self.transport.close()
+
+    def _refusal(self) -> bytes:
+        id = new_id()
+        answer = error_answer(400, "The request is no HTTP/1.1, or its head is longer than 64 KiB.", id)
+        answer.headers.update({**HEADERS, "X-Request-Id": id, "Connection": "close"})
+        status = HTTPStatus.BAD_REQUEST
+        head = h11.Response(status_code=status, headers=answer.raw_headers, reason=status.phrase.encode())
+        sent = [
+            self.conn.send(each) for each in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage())
+        ]
+        return b"".join(each or b"" for each in sent)
 
     def _time(self) -> None:
         if self.conn.their_state is not h11.IDLE:

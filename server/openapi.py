@@ -1,4 +1,4 @@
-"""The OpenAPI document, with what the gate does and no route says: keys."""
+"""The OpenAPI document, with what the gate does and no route says: keys, and what is refused everywhere."""
 
 from __future__ import annotations
 
@@ -15,14 +15,8 @@ _SCHEMES = {
     "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "as POST /login sets it"},
 }
 _BY_KEY: list[dict[str, list[str]]] = [{name: [] for name in [scheme]} for scheme in _SCHEMES]
-_OF_KEYS = {
-    str(status): {
-        "description": held["description"],
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}},
-    }
-    for status, held in errors(401, 403).items()
-    if status != "default"
-}
+_ANYWHERE, _OF_BODIES, _OF_KEYS = (400, 403, 414, 431), (408, 413, 415), (401,)
+_SENDING = ("post", "put", "patch", "delete")
 
 
 def install(app: FastAPI) -> None:
@@ -40,9 +34,22 @@ def install(app: FastAPI) -> None:
 def _tell(document: dict[str, Any]) -> None:
     document["components"]["securitySchemes"] = _SCHEMES
     for path, operations in document["paths"].items():
-        for operation in operations.values():
-            if is_public(path):
-                operation["security"] = []
-            else:
-                operation["security"] = [{}, *_BY_KEY]  # {}: where the server has no keys
-                operation["responses"] = dict(sorted((_OF_KEYS | operation["responses"]).items()))
+        for method, operation in operations.items():
+            takes_key = not is_public(path)
+            operation["security"] = [{}, *_BY_KEY] if takes_key else []  # {}: where the server has no keys
+            statuses = {
+                *_ANYWHERE,
+                *(_OF_BODIES if method in _SENDING else ()),
+                *(_OF_KEYS if takes_key else ()),
+            }
+            operation["responses"] = dict(sorted((_told(*statuses) | operation["responses"]).items()))
+
+
+def _told(*statuses: int) -> dict[str, Any]:
+    """These errors, as the document has them."""
+    shape = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
+    return {
+        str(status): {"description": held["description"], "content": shape}
+        for status, held in errors(*statuses).items()
+        if status != "default"
+    }

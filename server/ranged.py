@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from asyncio import wrap_future
@@ -19,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from server.crew import Crew
 from server.errors import ApiError
 
+log = logging.getLogger(__name__)
 _PIECE_BYTES = 256 << 10
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.IGNORECASE)
 
@@ -117,6 +119,8 @@ class _Sent(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
+        except ChangedError:  # with less than was promised: the layer below breaks the connection off
+            log.warning("a file has changed while it was sent")
         finally:
             self._pieces.close()
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from core.commands import nearest
 from core.errors import EncoderError, Error, UsageError
@@ -21,6 +22,7 @@ from server.filters import TESTS
 from server.gate import error_answer
 
 log = logging.getLogger(__name__)
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 _SHOWN = 60  # characters of a value that is wrong
 
 
@@ -44,6 +46,8 @@ def install(app: FastAPI) -> None:
     async def of_the_framework(request: Request, error: HTTPException) -> Response:
         answer = error_answer(error.status_code, _says(error, request), request.state.request_id)
         answer.headers.update(error.headers or {})
+        if error.status_code == 405:
+            answer.headers["Allow"] = _allowed(app, request)
         return answer
 
     @app.exception_handler(Error)
@@ -51,6 +55,18 @@ def install(app: FastAPI) -> None:
         answer = _answer(of_error(error), request.state.request_id)
         answer.headers.update(getattr(error, "headers", {}))
         return answer
+
+
+def _allowed(app: FastAPI, request: Request) -> str:
+    """The methods of all routes of a path; the framework tells those of the first one."""
+    taken = (
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in app.router.routes
+        )
+    )
+    return ", ".join(taken)
 
 
 @dataclass(frozen=True, slots=True)

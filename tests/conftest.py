@@ -30,6 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "HF_HOME": f"{held.name}/hub",
         "HF_ENDPOINT": "http://127.0.0.1:9",
     }
+    os.environ.pop("CINEDEX_VOCAB", None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -44,6 +45,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--media", type=Path, help="real videos: a folder with videos.jsonl and videos/")
+    parser.addoption("--vocab", type=Path, help="BERT's vocab.txt")
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +59,17 @@ def media(pytestconfig: pytest.Config) -> Path:
     if os.environ.get("REQUIRE_MEDIA") == "1":
         pytest.fail(says)
     pytest.skip(says)
+
+
+@pytest.fixture(scope="session")
+def vocabulary(pytestconfig: pytest.Config) -> Path:
+    """BERT's vocab.txt; without one, tests that read texts by it skip, or fail under REQUIRE_VOCAB=1."""
+    asked: Path | None = pytestconfig.getoption("--vocab")
+    path = asked or pytestconfig.rootpath.parent / "shared" / "vocab" / "bert-base-uncased-vocab.txt"
+    if path.is_file():
+        return path
+    says = f"{path} is no file; --vocab FILE names BERT's vocab.txt."
+    (pytest.fail if os.environ.get("REQUIRE_VOCAB") == "1" else pytest.skip)(says)
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,21 @@ GROUP = "cinedex.encoders"
 BUILT_IN = {  # family: (module:function, extra to install)
     "toy": ("extractor.encoders.toy:load", ""),
     "open_clip": ("extractor.encoders.open_clip:load", ""),
+    "clip2video": ("extractor.encoders.clip2video:load", ""),
+    "videococa": ("extractor.encoders.videococa:load", ""),
 }
-TAKE_WEIGHTS = ("open_clip",)  # of a file, or random ones
-TAKE_LOOKS = ("toy", "open_clip")  # may be told who resizes, and how colours are read
-DOWNLOAD = ("open_clip",)  # can fetch their weights
+TAKE_WEIGHTS = ("open_clip", "clip2video", "videococa")  # of a file, or random ones
+# May be told who resizes, and how colours are read.
+TAKE_LOOKS = ("toy", "open_clip", "clip2video", "videococa")
+PLAIN = ("clip2video",)  # are whole without a variant
+WRITERS = {"videococa": "extractor.encoders.videococa:load_writer"}  # for captions alone
+DOWNLOAD = ("open_clip", "videococa")  # can fetch their weights
+BY_HAND = {  # where the weights of others are, for people
+    "clip2video": (
+        "the README of https://github.com/CryhanFang/CLIP2Video links to Google Drive folders, "
+        "one a data set, from which a browser fetches pytorch_model.bin.2 (MSR-VTT, MSVD) or .22 (VATEX)"
+    ),
+}
 
 
 def families() -> dict[str, str]:
@@ -60,6 +71,18 @@ def _paced(loader: Callable[..., Encoder], family: str, pace: Pace | None) -> di
     return {}
 
 
+def load_captioner(
+    name: str, *, device: str = "cpu", pace: Pace | None = None, download: bool = False
+) -> Encoder:
+    """An encoder that is to write captions and nothing else, so that it may have no good vectors."""
+    family, _, variant = name.partition(":")
+    options: dict[str, Any] = {"download": True} if download and family in DOWNLOAD else {}
+    if family not in WRITERS:
+        return load(name, device=device, pace=pace, **options)
+    loader = _function(WRITERS[family])
+    return loader(variant, device, **_paced(loader, family, pace), **options)
+
+
 def recall(spec: EncoderSpec, *, device: str = "cpu") -> Encoder:
     """The encoder that made a store's vectors, from what the store says of it. Nothing is downloaded."""
     return load(spec.name, device=device, **how(spec))
@@ -88,9 +111,8 @@ def how(spec: EncoderSpec) -> dict[str, Any]:
 def _loader(family: str) -> Callable[..., Encoder]:
     if family in BUILT_IN:
         code, extra = BUILT_IN[family]
-        module, _, function = code.partition(":")
         try:
-            found: Callable[..., Encoder] = getattr(import_module(module), function)
+            found = _function(code)
         except ModuleNotFoundError as error:
             if not extra:
                 raise
@@ -104,6 +126,12 @@ def _loader(family: str) -> Callable[..., Encoder]:
     except (ImportError, AttributeError) as error:
         raise EncoderError(f"{family} ({stranger.value}) does not load: {error}.") from error
     return loaded
+
+
+def _function(code: str) -> Callable[..., Encoder]:
+    module, _, name = code.partition(":")
+    found: Callable[..., Encoder] = getattr(import_module(module), name)
+    return found
 
 
 def _strangers() -> dict[str, EntryPoint]:

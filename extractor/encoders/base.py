@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from core.types import EncoderSpec, IntArray
+from core.query import Value
+from core.types import EncoderSpec, Float32Array, IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,11 +54,26 @@ class Encoder(Protocol):
         ...
 
 
-class Captioner(Protocol):
-    """Optional beside an encoder."""
+class Adjustable(Protocol):
+    """Optional beside an encoder: scores that are made otherwise by another query over the same rows."""
 
-    def caption(self, features: Tensor, index: Sequence[IntArray], *, beams: int) -> list[str]:
-        """One sentence a clip."""
+    options: Mapping[str, str]  # what can be chosen, and of what, for people
+
+    def adjusted(self, queries: Float32Array, chosen: Mapping[str, Value]) -> Float32Array:
+        """[n, dim] → [n, dim]; a UsageError for a value that cannot be. All names are among the options."""
+        ...
+
+
+class Captioner(Protocol):
+    """Optional beside an encoder: it writes. Its `clips` takes tokens in place of features, so that each
+    picture goes through its tower once for both."""
+
+    def tokens(self, pictures: Tensor) -> Tensor:
+        """As `features`, but what captions are made of, which may be much more."""
+        ...
+
+    def caption(self, tokens: Tensor, index: Sequence[IntArray], *, beams: int) -> list[str]:
+        """One sentence a clip: the likeliest word each time, or the best of so many sentences."""
         ...
 
 

@@ -22,8 +22,9 @@ def missing(name: str, why: str = "", of: str = "") -> EncoderError:
     """What to do about weights, or about what else a model needs, that are not here."""
     from extractor.encoders import weights
 
+    what = f"{of} of {name} is" if of else f"weights of {name} are" if ":" in name else f"{name} is"
     return EncoderError(
-        f"The {f'{of} of {name} is' if of else f'weights of {name} are'} not on this machine"
+        f"The {what} not on this machine"
         f"{f', and {why}' if why else ''}: run "
         f"`cinedex download {name}` here, or on another machine and copy its folder of weights "
         f"to {weights.folder()}."
@@ -68,11 +69,11 @@ def downloaded(name: str, pretrained: Mapping[str, Any]) -> Path:
     return path
 
 
-def fetched(repository: str, file: str) -> Path:
-    """One file of a repository on the hub."""
+def fetched(repository: str, file: str, name: str = "") -> Path:
+    """One file of a repository on the hub, for the encoder that is made of all of it or for what is named."""
     from huggingface_hub import hf_hub_download
 
-    name = f"open_clip:hf-hub:{repository}"
+    name = name or f"open_clip:hf-hub:{repository}"
     address = f"{_endpoint()}/{repository}"
     require_answer(name, address)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,11 +16,12 @@ from core.errors import EncoderError, UsageError
 from core.types import EncoderSpec, IntArray
 from extractor.encoders import hub
 from extractor.encoders.base import EXACT, Pace, unit
-from extractor.encoders.compiled import compiled
-from extractor.encoders.devices import choose_device, moved
+from extractor.encoders.devices import choose_device
 from extractor.encoders.licences import licence_of
-from extractor.encoders.precision import Precision, settle, wanted
+from extractor.encoders.precision import Precision, wanted
 from extractor.encoders.recipe import LOCAL_DIR, Recipe, recipe_of, require_tokenizer, seed_of
+from extractor.encoders.tensors import insist, read
+from extractor.encoders.tower import Tower
 from extractor.encoders.weights import (
     RANDOM,
     About,
@@ -29,29 +30,37 @@ from extractor.encoders.weights import (
     downloaded,
     folder,
     hash_of,
-    read,
     register,
 )
 
 _TEXTS = 64  # encoded together: what is longer would fill a small machine's memory
-_SHOWN = 3  # keys that an error names
 
 TOKENIZER = "tokenizer"  # its files, beside the weights that were downloaded with it
 
 
-class OpenClip:
-    """A model, its tokenizer, and what its vectors depend on."""
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One of open_clip's, with its weights, and what its vectors depend on."""
 
-    def __init__(self, spec: EncoderSpec, model: Any, tokenizer: Any, device: str) -> None:
-        self.spec = spec
+    spec: EncoderSpec
+    module: Any
+    tokenizer: Any
+
+
+class OpenClip:
+    """A model, on a device."""
+
+    def __init__(self, model: Model, device: str) -> None:
+        self.spec = model.spec
         self._device = torch.device(device)
-        self._model = model.to(self._device)
-        self._encode = self._model.encode_image
-        self._asked = EXACT.precision
-        self._tokenizer = tokenizer
-        self.precision = Precision()
-        self._mean = torch.tensor(spec.look.mean, device=self._device).view(1, 3, 1, 1)
-        self._std = torch.tensor(spec.look.std, device=self._device).view(1, 3, 1, 1)
+        self._model = model.module.to(self._device)
+        self._tokenizer = model.tokenizer
+        self.tower = Tower(self.spec, self._model.visual, self._model.encode_image, unit)
+
+    @property
+    def precision(self) -> Precision:
+        """What pictures are computed in."""
+        return self.tower.precision
 
     @property
     def logit_scale(self) -> float:
@@ -60,39 +69,7 @@ class OpenClip:
 
     def features(self, pictures: Tensor) -> Tensor:
         """float32 [n, dim]: a unit vector a picture."""
-        if not self.precision.is_settled:
-            self._settle()
-        return self._features(pictures)
-
-    def _features(self, pictures: Tensor) -> Tensor:
-        return unit(self._encode(self._input(pictures)))
-
-    def begin(self, pace: Pace) -> None:
-        """Bring the picture tower to a precision, and perhaps compile it. Texts stay fp32: they are few, and
-        queries meet rows of any precision. What is asked by name may be refused, so it is tried now; the
-        rest when a picture comes, if one does."""
-        self._asked = pace.precision
-        if pace.precision == "auto" and not pace.compiled_for:
-            is_settled = wanted("auto", self._device) == "fp32"
-            self.precision = Precision(is_settled=is_settled)
-            return
-        self._settle()
-        if pace.compiled_for:
-            shape = (pace.compiled_for, self.spec.look.size, self.spec.look.size, 3)
-            with torch.inference_mode():  # as in a run: what is compiled holds for nothing else
-                self._encode = compiled(self._encode, self._input(torch.zeros(shape, dtype=torch.uint8)))
-
-    @torch.inference_mode(False)  # what is made in it is of no use outside
-    def _settle(self) -> None:
-        self.precision = settle(self._model.visual, self._features, self.spec, self._asked, self._device)
-
-    def _input(self, pictures: Tensor) -> Tensor:
-        return self.prepared(pictures).to(next(self._model.visual.parameters()).dtype)
-
-    def prepared(self, pictures: Tensor) -> Tensor:
-        """float32 [n, 3, size, size]: what open_clip's own preprocessing gives the model, bit by bit."""
-        values = moved(pictures, self._device).permute(0, 3, 1, 2).contiguous().float().div_(255)
-        return values.sub_(self._mean).div_(self._std)
+        return unit(self.tower(pictures))
 
     def clips(self, features: Tensor, index: Sequence[IntArray]) -> Tensor:
         """The unit mean of the pictures of each."""
@@ -132,11 +109,31 @@ def load(
     pace: Pace = EXACT,
 ) -> OpenClip:
     """MODEL/TAG with its weights, or any model with those of a file or, if asked for, random ones."""
+    device = ready(device, pace, weights, random_weights)
+    recipe = recipe_of(variant, may_download=download)
+    encoder = OpenClip(model_of(recipe, weights, random_weights, look, download=download), device)
+    encoder.tower.begin(pace)
+    return encoder
+
+
+def ready(device: str, pace: Pace, weights: Path | None, random_weights: int | None) -> str:
+    """The device that is meant, where what was asked for can be."""
     if weights is not None and random_weights is not None:
         raise UsageError("--weights and --random-weights exclude each other.")
     device = choose_device(device)
     wanted(pace.precision, torch.device(device))
-    recipe = recipe_of(variant, may_download=download)
+    return device
+
+
+def model_of(
+    recipe: Recipe,
+    weights: Path | None,
+    random_weights: int | None,
+    look: Mapping[str, str] = MappingProxyType({}),
+    *,
+    download: bool = False,
+) -> Model:
+    """A model with its own weights, with those of a file, or with random ones; on the processor."""
     seen = recipe.look().but(look)
     require_tokenizer(recipe)
     spec = EncoderSpec(recipe.name, int(recipe.config["embed_dim"]), seen, options=recipe.options())
@@ -146,13 +143,11 @@ def load(
     else:
         spec = replace(spec, weights=f"{RANDOM}{seed_of(random_weights)}")
     with hub.offline(not download):
-        model = _built(recipe, random_weights or 0)
+        module = _built(recipe, random_weights or 0)
         tokenizer = _tokenizer(recipe, folder() / spec.weights / TOKENIZER, may_download=download)
     if random_weights is None:
-        _fill(recipe, model, file, may_resize=weights is None or _is_download(file))
-    encoder = OpenClip(spec, model, tokenizer, device)
-    encoder.begin(pace)
-    return encoder
+        _fill(recipe, module, file, may_resize=weights is None or _is_download(file))
+    return Model(spec, module, tokenizer)
 
 
 def fetch(variant: str) -> About:
@@ -248,20 +243,8 @@ def _built(recipe: Recipe, seed: int = 0) -> Any:
 def _fill(recipe: Recipe, model: Any, file: Path, *, may_resize: bool) -> None:
     """A checkpoint's tensors into the model: each has its place, and each place its tensor."""
     state = _converted(model, read(file), may_resize=may_resize)
-    wanted = model.state_dict()
-    wrong = [
-        *(f"{name} is missing" for name in wanted if name not in state),
-        *(f"{name} is left over" for name in state if name not in wanted),
-        *(
-            f"{name} is {list(state[name].shape)}, not {list(wanted[name].shape)}"
-            for name in wanted
-            if name in state and state[name].shape != wanted[name].shape
-        ),
-    ]
-    if wrong:
-        more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        raise EncoderError(f"{called(file)} does not fit {recipe.name}: {', '.join(wrong[:_SHOWN])}{more}.")
-    model.load_state_dict(state)
+    wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    model.load_state_dict(insist(state, wanted, file=called(file), name=recipe.name))
 
 
 def _converted(model: Any, state: dict[str, Tensor], *, may_resize: bool) -> dict[str, Tensor]:

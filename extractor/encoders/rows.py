@@ -11,7 +11,7 @@ import torch
 from core.query import Frames
 from core.types import Float32Array, IntArray, Kind
 from core.writer import halved
-from extractor.encoders.base import Encoder
+from extractor.encoders.base import Captioner, Encoder
 from extractor.windows import Window, Windows
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _BATCH = 16
+Tokens = torch.Tensor  # of some pictures
 
 
 @torch.inference_mode()
@@ -42,6 +43,20 @@ def video_rows(encoder: Encoder, frames: Frames) -> dict[Kind, Float32Array]:
         made["frame"].append(_rows(encoder, features, [row.index for row in window.frames]))
         made["clip"].append(_rows(encoder, features, [row.index for row in window.clips]))
     return {kind: halved(np.concatenate(rows)).astype(np.float32) for kind, rows in made.items() if rows}
+
+
+@torch.inference_mode()
+def tokens_of(writer: Captioner, pixels: NDArray[np.uint8]) -> Tokens:
+    """What captions are made of, of uint8 [n, size, size, 3]."""
+    return writer.tokens(torch.from_numpy(pixels))
+
+
+@torch.inference_mode()
+def caption_of(writer: Captioner, tokens: list[Tokens], pictures: IntArray, beams: int) -> str:
+    """A sentence about some of the pictures; their tokens, which came in batches, are put together once."""
+    tokens[:] = [torch.cat(tokens)]
+    (text,) = writer.caption(tokens[0], [pictures], beams=beams)
+    return text
 
 
 def _features(encoder: Encoder, pixels: NDArray[np.uint8]) -> Tensor:

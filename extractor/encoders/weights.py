@@ -13,17 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import __version__, files
-from core.errors import EncoderError, StoreError, UsageError
+from core.errors import EncoderError, StoreError
+from extractor.encoders.tensors import State, kind_of, read
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-State = Mapping[str, "Tensor"]
 FILE, ABOUT = "weights.safetensors", "about.json"
-SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 RANDOM = "random:"  # instead of a hash, before the seed
 _HASHES = "hashes"  # what files were found to hold, so that none is hashed twice
-_WRAPPERS = ("state_dict", "model")  # what training scripts put their tensors in
 _SHOWN = 6  # digits of a hash that tell people which
 
 
@@ -132,74 +130,15 @@ def hash_state(state: State) -> str:
     return digest.hexdigest()
 
 
-def read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by their names, out of whatever a training script wrapped them in."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    check(path)
-    try:
-        if path.suffix.lower() == ".safetensors":
-            held: Any = load_file(path)
-        else:
-            held = _unpickled(path)
-    except OSError as error:
-        raise EncoderError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except SafetensorError as error:
-        raise EncoderError(f"{path} is no safetensors file, or a damaged one: {error}.") from error
-    return _tensors(path, held)
-
-
-def check(path: Path) -> None:
-    """Whether it can be a checkpoint at all, before anything is loaded for it."""
-    if not path.is_file():
-        raise UsageError(f"The weights {path} {'are no file' if path.exists() else 'do not exist'}.")
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"The weights {path} must be one of {', '.join(f'*{name}' for name in SUFFIXES)}.")
-
-
 def short(hash: str) -> str:
     """Enough of a hash for a folder's name, or for people."""
     return hash[:_SHOWN]
 
 
-def _unpickled(path: Path) -> Any:
-    import pickle
-
-    import torch
-
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise EncoderError(
-            f"{path} holds more than tensors, or is no checkpoint, and is not unpickled; "
-            "save its state_dict alone, best as .safetensors."
-        ) from error
-    except Exception as error:  # torch has none of its own for what is no checkpoint
-        why = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        raise EncoderError(f"{path} is no checkpoint of torch.save, or a damaged one: {why[0]}.") from error
-
-
-def _tensors(path: Path, held: Any) -> dict[str, Tensor]:
-    import torch
-
-    for name in _WRAPPERS:
-        if isinstance(held, dict) and isinstance(held.get(name), dict):
-            held = held[name]
-    if not isinstance(held, dict) or not held:
-        raise EncoderError(f"{path} holds no tensors by name, but {type(held).__name__}.")
-    prefix = "module." if all(str(name).startswith("module.") for name in held) else ""
-    found = {str(name).removeprefix(prefix): tensor for name, tensor in held.items()}
-    wrong = [name for name, tensor in found.items() if not isinstance(tensor, torch.Tensor)]
-    if wrong:
-        raise EncoderError(f"{path}: {wrong[0]} is no tensor, but {type(found[wrong[0]]).__name__}.")
-    return found
-
-
 def _write(final: Path, path: Path, known: About) -> None:
     from safetensors.torch import save_file
 
-    state = {name: tensor.detach().clone().contiguous() for name, tensor in read(path).items()}
+    state = _alone(read(path))
     try:
         with files.draft(final) as draft:
             save_file(state, draft / FILE)
@@ -208,6 +147,18 @@ def _write(final: Path, path: Path, known: About) -> None:
     except StoreError:
         if not final.exists():  # else another process was faster
             raise
+
+
+def _alone(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Each with memory of its own, as safetensors wants it; only what shares some is copied."""
+    seen = set()
+    for name, tensor in state.items():
+        storage = tensor.untyped_storage()
+        is_alone = tensor.is_contiguous() and storage.nbytes() == tensor.nbytes
+        if not is_alone or storage.data_ptr() in seen:
+            state[name] = tensor.clone().contiguous()
+        seen.add(storage.data_ptr())
+    return state
 
 
 def _text(known: About) -> str:
@@ -233,6 +184,6 @@ def _cached(path: Path) -> dict[str, Any]:
 
 
 def _stamp(path: Path) -> str:
-    check(path)
+    kind_of(path)
     held = path.stat()
     return f"{held.st_size}-{held.st_mtime_ns}"

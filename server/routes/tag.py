@@ -1,4 +1,4 @@
-"""POST /tag, /locate and /caption: questions about one stored video."""
+"""POST /tag and /locate: questions about one stored video."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from server.labels import LabelCache, Labelling, Vocabulary
 from server.locating import Located, Range, located
 from server.schemas.errors import errors
 from server.schemas.tag import (
-    CaptionAnswer,
-    CaptionAsked,
     LocateAnswer,
     LocateAsked,
     OfVideo,
@@ -49,12 +47,6 @@ def router(service: Service) -> APIRouter:
     async def locate(asked: LocateAsked) -> Response:
         labelling = Labelling(Vocabulary(tuple(asked.texts)), cache)
         return await _in_steps(service, asked, labelling, partial(_locate, asked=asked, labelling=labelling))
-
-    @routes.post(
-        "/caption", response_model=CaptionAnswer, responses=may_fail, summary="Describe a video in words"
-    )
-    async def caption(asked: CaptionAsked) -> Response:
-        return await service.ask(asked.collection, asked.encoder, partial(_caption, asked=asked))
 
     return routes
 
@@ -116,9 +108,3 @@ def _range(found: Range) -> RangeShown:
         confidence=found.confidence,
         confidence_level=found.level,
     )
-
-
-def _caption(searcher: Searcher, asked: CaptionAsked) -> Response:
-    """No encoder that can be loaded writes; what is asked is looked at all the same."""
-    _named(asked).rows(searcher.view, "clip", "frame")
-    raise ApiError(409, f"encoder: {searcher.encoder.spec.name} cannot write captions.", "encoder")

@@ -23,17 +23,20 @@ class ErrorAnswer(BaseModel):
 
 
 _MEANINGS = {
-    400: "A wrong field, which is named, or one that is not built yet",
+    400: "No sound request, or a wrong field, which is named",
     401: "No key, or an unknown one",
     403: "A host or an origin that is not allowed, or a key of too little scope",
     404: "No such collection, encoder or id",
+    408: "No more of the body came in time",
     409: "Encoder and index do not fit, or no such rows",
     410: "The snapshot that it names is no longer kept",
     413: "The body is too large",
+    414: "The path and the query string are too long",
     415: "The body is not of the type that is asked for",
     416: "The range lies behind the end of the file",
     422: "Media that cannot be decoded",
     429: "Too many requests; Retry-After says when",
+    431: "The headers are too many or too long",
     503: "Loading, or no snapshot is published",
 }
 

@@ -123,7 +123,13 @@ class LocateAnswer(BaseModel):
 class CaptionAsked(OfVideo):
     """What POST /caption is sent."""
 
-    beams: int = Field(1, ge=1, le=16, description="sentences that are weighed against each other")
+    beams: int | None = Field(
+        None,
+        ge=1,
+        le=16,
+        description="write anew, weighing so many sentences against each other; null: what is stored, if "
+        "anything is, else as with 1",
+    )
 
 
 class CaptionShown(BaseModel):

@@ -173,8 +173,8 @@ def test_a_named_file_that_is_no_video_fails_with_one_sentence(
     ("flags", "says"),
     [
         (["--videos=nowhere"], "--videos nowhere does not exist."),
-        (["--encoder=none:such"], "There is no encoder family 'none'; there are toy, open_clip."),
-        (["--encoder=none"], "There is no encoder family 'none'; there are toy, open_clip."),
+        (["--encoder=none:such"], "There is no encoder family 'none'; there are toy, open_clip, "),
+        (["--encoder=none"], "There is no encoder family 'none'; there are toy, open_clip, "),
         (["--encoder=toy:such"], "toy has no variant 'such'; it has 'rgb'."),
         (["--fps=0"], "fps: Input should be greater than 0 (got '0')"),
         (["--workers=-1"], "workers: Input should be greater than or equal to 0 (got '-1')"),

@@ -253,7 +253,7 @@ def test_every_pair_is_listed_with_its_licence(capsys: pytest.CaptureFixture[str
     ("words", "says", "code"),
     [
         ([], "name an encoder, as in `cinedex download open_clip:PE-Core-B-16/meta`, or --list.", 2),
-        (["toy"], "toy has nothing to download; encoders of open_clip have.", 2),
+        (["toy"], "toy has nothing to download; encoders of open_clip, ", 2),
         (["open_clip:ViT-B-32"], "open_clip:ViT-B-32 names no weights to download; name a tag, ", 1),
         (["open_clip:ViT-B-32/nothing"], "open_clip has no ViT-B-32/nothing; ", 1),
     ],

@@ -23,6 +23,8 @@ from server.cli import bind
 from server.heads import TimedHeads
 from server.library import ServedLibrary
 from server.settings import ServeSettings
+from tests.conftest import shapes, write_film
+from tests.server.filmed import Films
 from tests.server.worlds import Shelf, make_keys, samples, until
 
 ROOT = Path(__file__).parents[2]
@@ -109,6 +111,19 @@ def keyed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     log = running.log.read_text()
     assert "Traceback" not in log
     assert not [key for key in keys.values() if key[13:] in log]
+
+
+@pytest.fixture(scope="session")
+def film_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Two short videos that are there as files: red-then-blue.mp4 and short.mp4."""
+    folder = tmp_path_factory.mktemp("filmed")
+    (folder / "films").mkdir()
+    write_film(folder / "films" / "red-then-blue.mp4", shapes("red", "blue", seconds=1))
+    write_film(folder / "films" / "short.mp4", shapes("green", seconds=0.5))
+    running = start(Films.of(folder / "films", folder / "data").data)
+    yield running
+    assert running.stop() == 0
+    assert "Traceback" not in running.log.read_text()
 
 
 @pytest.fixture(params=["open", "keyed"])

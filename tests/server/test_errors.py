@@ -205,6 +205,8 @@ def test_an_unknown_route_is_not_found(sample_server: Running, path: str) -> Non
 def test_another_method_is_told_which_ones_there_are(sample_server: Running) -> None:
     refusal(sample_server, 405, "method_not_allowed", "GET", "/search")
     assert sample_server.http.get("/search").headers["allow"] == "POST"
+    both = sample_server.http.request("OPTIONS", f"/videos/{VIDEO}")
+    assert both.headers["allow"] == "DELETE, GET"
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.server.conftest import Running
+from tests.server.worlds import until
 
 GET, POST = b"GET /healthz HTTP/1.1", b"POST /search HTTP/1.1"
 HOST, CHUNKED = b"Host: localhost", b"Transfer-Encoding: chunked"
@@ -71,8 +72,8 @@ def refused(server: Running, sent: bytes) -> tuple[int, bytes]:
 def test_a_body_of_doubtful_length_and_doubled_hosts_are_refused(
     sample_server: Running, head: list[bytes]
 ) -> None:
-    status, _ = refused(sample_server, lines(POST, HOST, *head) + b"12345")
-    assert status == 400
+    status, body = refused(sample_server, lines(POST, HOST, *head) + b"12345")
+    assert (status, json.loads(body)["error"]["type"]) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize(
@@ -163,10 +164,33 @@ def test_headers_of_too_many_bytes_are_refused(sample_server: Running) -> None:
     assert refused(sample_server, sent)[0] in (431, 400)  # 400: of the layer below, if they come in pieces
 
 
-def test_a_head_that_never_ends_is_not_kept(sample_server: Running) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01 nonsense\r\n\r\n",
+        lines(GET, HOST)[:-2] + b"A: " + b"b" * 70_000,
+    ],
+    ids=["no HTTP", "a head that never ends"],
+)
+def test_what_is_no_http_is_refused_in_our_shape(sample_server: Running, sent: bytes) -> None:
     with connected(sample_server) as raw:
-        raw.sendall(lines(GET, HOST)[:-2] + b"A: " + b"b" * 70_000)
-        assert answer(raw)[0] == 400
+        raw.sendall(sent)
+        found = HTTPResponse(raw)
+        found.begin()
+        held = json.loads(found.read())
+    assert (found.status, held["error"]["type"]) == (400, "invalid_request")
+    assert found.headers["X-Request-Id"] == held["request_id"]
+    assert found.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_body_that_goes_bad_behind_its_answer_is_no_bug(sample_server: Running) -> None:
+    with connected(sample_server) as raw:
+        raw.sendall(lines(POST, b"Host: evil.example", CHUNKED) + b"1\r\n")
+        assert answer(raw)[0] == 403
+        raw.sendall(b"{no chunk\r\n\r\n")
+        assert raw.recv(1_000) == b""
+    assert sample_server.http.get("/healthz").status_code == 200
+    assert "Traceback" not in sample_server.log.read_text()
 
 
 @pytest.mark.parametrize("depth", [100, 900, 5_000, 100_000])
@@ -202,3 +226,20 @@ def test_a_socket_that_would_be_one_of_the_web_stays_http(sample_server: Running
     with connected(sample_server) as raw:
         raw.sendall(lines(GET, HOST, *upgrade, b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="))
         assert answer(raw)[0] == 200
+
+
+def test_what_is_logged_of_a_request_names_no_other_of_its_connection(sample_server: Running) -> None:
+    with connected(sample_server) as raw:
+        for body in (b"x" * 1_000_000, b"x" * 1_000_000, b""):  # large ones are read piece by piece
+            length = b"Content-Length: %d" % len(body)
+            raw.sendall(lines(POST, HOST, length, b"X-Request-Id: one-of-%d" % len(body)) + body)
+            assert answer(raw)[0] == 400
+    found = list[str]()
+
+    def is_logged() -> bool:
+        told = sample_server.log.read_text().splitlines()
+        found[:] = [line for line in told if line.endswith("request_id=one-of-0")]
+        return bool(found)
+
+    until(is_logged)
+    assert [line.count("request_id=") for line in found] == [1]

@@ -12,6 +12,9 @@ import pytest
 import torch
 from open_clip import pretrained
 
+from extractor.encoders.clip2video_model import Shape, drawn
+from extractor.encoders.temporal import HEAD, Sizes
+
 SMALL_TEXT = {"context_length": 32, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2}
 TINY = {
     "embed_dim": 16,
@@ -64,3 +67,66 @@ def inexact_state(seed: int) -> dict[str, torch.Tensor]:
     half = len(rows) // 2
     state["visual.proj"] = torch.cat([rows[:half], -rows[:half]])
     return state
+
+
+TINY_CLIP = {  # as CLIP2Video's, with heads of 64
+    "embed_dim": HEAD,
+    "quick_gelu": True,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": HEAD, "head_width": HEAD, "patch_size": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": HEAD, "heads": 1, "layers": 1},
+}
+
+
+def clip2video_state(seed: int, *, centres: int = 3, is_mlp: bool = False) -> dict[str, torch.Tensor]:
+    """The weights of a tiny CLIP2Video by the names of its authors' files."""
+    sizes = Sizes(HEAD, centres, layers=2, difference_layers=0 if is_mlp else 1)
+    found: dict[str, torch.Tensor] = drawn(Shape(TINY_CLIP, sizes), seed).state_dict()
+    return found
+
+
+def in_half(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """As the authors keep them: the matrices of CLIP in half precision."""
+    return {
+        key: tensor.half() if key.startswith("clip.") and tensor.dim() > 1 else tensor
+        for key, tensor in state.items()
+    }
+
+
+TINY_COCA = {
+    "embed_dim": 16,
+    "vision_cfg": {
+        **{"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8},
+        **{"attentional_pool": True, "attn_pooler_queries": 8, "attn_pooler_heads": 2, "output_tokens": True},
+    },
+    "text_cfg": {
+        **{"context_length": 40, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2},
+        **{"embed_cls": True, "output_tokens": True},
+    },
+    "multimodal_cfg": {
+        **{"context_length": 40, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2},
+        "attn_pooler_heads": 2,
+    },
+    "custom_text": True,
+}
+
+
+def coca_state(seed: int, *, lively: float = 1.0) -> dict[str, torch.Tensor]:
+    """The weights of a tiny CoCa. More than 1 `lively`: what it sees matters more than in a fresh one."""
+    config = {name: value for name, value in deepcopy(TINY_COCA).items() if name != "custom_text"}
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        module = open_clip.CoCa(**config)
+        state: dict[str, torch.Tensor] = module.state_dict()
+        for name, tensor in state.items():
+            is_drawn = tensor.dim() > 1 or name.endswith(("class_embedding", "cls_emb"))
+            if is_drawn and lively != 1:
+                tensor.normal_(std=lively / tensor.shape[-1] ** 0.5)
+    return state
+
+
+def coca_folder(folder: Path, seed: int = 1) -> Path:
+    """A folder as the authors' repositories are: a config, and a checkpoint of torch.save."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": TINY_COCA}))
+    torch.save(coca_state(seed, lively=2.0), folder / "open_clip_pytorch_model.bin")
+    return folder

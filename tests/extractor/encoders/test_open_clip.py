@@ -120,6 +120,16 @@ def test_weights_are_one_encoder_in_whatever_file_they_come(tmp_path: Path) -> N
         assert torch.equal(encoder.features(held), random.features(held))
 
 
+def test_a_checkpoint_in_half_precision_is_computed_with_in_float32(tmp_path: Path) -> None:
+    half = {name: tensor.half() for name, tensor in tiny_state(4).items()}
+    single = {name: tensor.float() for name, tensor in half.items()}
+    one = load("open_clip:tiny", weights=saved(tmp_path / "half.pt", half))
+    two = load("open_clip:tiny", weights=saved(tmp_path / "single.pt", single))
+    held = pictures(one, 2)
+    assert torch.equal(one.features(held), two.features(held))
+    assert one.spec.weights != two.spec.weights
+
+
 def test_other_tensors_are_another_encoder(tmp_path: Path) -> None:
     state = tiny_state(4)
     one = load("open_clip:tiny", weights=saved(tmp_path / "a.pt", state)).spec
@@ -176,7 +186,9 @@ def test_what_is_more_than_tensors_is_never_unpickled(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     file = saved(tmp_path / "trap.pt", {"state_dict": Trap()})
-    with pytest.raises(EncoderError, match=r"holds more than tensors, .* and is not unpickled; "):
+    with pytest.raises(
+        EncoderError, match=r"holds more than tensors.* and is not unpickled; `cinedex convert "
+    ):
         load("open_clip:tiny", weights=file)
     assert not Path("sprung").exists()
 
@@ -184,11 +196,10 @@ def test_what_is_more_than_tensors_is_never_unpickled(
 @pytest.mark.parametrize(
     ("name", "data", "says"),
     [
-        ("x.pt", b"This is no checkpoint.", "is not unpickled"),
-        ("x.pt", b"", "is no checkpoint of torch.save, or a damaged one"),
+        ("x.pt", b"This is no checkpoint.", "is no checkpoint: neither safetensors nor"),
+        ("x.pt", b"", "is empty."),
         ("x.bin", b"PK\x03\x04" + bytes(100), "is no checkpoint of torch.save, or a damaged one"),
-        ("x.safetensors", b"nothing of the kind", "is no safetensors file, or a damaged one"),
-        ("x.npz", b"", "must be one of *.safetensors, *.pt, *.pth, *.bin."),
+        ("x.safetensors", bytes(8) + b"{", "is no safetensors file, or a damaged one"),
     ],
 )
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path, name: str, data: bytes, says: str) -> None:

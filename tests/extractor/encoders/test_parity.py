@@ -98,7 +98,7 @@ def check_kind(monkeypatch: pytest.MonkeyPatch, variant: str, shots: list[Shot])
         expected = unit(model.encode_image(inputs))
         texts = unit(model.encode_text(tokenizer(TEXTS)))
     pictures = looked(encoder.spec.look, shots)
-    assert torch.equal(encoder.prepared(pictures), inputs)
+    assert torch.equal(encoder.tower.prepared(pictures), inputs)
     found = encoder.features(pictures)
     assert float((found - expected).norm() / expected.norm()) <= 1e-5
     assert float((encoder.texts(TEXTS) - texts).norm() / texts.norm()) <= 1e-5

@@ -155,7 +155,7 @@ def test_auto_tries_nothing_until_a_picture_comes(has_it: None, monkeypatch: pyt
         tried.append(asked)
         return settle(tower, features, spec, asked, device)
 
-    monkeypatch.setattr("extractor.encoders.open_clip.settle", noted)
+    monkeypatch.setattr("extractor.encoders.tower.settle", noted)
     encoder = made("auto")
     encoder.texts(["red"])
     assert not tried and encoder.precision == Precision(is_settled=False)

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from core.errors import EncoderError
 from extractor.encoders import weights
+from extractor.encoders.tensors import read
 from extractor.encoders.weights import ABOUT, FILE, About
 
 
@@ -46,7 +47,7 @@ def test_what_is_registered_has_the_same_tensors_and_the_same_hash(folder: Path,
     known = weights.register(file, About("mine.pt"))
     path = weights.registered(known.hash)
     assert path == folder / known.hash / FILE
-    held, given = load_file(path), weights.read(file)
+    held, given = load_file(path), read(file)
     assert held.keys() == given.keys()
     assert all(
         torch.equal(held[name], given[name]) and held[name].dtype == given[name].dtype for name in held
@@ -108,7 +109,7 @@ def test_who_may_not_write_there_can_still_read(
 ) -> None:
     (tmp_path / "a file").touch()
     monkeypatch.setenv("CINEDEX_WEIGHTS", str(tmp_path / "a file" / "weights"))
-    assert weights.hash_of(file) == weights.hash_state(weights.read(file))
+    assert weights.hash_of(file) == weights.hash_state(read(file))
 
 
 def test_only_what_was_downloaded_is_found_by_name_and_the_newest_of_it(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,184 @@
+"""What each family adds to its own picture tower, and what it gains by batches across videos; random weights.
+
+python benchmarks/encoders.py [MODEL …] [--device cuda] [--precision bf16] [--quick] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.figures import Bar, Figure, shown
+from core.types import IntArray
+from extractor.encoders import load
+from extractor.encoders.base import Encoder, Pace
+from extractor.encoders.clip2video import Clip2Video
+from extractor.encoders.trial import trial_pictures
+from extractor.encoders.videococa import VideoCoCa
+
+BATCH = 16
+CLIP, STRIDE = 8, 4  # pictures
+PAIRS, QUICK_PAIRS = 7, 3
+MODELS = ("videococa:coca_ViT-B-32", "clip2video", "videococa:coca_ViT-L-14")
+QUICK_MODELS = MODELS[:2]
+WHOLE = "rows of pictures and clips ÷ the bare tower, pictures a second"
+ACROSS = f"batches of {BATCH} across videos ÷ one video of {CLIP} pictures at a time"
+_WARM = 2
+
+Bare = Callable[[Tensor], Tensor]
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """An encoder, and its tower alone, from what the first layer takes to what the last block gives."""
+
+    name: str
+    encoder: Encoder
+    bare: Bare
+    prepared: Callable[[Tensor], Tensor]  # bytes → what the first layer takes
+
+    def pictures(self, count: int) -> Tensor:
+        size = self.encoder.spec.look.size
+        drawn = torch.from_numpy(trial_pictures(size, BATCH))
+        return drawn.repeat(-(-count // BATCH), 1, 1, 1)[:count]
+
+
+def videococa(name: str, encoder: Encoder) -> Tried:
+    """Its tower is open_clip's up to the pooler."""
+    assert isinstance(encoder, VideoCoCa)
+    dtype = next(encoder.trunk.parameters()).dtype
+    return Tried(name, encoder, encoder.trunk, lambda pictures: encoder.tower.prepared(pictures).to(dtype))
+
+
+def clip2video(name: str, encoder: Encoder) -> Tried:
+    """Its tower is its CLIP's."""
+    assert isinstance(encoder, Clip2Video)
+    visual = encoder.visual
+    dtype = next(visual.parameters()).dtype
+    return Tried(name, encoder, visual, lambda pictures: encoder.tower.prepared(pictures).to(dtype))
+
+
+FAMILIES: dict[str, Callable[[str, Encoder], Tried]] = {  # one line a family
+    "clip2video": clip2video,
+    "videococa": videococa,
+}
+
+
+def windows(count: int) -> list[IntArray]:
+    """A row of each picture, and clips that overlap, of which the last ends with the video."""
+    starts = [*range(0, max(count - CLIP, 0) + 1, STRIDE)]
+    return [np.array([n]) for n in range(count)] + [np.arange(s, min(s + CLIP, count)) for s in starts]
+
+
+@torch.inference_mode()
+def alone(tried: Tried, prepared: Tensor) -> None:
+    """The tower, and nothing else."""
+    for batch in torch.split(prepared, BATCH):
+        tried.bare(batch)
+
+
+@torch.inference_mode()
+def whole(tried: Tried, pictures: Tensor) -> None:
+    """As a video is encoded."""
+    features = torch.cat([tried.encoder.features(batch) for batch in torch.split(pictures, BATCH)])
+    tried.encoder.clips(features, windows(len(pictures))).cpu()
+
+
+@torch.inference_mode()
+def one_by_one(tried: Tried, pictures: Tensor) -> None:
+    """Each clip's pictures are a video."""
+    for video in torch.split(pictures, CLIP):
+        tried.encoder.clips(tried.encoder.features(video), [np.arange(len(video))]).cpu()
+
+
+@torch.inference_mode()
+def together(tried: Tried, pictures: Tensor) -> None:
+    """The same videos, their pictures in full batches and their clips in one pass."""
+    features = torch.cat([tried.encoder.features(batch) for batch in torch.split(pictures, BATCH)])
+    index = [np.arange(first, first + CLIP) for first in range(0, len(pictures), CLIP)]
+    tried.encoder.clips(features, index).cpu()
+
+
+def ratios(
+    ours: Callable[[], None], theirs: Callable[[], None], pairs: int, clock: Clock
+) -> Iterator[tuple[float, float]]:
+    """How much longer theirs takes than ours, in pairs that take turns, and the seconds of ours."""
+    for number in range(_WARM + pairs):
+        took = []
+        for way in (ours, theirs) if number % 2 else (theirs, ours):
+            began = clock()
+            way()
+            took.append(clock() - began)
+        mine, other = took if number % 2 else reversed(took)
+        if number >= _WARM:
+            yield other / mine, mine
+
+
+def figures(tried: Tried, pairs: int, videos: int, device: str) -> Iterator[Figure]:
+    """What is measured of one model."""
+    is_gpu, clock = device.startswith("cuda"), _clock(device)
+    pictures = tried.pictures(videos * CLIP)
+    with torch.inference_mode():
+        prepared = tried.prepared(pictures)
+    for bar, ours, theirs in (
+        (Bar(WHOLE, 0.8, 0.95), whole, alone),
+        (Bar(ACROSS, 2.0 if is_gpu else None), together, one_by_one),
+    ):
+        given = prepared if theirs is alone else pictures
+        found = [*ratios(partial(ours, tried, pictures), partial(theirs, tried, given), pairs, clock)]
+        seconds = sorted(mine for _, mine in found)[len(found) // 2]
+        rate = len(pictures) / seconds
+        clips = len(windows(len(pictures))) - len(pictures) if ours is whole else videos
+        note = f"{rate:.1f} pictures and {clips / seconds:.1f} clips a {'second' if is_gpu else 'CPU second'}"
+        yield Figure(
+            f"{tried.name} {'rows' if ours is whole else 'batches'}",
+            tuple(ratio for ratio, _ in found),
+            bar,
+            note,
+        )
+
+
+def _clock(device: str) -> Clock:
+    """Of a GPU the seconds that pass until it is done; of a processor those that it works."""
+    if not device.startswith("cuda"):
+        return time.process_time
+
+    def now() -> float:
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+    return now
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """1 if a bar is missed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("models", nargs="*", help=f"FAMILY:MODEL; by default {', '.join(MODELS)}")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="fp32", help="fp32, bf16 or fp16, of both sides")
+    parser.add_argument("--videos", type=int, default=0, help=f"of {CLIP} pictures each; by default 16, or 4")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args(argv)
+    names = asked.models or (QUICK_MODELS if asked.quick else MODELS)
+    pairs, videos = (QUICK_PAIRS, asked.videos or 4) if asked.quick else (PAIRS, asked.videos or 16)
+    found: list[Figure] = []
+    for name in names:
+        encoder = load(name, device=asked.device, random_weights=0, pace=Pace(asked.precision))
+        tried = FAMILIES[name.partition(":")[0]](name, encoder)
+        found += figures(tried, pairs, videos, asked.device)
+    return shown(found, asked.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""How good answers are, by the measures that papers print."""

@@ -1,0 +1,152 @@
+"""The tensors of a checkpoint by their names, whatever kind of file it is; nothing in it is ever run."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from core.errors import EncoderError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+State = Mapping[str, "Tensor"]
+Kind = Literal["safetensors", "zip", "pickle"]  # the latter two are torch.save's, new and old
+
+WRAPPERS = ("state_dict", "model")  # what training scripts put their tensors in
+_SHOWN = 3  # keys that an error names
+_HEAD_BYTES = 512
+_MOST_TIMES = 16  # a file's size; its tensors may share memory, but not without end
+_LFS = b"version https://git-lfs"
+_PAGE = (b"<!doctype", b"<html", b"<?xml", b"<head")
+_GLOBAL = re.compile(r"GLOBAL ([\w.]+)|[Cc]lass ([\w.]+)")
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, out of whatever a training script wrapped them in."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        held: Any = load_file(path) if kind_of(path) == "safetensors" else _unpickled(path)
+    except OSError as error:
+        raise EncoderError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except SafetensorError as error:
+        raise EncoderError(f"{path} is no safetensors file, or a damaged one: {error}.") from error
+    return _tensors(path, held)
+
+
+def kind_of(path: Path) -> Kind:
+    """By how it begins, before anything is loaded for it; an error says what it is instead. Names do not
+    count: some authors' files end with an epoch's number."""
+    if not path.is_file():
+        raise UsageError(f"The weights {path} {'are no file' if path.exists() else 'do not exist'}.")
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as error:
+        raise EncoderError(f"{path} cannot be read: {error.strerror}.") from error
+    if head.startswith(b"PK\x03\x04"):
+        return "zip"
+    if head[:1] == b"\x80":
+        return "pickle"
+    if head[8:9] == b"{":  # behind the length of that header
+        return "safetensors"
+    raise EncoderError(f"{path} {_what_else(head)}.")
+
+
+def _what_else(head: bytes) -> str:
+    if not head:
+        return "is empty"
+    if head.startswith(_LFS):
+        return "only points to a file in Git LFS: fetch that, as by `git lfs pull`"
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_PAGE):
+        return "is a web page, not the file that was to be downloaded from it"
+    return "is no checkpoint: neither safetensors nor what torch.save writes"
+
+
+def insist(
+    found: State, wanted: Mapping[str, Sequence[int]], *, file: str, name: str, optional: Collection[str] = ()
+) -> dict[str, Tensor]:
+    """The wanted tensors (key: shape), in that order and with all fractions as float32; an EncoderError names
+    what is missing, left over or of another shape. What is optional may be there or not, and is left out."""
+    wrong = [
+        *(f"{key} is missing" for key in wanted if key not in found),
+        *(f"{key} is left over" for key in found if key not in wanted and key not in optional),
+        *(
+            f"{key} is {list(found[key].shape)}, not {list(shape)}"
+            for key, shape in wanted.items()
+            if key in found and list(found[key].shape) != list(shape)
+        ),
+    ]
+    if wrong:
+        more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        raise EncoderError(f"{file} does not fit {name}: {', '.join(wrong[:_SHOWN])}{more}.")
+    return {key: single(found[key]) for key in wanted}
+
+
+def length_of(found: State, key: str, axis: int, *, file: str, name: str) -> int:
+    """How long an axis of a tensor is, for a family whose sizes are read off its checkpoint."""
+    if key not in found:
+        raise EncoderError(f"{file} does not fit {name}: {key} is missing.")
+    shape = found[key].shape
+    if not axis < len(shape):
+        raise EncoderError(f"{file} does not fit {name}: {key} is {list(shape)}, of too few axes.")
+    return int(shape[axis])
+
+
+def single(tensor: Tensor) -> Tensor:
+    """float32 where it holds fractions, of whatever precision; whole numbers stay."""
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _unpickled(path: Path) -> Any:
+    import torch
+
+    try:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old protocols, and that what is sparse takes long
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except pickle.UnpicklingError as error:
+        found = _GLOBAL.search(str(error))
+        which = f" ({found[1] or found[2]})" if found else ""
+        raise EncoderError(
+            f"{path} holds more than tensors{which}, or is damaged, and is not unpickled; "
+            f"`cinedex convert {path} --to FILE.safetensors` takes out the tensors and runs nothing."
+        ) from error
+    except Exception as error:  # torch has none of its own for what is no checkpoint
+        why = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        raise EncoderError(
+            f"{path} is no checkpoint of torch.save, or a damaged one: {why[0].rstrip('.')}."
+        ) from error
+
+
+def _tensors(path: Path, held: Any) -> dict[str, Tensor]:
+    for name in WRAPPERS:
+        if isinstance(held, dict) and isinstance(held.get(name), dict):
+            held = held[name]
+    if not isinstance(held, dict) or not held:
+        raise EncoderError(f"{path} holds no tensors by name, but {type(held).__name__}.")
+    prefix = "module." if all(str(name).startswith("module.") for name in held) else ""
+    found = {str(name).removeprefix(prefix): tensor for name, tensor in held.items()}
+    for name, tensor in found.items():
+        found[name] = _plain(path, name, tensor)
+    if sum(tensor.nbytes for tensor in found.values()) > _MOST_TIMES * path.stat().st_size:
+        raise EncoderError(f"{path} is damaged: its tensors claim to be far larger than the file.")
+    return found
+
+
+def _plain(path: Path, name: str, held: Any) -> Tensor:
+    import torch
+
+    if not isinstance(held, torch.Tensor):
+        raise EncoderError(f"{path}: {name} is no tensor, but {type(held).__name__}.")
+    if held.layout is not torch.strided or held.device.type != "cpu" or held.is_quantized:
+        raise EncoderError(f"{path}: {name} is no plain tensor: sparse, quantised or without values.")
+    return held.detach()
