@@ -22,11 +22,6 @@ def wrong_at(field: str, why: str) -> PydanticCustomError:
     return PydanticCustomError("wrong_at", "{why}", {"why": why, "field": field})
 
 
-def not_built(what: str = "is") -> PydanticCustomError:
-    """The same, of what is agreed and not there yet."""
-    return PydanticCustomError("not_built", "{what} not built yet", {"what": what})
-
-
 def is_unicode(value: str) -> str:
     try:
         value.encode()  # far quicker than to look at each character

@@ -16,7 +16,8 @@ MAX_CURSOR = 4_096
 _VERSION = 1
 _MAX_NAME = 200
 _MAX_SNAPSHOT = 10**12
-_MAX_PLACE = 1 << 24  # more than can be answered
+LOOK_AT_MOST = 16_384  # rows, so that no request takes seconds
+_MAX_POSITION = 4 * LOOK_AT_MOST  # no order has more: of rows, and of each kind of passages
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ FIRST = Place()
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """What the next page is of. It holds nothing that is worth forging: a number that is no snapshot of that
-    hash opens nothing, and a place is one that could be paged to."""
+    hash opens nothing, and a place is one that could be paged to, for as many rows as any request."""
 
     collection: str
     encoder: str
@@ -86,8 +87,8 @@ def _is_one(held: list[Any]) -> bool:
         all(isinstance(text, str) and len(text) <= _MAX_NAME for text in texts)
         and all(type(number) is int for number in numbers)
         and 0 < snapshot <= _MAX_SNAPSHOT
-        and 0 < position <= _MAX_PLACE
-        and 0 <= rows <= _MAX_PLACE
+        and 0 < position <= _MAX_POSITION
+        and 0 <= rows <= LOOK_AT_MOST
     )
 
 

@@ -77,11 +77,10 @@ class Refusal:
     status: int
     message: str
     field: str | None = None
-    type: str = ""  # "": the one of its status
 
     @property
     def named(self) -> str:
-        return self.type or type_of(self.status)
+        return type_of(self.status)
 
 
 def _answer(refusal: Refusal, id: str) -> Response:
@@ -90,8 +89,7 @@ def _answer(refusal: Refusal, id: str) -> Response:
 
 def of_validation(errors: Sequence[Any], asked: Any) -> Refusal:
     """Of a body with these mistakes; asked: the type that it should be of."""
-    found = first(errors)
-    return Refusal(400, *sentence(found, asked), "not_built" if found["type"] == "not_built" else "")
+    return Refusal(400, *sentence(errors[0], asked))
 
 
 def of_error(error: Error) -> Refusal:
@@ -113,11 +111,6 @@ def _says(error: HTTPException, request: Request) -> str:
     return str(error.detail).rstrip(".") + "."
 
 
-def first(errors: Sequence[Any]) -> Any:
-    """The mistake to name: what is not built before what is wrong, since it explains the rest."""
-    return next((error for error in errors if error["type"] == "not_built"), errors[0])
-
-
 def _asked(request: Request) -> Any:
     """What the body of a route is, as it is declared."""
     body = getattr(request.scope.get("route"), "body_field", None)
@@ -136,8 +129,6 @@ def sentence(error: Any, asked: Any) -> tuple[str, str | None]:
         return f"{field or 'The body'} has text that is not Unicode{_got(error.get('input'))}.", field
     if field is None:
         return "The body must be a JSON object.", None
-    if kind == "not_built":
-        return f"{field} {error['msg']}.", field
     if kind == "missing":
         return f"{field} is missing.", field
     if kind == "extra_forbidden" and "filter" in loc[:-1]:

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from server import gate
 from server.decoding import Sent
+from server.encoded import texts_of
 from server.errors import ApiError
 from server.paging import page_of
 from server.refusals import WrongBody
@@ -75,7 +76,10 @@ def router(service: Service) -> APIRouter:
             asked, file = await _request(form, most_bytes), _file(form)
             frames = await frames_in(service, asked, Sent(FILE, file.file))
         page = await to_thread.run_sync(page_of, asked, frames, frames[FILE])  # hashes many MiB
-        took, body = await service.ask(page.collection, page.encoder, partial(answered, page=page))
+        work = partial(answered, page=page)
+        took, body = await service.ask(
+            page.collection, page.encoder, work, texts_of([page.query]), cursor=page.cursor
+        )
         service.metrics.took(took)
         return Response(body, media_type="application/json")
 

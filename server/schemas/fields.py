@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from server.asked import is_unicode, not_built, refused
+from server.asked import is_unicode, refused
 
 MAX_TEXT = 2_000
 MAX_URL = 2_048
@@ -23,15 +23,6 @@ def _is_text(value: str) -> str:
     if not value.strip():
         raise refused("must be a text, not only white space")
     return is_unicode(value)
-
-
-def later(default: Any, meaning: str, **limits: Any) -> Any:
-    """A field of the contract that is not built: only its default may be sent."""
-    return Field(default, description=f"{meaning} (not built yet: 400)", validate_default=False, **limits)
-
-
-def _only_default(value: Any) -> Any:
-    raise not_built()
 
 
 def _of_base64(value: Any) -> Any:
@@ -82,7 +73,6 @@ def _is_no_zero(value: list[float]) -> list[float]:
 
 
 Hashed = PlainSerializer(_hashed, return_type=str, when_used="json")
-Later = BeforeValidator(_only_default)
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_is_text)]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Seconds = Annotated[float, Field(ge=0)]

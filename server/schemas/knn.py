@@ -11,7 +11,7 @@ from server.schemas.fields import Numbers, Photo, Text, Url
 
 MAX_NEIGHBOURS = 10_000
 GIVEN = ("text", "image", "image_url", "embedding_input")
-_NOT_APPLIED = ("use_safety_model", "use_violence_detector", "aesthetic_score")
+_NOT_APPLIED = ("use_safety_model", "use_violence_detector", "aesthetic_score", "aesthetic_weight")
 
 
 def _empty_is_none(value: Any) -> Any:
@@ -36,7 +36,7 @@ class KnnAsked(Strict):
     use_safety_model: bool = Field(False, description="not applied: there is no such model here")
     use_violence_detector: bool = Field(False, description="not applied, likewise")
     aesthetic_score: float | str | None = Field(None, description="not applied, likewise")
-    aesthetic_weight: float | str | None = None
+    aesthetic_weight: float | str | None = Field(None, description="not applied, likewise")
 
     @field_validator("use_mclip")
     @classmethod
