@@ -47,6 +47,11 @@ def about(**facts: str) -> Iterator[None]:
         _about.reset(token)
 
 
+def told() -> dict[str, str]:
+    """What `about` says here, for who goes on in another process."""
+    return dict(_about.get())
+
+
 def hidden(text: str) -> str:
     """With no API key in it, whoever wrote one where."""
     return _KEY.sub(r"\1...", text)

@@ -116,7 +116,7 @@ class Snapshot:
     @cached_property
     def seal(self) -> str:
         """Tells it from another of the same number, of a store that was made anew."""
-        return blake2b(canonical(self.held).encode(), digest_size=6).hexdigest()
+        return seal_of(self.held)
 
     @property
     def entry(self) -> int:
@@ -378,6 +378,11 @@ def manifest_seal(folder: Path) -> str:
     """What CURRENT must hold beside the number of the snapshot in this folder."""
     with opening(folder / MANIFEST):
         return files.hash_file(folder / MANIFEST)
+
+
+def seal_of(held: Mapping[str, Any]) -> str:
+    """Of what a manifest holds."""
+    return blake2b(canonical(held).encode(), digest_size=6).hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from extractor.media import fork
-from server import gate, openapi, patience, refusals
+from server import gate, openapi, patience, refusals, temporary
 from server.access import LOOK_S, Access
 from server.batching import Batching
 from server.cache import VectorCache
@@ -62,6 +62,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await to_thread.run_sync(temporary.sweep)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(follow, library.look, settings.follow_seconds, "the library")
             tasks.start_soon(follow, partial(prepare, library), settings.follow_seconds, "what decodes")
@@ -87,7 +88,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
     app.router.routes.append(docs.bundle())
     refusals.install(app)
     openapi.install(app)
-    hosts = frozenset({*gate.LOOPBACK, settings.host.lower(), *map(str.lower, settings.allowed_hosts)})
+    hosts = frozenset(map(gate.bare, (*gate.LOOPBACK, settings.host, *settings.allowed_hosts)))
     rules = gate.Rules(hosts, int(settings.max_body_mb * MIB), int(settings.max_upload_mb * MIB))
     app.add_middleware(patience.Bounded, seconds=settings.deadline_seconds)
     app.add_middleware(gate.Gate, rules=rules, access=access, metrics=metrics)

@@ -56,19 +56,22 @@ class TextQueue:
         self._is_busy = False
         self._waiting: dict[str, list[Future[TextVector]]] = {}
         self._running: dict[str, list[Future[TextVector]]] = {}
+        self._lasting: set[str] = set()  # of these, what is to be remembered
 
     def ask(self, text: str) -> Future[TextVector]:
         """Its vector, now or later. Cancelled by all who asked for it, a text drops out of the queue."""
         return self.ask_all([text])[0]
 
-    def ask_all(self, texts: Sequence[str]) -> list[Future[TextVector]]:
-        """The same of several, which an idle encoder takes together."""
+    def ask_all(self, texts: Sequence[str], *, lasting: bool = True) -> list[Future[TextVector]]:
+        """The same of several, which an idle encoder takes together. lasting: remember them."""
         asked = [self._remembered(text) for text in texts]
         with self._lock:
             for text, each in zip(texts, asked, strict=True):
                 if not each.done():
                     among = self._running if text in self._running else self._waiting
                     among.setdefault(text, []).append(each)
+                    if lasting:
+                        self._lasting.add(text)
             is_due = bool(self._waiting) and not self._is_busy
             self._is_busy |= is_due
         if is_due:
@@ -90,6 +93,7 @@ class TextQueue:
     def _next(self) -> list[str]:
         with self._lock:
             wanted = {text: asked for text, asked in self._waiting.items() if not _is_dropped(asked)}
+            self._lasting.intersection_update(wanted)
             batch = [*islice(wanted, MOST_TEXTS)]
             self._running = {text: wanted.pop(text) for text in batch}
             self._waiting = wanted
@@ -112,9 +116,14 @@ class TextQueue:
 
     def _give(self, text: str, encoded: TextVector) -> None:
         encoded.vector.flags.writeable = False  # many share it
-        self._batching.cache.put((self._fingerprint, text), encoded)
+        if self._is_lasting(text):
+            self._batching.cache.put((self._fingerprint, text), encoded)
         for asked in self._answered(text):
             asked.set_result(encoded)
+
+    def _is_lasting(self, text: str) -> bool:
+        with self._lock:
+            return text in self._lasting
 
     def _fail(self, text: str, error: Exception) -> None:
         for asked in self._answered(text):
@@ -132,14 +141,24 @@ class Batched:
     spec: EncoderSpec
 
     def __init__(
-        self, encoder: Encoder, queue: TextQueue, known: Mapping[str, TextVector] | None = None
+        self,
+        encoder: Encoder,
+        queue: TextQueue,
+        known: Mapping[str, TextVector] | None = None,
+        *,
+        lasting: bool = True,
     ) -> None:
         self._encoder, self._queue, self._known = encoder, queue, known or {}
+        self._lasting = lasting
 
     @classmethod
     def over(cls, encoder: Encoder, spec: EncoderSpec, batching: Batching) -> Batched:
         """Of an encoder that is to fit that."""
         return cls(encoder, TextQueue(encoder, spec, batching))
+
+    def once(self) -> Batched:
+        """The same for texts that come in numbers: those would put all others out of the cache."""
+        return Batched(self._encoder, self._queue, self._known, lasting=False)
 
     def __getattr__(self, name: str) -> Any:
         """Its spec, and what an encoder may have beside the contract."""
@@ -169,7 +188,7 @@ class Batched:
         for first in range(0, len(texts), MOST_TEXTS):
             some = texts[first : first + MOST_TEXTS]
             others = [text for text in some if text not in self._known]
-            asked = dict(zip(others, self._queue.ask_all(others), strict=True))
+            asked = dict(zip(others, self._queue.ask_all(others, lasting=self._lasting), strict=True))
             found += [self._known[text] if text in self._known else _awaited(asked[text]) for text in some]
         return found
 

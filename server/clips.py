@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+
+from server import temporary
 
 _MOST = 64  # files that are open
 
@@ -85,7 +86,7 @@ def _again(file: FileIO) -> OpenClip:
 
 def _made(make: Callable[[Path], None]) -> FileIO:
     """It has a name only while it is written."""
-    with tempfile.TemporaryDirectory(prefix="cinedex-clip-") as folder:
-        path = Path(folder) / "clip.mp4"
+    with temporary.folder() as folder:
+        path = folder / "clip.mp4"
         make(path)
         return FileIO(path)

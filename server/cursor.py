@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import binascii
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from hashlib import blake2b
 from typing import Any, Self
@@ -16,7 +16,8 @@ MAX_CURSOR = 4_096
 _VERSION = 1
 _MAX_NAME = 200
 _MAX_SNAPSHOT = 10**12
-_MAX_PLACE = 1 << 24  # more than can be answered
+LOOK_AT_MOST = 16_384  # rows, so that no request takes seconds
+_MAX_POSITION = 4 * LOOK_AT_MOST  # no order has more: of rows, and of each kind of passages
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ FIRST = Place()
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """What the next page is of. It holds nothing that is worth forging: a number that is no snapshot of that
-    hash opens nothing, and a place is one that could be paged to."""
+    hash opens nothing, and a place is one that could be paged to, for as many rows as any request."""
 
     collection: str
     encoder: str
@@ -49,27 +50,36 @@ class Cursor:
 
     def token(self) -> str:
         """As it is sent."""
-        held = json.dumps([_VERSION, *astuple(self)], separators=(",", ":"))
-        return urlsafe_b64encode(held.encode()).decode().rstrip("=")
+        return token_of([_VERSION, *astuple(self)])
 
     @classmethod
     def read(cls, token: str) -> Self:
         """What was sent, or an ApiError."""
-        try:
-            raw = token.encode("ascii")
-            held = json.loads(urlsafe_b64decode(raw + b"=" * (-len(raw) % 4)))
-        except (ValueError, RecursionError, binascii.Error) as error:
-            raise _no_cursor() from error
+        held = values_of(token)
         if not _is_one(held):
             raise _no_cursor()
-        found = cls(*held[1:])
-        if found.token() != token:  # what was cut, or is spelled otherwise
-            raise _no_cursor()
-        return found
+        return cls(*held[1:])
 
 
-def _is_one(held: Any) -> bool:
-    if not isinstance(held, list) or len(held) != 8 or held[0] != _VERSION:
+def token_of(values: Sequence[str | int]) -> str:
+    """As a cursor holds them."""
+    return urlsafe_b64encode(canonical(values).encode()).decode().rstrip("=")
+
+
+def values_of(token: str) -> list[Any]:
+    """The same back; none of what is no such token, was cut, or is spelled otherwise."""
+    try:
+        raw = token.encode("ascii")
+        held = json.loads(urlsafe_b64decode(raw + b"=" * (-len(raw) % 4)))
+    except (ValueError, RecursionError):
+        return []
+    if not isinstance(held, list) or not all(isinstance(each, str | int) for each in held):
+        return []
+    return held if token_of(held) == token else []
+
+
+def _is_one(held: list[Any]) -> bool:
+    if len(held) != 8 or held[0] != _VERSION:
         return False
     _, collection, encoder, snapshot, seal, body, position, rows = held
     texts, numbers = (collection, encoder, seal, body), (snapshot, position, rows)
@@ -77,8 +87,8 @@ def _is_one(held: Any) -> bool:
         all(isinstance(text, str) and len(text) <= _MAX_NAME for text in texts)
         and all(type(number) is int for number in numbers)
         and 0 < snapshot <= _MAX_SNAPSHOT
-        and 0 < position <= _MAX_PLACE
-        and 0 <= rows <= _MAX_PLACE
+        and 0 < position <= _MAX_POSITION
+        and 0 <= rows <= LOOK_AT_MOST
     )
 
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO
 
 from core.errors import Error, VideoError
 from core.query import Frames
 from core.types import Look, Sampling
+from server import temporary
 from server.errors import ApiError
 from server.limits import Slots
 from server.settings import ServeSettings
@@ -76,8 +76,8 @@ class Decoding:
         """The same, in the calling thread."""
         began = time.perf_counter()
         try:
-            with TemporaryDirectory(prefix="cinedex-") as folder:
-                paths = [each.write(Path(folder, str(number))) for number, each in enumerate(sent)]
+            with temporary.folder() as folder:
+                paths = [each.write(folder / str(number)) for number, each in enumerate(sent)]
                 found = self._called(paths, how, _field_of_all(sent))
         except OSError as error:
             log.error("a file cannot be kept to be decoded error=%s", error)

@@ -48,7 +48,9 @@ class TestsAsked(Strict):
     __test__ = False  # no test of ours
 
     eq: AnyValue | None = Field(None, description="is this")
-    in_: list[AnyValue] | None = Field(None, alias="in", max_length=MAX_IN, description="is one of these")
+    in_: list[AnyValue] | None = Field(
+        None, fail_fast=True, alias="in", max_length=MAX_IN, description="is one of these"
+    )
     gte: Ordered | None = Field(None, description="is this or more")
     lte: Ordered | None = Field(None, description="is this or less")
     prefix: Annotated[str, BeforeValidator(_is_value)] | None = Field(None, description="begins with this")
@@ -91,9 +93,9 @@ class FilterAsked(Strict):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, TestAsked] = Field(init=False)
 
-    must: list[FilterAsked] | None = Field(None, description="all are to hold")
-    should: list[FilterAsked] | None = Field(None, min_length=1, description="one is to hold")
-    must_not: list[FilterAsked] | None = Field(None, description="none is to hold")
+    must: list[FilterAsked] | None = Field(None, fail_fast=True, description="all are to hold")
+    should: list[FilterAsked] | None = Field(None, fail_fast=True, min_length=1, description="one is to hold")
+    must_not: list[FilterAsked] | None = Field(None, fail_fast=True, description="none is to hold")
 
     @model_validator(mode="after")
     def _is_one_kind(self) -> Self:

@@ -34,6 +34,7 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 _METHODS = (*_SAFE, "POST", "PUT", "PATCH", "DELETE")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 UPLOAD = "/search/upload"  # the one path that takes no JSON but a form with a file
+LOGIN, MOST_LOGIN = "/login", 4 << 10  # anybody may send one: it holds a key and nothing else
 _FORM = "multipart/form-data"
 _JSON = re.compile(r"application/([\w.+-]+\+)?json")
 _QUIET = ("/healthz", "/readyz", "/metrics")
@@ -98,6 +99,8 @@ class Rules:
 
     def most(self, scope: Scope) -> int:
         """Bytes of a body."""
+        if scope["path"] == LOGIN:
+            return min(self.max_body, MOST_LOGIN)
         return self.max_upload if scope["path"] == UPLOAD else self.max_body
 
     def too_large(self, scope: Scope) -> ApiError:
@@ -109,6 +112,11 @@ def _of_another_page(headers: Headers) -> ApiError | None:
     if headers.get("sec-fetch-site") in _FOREIGN and headers.get("sec-fetch-dest") != "document":
         return ApiError(403, "A page from elsewhere may not ask anything here.")
     return None
+
+
+def bare(name: str) -> str:
+    """A host's name as `host_name` gives it."""
+    return name.lower().strip("[]")
 
 
 def host_name(host: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from core.types import Float32Array
 from extractor.encoders.base import Encoder
+from server.batching import Batched
 from server.compose import encode
 
 CACHE_BYTES = 128 << 20  # 10,000 labels of 512 numbers are 20 MiB
@@ -35,6 +36,7 @@ class Vocabulary:
     def keys(self, fingerprint: str) -> Iterator[bytes]:
         """What each label's vector is known by; short, since labels and templates may be long."""
         common = blake2b(digest_size=16)
+        common.update(f"{len(self.templates)}:".encode())  # else a label could pass for one of them
         for text in (fingerprint, *self.templates):
             common.update(f"{len(text)}:{text}".encode())
         for label in self.labels:
@@ -120,7 +122,8 @@ class Labelling:
         sentences = [self.vocabulary.texts(self.vocabulary.labels[number]) for number in numbers]
         texts = [text for mine in sentences for text in mine]
         batches = range(0, len(texts), _TEXTS)
-        encoded = np.concatenate([encode(encoder, texts[first : first + _TEXTS]) for first in batches])
+        once = encoder.once() if isinstance(encoder, Batched) else encoder  # queries are remembered there
+        encoded = np.concatenate([encode(once, texts[first : first + _TEXTS]) for first in batches])
         cut = iter(encoder.too_long(texts))
         means = _means(encoded.reshape(len(numbers), -1, encoder.spec.dim))
         for number, mean, mine in zip(numbers, means, sentences, strict=True):

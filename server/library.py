@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from core.errors import Error
 from core.types import EncoderSpec
 from server import removal
 from server.batching import Batching
+from server.cursor import Cursor
 from server.encoders import Encoders, Load, Patience
 from server.errors import ApiError
 from server.folders import Folders
@@ -39,12 +40,27 @@ class Offer:
 
     collection: str
     seen: Seen
-    store: str  # its folder's name, where the store cannot be opened
+    store: str  # its folder's name
     folders: Folders = field(default_factory=Folders)
+    is_first: bool = True  # of its encoder; as while a store of another sampling takes its place
 
     @property
     def encoder(self) -> str:
-        return self.seen.spec.name if self.seen.spec else self.store
+        """What requests call it; where the store cannot be opened, or its encoder has one before it, by its
+        folder."""
+        return self.seen.spec.name if self.seen.spec and self.is_first else self.store
+
+    def is_of(self, encoder: str | None) -> bool:
+        return encoder in (None, self.encoder, self.store)
+
+    def shows(self, cursor: Cursor) -> bool:
+        """Whether it answers from the snapshot that a cursor names."""
+        view = self.seen.view
+        return view is not None and (view.number, view.seal) == (cursor.snapshot, cursor.seal)
+
+    def has(self, cursor: Cursor) -> bool:
+        """Whether it was published here before."""
+        return self.seen.earlier is not None and self.seen.earlier.has(cursor.snapshot, cursor.seal)
 
     def searcher(self) -> Searcher:
         """Ready to answer, or the ApiError that says why not."""
@@ -119,7 +135,7 @@ class ServedLibrary:
         served = {name: self._served(name, roots, seen) for name, roots in self._known.items()}
         self._default = {name: roots[0] for name, roots in served.items()}
         self._offers = {
-            name: [Offer(name, seen[root], root.name, self._folders) for root in roots]
+            name: [*_offered(name, [(root, seen[root]) for root in roots], self._folders)]
             for name, roots in served.items()
         }
         self._encoders.keep({each.wanted for each in self._followed.values() if each.wanted})
@@ -183,8 +199,10 @@ class ServedLibrary:
         """The collection that answers where a request names none."""
         return default_of(self.offers)
 
-    def find(self, collection: str | None = None, encoder: str | None = None) -> Searcher:
-        """What answers a request; take it once, and use it to the end."""
+    def find(
+        self, collection: str | None = None, encoder: str | None = None, cursor: Cursor | None = None
+    ) -> Searcher:
+        """What answers a request; take it once, and use it to the end. cursor: that it goes on behind."""
         if self._offers is None:
             raise ApiError(503, "The server is loading.")
         name = collection or self.default
@@ -193,10 +211,10 @@ class ServedLibrary:
         offers = self._offers.get(name)
         if offers is None:
             raise _no_collection(name)
-        for offer in offers:
-            if encoder in (None, offer.encoder):
-                return offer.searcher()
-        raise ApiError(404, f"encoder: the collection {name} has no {encoder!r}.", "encoder")
+        found = [offer for offer in offers if offer.is_of(encoder)]
+        if not found:
+            raise ApiError(404, f"encoder: the collection {name} has no {encoder!r}.", "encoder")
+        return (found[0] if cursor is None else _behind(cursor, offers) or found[0]).searcher()
 
     def newer(self, searcher: Searcher, error: Error) -> Searcher | None:
         """What answers in place of one that failed so, if anything else does. It is told, and looked for, at
@@ -216,8 +234,29 @@ class ServedLibrary:
         return found
 
     def _other(self, searcher: Searcher) -> Searcher | None:
-        found = self.find(searcher.collection, searcher.encoder.spec.name)
+        store = searcher.view.store.root.name
+        is_there = any(offer.store == store for offer in self.offers.get(searcher.collection, ()))
+        found = self.find(searcher.collection, store if is_there else searcher.encoder.spec.name)
         return None if found.view is searcher.view else found
+
+
+def _offered(collection: str, stores: Sequence[tuple[Path, Seen]], folders: Folders) -> Iterator[Offer]:
+    names = set[str]()
+    for root, seen in stores:
+        name = seen.spec.name if seen.spec else ""
+        yield Offer(collection, seen, root.name, folders, name not in names)
+        names.add(name)
+
+
+def _behind(cursor: Cursor, offers: Sequence[Offer]) -> Offer | None:
+    """Of several stores of one encoder, the one that a cursor is of."""
+    alike = [offer for offer in offers if offer.seen.spec and offer.seen.spec.name == cursor.encoder]
+    if len(alike) > 1:
+        for is_it in (Offer.shows, Offer.has):  # the second one reads files
+            for offer in alike:
+                if is_it(offer, cursor):
+                    return offer
+    return None
 
 
 def default_of(collections: Collection[str]) -> str | None:

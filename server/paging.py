@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
+import numpy as np
+
 from core.query import Frames, Part, Query
 from server.cursor import Cursor
 from server.errors import ApiError
@@ -34,13 +36,19 @@ def names_of(asked: SearchAsked) -> tuple[str | None, str | None]:
 
 def page_of(asked: SearchAsked, frames: Mapping[str, Frames] = NOTHING, file: Frames | None = None) -> Page:
     """The page that a valid request asks for, or an ApiError. file: what it is sent with."""
-    query, body = query_of(asked, frames), body_of(asked)
+    query, sent = query_of(asked, frames), ""
     if file is not None:
         query = replace(query, parts=(Part(frames=file, at="file"), *query.parts))
-        body = body_of(asked, blake2b(file.pixels.tobytes(), digest_size=16).hexdigest())
+        sent = blake2b(np.ascontiguousarray(file.pixels).data, digest_size=16).hexdigest()
+    body = body_of(asked, sent)
     if asked.cursor is None:
         return Page(asked.collection, asked.encoder, query, body, None)
     cursor = Cursor.read(asked.cursor)
-    if cursor.body != body:
+    if cursor.body != body or not _is_of(cursor, asked):
         raise ApiError(400, "cursor: goes with another body; only limit may change.", "cursor")
     return Page(cursor.collection, cursor.encoder, query, body, cursor)
+
+
+def _is_of(cursor: Cursor, asked: SearchAsked) -> bool:
+    """Whether it is of whom is asked; who names nobody is answered by its collection and encoder."""
+    return asked.collection in (None, cursor.collection) and asked.encoder in (None, cursor.encoder)

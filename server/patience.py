@@ -66,6 +66,10 @@ class _Asked:
     async def receive(self) -> Message:
         if self._watch is None:
             message = await self._receive()
+            if message["type"] == _GONE["type"]:  # amid its body, which is not wrong for that
+                self._left.set()
+                self.bound.cancel()
+                await anyio.sleep_forever()
             if message["type"] == "http.request" and not message.get("more_body"):
                 self._is_told = True
                 self.is_whole()

@@ -15,6 +15,7 @@ from index.fusion import SEEN, Above
 from index.moments import Moment
 from index.snapshot import Snapshot
 from server.compose import Asked
+from server.cursor import LOOK_AT_MOST
 from server.diverse import diversified
 from server.judged import Judged
 from server.moments import chosen, further, moments_of
@@ -22,7 +23,6 @@ from server.pictures import weighed
 from server.told import Wanted
 
 LOOK_AT = 256  # rows, at least
-LOOK_AT_MOST = 16_384  # so that no request takes seconds
 _ROWS_A_RESULT = 8
 _MORE = 4
 
@@ -59,7 +59,7 @@ class Ranking:
 
     def first(self) -> Looked:
         """As many rows as give the results of the first page."""
-        k = max(LOOK_AT, _ROWS_A_RESULT * self.query.limit)
+        k = min(max(LOOK_AT, _ROWS_A_RESULT * self.query.limit), LOOK_AT_MOST)
         while True:
             looked = self._timed(k, None, self.query.limit)
             if len(looked.groups) >= self.query.limit or not looked.goes_on:
@@ -69,7 +69,7 @@ class Ranking:
     def page(self, position: int, rows: int) -> Looked:
         """The same order from its beginning to behind a page. rows: that the first page looked at."""
         wanted = position + self.query.limit
-        looked = self._timed(rows, None, wanted + 1)
+        looked = self._timed(min(rows, LOOK_AT_MOST), None, wanted + 1)
         while len(looked.groups) < wanted and looked.goes_on:
             looked = self._timed(min(looked.deepest * _MORE, LOOK_AT_MOST), looked, wanted + 1)
         return looked

@@ -24,6 +24,7 @@ from server.gate import error_answer
 log = logging.getLogger(__name__)
 _METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 _SHOWN = 60  # characters of a value that is wrong
+_NAMED = 200  # and of a name
 
 
 class WrongBody(RequestValidationError):
@@ -76,11 +77,10 @@ class Refusal:
     status: int
     message: str
     field: str | None = None
-    type: str = ""  # "": the one of its status
 
     @property
     def named(self) -> str:
-        return self.type or type_of(self.status)
+        return type_of(self.status)
 
 
 def _answer(refusal: Refusal, id: str) -> Response:
@@ -89,8 +89,7 @@ def _answer(refusal: Refusal, id: str) -> Response:
 
 def of_validation(errors: Sequence[Any], asked: Any) -> Refusal:
     """Of a body with these mistakes; asked: the type that it should be of."""
-    found = first(errors)
-    return Refusal(400, *sentence(found, asked), "not_built" if found["type"] == "not_built" else "")
+    return Refusal(400, *sentence(errors[0], asked))
 
 
 def of_error(error: Error) -> Refusal:
@@ -112,11 +111,6 @@ def _says(error: HTTPException, request: Request) -> str:
     return str(error.detail).rstrip(".") + "."
 
 
-def first(errors: Sequence[Any]) -> Any:
-    """The mistake to name: what is not built before what is wrong, since it explains the rest."""
-    return next((error for error in errors if error["type"] == "not_built"), errors[0])
-
-
 def _asked(request: Request) -> Any:
     """What the body of a route is, as it is declared."""
     body = getattr(request.scope.get("route"), "body_field", None)
@@ -135,14 +129,15 @@ def sentence(error: Any, asked: Any) -> tuple[str, str | None]:
         return f"{field or 'The body'} has text that is not Unicode{_got(error.get('input'))}.", field
     if field is None:
         return "The body must be a JSON object.", None
-    if kind == "not_built":
-        return f"{field} {error['msg']}.", field
     if kind == "missing":
         return f"{field} is missing.", field
     if kind == "extra_forbidden" and "filter" in loc[:-1]:
-        return f"{field} is no test; there are {', '.join(TESTS)}{nearest(str(loc[-1]), [*TESTS])}", field
+        return (
+            f"{field} is no test; there are {', '.join(TESTS)}{nearest(str(loc[-1])[:_NAMED], [*TESTS])}",
+            field,
+        )
     if kind == "extra_forbidden":
-        return f"{field} is no field of a request{nearest(str(loc[-1]), _names(loc, asked))}", field
+        return f"{field} is no field of a request{nearest(str(loc[-1])[:_NAMED], _names(loc, asked))}", field
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"{field} must be an object{_got(error.get('input'))}.", field
     what = str(error["msg"])
@@ -158,7 +153,8 @@ def path_of(loc: Sequence[str | int]) -> str | None:
         if isinstance(step, int):
             path += f"[{step}]"
         elif not step.startswith("<"):
-            path += f".{step}" if path else step
+            name = step if len(step) <= _NAMED else step[:_NAMED] + "…"
+            path += f".{name}" if path else name
     return path or None
 
 
@@ -182,5 +178,5 @@ def _models(type_: Any) -> Iterator[type[BaseModel]]:
 def _got(value: object) -> str:
     if value is None or isinstance(value, (dict, list)):
         return ""
-    shown = repr(value)
+    shown = repr(value[: _SHOWN + 1] if isinstance(value, str) else value)
     return f" (got {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'})"

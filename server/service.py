@@ -11,6 +11,7 @@ from typing import TypeVar
 from core.errors import Error, SnapshotError, StoreError, VideoError
 from server.batching import Batched
 from server.clips import Clips
+from server.cursor import Cursor
 from server.decoding import Decoding
 from server.errors import ApiError
 from server.fetching import Fetching
@@ -45,11 +46,12 @@ class Service:
         texts: Sequence[str] = (),
         *,
         goes_on: bool = False,
+        cursor: Cursor | None = None,
     ) -> T:
         """Done in a thread by what answers for a collection, once a slot is free. Texts that it will encode
         are encoded before it takes a slot, together with those of all other requests. goes_on: for a request
-        that was let in before."""
-        searcher = self.library.find(collection, encoder)
+        that was let in before. cursor: what it goes on behind."""
+        searcher = self.library.find(collection, encoder, cursor)
         with self.slots.place(goes_on):
             if texts:
                 searcher = await knowing(searcher, texts)

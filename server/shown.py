@@ -28,6 +28,7 @@ from server.schemas.search import (
 from server.searcher import Answer, Found
 
 NOTHING: Mapping[str, Frames] = MappingProxyType({})
+_ELSEWHERE = ("cursor", "limit", "collection", "encoder")
 
 Shown = Result | VideoResult | SequenceResult
 
@@ -63,8 +64,11 @@ def query_of(asked: SearchAsked, frames: Mapping[str, Frames] = NOTHING) -> Quer
 
 
 def body_of(asked: SearchAsked, file: str = "") -> str:
-    """A hash of what is asked for, but for which page of it. file: a hash of what was sent beside it."""
-    held = asked.model_dump(mode="json", exclude={"cursor", "limit"}, exclude_unset=True)
+    """A hash of what is asked for, but for which page of it and of whom, which a cursor says. file: a hash of
+    what was sent beside it."""
+    held = asked.model_dump(mode="json", exclude={*_ELSEWHERE}, exclude_unset=True)
+    if asked.group_by == ("video" if asked.level == "video" else "none"):
+        held.pop("group_by", None)  # as if it were not there
     return hash_of({**held, "file": file} if file else held)
 
 

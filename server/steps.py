@@ -13,9 +13,10 @@ from core.types import Float64Array, Kind
 from index.moments import Moment
 from index.snapshot import Snapshot
 from server.compose import Asked
+from server.cursor import LOOK_AT_MOST
 from server.judged import Judged, rounded
 from server.moments import chosen, holding, moments_of
-from server.ranking import LOOK_AT_MOST, Ranking
+from server.ranking import Ranking
 from server.sequence import Chain, Times, Wanted, chains
 
 SAY_WHERE = 4_096  # rows of each step, whose videos are looked through

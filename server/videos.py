@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-
-from core.types import canonical
 from index.catalogue import Key, Listed, listed, page
+from server.cursor import token_of, values_of
 from server.errors import ApiError
 from server.opened import require
 from server.schemas.videos import Video, VideosAnswer, VideosAsked
@@ -33,18 +30,15 @@ def one(searcher: Searcher, video_id: str) -> Video:
 
 def cursor_of(key: Key) -> str:
     """Where the next page begins, whatever the snapshot is by then."""
-    return urlsafe_b64encode(canonical(key).encode()).decode().rstrip("=")
+    return token_of(key)
 
 
 def key_of(cursor: str) -> Key:
     """The same back, or an ApiError."""
-    try:
-        path, id = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, TypeError):
-        path = id = None
-    if not isinstance(path, str) or not isinstance(id, str):
-        raise ApiError(400, "cursor: this is no next_cursor of an answer.", "cursor")
-    return path, id
+    match values_of(cursor):
+        case [str() as path, str() as id]:
+            return path, id
+    raise ApiError(400, "cursor: this is no next_cursor of an answer.", "cursor")
 
 
 def _shown(found: Listed) -> Video:

@@ -12,6 +12,7 @@ from cinedex_client.errors import ClientError, error_in, failure, retry_after_s
 
 _FIRST_S, _MOST_S = 0.25, 30.0
 _BUSY = (429, 503)
+_CHANGED = 416  # a file has become shorter: it is fetched from its beginning
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
 _LOST = (*_NEVER_SENT, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
@@ -43,7 +44,9 @@ class Patience:
 
     def _is_worth(self, problem: httpx.Response | httpx.RequestError) -> bool:
         if isinstance(problem, httpx.Response):
-            return problem.status_code == 429 or self._call.again == "always"
+            if problem.status_code == 429:
+                return True
+            return problem.status_code in (*_BUSY, _CHANGED) and self._call.again == "always"
         return isinstance(problem, _LOST if self._call.again == "always" else _NEVER_SENT)
 
     def _told(self, problem: httpx.Response | httpx.RequestError) -> ClientError:

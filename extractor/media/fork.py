@@ -28,6 +28,7 @@ _END_S = 2.0  # for one that was killed; who waits for a dead disk cannot even b
 _TEMPDIR = 70  # characters; what multiprocessing puts behind them takes up to 30
 _PARENTS = (signal.SIGINT, signal.SIGTERM)  # what ends a run is heard by the parent only
 _LOADED = ("extractor.media.children", "extractor.media.isolated", "extractor.media.unknown")
+_preparing = threading.Lock()  # while names are short, all of this process has them
 _starting = threading.Lock()  # multiprocessing's lists of processes are not made for several threads
 
 
@@ -35,7 +36,7 @@ def prepare() -> None:
     """Let the server that children are forked from load what they need, beside whatever this process does.
     Where there is one, nothing happens."""
     forkserver.set_forkserver_preload([*_LOADED])
-    with _signals_held(), _short_names():
+    with _preparing, _signals_held(), _short_names():
         forkserver.ensure_running()
 
 

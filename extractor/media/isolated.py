@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 import torch
 
 from core import logs
 from core.errors import Error, VideoError
-from extractor.media import fork
+from extractor.media import fork, plain
 from extractor.work import how_ended
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_SAY_S = 10.0  # for all that it says, once it has begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,13 @@ class LostError(VideoError):
 
 def call(limits: Limits, name: str, function: Callable[..., T], *args: object) -> T:
     """What `function(*args)` returns, or the Error or OSError that it raises; where it does not come back, a
-    LostError that speaks of `name`. All of it is pickled on its way."""
+    LostError that speaks of `name`. What it returns is a plain value: `extractor/media/plain.py`."""
     fork.prepare()
-    process, line = fork.started(lambda: _begun(limits, name, function, args))
+    process, line = fork.started(lambda: _begun(limits, name, logs.told(), function, args))
     try:
         if not line.poll(limits.wall_s):
             raise LostError(f"{name} cannot be decoded: it takes longer than {limits.wall_s:g} s.")
-        said = pickle.loads(line.recv_bytes())
+        said, is_lost = _read(name, _heard(process, line))
     except (EOFError, OSError):
         code = fork.ended(process)
         raise _lost(name, code) from None
@@ -59,21 +61,45 @@ def call(limits: Limits, name: str, function: Callable[..., T], *args: object) -
         process.kill()
         line.close()
         fork.ended(process)
+    if is_lost:
+        raise LostError(str(said))
     if isinstance(said, Exception):
         raise said
     found: T = said
     return found
 
 
-def _begun(limits: Limits, name: str, function: Callable[..., T], args: tuple[Any, ...]) -> Any:
+def _begun(
+    limits: Limits, name: str, about: Mapping[str, str], function: Callable[..., T], args: tuple[Any, ...]
+) -> Any:
     line, theirs = fork.pipe()
     try:
-        return fork.process(_live, (theirs, limits, name, function, args)), line
+        return fork.process(_live, (theirs, limits, name, about, function, args)), line
     except BaseException:
         line.close()
         raise
     finally:
         theirs.close()
+
+
+def _heard(process: BaseProcess, line: Connection) -> bytes:
+    """What it says. One that stops in the middle of that is ended, so that nobody waits for the rest."""
+    patience = threading.Timer(_SAY_S, process.kill)
+    patience.daemon = True
+    patience.start()
+    try:
+        return line.recv_bytes(plain.MOST_BYTES)
+    finally:
+        patience.cancel()
+
+
+def _read(name: str, data: bytes) -> tuple[Any, bool]:
+    try:
+        said, is_lost = plain.read(data)
+    except (plain.NotPlainError, ValueError, TypeError) as error:
+        log.error("what a decoder says cannot be read error=%s", error)
+        raise LostError(f"{name} cannot be decoded: what decoded it says what cannot be read.") from None
+    return said, bool(is_lost)
 
 
 def _lost(name: str, code: int | None) -> LostError:
@@ -87,7 +113,12 @@ def _lost(name: str, code: int | None) -> LostError:
 
 
 def _live(
-    line: Connection, limits: Limits, name: str, function: Callable[..., T], args: tuple[Any, ...]
+    line: Connection,
+    limits: Limits,
+    name: str,
+    about: Mapping[str, str],
+    function: Callable[..., T],
+    args: tuple[Any, ...],
 ) -> None:
     fork.die_with_parent()
     logs.set_up(limits.log_format, limits.log_level)
@@ -96,7 +127,9 @@ def _live(
         fork.limit_memory(limits.memory_bytes)
     fork.limit_cpu(limits.cpu_s)
     with suppress(ConnectionError):
-        line.send_bytes(pickle.dumps(_answer(name, limits, function, args)))
+        with logs.about(**about):
+            said = _answer(name, limits, function, args)
+        line.send_bytes(plain.written([said, isinstance(said, LostError)]))
 
 
 def _answer(name: str, limits: Limits, function: Callable[..., T], args: tuple[Any, ...]) -> T | Exception:

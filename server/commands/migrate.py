@@ -133,10 +133,14 @@ def _asked(settings: MigrateSettings) -> dict[str, Any]:
 def _is_that(store: Store, settings: MigrateSettings, sampling: Sampling) -> bool:
     """Whether a store is what is asked for; by other weights it is another one."""
     is_own = settings.weights is None and settings.random_weights is None
-    is_called = settings.encoder.removesuffix(":") in (store.spec.name, store.spec.name.partition(":")[0])
     if settings.random_weights is not None:
         is_own = store.spec.weights == f"{RANDOM}{settings.random_weights}"
-    return is_called and is_own and store.sampling == sampling
+    return _is_called(store, settings.encoder) and is_own and store.sampling == sampling
+
+
+def _is_called(store: Store, encoder: str) -> bool:
+    """By its whole name, or by its family's, which stands for a variant of it."""
+    return encoder.removesuffix(":") in (store.spec.name, store.spec.name.partition(":")[0])
 
 
 def _already(library: Library, settings: MigrateSettings, slugs: Sequence[str]) -> int:
@@ -154,7 +158,7 @@ def _path(library: Library, settings: MigrateSettings, old: Store, sampling: Sam
         if not (path / "store.json").exists():
             return path
         found = Store.open(path)
-        is_it = found.spec.name.startswith(settings.encoder) and found.sampling == sampling
+        is_it = _is_called(found, settings.encoder) and found.sampling == sampling
         if settings.random_weights is not None:
             is_it &= found.spec.weights == f"{RANDOM}{settings.random_weights}"
         if is_it and found.root != old.root:

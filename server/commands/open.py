@@ -118,6 +118,11 @@ class Page:
         snapshots = [each["encoders"][0]["snapshot"] for each in served if each["name"] == collection]
         return bool(snapshots) and (snapshots[0] or 0) >= number
 
+    def asks_for_key(self) -> bool:
+        """Whether who has none is told nothing of what is served."""
+        answer = self._asked("/collections")
+        return answer is not None and answer.status_code == 401
+
     def _asked(self, route: str) -> httpx.Response | None:
         with suppress(httpx.HTTPError):
             return httpx.get(f"{self.url}{route}", timeout=_ASK_S, trust_env=False)
@@ -147,9 +152,16 @@ class Opening:
         is_told = False
         while not self._stop.wait(LOOK_S):
             self._look(is_last=True)
-            if not is_told and self._building.is_served(self._page.serves):
+            if not is_told and (said := self._at_last()):
                 is_told = True
-                self._screen.say(f"{self._page.url}/ answers for all of it; Ctrl-C ends it.")
+                self._screen.say(f"{said}; Ctrl-C ends it.")
+
+    def _at_last(self) -> str:
+        """What there is to say once all is taken in; "" while it is not answered for."""
+        if self._page.asks_for_key():  # which nobody has told us
+            return f"All of it is taken in; {self._page.url}/ asks for a key"
+        is_served = self._building.is_served(self._page.serves)
+        return f"{self._page.url}/ answers for all of it" if is_served else ""
 
     def _take_in(self, folder: Path) -> None:
         self._name = folder.name or str(folder)

@@ -41,7 +41,7 @@ def answers(searcher: Searcher, body: Mapping[str, Any], file: Path | None) -> I
 
 
 def _valid(body: Mapping[str, Any], file: Path | None) -> SearchAsked:
-    from server.refusals import first, sentence
+    from server.refusals import sentence
     from server.schemas.search import SearchAsked
     from server.schemas.upload import UploadAsked
 
@@ -49,7 +49,7 @@ def _valid(body: Mapping[str, Any], file: Path | None) -> SearchAsked:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        found = first(error.errors())
+        found = error.errors()[0]
         raise UsageError(sentence({**found, "loc": ("body", *found["loc"])}, model)[0]) from error
 
 

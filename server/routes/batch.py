@@ -91,7 +91,7 @@ class _Turns:
         queries: dict[int, list[Page]] = {}
         for page in pages:
             try:
-                key = id(self._service.library.find(page.collection, page.encoder).encoder)
+                key = id(self._service.library.find(page.collection, page.encoder, page.cursor).encoder)
             except Error:
                 continue
             names.setdefault(key, (page.collection, page.encoder))
@@ -104,7 +104,9 @@ class _Turns:
         """What one is answered with."""
         work = partial(_answered, page=page, ahead=ahead)
         try:
-            took, body = await self._service.ask(page.collection, page.encoder, work, goes_on=self._is_in)
+            took, body = await self._service.ask(
+                page.collection, page.encoder, work, goes_on=self._is_in, cursor=page.cursor
+            )
         except Error as error:
             refusal = of_error(error)
             if refusal.status == 429:  # of the whole batch

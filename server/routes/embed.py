@@ -36,7 +36,7 @@ def router(service: Service) -> APIRouter:
             sent = [Sent(f"images[{number}]", image) for number, image in enumerate(asked.images or ())]
             frames = await service.strangers.frames(sent, How(look))
             work = partial(_images, frames=[*frames.values()])
-        body = await service.ask(asked.collection, asked.encoder, work)
+        body = await service.ask(asked.collection, asked.encoder, work, asked.texts or ())
         return Response(body, media_type="application/json")
 
     return routes

@@ -54,7 +54,9 @@ def router(service: Service) -> APIRouter:
             page = page_of(asked.search, await frames_in(service, asked.search))
             how = Export(asked.format, asked.media_prefix, Fraction(asked.frame_rate or 0) or None)
             work = partial(_begun, page=page, how=how)
-            took, pieces = await service.ask(page.collection, page.encoder, work, texts_of([page.query]))
+            took, pieces = await service.ask(
+                page.collection, page.encoder, work, texts_of([page.query]), cursor=page.cursor
+            )
         service.metrics.took(took)
         headers = {"Content-Disposition": f'attachment; filename="{how.file_name(page.query)}"'}
         return StreamingResponse(pieces, media_type=TYPES[how.format], headers=headers)

@@ -33,7 +33,7 @@ def router(service: Service) -> APIRouter:
         with _named(service, asked.indice_name) as (collection, encoder):
             given = await _given(service, asked, collection, encoder)
             work = partial(_neighbours, asked=_knn(asked, given, str(request.base_url)))
-            found = await service.ask(collection, encoder, work)
+            found = await service.ask(collection, encoder, work, [asked.text] if asked.text else ())
         headers = {NOT_APPLIED: ", ".join(asked.not_applied)} if asked.not_applied else None
         return Response(found, media_type="application/json", headers=headers)
 

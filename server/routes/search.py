@@ -53,7 +53,9 @@ def router(service: Service) -> APIRouter:
     async def search(asked: Annotated[SearchAsked, Body(openapi_examples=EXAMPLES)]) -> Response:
         page = page_of(asked, await frames_in(service, asked))
         work = partial(answered, page=page)
-        took, body = await service.ask(page.collection, page.encoder, work, texts_of([page.query]))
+        took, body = await service.ask(
+            page.collection, page.encoder, work, texts_of([page.query]), cursor=page.cursor
+        )
         service.metrics.took(took)
         return Response(body, media_type="application/json")
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
@@ -16,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from server import gate
 from server.decoding import Sent
+from server.encoded import texts_of
 from server.errors import ApiError
 from server.paging import page_of
 from server.refusals import WrongBody
@@ -73,8 +75,11 @@ def router(service: Service) -> APIRouter:
         async with form_of(request, most_bytes) as form:
             asked, file = await _request(form, most_bytes), _file(form)
             frames = await frames_in(service, asked, Sent(FILE, file.file))
-        page = page_of(asked, frames, frames[FILE])
-        took, body = await service.ask(page.collection, page.encoder, partial(answered, page=page))
+        page = await to_thread.run_sync(page_of, asked, frames, frames[FILE])  # hashes many MiB
+        work = partial(answered, page=page)
+        took, body = await service.ask(
+            page.collection, page.encoder, work, texts_of([page.query]), cursor=page.cursor
+        )
         service.metrics.took(took)
         return Response(body, media_type="application/json")
 

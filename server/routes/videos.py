@@ -40,7 +40,8 @@ def router(service: Service) -> APIRouter:
     )
     async def like_it(video_id: VideoId, asked: Annotated[SimilarAsked, Query()]) -> Response:
         page = page_like(video_id, asked)
-        took, body = await service.ask(page.collection, page.encoder, partial(similar, page=page))
+        work = partial(similar, page=page)
+        took, body = await service.ask(page.collection, page.encoder, work, cursor=page.cursor)
         service.metrics.took(took)
         return Response(body, media_type="application/json")
 

@@ -15,9 +15,13 @@ MOST = 64
 class EmbedAsked(Strict):
     """Exactly one of texts and images."""
 
-    texts: list[Text] | None = Field(None, min_length=1, max_length=MOST, description="texts")
+    texts: list[Text] | None = Field(None, fail_fast=True, min_length=1, max_length=MOST, description="texts")
     images: list[Photo] | None = Field(
-        None, min_length=1, max_length=MOST, description="pictures: each base64 of a JPEG, PNG or WebP"
+        None,
+        fail_fast=True,
+        min_length=1,
+        max_length=MOST,
+        description="pictures: each base64 of a JPEG, PNG or WebP",
     )
     collection: str | None = Field(None, max_length=200, description="null: `default`, else the first")
     encoder: str | None = Field(None, max_length=200, description="by its whole name; null: the first")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import string
+from array import array
+from hashlib import blake2b
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from server.asked import is_unicode, not_built, refused
+from server.asked import is_unicode, refused
 
 MAX_TEXT = 2_000
 MAX_URL = 2_048
 MAX_DIM = 65_536
+_SPACE = string.whitespace.encode()
 
 
 def _is_text(value: str) -> str:
@@ -22,29 +25,23 @@ def _is_text(value: str) -> str:
     return is_unicode(value)
 
 
-def later(default: Any, meaning: str, **limits: Any) -> Any:
-    """A field of the contract that is not built: only its default may be sent."""
-    return Field(default, description=f"{meaning} (not built yet: 400)", validate_default=False, **limits)
-
-
-def _only_default(value: Any) -> Any:
-    raise not_built()
-
-
 def _of_base64(value: Any) -> Any:
     if not isinstance(value, str):
         raise refused("must be base64, in a string")
     try:
-        return base64.b64decode("".join(value.split()), validate=True)  # `base64` breaks its lines
-    except (binascii.Error, ValueError):
+        spaceless = value.encode("ascii").translate(None, _SPACE)  # `base64` breaks its lines
+        return base64.b64decode(spaceless, validate=True)
+    except ValueError:
         raise refused("must be base64, without the prefix of a data: URL") from None
 
 
 def _is_url(value: str) -> str:
+    import httpx  # which fetches, and knows more hosts that are none: 999.1.1.1, xn--a
+
     try:
         url = urlsplit(is_unicode(value))
-        is_one = _is_fetchable(url)
-    except ValueError:
+        is_one = _is_fetchable(url) and bool(httpx.URL(value).host)
+    except (ValueError, httpx.InvalidURL):
         is_one = False
     if not is_one:
         raise refused("must be an http or https URL, without a user, spaces or a fragment")
@@ -64,18 +61,27 @@ def _is_fetchable(url: SplitResult) -> bool:
     )
 
 
+def _hashed(value: bytes | list[float]) -> str:
+    """What a cursor is of is told by a hash of the body, and what is large in it by its own."""
+    return blake2b(value if isinstance(value, bytes) else array("d", value), digest_size=16).hexdigest()
+
+
 def _is_no_zero(value: list[float]) -> list[float]:
     if not any(value):
         raise refused("must not be all zeros")
     return value
 
 
-Later = BeforeValidator(_only_default)
+Hashed = PlainSerializer(_hashed, return_type=str, when_used="json")
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_is_text)]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Seconds = Annotated[float, Field(ge=0)]
 Photo = Annotated[
-    bytes, BeforeValidator(_of_base64), WithJsonSchema({"type": "string", "contentEncoding": "base64"})
+    bytes,
+    BeforeValidator(_of_base64),
+    Hashed,
+    WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
 ]
 Url = Annotated[str, Field(min_length=1, max_length=MAX_URL), AfterValidator(_is_url)]
-Vector = Annotated[list[float], Field(min_length=1, max_length=MAX_DIM), AfterValidator(_is_no_zero)]
+Numbers = Annotated[list[float], Field(min_length=1, max_length=MAX_DIM, fail_fast=True)]
+Vector = Annotated[Numbers, AfterValidator(_is_no_zero), Hashed]

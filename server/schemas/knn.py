@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from server.asked import Strict, refused
-from server.schemas.fields import Photo, Text, Url
+from server.schemas.fields import Numbers, Photo, Text, Url
 
 MAX_NEIGHBOURS = 10_000
 GIVEN = ("text", "image", "image_url", "embedding_input")
-_NOT_APPLIED = ("use_safety_model", "use_violence_detector", "aesthetic_score")
+_NOT_APPLIED = ("use_safety_model", "use_violence_detector", "aesthetic_score", "aesthetic_weight")
 
 
 def _empty_is_none(value: Any) -> Any:
@@ -24,7 +24,7 @@ class KnnAsked(Strict):
     text: Annotated[Text | None, BeforeValidator(_empty_is_none)] = Field(None, description="a text")
     image: Photo | None = Field(None, description="a picture: base64 of a JPEG, PNG or WebP")
     image_url: Url | None = Field(None, description="the same from a host that the operator allows")
-    embedding_input: list[float] | None = Field(None, description="a vector of the collection's encoder")
+    embedding_input: Numbers | None = Field(None, description="a vector of the collection's encoder")
     modality: Literal["image", "text"] = Field("image", description="image: videos; text: library texts")
     num_images: int = Field(100, ge=1, le=MAX_NEIGHBOURS, description="results that come with metadata")
     num_result_ids: int | None = Field(
@@ -36,7 +36,7 @@ class KnnAsked(Strict):
     use_safety_model: bool = Field(False, description="not applied: there is no such model here")
     use_violence_detector: bool = Field(False, description="not applied, likewise")
     aesthetic_score: float | str | None = Field(None, description="not applied, likewise")
-    aesthetic_weight: float | str | None = None
+    aesthetic_weight: float | str | None = Field(None, description="not applied, likewise")
 
     @field_validator("use_mclip")
     @classmethod
@@ -63,7 +63,9 @@ class KnnShown(BaseModel):
 class MetadataAsked(Strict):
     """What POST /metadata is sent."""
 
-    ids: list[int] = Field(max_length=MAX_NEIGHBOURS, description="of answers of /knn-service")
+    ids: list[int] = Field(
+        max_length=MAX_NEIGHBOURS, fail_fast=True, description="of answers of /knn-service"
+    )
     indice_name: str | None = Field(None, max_length=401, description="of /indices-list; null: the first")
 
 

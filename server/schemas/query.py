@@ -72,7 +72,7 @@ def _pulls(query: str | Sequence[PartAsked]) -> str | Sequence[PartAsked]:
 
 BesideAsked = Annotated[
     Annotated[Text, Tag("<text>")]
-    | Annotated[list[PartAsked], Field(min_length=1, max_length=MAX_PARTS), Tag("<parts>")],
+    | Annotated[list[PartAsked], Field(min_length=1, max_length=MAX_PARTS, fail_fast=True), Tag("<parts>")],
     Discriminator(
         _text_or_parts,
         custom_error_type="refused",

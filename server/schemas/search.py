@@ -23,6 +23,7 @@ from server.schemas.sequence import StepAsked, require_fitting
 
 MAX_LIMIT = 1_000
 MAX_SECONDS = 1e9
+MAX_OPTIONS = 16
 
 
 def _is_confidence(value: Any) -> Any:
@@ -35,6 +36,15 @@ def _is_confidence(value: Any) -> Any:
 LeastConfidence = Annotated[
     Annotated[float, Field(ge=0, le=1)] | Literal["high", "medium", "low"], BeforeValidator(_is_confidence)
 ]
+
+
+def _are_few(value: Any) -> Any:
+    """Before any is looked at, which a length of a dict is told behind."""
+    if isinstance(value, dict) and len(value) > MAX_OPTIONS:
+        raise refused(f"must have at most {MAX_OPTIONS} options (has {len(value):,})")
+    return value
+
+
 OptionName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(is_unicode)]
 OptionValue = Annotated[str, Field(max_length=256), AfterValidator(is_unicode)] | float | bool
 
@@ -46,7 +56,7 @@ class SearchAsked(Strict):
         None, description="what is looked for: a text, or parts with weights; or else a sequence"
     )
     sequence: list[StepAsked] | None = Field(
-        None, min_length=2, max_length=8, description="A, then B, in one video; A without B"
+        None, fail_fast=True, min_length=2, max_length=8, description="A, then B, in one video; A without B"
     )
     within_s: float | None = Field(
         None, gt=0, le=MAX_SECONDS, description="of a sequence: from the end of a step to the next, at most"
@@ -55,8 +65,8 @@ class SearchAsked(Strict):
     target: Literal["videos", "texts"] = Field("videos", description="moments of videos, or library texts")
     collection: str | None = Field(None, max_length=200, description="null: `default`, else the first")
     encoder: str | None = Field(None, max_length=200, description="by its whole name; null: the first")
-    encoder_options: dict[OptionName, OptionValue] = Field(
-        {}, max_length=16, description="an encoder's own; one that has none refuses them"
+    encoder_options: Annotated[dict[OptionName, OptionValue], BeforeValidator(_are_few)] = Field(
+        {}, max_length=MAX_OPTIONS, description="an encoder's own; one that has none refuses them"
     )
     level: Literal["frame", "clip", "video"] | None = Field(
         None, description="null: clip if there are clip rows, else frame; video: clip, grouped by video"
@@ -87,7 +97,9 @@ class SearchAsked(Strict):
     effort: int | None = Field(
         None, ge=1, description="lists to probe; null: as many as were found to be enough"
     )
-    include: list[Extra] = Field(["metadata", "thumbnail"], max_length=5, description="what results carry")
+    include: list[Extra] = Field(
+        ["metadata", "thumbnail"], max_length=5, fail_fast=True, description="what results carry"
+    )
 
     @field_validator("mode")
     @classmethod

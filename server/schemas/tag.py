@@ -45,9 +45,12 @@ class OfVideo(Strict):
 class TagAsked(OfVideo):
     """What POST /tag is sent."""
 
-    labels: list[Text] = Field(min_length=1, max_length=MAX_LABELS, description="no two of them alike")
+    labels: list[Text] = Field(
+        fail_fast=True, min_length=1, max_length=MAX_LABELS, description="no two of them alike"
+    )
     templates: list[Template] = Field(
         ["a video of {}"],
+        fail_fast=True,
         min_length=1,
         max_length=MAX_TEMPLATES,
         description="a label's vector is the mean of these sentences'; [\"{}\"]: the label as it is",
@@ -95,7 +98,7 @@ class TagAnswer(BaseModel):
 class LocateAsked(OfVideo):
     """What POST /locate is sent."""
 
-    texts: list[Text] = Field(min_length=1, max_length=MAX_TEXTS)
+    texts: list[Text] = Field(fail_fast=True, min_length=1, max_length=MAX_TEXTS)
 
 
 class RangeShown(BaseModel):

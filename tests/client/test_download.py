@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cinedex_client import ClientError, NotFound, Unreachable
+from cinedex_client import ApiError, ClientError, NotFound, Unreachable
 
 from tests.client.conftest import Ask, Reply, Scripted
 from tests.client.test_patience import DOWN, refusal
@@ -77,6 +77,26 @@ def test_what_is_longer_than_the_video_is_thrown_away(scripted: Start, ask: Ask,
     with pytest.raises(ClientError, match="Not now"):
         ask(scripted(refusal(416, "invalid_request")).url, "media", ID, tmp_path / "film.mp4")
     assert [*tmp_path.iterdir()] == []
+
+
+def test_what_is_longer_than_the_video_is_fetched_from_its_beginning(
+    scripted: Start, ask: Ask, waits: list[float], tmp_path: Path
+) -> None:
+    (tmp_path / f".film.mp4.{ID}.part").write_bytes(FILM)
+    server = scripted(refusal(416, "invalid_request"), Reply(body=FILM[:1_000]))
+    assert ask(server.url, "media", ID, tmp_path / "film.mp4").read_bytes() == FILM[:1_000]
+    assert server.heard[1][2].get("range") is None
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 500])
+@pytest.mark.parametrize("what", ["clip", "media"])
+def test_what_will_not_change_is_not_fetched_again(
+    scripted: Start, ask: Ask, waits: list[float], tmp_path: Path, what: str, status: int
+) -> None:
+    server = scripted(refusal(status, "any"))
+    with pytest.raises(ApiError):
+        ask(server.url, what, ID, tmp_path / "film.mp4")
+    assert server.times == 1 and waits == []
 
 
 def test_a_clip_begins_anew(scripted: Start, ask: Ask, waits: list[float], tmp_path: Path) -> None:

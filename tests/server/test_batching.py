@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
@@ -175,14 +175,25 @@ def test_who_is_not_wanted_any_more_stops_waiting() -> None:
     assert encoder.batches == [["slow"], ["blue"]]
 
 
-def test_requests_are_encoded_together_and_told_of(shelf: Shelf) -> None:
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("search", lambda text: {"query": text}),
+        ("embed", lambda text: {"texts": [text]}),
+        ("knn-service", lambda text: {"text": text}),
+    ],
+    ids=["search", "embed", "knn-service"],
+)
+def test_requests_are_encoded_together_and_told_of(
+    shelf: Shelf, route: str, body: Callable[[str], dict[str, Any]]
+) -> None:
     encoder = Counting()
     with in_thread(library(shelf, encoder), max_concurrent=1, cache_mb=0) as http:
         until(lambda: status(http) == 200)
         encoder.batches.clear()
 
         def ask(text: str) -> httpx.Response:
-            return httpx.post(f"{http.base_url}/search", json={"query": text}, timeout=30)
+            return httpx.post(f"{http.base_url}/{route}", json=body(text), timeout=30)
 
         with ThreadPoolExecutor(9) as pool:
             first = pool.submit(ask, "slow")

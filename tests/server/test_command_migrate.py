@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,17 @@ def test_a_dry_run_says_what_there_is_to_do_and_does_nothing(
         "Nothing was done; toy-rgb-2 would be filled and answer in place of toy-rgb.",
     ]
     assert sorted((shelf.folder / "data").rglob("*")) == before
+
+
+def test_a_store_whose_encoder_is_only_called_alike_is_another_one(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = Store.open(shelf.folder / "data" / "toy-rgb")
+    longer = replace(old.spec, name="toy:rgb-large")
+    Store.create(shelf.folder / "data" / "toy-rgb-2", longer, old.sampling.but({"fps": 2.0}))
+    capsys.readouterr()
+    assert main(flags(shelf, "--dry-run")) == 0
+    assert "toy-rgb-3 would be filled" in capsys.readouterr().out
 
 
 def test_what_answers_already_is_not_made_again(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ from core.commands import main
 from core.running import Running, runs
 from server.commands.open import root_flags
 from tests.extractor.shelf import Shelf
-from tests.server.worlds import until
+from tests.server.worlds import make_keys, samples, until
 
 CODE = "import sys; from core.commands import main; sys.exit(main())"
 
@@ -215,6 +215,16 @@ def test_without_a_folder_there_must_be_something_to_serve(
 ) -> None:
     assert main(["open", "--data", str(tmp_path)]) == 2
     assert "holds no collection yet; name a folder of videos." in capsys.readouterr().err
+
+
+def test_with_keys_it_says_that_the_page_asks_for_one(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    samples(data)
+    make_keys(data)
+    with opened(data, CINEDEX_WORKERS="0") as served:
+        until(lambda: f"All of it is taken in; {served.url} asks for a key" in served.log.read_text(), 60)
+        assert "answers for all of it" not in served.log.read_text()
+        assert served.end() == 130
 
 
 def test_a_second_folder_of_the_same_name_is_given_another_one(tmp_path: Path) -> None:

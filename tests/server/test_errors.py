@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.server.conftest import Running
+from server import refusals
+from server.library import ServedLibrary
+from tests.server.conftest import Running, in_thread
 from tests.server.worlds import id_of
 
 VIDEO = id_of("red-then-blue")
@@ -271,3 +273,51 @@ def test_what_is_no_http_does_not_hurt(sample_server: Running) -> None:
         raw.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
         assert b"400" in raw.recv(1_000)
     assert sample_server.http.get("/healthz").status_code == 200
+
+
+MANY = 200_000
+AT_FAULT: list[tuple[str, Any, str]] = [
+    ("/search", {f"x{n}": 1 for n in range(MANY)}, "x0"),
+    ("/search", {"query": [{f"x{n}": 1 for n in range(MANY)}]}, "query[0].x0"),
+    ("/search", {"query": [{"vector": ["a"] * 60_000}] * 16}, "query[0].vector[0]"),
+    ("/search", {"query": "red", "encoder_options": {str(n): [] for n in range(MANY)}}, "encoder_options"),
+    ("/search", {"query": "red", "filter": {"path": {"in": [[]] * 1_000}}}, "filter.path.in[0]"),
+    ("/search", {"query": "red", "filter": {"path": {f"x{n}": 1 for n in range(MANY)}}}, "filter.path.x0"),
+    ("/knn-service", {"embedding_input": ["a"] * MANY}, "embedding_input[0]"),
+    ("/knn-service", {"embedding_input": [0.5] * MANY}, "embedding_input"),
+    ("/metadata", {"ids": ["a"] * 10_000}, "ids[0]"),
+    ("/tag", {"video_id": VIDEO, "labels": [1] * 10_000}, "labels[0]"),
+    ("/embed", {"texts": [1] * 64}, "texts[0]"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "field"), AT_FAULT, ids=lambda value: str(value)[:50])
+def test_of_a_body_with_countless_mistakes_one_is_found(
+    sample_server: Running, monkeypatch: pytest.MonkeyPatch, path: str, body: Any, field: str
+) -> None:
+    assert refusal(sample_server, 400, "invalid_request", path=path, json=body)["field"] == field
+    found: list[int] = []
+    of_validation = refusals.of_validation
+
+    def counted(errors: Any, asked: Any) -> refusals.Refusal:
+        found.append(len(errors))
+        return of_validation(errors, asked)
+
+    monkeypatch.setattr(refusals, "of_validation", counted)
+    with in_thread(ServedLibrary(dict)) as http:
+        assert http.post(path, json=body).status_code == 400
+    assert found and found[0] <= 32
+
+
+@pytest.mark.parametrize("body", [{"x" * 1_000_000: 1}, {"query": [{"x" * 1_000_000: 1}]}])
+def test_a_name_that_never_ends_is_not_repeated_whole(sample_server: Running, body: Any) -> None:
+    error = refusal(sample_server, 400, "invalid_request", json=body)
+    assert error["field"].endswith("x" * 200 + "…")
+    assert len(error["message"]) < 300
+
+
+def test_a_login_is_a_key_and_not_millions_of_fields(sample_server: Running) -> None:
+    large = {f"x{n}": 1 for n in range(1_000)}
+    refusal(sample_server, 413, "too_large", path="/login", json=large)
+    refusal(sample_server, 413, "too_large", path="/login", content=(b" " * 1_024 for _ in range(5)))
+    refusal(sample_server, 409, "conflict", path="/login", json={"key": "x" * 200})

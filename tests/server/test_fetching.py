@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -153,12 +154,44 @@ def test_another_answer_is_none(host: ThreadingHTTPServer, path: str, says: str)
     assert [asked for asked, _ in host.asked] == ["/red", path]  # type: ignore[attr-defined]
 
 
-def test_all_pictures_of_a_request_have_so_much_time(
+def test_a_picture_that_does_not_come_is_not_waited_for(
     host: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetching, "FETCH_S", 0.3)
-    with pytest.raises(ApiError, match=r"query\[1\]\.image_url: the picture did not come within 0\.3 s\."):
-        fetched(host, "/red", "/slow")
+    with pytest.raises(ApiError, match=r"query\[0\]\.image_url: the picture did not come within 0\.3 s\."):
+        fetched(host, "/slow")
+
+
+def test_all_pictures_of_a_request_share_its_time(
+    host: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "FETCH_S", 0.4)
+
+    async def slowly(name: str, port: int) -> str:
+        await anyio.sleep(0.1)  # so that eight take longer than there is, and none by itself
+        return "127.0.0.1"
+
+    asking = Fetching.of([f"example.org:{host.server_port}"], 50_000, slowly)
+    urls = [("f", f"http://example.org:{host.server_port}/red")] * 8
+    with pytest.raises(ApiError, match=r"f: the picture did not come within 0\.4 s\."):
+        anyio.run(asking.all, urls)
+
+
+def test_authorities_are_read_once_and_only_where_hosts_are_allowed(
+    host: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[ssl.SSLContext] = []
+    make = ssl.create_default_context
+
+    def counted(*how: Any, **more: Any) -> ssl.SSLContext:
+        made.append(make(*how, **more))
+        return made[-1]
+
+    monkeypatch.setattr(ssl, "create_default_context", counted)
+    Fetching.of([], 1_000)
+    assert not made
+    assert fetched(host, "/red", "/red", "/red") == [RED] * 3
+    assert len(made) == 1
 
 
 @pytest.fixture(scope="module")
@@ -250,11 +283,15 @@ def test_hosts_are_allowed_by_their_exact_names(url: str, allowed: bool) -> None
             "data:image/png;base64,aGVsbG8=",
         ),
         *("http://example.org/" + "a" * 2_050, "http:///a", "http://example.org\\@evil.net/"),
+        *("http://999.1.1.1/x.png", "http://[::g]/", "http://xn--a/", "http://[::1]x/", "http://xn--/"),
     ],
 )
 def test_what_is_no_url_is_refused(sample_server: Running, url: str) -> None:
-    body = {"query": [{"image_url": url}]}
+    body: dict[str, Any] = {"query": [{"image_url": url}]}
     assert refusal(sample_server, 400, "invalid_request", json=body)["field"] == "query[0].image_url"
+    body = {"image_url": url or " "}  # an empty one is none there
+    error = refusal(sample_server, 400, "invalid_request", path="/knn-service", json=body)
+    assert error["field"] == "image_url"
 
 
 def test_nothing_is_fetched_unless_hosts_are_allowed(sample_server: Running) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from server.refusals import first, sentence
+from server.refusals import sentence
 from server.schemas.search import SearchAsked
 from server.shown import query_of
 from tests.server.conftest import Running
@@ -183,7 +183,7 @@ def test_whatever_is_sent_is_a_filter_or_one_sentence(filter: Any) -> None:
     try:
         asked = query_of(SearchAsked.model_validate({"query": "red", "filter": filter}))
     except ValidationError as error:
-        found = first(error.errors())
+        found = error.errors()[0]
         message, field = sentence({**found, "loc": ("body", *found["loc"])}, SearchAsked)
         assert field is not None and field.startswith("filter")
         assert message.startswith(field) and message[-1] in ".?"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import anyio
 import httpx
@@ -29,3 +30,25 @@ def test_a_body_that_stops_coming_is_not_waited_for(monkeypatch: pytest.MonkeyPa
     answer = anyio.run(ask)
     assert answer.status_code == 408
     assert answer.json()["error"]["type"] == "too_slow"
+
+
+@pytest.mark.parametrize(
+    ("settings", "host", "status"),
+    [
+        ({"host": "[2001:db8::1]"}, "[2001:db8::1]:8000", 200),
+        ({"host": "2001:DB8::1"}, "[2001:db8::1]", 200),
+        ({"host": "[2001:db8::1]"}, "[2001:db8::2]", 403),
+        ({"allowed_hosts": ["[2001:DB8::2]"]}, "[2001:DB8::2]", 200),
+        ({"allowed_hosts": ["Example.org"]}, "example.ORG:1", 200),
+    ],
+    ids=str,
+)
+def test_a_host_is_answered_by_its_name_with_and_without_brackets(
+    settings: dict[str, Any], host: str, status: int
+) -> None:
+    async def ask() -> httpx.Response:
+        app = create_app(ServedLibrary(dict), ServeSettings(**settings))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
+            return await http.get("/healthz", headers={"host": host})
+
+    assert anyio.run(ask).status_code == status

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import httpx
@@ -25,7 +27,9 @@ from server.paging import page_of
 from server.routes.search import answered
 from server.schemas.search import SearchAsked
 from server.searcher import Searcher
+from server.shown import body_of
 from tests.server.conftest import Running, in_thread
+from tests.server.sent import base64_of
 from tests.server.worlds import TOY, Scenes, Shelf, id_of, until, vector, video_rows
 
 COLOURS = ("red", "blue", "green", "white", "pink", "orange", "purple", "black")
@@ -165,8 +169,44 @@ def test_a_cursor_is_of_one_body(sample_server: Running) -> None:
     for other in [*others, {"include": []}]:
         answer = sample_server.http.post("/search", json=body | other | {"cursor": cursor})
         assert (answer.status_code, answer.json()["error"]["field"]) == (400, "cursor"), other
+    for name, value in [("collection", "other"), ("encoder", "toy:none"), ("group_by", "video")]:
+        answer = sample_server.http.post("/search", json=body | {name: value, "cursor": cursor})
+        assert (answer.status_code, answer.json()["error"]["field"]) == (400, "cursor"), name
     same = {"limit": 9, "filter": {"must": [{"seconds": {"gte": 1}}]}, "query": "blue", "exact": False}
     assert sample_server.http.post("/search", json=same | {"cursor": cursor}).status_code == 200
+
+
+SPELLED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {"collection": "default"}),
+    ({}, {"encoder": "toy:rgb"}),
+    ({}, {"group_by": "none", "include": ["thumbnail", "metadata"], "merge_gap_s": 0}),
+    ({"level": "video"}, {"group_by": "video"}),
+]
+
+
+@pytest.mark.parametrize(("asked", "more"), SPELLED, ids=str)
+@pytest.mark.parametrize("first", ["short", "spelled"])
+def test_a_default_may_be_spelled_out_on_either_page(
+    sample_server: Running, asked: dict[str, Any], more: dict[str, Any], first: str
+) -> None:
+    body = {"query": "blue", "limit": 1} | asked
+    one, two = (body, body | more) if first == "short" else (body | more, body)
+    cursor = sample_server.http.post("/search", json=one).json()["next_cursor"]
+    answer = sample_server.http.post("/search", json=two | {"cursor": cursor})
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_cursor_is_of_one_picture_and_one_vector() -> None:
+    def body(part: dict[str, Any]) -> str:
+        return body_of(SearchAsked.model_validate({"query": [part]}))
+
+    parts: list[dict[str, Any]] = [
+        *({"image": base64_of(data)} for data in (b"a", b"b")),
+        *({"vector": vector} for vector in ([1.0], [2.0], [1.0, 0.0])),
+    ]
+    assert len({body(part) for part in parts}) == len(parts)
+    assert body({"vector": [1]}) == body({"vector": [1.0]})
+    assert body({"image": "YQ=="}) == body({"image": "YQ\n=="})
 
 
 def forged(token: str, **fields: Any) -> str:
@@ -194,8 +234,8 @@ def test_a_cursor_that_nobody_gave_is_refused(sample_server: Running) -> None:
     wrong += [
         forged(cursor, **{name: value})
         for name, value in [
-            *(("position", value) for value in (0, -1, 1.5, True, 10**30, "1", None, 1 << 25)),
-            *(("rows", value) for value in (-1, 10**30, None)),
+            *(("position", value) for value in (0, -1, 1.5, True, 10**30, "1", None, 65_537)),
+            *(("rows", value) for value in (-1, 16_385, 1 << 24, 10**30, None)),
             *(("snapshot", value) for value in (0, -1, "../../etc", 10**13, [1], None)),
             *(("seal", value) for value in (5, None, "x" * 201)),
             *(("collection", value) for value in (5, "x" * 201)),
@@ -219,8 +259,8 @@ def test_a_forged_cursor_opens_nothing_and_a_far_one_ends(sample_server: Running
     assert status(snapshot=7) == status(seal="../../../etc") == status(snapshot=10**12) == (410, "cursor")
     assert status(collection="../x") == (404, "collection")
     assert status(encoder="toy:none") == (404, "encoder")
-    assert status(rows=1 << 24)[0] == status(rows=0)[0] == 200
-    far = sample_server.http.post("/search", json=body | {"cursor": forged(cursor, position=1 << 24)}).json()
+    assert status(rows=16_384)[0] == status(rows=0)[0] == 200
+    far = sample_server.http.post("/search", json=body | {"cursor": forged(cursor, position=65_536)}).json()
     assert (far["results"], far["next_cursor"]) == ([], None)
 
 
@@ -330,10 +370,42 @@ def test_few_earlier_snapshots_are_kept_open_and_share_what_is_mapped(
     assert len(opened) == len(seals) + 1, "the one that was used least was let go"
     mapped = {id(live.part) for live in now.parts}
     assert any(id(live.part) in mapped for live in views[-2].parts)
-    with pytest.raises(ApiError) as caught:
-        held.view(1, "0" * 12, now)
-    assert caught.value.http_status == 410
+    for _ in range(2):
+        with pytest.raises(ApiError) as caught:
+            held.view(1, "0" * 12, now)
+        assert caught.value.http_status == 410
+    held.view(1, seals[0], now)
+    assert len(opened) == len(seals) + 1, "a forged seal opens nothing, and lets nothing go"
     monkeypatch.setattr(earlier, "IDLE_S", -1.0)
     held.heed(shelf.store.log.last())
     held.view(2, seals[1], now)
     assert opened[-1] == 2, "what nobody asked for was let go"
+
+
+def test_while_an_earlier_snapshot_is_opened_nobody_else_waits(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Snapshot.open(shelf.store)
+    shelf.add({"more": [("blue", 20)]})
+    shelf.build()
+    now = Snapshot.open(shelf.store)
+    held = earlier.Earlier(shelf.store, "cpu")
+    begun, may_go_on, of = Event(), Event(), Snapshot.open
+
+    def slow(store: Store, number: int, beside: Snapshot) -> Snapshot:
+        begun.set()
+        assert may_go_on.wait(20)
+        return of(store, number, beside)
+
+    monkeypatch.setattr(Snapshot, "open", slow)
+    with ThreadPoolExecutor(2) as threads:
+        opening = threads.submit(held.view, 1, first.seal, now)
+        assert begun.wait(20)
+        heeded = threads.submit(held.heed, shelf.store.log.last())
+        try:
+            heeded.result(10)
+            with pytest.raises(ApiError):
+                held.view(2, "0" * 12, now)
+        finally:
+            may_go_on.set()
+        assert opening.result(20).number == 1

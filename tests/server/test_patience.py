@@ -13,6 +13,7 @@ import pytest
 
 from core.query import Query
 from core.stop import Unwanted, require_wanted
+from server.library import ServedLibrary
 from server.searcher import Answer, Searcher
 from tests.server.conftest import in_thread
 from tests.server.test_batching import Counting
@@ -57,8 +58,8 @@ def connected(http: httpx.Client, query: str) -> Iterator[socket.socket]:
         yield client
 
 
-def counted(http: httpx.Client, status: str) -> bool:
-    return f'route="/search",status="{status}"' in http.get("/metrics").text
+def counted(http: httpx.Client, status: str, route: str = "/search") -> bool:
+    return f'route="{route}",status="{status}"' in http.get("/metrics").text
 
 
 def test_a_deadline_ends_the_work_and_frees_its_slot(shelf: Shelf, endless: Endless) -> None:
@@ -81,6 +82,31 @@ def test_a_client_that_goes_away_stops_its_search(shelf: Shelf, endless: Endless
         assert endless.ended.acquire(timeout=30)
         assert status(http) == 200
         until(lambda: counted(http, "499"))
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "begun"),
+    [
+        ("/search", "application/json", '{"query": '),
+        ("/login", "application/json", '{"key": '),
+        (
+            "/search/upload",
+            "multipart/form-data; boundary=b",
+            '--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\npiece',
+        ),
+    ],
+)
+def test_a_client_that_goes_away_amid_its_body_is_no_bug(
+    path: str, kind: str, begun: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: 1000\r\n\r\n"
+    with in_thread(ServedLibrary(dict)) as http:
+        with socket.create_connection(("127.0.0.1", http.base_url.port or 0), timeout=30) as client:
+            client.sendall(f"{head}{begun}".encode())
+            until(lambda: "cinedex_in_flight 2.0" in http.get("/metrics").text)
+        until(lambda: counted(http, "499", path))
+        assert not counted(http, "400", path) and not counted(http, "500", path)
+    assert not [record for record in caplog.records if record.getMessage() == "bug"]
 
 
 def test_a_client_that_goes_away_while_it_waits_is_not_worked_for(shelf: Shelf, endless: Endless) -> None:

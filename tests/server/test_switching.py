@@ -113,6 +113,58 @@ def test_what_was_the_default_one_and_fails_itself_is_held_on_to_no_more(shelf: 
         assert encoder(http) == "toy:late"
 
 
+def resampled(shelf: Shelf) -> Shelf:
+    """The same by the same encoder, as `migrate` makes it where only the sampling changes."""
+    found = Shelf.make(shelf.library.data, slug="toy-rgb-2")
+    found.add({"red": [("red", 12)], "green": [("green", 12)]})
+    found.build()
+    return found
+
+
+def test_two_stores_of_one_encoder_have_a_name_each(shelf: Shelf) -> None:
+    resampled(shelf)
+    with in_thread(ServedLibrary.of_data(shelf.library.data)) as http:
+        until(lambda: answer(http, encoder="toy-rgb-2").status_code == 200)
+        held = http.get("/collections").json()["collections"][0]["encoders"]
+        assert [each["name"] for each in held] == ["toy:rgb", "toy-rgb-2"]
+        assert http.get("/indices-list").json() == ["default", "default/toy-rgb-2"]
+        videos = {name: len(by_video(http, encoder=name)) for name in ("toy:rgb", "toy-rgb-2")}
+        assert videos == {"toy:rgb": 3, "toy-rgb-2": 2}
+        knn = http.post("/knn-service", json={"text": "red", "indice_name": "default/toy-rgb-2"}).json()
+        assert {each["path"] for each in knn} == {"films/red.mp4", "films/green.mp4"}
+        series = [
+            line.rpartition(" ")[0] for line in http.get("/metrics").text.splitlines() if line[0] != "#"
+        ]
+        assert len(series) == len(set(series))
+
+
+def by_video(http: httpx.Client, **fields: Any) -> list[Any]:
+    return list(answer(http, group_by="video", limit=100, **fields).json()["results"])
+
+
+def test_a_cursor_goes_on_in_its_own_store_when_another_of_its_encoder_comes_first(shelf: Shelf) -> None:
+    with in_thread(ServedLibrary.of_data(shelf.library.data)) as http:
+        until(lambda: answer(http).status_code == 200)
+        first = answer(http, group_by="video", limit=1).json()
+        resampled(shelf)
+        shelf.library.put_first("default", "toy-rgb-2")
+        until(lambda: len(by_video(http)) == 2)
+
+        def rest() -> httpx.Response:
+            return answer(http, group_by="video", limit=100, cursor=first["next_cursor"])
+
+        assert len(rest().json()["results"]) == 2, "of three"
+        shelf.add({"more": [("blue", 20)]})
+        shelf.build()
+        until(lambda: len(by_video(http, encoder=shelf.store.root.name)) == 4)
+        assert len(rest().json()["results"]) == 2, "also once it is an earlier one there"
+        asked = {"search": {"query": "red", "group_by": "video", "cursor": first["next_cursor"]}}
+        found = http.post("/export", json={"format": "json", **asked}).json()
+        assert len(found["results"]) == 2
+        one = {"requests": [asked["search"]]}
+        assert len(http.post("/search/batch", json=one).json()["answers"][0]["results"]) == 2
+
+
 def test_each_encoder_of_a_collection_answers_by_its_name(shelf: Shelf) -> None:
     load = Loading()
     load.may.set()

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from server import tagging
+from server.batching import Batched, Batching
+from server.cache import VectorCache
 from server.labels import LabelCache, Labelling, Vocabulary
 from server.routes import tag as routes
 from tests.server.conftest import Running, in_thread
@@ -231,6 +233,28 @@ def test_another_encoder_or_other_templates_have_vectors_of_their_own() -> None:
     for templates in (("{} ", ""), ("{}", " ")):
         assert Labelling(Vocabulary(("red",), templates), cache).advance(first, 1)
     assert (len(first.read), len(second.read)) == (5, 1)
+
+
+def test_a_label_that_looks_like_a_template_has_a_vector_of_its_own() -> None:
+    encoder, cache = Counting(), LabelCache()
+    several = Labelling(Vocabulary(("cat",), ("{}", "a photo of {}")), cache)
+    alone = Labelling(Vocabulary(("13:a photo of {}cat",), ("{}",)), cache)
+    assert several.advance(encoder, 1) and alone.advance(encoder, 1)
+    assert encoder.read == ["cat", "a photo of cat", "13:a photo of {}cat"]
+
+
+def test_labels_put_no_query_out_of_the_cache() -> None:
+    counting, cache = Counting(), VectorCache(4 * 500)
+    encoder = Batched.over(counting, counting.spec, Batching(cache))
+    encoder.texts(["red"])
+    labels = Vocabulary(("red", *(f"label {number}" for number in range(20))))
+    assert Labelling(labels, LabelCache()).advance(encoder, 60)
+    encoder.texts(["red"])
+    assert counting.read == ["red", *labels.labels[1:]]
+    encoder.texts(["label 3"])
+    assert counting.read[-1] == "label 3", "as a query it is read anew"
+    encoder.texts(["label 3"])
+    assert counting.read.count("label 3") == 2
 
 
 def test_an_encoder_that_changes_meanwhile_begins_anew() -> None:

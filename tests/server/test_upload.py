@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import multiprocessing
 import os
@@ -19,6 +20,7 @@ import pytest
 from extractor.content import content_of
 from index.build import build
 from server.library import ServedLibrary
+from server.paging import Page, page_of
 from tests.extractor.shelf import Shelf
 from tests.server.conftest import in_thread
 from tests.server.sent import base64_of, picture
@@ -73,6 +75,23 @@ def decoder() -> int:
 def paths(answer: httpx.Response) -> list[str]:
     assert answer.status_code == 200, answer.text
     return [result["path"] for result in answer.json()["results"]]
+
+
+def test_what_was_sent_is_hashed_beside_the_event_loop(
+    http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[bool] = []
+
+    def hashes(*given: Any) -> Page:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            hashed.append(True)
+        return page_of(*given)
+
+    monkeypatch.setattr("server.routes.upload.page_of", hashes)
+    assert paths(send(http, picture("red")))
+    assert hashed == [True]
 
 
 def refused(answer: httpx.Response, status: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,16 @@ def test_what_makes_no_sense_is_refused_by_name(
 ) -> None:
     answer = sample_server.http.get("/videos", params=query)
     assert (answer.status_code, answer.json()["error"]["field"]) == (400, field)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 6_000, '{"a":1,"b":2}', '"ab"', '["a"]', '["a",1]', '["a", "b"]', '["a",["b"]]', "1" * 5_000],
+)
+def test_a_cursor_that_nobody_gave_is_refused(sample_server: Running, text: str) -> None:
+    cursor = urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    answer = sample_server.http.get("/videos", params={"cursor": cursor})
+    assert (answer.status_code, answer.json()["error"]["field"]) == (400, "cursor")
 
 
 @pytest.mark.parametrize("id", ["v-none", id_of("a red thing", "t")])

@@ -57,7 +57,8 @@ class Hashed:
     """Runs when it becomes a key."""
 
     def __hash__(self) -> int:
-        spring()
+        if "TRAPS" in globals():  # not while it is laid
+            spring()
         return 1
 
 
