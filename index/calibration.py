@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from math import tanh
+from functools import cached_property
+from math import inf, tanh
 from pathlib import Path
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal
@@ -84,11 +85,14 @@ class Judge:
     scale: Scale
     half: float  # the score that is as likely as not
     width: float
+    certain: float = inf  # the score of what was asked with itself
 
     def confidence(self, score: float) -> float:
         """0 to 1, higher for a higher score; 0 for a query of zeros, which finds nothing."""
         if not self.width:
             return 0.0
+        if score >= self.certain:
+            return 1.0
         return round((1 + tanh((score - self.half) / (2 * self.width))) / 2, 4)
 
     def level(self, score: float) -> Level:
@@ -122,15 +126,23 @@ class Calibrated:
         except StoreError as error:
             raise SnapshotError(f"{folder} is damaged. {error}") from error
 
+    @cached_property
+    def _lengths(self) -> Mapping[Kind, float]:
+        """What a row's usually is."""
+        return {kind: float(np.median(np.linalg.norm(rows, axis=1))) for kind, rows in self.samples.items()}
+
     def judge(self, kind: Kind, asking: Asking, query: Float32Array) -> Judge | None:
         """None where nothing is calibrated."""
         reference = self.references.get((kind, asking))
         if reference is None:
             return None
         length = float(np.linalg.norm(query))
-        half = min(self.scale.middle * reference.spread, _NEAR * reference.most)
-        middle = float(np.median(self.samples[kind] @ query))
-        return Judge(self.scale, middle + half * length, half * length * self.scale.width / self.scale.middle)
+        half = min(self.scale.middle * reference.spread, _NEAR * reference.most) * length
+        middle, certain = float(np.median(self.samples[kind] @ query)), inf
+        if asking == "video":  # which its own row answers, however much all other rows are like it
+            itself = length * max(length, self._lengths[kind])
+            half, certain = min(half, _NEAR * max(itself - middle, _SAME * itself)), itself * (1 - _SAME)
+        return Judge(self.scale, middle + half, half * self.scale.width / self.scale.middle, certain)
 
 
 def file_of(kind: Kind) -> str:

@@ -5,6 +5,7 @@ import {playerOf, toggle} from "./player.js";
 import {ask, askPatiently} from "./server.js";
 
 const PAGE = 24;
+const GIVEN = "cinedex: a key was given";
 const at = (id) => document.getElementById(id);
 const [text, grouped, found, more] = ["text", "grouped", "found", "more"].map(at);
 let collections = [];
@@ -222,14 +223,44 @@ function login() {
     try {
       await ask("login", {key: at("key").value.trim()});
     } catch (error) {
-      told.textContent = error.message;
+      told.textContent = error.status === 401 ? "This key is not known here." : error.message;
       return;
     }
+    rememberKey(true);
     at("key").value = told.textContent = "";
     dialog.close();
     start();
   };
   if (!dialog.open) dialog.showModal();
+}
+
+/** Whether a key was given here: its cookie is not for scripts to see. */
+function rememberKey(isGiven) {
+  try {
+    if (isGiven) localStorage.setItem(GIVEN, "yes");
+    else localStorage.removeItem(GIVEN);
+  } catch {}  // a browser that keeps nothing
+  at("logout").hidden = !isGiven;
+}
+
+function isKeyRemembered() {
+  try {
+    return localStorage.getItem(GIVEN) === "yes";
+  } catch {
+    return false;
+  }
+}
+
+async function logout() {
+  try {
+    await ask("logout", {});
+  } catch (error) {
+    return fill(at("trouble"), error.message);
+  }
+  rememberKey(false);
+  asking.abort();
+  clear();
+  start();
 }
 
 // --- hands on it ---------------------------------------------------------------------------------------
@@ -283,9 +314,11 @@ at("ask").addEventListener("submit", (event) => {
 grouped.addEventListener("change", () => go({group: grouped.checked ? "video" : null}));
 at("collection").addEventListener("change", ({target}) => go({...plain, collection: target.value, encoder: null}));
 at("encoder").addEventListener("change", ({target}) => go({encoder: target.value}));
+at("logout").addEventListener("click", logout);
 at("like").lastElementChild.addEventListener("click", () => go(plain));
 found.addEventListener("click", pointed);
 document.addEventListener("keydown", press);
 window.addEventListener("hashchange", show);
+at("logout").hidden = !isKeyRemembered();
 start();
 if (!location.hash) text.focus();

@@ -1,5 +1,8 @@
 // A moment as a card. Whatever an answer says goes in as text, never as HTML.
 
+const NEAR_S = 2;  // so soon after the start a best second is waited for
+const LEAD_IN_S = 1;
+
 /** A copy of a template's one element. */
 export function copyOf(id) {
   return document.getElementById(id).content.firstElementChild.cloneNode(true);
@@ -13,11 +16,26 @@ export function clock(seconds) {
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-/** From when to when; with tenths where whole seconds would say the same twice. */
+/** From when to when; with as many decimals as it takes not to say the same twice. */
 export function times({start, end, approximate}) {
-  const tenths = (seconds) => `${clock(seconds)}.${Math.floor((seconds + 1e-6) * 10) % 10}`;
-  const write = clock(start) === clock(end) ? tenths : clock;
-  return `${approximate ? "≈ " : ""}${write(start)} – ${write(end)}`;
+  const write = (seconds, digits) => {
+    const part = Math.floor((seconds % 1 + 1e-6) * 10 ** digits) % 10 ** digits;
+    return clock(seconds) + (digits ? `.${String(part).padStart(digits, "0")}` : "");
+  };
+  const digits = [0, 1, 2, 3].find((each) => write(start, each) !== write(end, each));
+  const told = digits === undefined ? clock(start) : `${write(start, digits)} – ${write(end, digits)}`;
+  return `${approximate ? "≈ " : ""}${told}`;
+}
+
+/** The second to play from: of a long moment a little before its best one. */
+export function beginning({start, best}) {
+  return best && best.t > start + NEAR_S ? best.t - LEAD_IN_S : start;
+}
+
+/** The same as times, behind the best second where that is not near the start. */
+function when(result) {
+  const isFar = beginning(result) > result.start;
+  return isFar ? `${clock(result.best.t)} in ${times(result)}` : times(result);
 }
 
 /** What follows the last slash. */
@@ -42,7 +60,7 @@ export function cardOf(result, isMixed) {
   const part = (name) => card.querySelector(`.${name}`);
   part("name").textContent = nameOf(result.path);
   part("name").title = result.path;
-  part("time").textContent = times(result);
+  part("time").textContent = when(result);
   part("similar").ariaLabel = `Moments similar to ${nameOf(result.path)}, ${times(result)}`;
   card.classList.toggle("doubtful", result.confidence_level === "none");
   fill(part("line"), result.text);
@@ -64,7 +82,11 @@ function showPicture(card, {best, path}) {
     fill(lacking, nameOf(path));
   };
   picture.alt = best ? `The picture at ${clock(best.t)}` : "";
-  picture.onerror = lack;
+  picture.onerror = () => {
+    const stored = picture.src.replace(/&exact=1$/, "");  // the nearest one, where the file cannot be read
+    if (stored === picture.src) lack();
+    else picture.src = stored;
+  };
   if (best?.thumbnail) picture.src = relative(best.thumbnail);
   else lack();
 }

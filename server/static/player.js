@@ -1,6 +1,6 @@
 // A moment that plays: the file itself where the browser can, else a clip that the server cuts out of it.
 
-import {clock, copyOf, fill, nameOf, times} from "./moment.js";
+import {beginning, clock, copyOf, fill, nameOf, times} from "./moment.js";
 import {ask, whyNot} from "./server.js";
 
 const TYPES = {  // what browsers may refuse by name; the others are tried
@@ -52,13 +52,15 @@ async function play(panel, result, where) {
 /** What to try, in this order: an address, the second of the video where its own clock begins, what to say. */
 function sourcesOf(video, {video_id, path, start, end, best}, facts, where) {
   const shift = facts.zero_s ?? 0;
-  const fragment = `#t=${into(start + shift)},${end + shift}`;
-  const whole = {address: `media/${video_id}?${where}`, fragment, zero: -shift, first: start, told: ""};
-  const since = best && best.t >= start + MOST_CUT_S ? best.t : start;
+  const from = beginning({start, best});
+  const fragment = `#t=${into(from + shift)},${end + shift}`;
+  const whole = {address: `media/${video_id}?${where}`, fragment, zero: -shift, first: start, waiting: "", told: ""};
+  const since = from > start + MOST_CUT_S / 2 ? from : start;  // so that enough follows
   const until = Math.min(end, since + MOST_CUT_S);
   const cut = new URLSearchParams([...where, ["start", since], ["end", until]]);
   const told = `${clock(since)} – ${clock(until)}, cut out of the video, as this browser cannot play the file itself.`;
-  const clip = {address: `clip/${video_id}?${cut}`, fragment: "", zero: since, first: since, told};
+  const waiting = "Cutting these seconds out of the video…";
+  const clip = {address: `clip/${video_id}?${cut}`, fragment: `#t=${into(from - since)}`, zero: since, first: since, waiting, told};
   const type = TYPES[path.slice(path.lastIndexOf(".") + 1).toLowerCase()];
   const refused = [type, CODECS[facts.codec]].some((each) => each && !video.canPlayType(each));
   return refused || Math.abs(shift) > MOST_SHIFT_S ? [clip] : [whole, clip];
@@ -75,9 +77,12 @@ function attempt(panel, [source, ...others], best) {
     video.currentTime = into(seconds - source.zero);
     begin(video);
   };
-  told.textContent = source.told;
+  told.textContent = source.waiting;
   video.onerror = fail;
-  video.onloadedmetadata = () => video.videoWidth || fail();  // sound alone: the pictures' codec is not known
+  video.onloadedmetadata = () => {
+    if (!video.videoWidth) return fail();  // sound alone: the pictures' codec is not known
+    told.textContent = source.told;
+  };
   panel.querySelector(".again").onclick = jump(source.first);
   panel.querySelector(".best").onclick = jump(best?.t);
   video.src = source.address + source.fragment;

@@ -58,7 +58,14 @@ async function reach(path, options) {
 async function refusal(answer) {
   const waitS = Number(answer.headers.get("retry-after"));
   const told = await answer.json().catch(() => null);  // a proxy's own page is no JSON
-  return new Refusal(answer.status, told?.error?.message ?? `The server answered ${answer.status}.`, waitS);
+  return new Refusal(answer.status, told?.error ? sentence(told.error) : `The server answered ${answer.status}.`, waitS);
+}
+
+/** What is wrong, for people: without the name of a field that they do not know, and what they typed. */
+function sentence({field, message}) {
+  const isTyped = /^(query|key)\b/.test(field ?? "") && message.startsWith(`${field}: `);
+  const plain = isTyped ? message.slice(field.length + 2).replace(/ \(got .*\)\.$/s, ".").replace(/^string\b/, "the text") : message;
+  return plain.charAt(0).toUpperCase() + plain.slice(1);
 }
 
 function pause(seconds, signal) {

@@ -185,6 +185,28 @@ def test_rows_that_are_all_alike_make_no_hit_but_a_near_copy(tmp_path: Path) -> 
     assert [judge.level(score) for score in (0.0, 0.5, 0.95)] == ["none", "none", "high"]
 
 
+def test_a_stored_video_is_certain_to_be_found_by_itself_where_all_are_alike(tmp_path: Path) -> None:
+    world = worlds.world(tmp_path)
+    chance = np.random.default_rng(4)
+
+    def alike_but_a_little(count: int) -> Float32Array:
+        noise = 0.05 * chance.standard_normal((count, worlds.DIM))
+        return alike.unit((np.eye(1, worlds.DIM, 5) + noise).astype(np.float32))
+
+    world.vectors = alike_but_a_little  # type: ignore[method-assign]
+    world.add(20)
+    view = Snapshot.open(world.store, build_snapshot(world.store, publish=False).number)
+    middle = np.eye(1, worlds.DIM, 5, dtype=np.float32)[0]  # to which all are nearer than to each other
+    for query in (middle, *view.calibrated.samples["frame"][:10]):
+        judge = view.calibrated.judge("frame", "video", query)
+        assert judge is not None
+        itself = float(query @ query)
+        assert judge.confidence(itself) == 1.0
+        assert judge.level(float(np.median(view.calibrated.samples["frame"] @ query))) == "none"
+        found = [judge.confidence(score) for score in np.linspace(0, 1.1, 1001).tolist()]
+        assert found == sorted(found)
+
+
 def test_an_encoder_may_have_thresholds_of_its_own(tmp_path: Path) -> None:
     world = worlds.world(tmp_path, exact=False)
     world.add(20)
