@@ -82,11 +82,7 @@ function showPicture(card, {best, path}) {
     fill(lacking, nameOf(path));
   };
   picture.alt = best ? `The picture at ${clock(best.t)}` : "";
-  picture.onerror = () => {
-    const stored = picture.src.replace(/&exact=1$/, "");  // the nearest one, where the file cannot be read
-    if (stored === picture.src) lack();
-    else picture.src = stored;
-  };
+  picture.onerror = lack;
   if (best?.thumbnail) picture.src = relative(best.thumbnail);
   else lack();
 }
