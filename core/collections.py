@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ class Library:
         if not is_name(collection):
             raise UsageError(f"--collection {collection!r} must be one word of a path, without '/'.")
         self._make(self.data)
-        with files.locked(self.data / "collections.lock"):
+        with files.locked(self.lock):
             held = self._read()
             slugs = held["collections"].setdefault(collection, [])
             if slug not in slugs:
@@ -44,7 +45,7 @@ class Library:
 
     def put_first(self, collection: str, slug: str, without: Collection[str] = ()) -> None:
         """Make a store of a collection its default one, and take others out of it, all at once."""
-        with files.locked(self.data / "collections.lock"):
+        with files.locked(self.lock):
             held = self._read()
             slugs = held["collections"].get(collection, [])
             if slug not in slugs:
@@ -79,7 +80,7 @@ class Library:
 
     def claim_root(self, name: str, folder: Path) -> None:
         """Say where a root lies; UsageError if another folder of that name still exists."""
-        self._claim(name, str(folder.absolute()))
+        self._claim(name, os.path.abspath(folder))
 
     def claim_base(self, name: str, base: str) -> None:
         """Say what a root's addresses begin with; UsageError if something else has that name."""
@@ -88,11 +89,16 @@ class Library:
     def _claim(self, name: str, where: str) -> None:
         self.require_root(name, where)
         self._make(self.data / "roots")
-        with files.locked(self.data / "collections.lock"):
+        with files.locked(self.lock):
             if self.require_root(name, where) == where:
                 return
             text = json.dumps({"root": name, "folder": where}) + "\n"
             files.replace_text(self.data / "roots" / _file_name(name), text)
+
+    @property
+    def lock(self) -> Path:
+        """What is locked while anything here is changed."""
+        return self.data / "collections.lock"
 
     @property
     def _file(self) -> Path:

@@ -22,6 +22,8 @@ LogFormat = Literal["text", "json"]
 _PLACEHOLDER = re.compile(r"(?:(\w+)=)?%(?:%|[-#0 +]*\d*(?:\.\d+)?[a-zA-Z])")
 _SIMPLE = (bool, int, float, str)
 _KEY = re.compile(r"(cdx_[0-9a-f]{8}_)[0-9a-fA-F]+")  # of server/keys.py; a beginning of one as well
+# Each request, each module that is tried, statistics at the end: nothing to people, unless it is a warning.
+_TALKERS = ("httpx", "httpcore", "faiss", "torch", "uvicorn")
 _about: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("about", default=())
 
 
@@ -34,7 +36,8 @@ def set_up(log_format: LogFormat = "text", level: int = logging.INFO) -> None:
     handler.setFormatter(_Json() if log_format == "json" else _Text(_TEXT, "%H:%M:%S"))
     root.addHandler(handler)
     root.setLevel(level)
-    logging.getLogger("torch").setLevel(logging.WARNING)  # it tells its statistics at the end
+    for talker in _TALKERS:
+        logging.getLogger(talker).setLevel(max(level, logging.WARNING))
 
 
 @contextmanager

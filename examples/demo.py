@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,16 @@ START_SECONDS = 60.0
 
 
 def main() -> int:
+    """The demo, until it is told to end, with what it has started."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever began us may have ignored it
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        return demo()
+    except KeyboardInterrupt:
+        return 130
+
+
+def demo() -> int:
     """The whole path, from nothing to answers over HTTP."""
     say("Cinedex demo: everything it makes is in " + str(FOLDER))
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -46,36 +57,42 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def command(*words: str) -> list[str]:
-    """A verb, by this very Python."""
-    code = "import sys; from core.commands import main; sys.exit(main())"
-    return [sys.executable, "-c", code, *words]
+@contextmanager
+def started(*words: str, stdout: int | None = None) -> Iterator[subprocess.Popen[str]]:
+    """A verb, by this very Python, in a session of its own: Ctrl-C ends it by us, once. However we end, it
+    does too, since it is tied to the pipe."""
+    command = [sys.executable, "-m", "server.commands.tied", *words]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=stdout, text=True, start_new_session=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def verb(*words: str) -> None:
     """Show a command as one would type it, and run it."""
     typed = words if words[0] == "extract" else ("cinedex", *words)
     say(f"\n$ {shlex.join(typed)}")
-    done = subprocess.run(command(*words), stdin=subprocess.DEVNULL)
-    if done.returncode:
-        sys.exit(done.returncode)
+    with started(*words) as process:
+        if process.wait():
+            sys.exit(process.returncode)
 
 
 @contextmanager
 def served(data: str) -> Iterator[str]:
     """A server on a free port of this machine, for as long as the block lasts."""
     say(f"\n$ cinedex serve --port 0 --data {data}")
-    words = command("serve", "--port", "0", "--data", data, "--quiet")
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
+    words = ("serve", "--port", "0", "--data", data, "--quiet")
+    with started(*words, stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
-        try:
-            address = server.stdout.readline().strip()
-            if not address:
-                sys.exit(server.wait())
-            wait_until_ready(address)
-            yield address
-        finally:
-            server.terminate()
+        address = server.stdout.readline().strip()
+        if not address:
+            sys.exit(server.wait())
+        wait_until_ready(address)
+        yield address
 
 
 def wait_until_ready(address: str) -> None:

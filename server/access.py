@@ -25,6 +25,8 @@ LOOK_S = 1.0  # between two looks at the file, so that a key is revoked that soo
 COOKIE = "cinedex_session"
 PUBLIC = frozenset({"/", "/healthz", "/readyz", "/login", "/logout", "/favicon.ico"})
 PUBLIC_FOLDERS = ("/page/",)  # the page's own files, which it needs to ask for a key
+NO_KEY = "A key is needed: Authorization: Bearer KEY, or x-api-key: KEY."
+WRONG_KEY = "This key is not known, or has ended."  # which of these is nobody's business
 _CHANGING = ("DELETE", "PUT", "PATCH")
 _SESSION = re.compile(r"([0-9a-f]{8})\.([0-9a-f]{64})")
 _NOBODY = "0" * 64  # compared with where there is no such id, so that it takes as long
@@ -94,7 +96,7 @@ class Access:
         if is_public(scope["path"]):
             return None
         if caller is None:
-            return ApiError(401, "A key is needed: Authorization: Bearer KEY, or x-api-key: KEY.")
+            return ApiError(401, NO_KEY if next(_sent(headers), None) is None else WRONG_KEY)
         return too_little(caller) if scope["method"] in _CHANGING else None
 
     def caller(self, headers: Headers) -> Caller | None:

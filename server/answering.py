@@ -36,8 +36,6 @@ def answer(
 ) -> None:
     """Until SIGTERM or Ctrl-C. heeding: called once a signal is heeded; is_first: not only once it can be
     searched."""
-    for talker in ("uvicorn", "faiss"):
-        logging.getLogger(talker).setLevel(logging.WARNING)
     device = chosen_device(settings.device)
     library = ServedLibrary.of_data(settings.data, trusted=settings.trust_import, device=device)
     server = _Server(

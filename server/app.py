@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from asyncio import wrap_future
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,6 +18,7 @@ from server.access import LOOK_S, Access
 from server.batching import Batching
 from server.cache import VectorCache
 from server.clips import Clips
+from server.crew import Crew
 from server.decoding import Decoding
 from server.encoders import Patience
 from server.fetching import Fetching
@@ -44,6 +46,7 @@ from server.settings import ServeSettings
 
 CONTRACT = "1"  # of docs/http-api.md: fields are added, none is renamed
 MIB = 1 << 20
+FILES_AT_ONCE = 16  # of the library, that are looked at: that takes hardly any time, but where a disk hangs
 
 
 def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads: int = 0) -> FastAPI:
@@ -51,13 +54,14 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
     cores = cpus(settings.workers)
     slots = Slots(settings.max_concurrent or cores, settings.max_waiting)
     decoding = Slots(settings.max_decoding or cores, settings.max_waiting)
+    files = Slots(FILES_AT_ONCE, settings.max_waiting)
     metrics = Metrics(library, slots)
     cache = VectorCache(int(settings.cache_mb * MIB))
     library.encode_by(Batching(cache, encoder_threads, metrics.batched, metrics.looked_up))
     clips = Clips(int(settings.clip_cache_mb * MIB))
     strangers = Decoding(decoding, settings, metrics.decoded)
     fetching = Fetching.of(settings.image_hosts, int(settings.max_body_mb * MIB))
-    service = Service(library, settings, slots, metrics, decoding, clips, strangers, fetching)
+    service = Service(library, settings, slots, metrics, decoding, files, clips, strangers, fetching)
     access = Access.of(settings)
 
     @asynccontextmanager
@@ -89,7 +93,8 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
     refusals.install(app)
     openapi.install(app)
     hosts = frozenset(map(gate.bare, (*gate.LOOPBACK, settings.host, *settings.allowed_hosts)))
-    rules = gate.Rules(hosts, int(settings.max_body_mb * MIB), int(settings.max_upload_mb * MIB))
+    most = int(settings.max_body_mb * MIB), int(settings.max_upload_mb * MIB)
+    rules = gate.Rules(hosts, *most, is_anywhere=gate.is_wildcard(settings.host))
     app.add_middleware(patience.Bounded, seconds=settings.deadline_seconds)
     app.add_middleware(gate.Gate, rules=rules, access=access, metrics=metrics)
     return app
@@ -102,11 +107,12 @@ def prepare(library: ServedLibrary) -> None:
 
 
 async def follow(look: Callable[[], None], seconds: float, what: str) -> None:
-    """Look at it again and again; a shutdown does not wait for a look."""
-    trouble = Patience()
+    """Look at it again and again, in a thread of its own: one that hangs holds up no other, and no
+    shutdown."""
+    looking, trouble = Crew(1, f"look at {what}"), Patience()
     while True:
         try:
-            await to_thread.run_sync(look, abandon_on_cancel=True)
+            await wrap_future(looking.hand(look))
             trouble.reset()
         except Exception as error:  # a task's edge: what is served goes on being served
             trouble.fail(f"{what} could not be looked at", error)

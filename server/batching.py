@@ -10,7 +10,7 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from extractor.encoders.base import Encoder
 
+T = TypeVar("T")
 MOST_TEXTS = 16  # together: more gain little on a processor, and who comes next waits for all of them
 _LOOK_S = 0.05  # how often who waits in a thread looks whether it still has to
 
@@ -87,8 +88,17 @@ class TextQueue:
         return asked
 
     def _drain(self) -> None:
-        while batch := self._next():
+        """One batch. The next one comes behind what else was handed to the encoder's thread meanwhile:
+        texts do not keep pictures from it."""
+        batch = self._next()
+        if not batch:
+            return
+        try:
             self._encode(batch)
+        except BaseException as error:  # a thread's edge: of this batch nobody waits for ever
+            self._fail_all(error)
+        finally:
+            Context().run(self.crew.hand, self._drain)
 
     def _next(self) -> list[str]:
         with self._lock:
@@ -104,6 +114,10 @@ class TextQueue:
         try:
             vectors = host(self._encoder.texts(list(texts)))
             cut = self._encoder.too_long(list(texts))
+            encoded = [
+                (text, TextVector(vector.copy(), is_cut))
+                for text, vector, is_cut in zip(texts, vectors, cut, strict=True)
+            ]
         except Exception as error:  # a thread's edge: who asked gets it
             if len(texts) == 1:
                 self._fail(texts[0], error)
@@ -111,8 +125,8 @@ class TextQueue:
                 self._encode([text])  # one that cannot be encoded is nobody else's trouble
             return
         self._batching.batched(len(texts))
-        for text, vector, is_cut in zip(texts, vectors, cut, strict=True):
-            self._give(text, TextVector(vector.copy(), is_cut))
+        for text, each in encoded:
+            self._give(text, each)
 
     def _give(self, text: str, encoded: TextVector) -> None:
         encoded.vector.flags.writeable = False  # many share it
@@ -128,6 +142,12 @@ class TextQueue:
     def _fail(self, text: str, error: Exception) -> None:
         for asked in self._answered(text):
             asked.set_exception(error)
+
+    def _fail_all(self, error: BaseException) -> None:
+        failure = RuntimeError("Texts were not encoded.")  # what ends a thread must not end who waits for it
+        failure.__cause__ = error
+        for text in [*self._running]:
+            self._fail(text, failure)
 
     def _answered(self, text: str) -> Iterator[Future[TextVector]]:
         with self._lock:
@@ -166,7 +186,7 @@ class Batched:
 
     def features(self, pictures: Tensor) -> Tensor:
         """In the encoder's own thread: two at once would only take each other's cores."""
-        return self._queue.crew.hand(partial(self._encoder.features, pictures)).result()
+        return _awaited(self._queue.crew.hand(partial(self._encoder.features, pictures)))
 
     def clips(self, features: Tensor, index: Sequence[IntArray]) -> Tensor:
         return self._encoder.clips(features, index)
@@ -217,7 +237,7 @@ def host(rows: Tensor) -> Float32Array:
     return found
 
 
-def _awaited(asked: Future[TextVector]) -> TextVector:
+def _awaited(asked: Future[T]) -> T:
     while True:
         try:
             return asked.result(_LOOK_S)

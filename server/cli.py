@@ -42,6 +42,7 @@ def serve(settings: ServeSettings) -> int:
     from server.access import Access
 
     _refuse_strangers(settings, Access.of(settings))
+    _tell_names(settings)
     chosen_device(settings.device)  # or an error, before anything is bound
     listening = bind(settings.host, settings.port)
 
@@ -89,6 +90,15 @@ def _refuse_strangers(settings: ServeSettings, access: Access) -> None:
             "`cinedex keys create` makes one, --insecure says that none is meant."
         )
     log.warning("whoever reaches the server may ask it, since it has no keys host=%s", host)
+
+
+def _tell_names(settings: ServeSettings) -> None:
+    from server.gate import is_wildcard
+
+    if is_wildcard(settings.host) and not settings.allowed_hosts:
+        log.info(
+            "asked for by any address of this machine; names take --allowed-hosts host=%s", settings.host
+        )
 
 
 def is_loopback(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections import OrderedDict
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from server import temporary
 
@@ -39,7 +41,7 @@ class Clips:
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._held: OrderedDict[str, FileIO] = OrderedDict()
-        self._making: dict[str, threading.Lock] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._lock = threading.Lock()
 
     def get(self, key: str) -> OpenClip | None:
@@ -51,19 +53,18 @@ class Clips:
             self._held.move_to_end(key)
             return _again(held)
 
+    def turn(self, key: str) -> asyncio.Lock:
+        """Held by who makes one: others who ask for the same wait for it, and for that need no thread."""
+        return self._turns.setdefault(key, asyncio.Lock())
+
     def made(self, key: str, make: Callable[[Path], None]) -> OpenClip:
-        """One that is there, or that `make` writes; who asks for the same meanwhile waits."""
-        with self._lock:
-            making = self._making.setdefault(key, threading.Lock())
-        with making:
-            try:
-                return self.get(key) or self._keep(key, _made(make))
-            finally:
-                with self._lock:
-                    self._making.pop(key, None)
+        """One that is there, or that `make` writes."""
+        return self.get(key) or self._keep(key, _made(make))
 
     def _keep(self, key: str, file: FileIO) -> OpenClip:
         with self._lock:
+            if key in self._held:  # who made it first has left, and went on until now
+                self._held.pop(key).close()
             self._held[key] = file
             found = _again(file)
             while len(self._held) > 1 and (len(self._held) > _MOST or self._bytes() > self._most_bytes):

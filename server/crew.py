@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-_Task = tuple[Callable[[], Any], "Future[Any]"]
+_Task = tuple[list[Callable[[], Any]], "Future[Any]"]  # one, or none any more
 
 
 class Crew:
@@ -27,9 +27,11 @@ class Crew:
 
     def hand(self, work: Callable[[], T]) -> Future[T]:
         """Done by the first thread that is free, in the context of who hands it; cancelled before, it is
-        dropped."""
+        dropped with all that it holds."""
         done: Future[T] = Future()
-        self._tasks.put((partial(copy_context().run, work), done))
+        held: list[Callable[[], Any]] = [partial(copy_context().run, work)]
+        done.add_done_callback(lambda _: held.clear())
+        self._tasks.put((held, done))
         with self._beginning:
             if self._begun < self._size:
                 self._begun += 1
@@ -51,10 +53,10 @@ def _is_done(task: _Task | None) -> bool:
     """A function of its own, so that a thread that waits holds on to nothing that it did."""
     if task is None:
         return False
-    work, done = task
+    held, done = task
     if done.set_running_or_notify_cancel():
         try:
-            done.set_result(work())
+            done.set_result(held.pop()())
         except BaseException as error:  # a thread's edge: who handed it gets it
             done.set_exception(error)
     return True

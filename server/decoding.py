@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 import shutil
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+from weakref import ref
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import Error, VideoError
 from core.query import Frames
@@ -18,6 +23,7 @@ from server import temporary
 from server.errors import ApiError
 from server.limits import Slots
 from server.settings import ServeSettings
+from server.spent import Spent
 
 if TYPE_CHECKING:
     from extractor.media.isolated import Limits
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 MEGA = 1_000_000
+HELD_BYTES = 512 << 20  # of decoded pictures that wait; what is just being decoded comes on top
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,30 +66,65 @@ class How:
     sampling: Sampling | None = None
 
 
+class _Held:
+    """What was decoded and is still there: until it was searched with, it waits for a slot as all do."""
+
+    def __init__(self) -> None:
+        self._pixels: list[ref[NDArray[np.uint8]]] = []
+        self._lock = threading.Lock()
+
+    def add(self, found: Iterable[Frames]) -> None:
+        with self._lock:
+            self._pixels += [ref(frames.pixels) for frames in found]
+
+    def require_room(self, spent: Spent) -> None:
+        """Or 429, but for a request that was let in before."""
+        with self._lock:
+            self._pixels = [each for each in self._pixels if each() is not None]
+            count = sum(map(_bytes, self._pixels))
+        if count >= HELD_BYTES and not spent.is_in:
+            raise ApiError(429, f"{count >> 20} MiB of pictures that were decoded wait to be searched with.")
+
+
+def _bytes(pixels: ref[NDArray[np.uint8]]) -> int:
+    held = pixels()
+    return 0 if held is None else held.nbytes
+
+
 class Decoding:
     """The one place that anything from outside is decoded through."""
 
     def __init__(self, slots: Slots, settings: ServeSettings, took: Callable[[float], None]) -> None:
         """took: hears how many seconds a request's files were decoded for."""
         self._slots, self._settings, self._took = slots, settings, took
+        self._held = _Held()
 
-    async def frames(self, sent: Sequence[Sent], how: How) -> Mapping[str, Frames]:
+    async def frames(
+        self, sent: Sequence[Sent], how: How, spent: Spent | None = None
+    ) -> Mapping[str, Frames]:
         """Of each file, by its field; or the ApiError that says which cannot be decoded, and why."""
         if not sent:
             return {}
-        return await self._slots.run(partial(self.decoded, sent, how), lambda seconds: None)
+        spent = spent or Spent()
+        work = partial(self.decoded, sent, how, spent)
+        return await self._slots.run(work, lambda seconds: None, goes_on=spent.is_in)
 
-    def decoded(self, sent: Sequence[Sent], how: How) -> Mapping[str, Frames]:
+    def decoded(self, sent: Sequence[Sent], how: How, spent: Spent | None = None) -> Mapping[str, Frames]:
         """The same, in the calling thread."""
-        began = time.perf_counter()
+        spent = spent or Spent()
+        self._held.require_room(spent)
+        began, spent.is_in = time.perf_counter(), True
         try:
             with temporary.folder() as folder:
                 paths = [each.write(folder / str(number)) for number, each in enumerate(sent)]
-                found = self._called(paths, how, _field_of_all(sent))
+                found = self._called(paths, how, _field_of_all(sent), spent)
         except OSError as error:
             log.error("a file cannot be kept to be decoded error=%s", error)
             raise ApiError(503, "What was sent cannot be kept to be decoded; the log says why.") from error
+        finally:
+            spent.decoding_s += time.perf_counter() - began
         self._took(time.perf_counter() - began)
+        self._held.add(frames for frames in found if isinstance(frames, Frames))
         for each, frames in zip(sent, found, strict=True):
             if isinstance(frames, VideoError):
                 raise ApiError(422, f"{each.field}: {frames}", each.field)
@@ -90,13 +132,13 @@ class Decoding:
             each.field: frames for each, frames in zip(sent, found, strict=True) if isinstance(frames, Frames)
         }
 
-    def _called(self, paths: Sequence[Path], how: How, field: str) -> list[Frames | VideoError]:
+    def _called(self, paths: Sequence[Path], how: How, field: str, spent: Spent) -> list[Frames | VideoError]:
         from extractor.media import isolated, unknown
 
         name = paths[0].name if len(paths) == 1 else "one of the pictures"
         try:
             return isolated.call(
-                self._limits, name, unknown.frames_of, paths, how.look, how.sampling, self._bounds
+                self._limits(spent), name, unknown.frames_of, paths, how.look, how.sampling, self._bounds
             )
         except isolated.LostError as error:
             raise ApiError(error.http_status, f"{field}: {error}", field) from error
@@ -104,12 +146,11 @@ class Decoding:
             log.error("nothing can be decoded error=%s", error)
             raise ApiError(503, "Nothing can be decoded now; the log says why.") from error
 
-    @property
-    def _limits(self) -> Limits:
+    def _limits(self, spent: Spent) -> Limits:
         from extractor.media.isolated import Limits
 
-        most_s, log_format = self._settings.decode_seconds, self._settings.log_format
-        return Limits(wall_s=most_s, cpu_s=most_s, log_format=log_format)
+        left_s = round(max(0.0, self._settings.decode_seconds - spent.decoding_s), 3)
+        return Limits(wall_s=left_s, cpu_s=left_s, log_format=self._settings.log_format)
 
     @property
     def _bounds(self) -> Bounds:

@@ -12,6 +12,7 @@ import anyio
 import httpx
 
 from server.errors import ApiError
+from server.spent import Spent
 
 FETCH_S = 10.0  # for all pictures of a request: names, connections and bodies
 _PORTS = {"http": 80, "https": 443}
@@ -75,15 +76,21 @@ class Fetching:
         limiter = anyio.CapacityLimiter(_AT_ONCE)
         return cls(frozenset(map(str.lower, hosts)), max_bytes, limiter, resolve, trust)
 
-    async def all(self, urls: Sequence[tuple[str, str]]) -> list[bytes]:
+    async def all(self, urls: Sequence[tuple[str, str]], spent: Spent | None = None) -> list[bytes]:
         """What (field, URL) pairs lead to, in order."""
-        if urls and self.limiter.statistics().tasks_waiting >= _WAITING:
+        spent = spent or Spent()
+        if urls and not spent.is_in and self.limiter.statistics().tasks_waiting >= _WAITING:
             raise ApiError(429, "Too many pictures are being fetched.")
         found: list[bytes] = []
-        with anyio.move_on_after(FETCH_S):
-            for field, url in urls:
-                async with self.limiter:
-                    found.append(await self.one(field, url))
+        began = anyio.current_time()
+        try:
+            with anyio.move_on_after(FETCH_S - spent.fetching_s):
+                for field, url in urls:
+                    async with self.limiter:
+                        spent.is_in = True
+                        found.append(await self.one(field, url))
+        finally:
+            spent.fetching_s += anyio.current_time() - began
         if len(found) < len(urls):
             field = urls[len(found)][0]
             raise ApiError(422, f"{field}: the picture did not come within {FETCH_S:g} s.", field)

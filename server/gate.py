@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import re
 import time
@@ -70,11 +71,12 @@ class Rules:
     hosts: frozenset[str]  # names without port; "*": all
     max_body: int  # bytes
     max_upload: int = 0  # of a form with a file
+    is_anywhere: bool = False  # bound to every address of this machine
 
     def refusal_of_page(self, scope: Scope, headers: Headers) -> ApiError | None:
         """Why a request is not let in, from wherever a page was."""
         host = headers.get("host", "")
-        if "*" not in self.hosts and host_name(host) not in self.hosts:
+        if not self._is_ours(host_name(host), scope):
             return ApiError(403, f"The host {host!r} is not allowed here; --allowed-hosts names others.")
         if scope["method"] in _SAFE:
             return _of_another_page(headers)
@@ -82,6 +84,14 @@ class Rules:
         if origin is not None and not is_same(origin, host):
             return ApiError(403, f"The origin {origin!r} may not change or ask anything here.")
         return None
+
+    def _is_ours(self, name: str, scope: Scope) -> bool:
+        """Whether we may be called so. No page can make a number of its own mean this machine, so the address
+        that a connection came in on is no stranger's name."""
+        if "*" in self.hosts or name in self.hosts:
+            return True
+        server = scope.get("server")
+        return self.is_anywhere and server is not None and _is_same_address(name, server[0])
 
     def refusal_of_body(self, scope: Scope, headers: Headers) -> ApiError | None:
         """Why a body is not read."""
@@ -112,6 +122,22 @@ def _of_another_page(headers: Headers) -> ApiError | None:
     if headers.get("sec-fetch-site") in _FOREIGN and headers.get("sec-fetch-dest") != "document":
         return ApiError(403, "A page from elsewhere may not ask anything here.")
     return None
+
+
+def is_wildcard(host: str) -> bool:
+    """Whether what is bound to it is bound to every address."""
+    try:
+        return ipaddress.ip_address(bare(host)).is_unspecified
+    except ValueError:
+        return False
+
+
+def _is_same_address(name: str, server: str) -> bool:
+    """Whether both are numbers, and the same one."""
+    try:
+        return ipaddress.ip_address(name) == ipaddress.ip_address(server)
+    except ValueError:
+        return False
 
 
 def bare(name: str) -> str:

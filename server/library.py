@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from core.collections import Library
 from core.errors import Error
+from core.running import runs
 from core.types import EncoderSpec
 from server import removal
 from server.batching import Batching
@@ -29,7 +30,9 @@ log = logging.getLogger(__name__)
 DEFAULT = "default"
 RENEW_S = 1.0
 NO_COLLECTION = "There is no collection yet; `extract --videos DIR` makes one."
+TAKING_IN = "Your videos are being taken in; the first of them can be searched in a moment."
 UNREADABLE = "The collections cannot be read; the server's log says why."
+_TAKE_IN = ("open", "extract", "import")
 Catalog = Callable[[], Mapping[str, Sequence[Path]]]  # collection → stores, the default one first
 FindFolders = Callable[[], Folders]
 
@@ -80,7 +83,9 @@ class ServedLibrary:
         trusted: Collection[str] = (),
         device: str = "cpu",
         folders: FindFolders = lambda: Folders(is_known=False),
+        is_growing: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._is_growing = is_growing
         self._find_folders, self._folders = folders, Folders(is_known=False)
         self._catalog, self._trusted, self._device = catalog, trusted, device
         self._encoders = Encoders(load or load_encoder, self.look)
@@ -108,6 +113,7 @@ class ServedLibrary:
             trusted,
             device,
             lambda: Folders(library.roots(), frozenset(library.bases())),
+            lambda: any(each.verb in _TAKE_IN for each in runs(data)),
         )
 
     @classmethod
@@ -171,7 +177,7 @@ class ServedLibrary:
             self._read()  # a store may have been added since
             name = collection or default_of(self._known)
             if name is None or not self._is_readable:
-                raise ApiError(503, NO_COLLECTION if self._is_readable else UNREADABLE)
+                raise self._nothing()
             if name not in self._known:
                 raise _no_collection(name)
             # Also what answers until the store that is to follow it can be searched.
@@ -180,6 +186,12 @@ class ServedLibrary:
                 removal.remove([self._followed[root] for root in roots], source)
             finally:
                 self._look()  # some may have it though others failed
+
+    def _nothing(self) -> ApiError:
+        """Why there is no collection."""
+        if not self._is_readable:
+            return ApiError(503, UNREADABLE)
+        return ApiError(503, TAKING_IN if self._is_growing() else NO_COLLECTION)
 
     def _default_roots(self, name: str) -> list[Path]:
         return [self._default[name]] if name in self._default else []
@@ -207,7 +219,7 @@ class ServedLibrary:
             raise ApiError(503, "The server is loading.")
         name = collection or self.default
         if name is None:
-            raise ApiError(503, NO_COLLECTION if self._is_readable else UNREADABLE)
+            raise self._nothing()
         offers = self._offers.get(name)
         if offers is None:
             raise _no_collection(name)

@@ -30,8 +30,13 @@ class Slots:
     def __init__(self, at_once: int, waiting: int) -> None:
         self._at_once, self._waiting = at_once, waiting
         self._crew = Crew(at_once, "answer")
-        self._taken = 0
+        self._taken, self._counting = 0, threading.Lock()
         self._watch: Callable[[float], None] = _nobody
+
+    @property
+    def crew(self) -> Crew:
+        """The threads, for what needs no place."""
+        return self._crew
 
     def watch(self, changed: Callable[[float], None]) -> None:
         """Who is told by how much the number of places that are taken changes."""
@@ -49,7 +54,8 @@ class Slots:
             self._change(-1)
 
     def _change(self, by: int) -> None:
-        self._taken += by
+        with self._counting:
+            self._taken += by
         self._watch(by)
 
     async def run(
@@ -62,7 +68,7 @@ class Slots:
 
     async def work(self, work: Callable[[], T], waited: Callable[[float], None]) -> T:
         """The same for who has a place. Cancelled, it is not begun; what runs goes on to where it looks
-        whether it is wanted, and keeps its thread until then."""
+        whether it is wanted, and keeps its thread and a place until then."""
         asked, unwanted, context = time.perf_counter(), threading.Event(), copy_context()
 
         def begin() -> T:
@@ -70,10 +76,14 @@ class Slots:
             return work()
 
         context.run(until_set, unwanted)
+        done = self._crew.hand(partial(context.run, begin))
         try:
-            return await wrap_future(self._crew.hand(partial(context.run, begin)))
+            return await wrap_future(done)
         except CancelledError:
             unwanted.set()
+            if not done.cancel():
+                self._change(1)
+                done.add_done_callback(lambda _: self._change(-1))
             raise
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import re
+from asyncio import wrap_future
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 from typing import Protocol
 
-from anyio import to_thread
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from server.crew import Crew
 from server.errors import ApiError
 
 log = logging.getLogger(__name__)
@@ -52,8 +55,9 @@ class RangeError(ApiError):
         self.headers = {"Content-Range": f"bytes */{size}"}
 
 
-def answer(request: Request, file: Readable, kind: Kind) -> Response:
-    """What the request's conditions and range ask for. It closes the file, whatever becomes of it."""
+def answer(request: Request, file: Readable, kind: Kind, reading: Crew) -> Response:
+    """What the request's conditions and range ask for, read by these threads. It closes the file, whatever
+    becomes of it."""
     try:
         found = os.fstat(file.descriptor)
         modified = formatdate(found.st_mtime, usegmt=True)
@@ -72,7 +76,8 @@ def answer(request: Request, file: Readable, kind: Kind) -> Response:
         if wanted:
             headers["Content-Range"] = f"bytes {first}-{behind - 1}/{found.st_size}"
         end = first if request.method == "HEAD" else behind
-        return _Sent(file, first, end, 206 if wanted else 200, headers, kind.media_type)
+        pieces = _Pieces(file, first, end, reading)
+        return _Sent(pieces, 206 if wanted else 200, headers, kind.media_type)
     except BaseException:
         file.close()
         raise
@@ -107,11 +112,9 @@ def _range(headers: Mapping[str, str], size: int, etag: str, modified: str) -> t
 class _Sent(StreamingResponse):
     """Piece by piece, and closed at the end; a client that leaves ends it."""
 
-    def __init__(
-        self, file: Readable, first: int, end: int, status: int, headers: dict[str, str], media_type: str
-    ) -> None:
-        super().__init__(_pieces(file, first, end), status, headers, media_type)
-        self._file = file
+    def __init__(self, pieces: _Pieces, status: int, headers: dict[str, str], media_type: str) -> None:
+        super().__init__(pieces.read(), status, headers, media_type)
+        self._pieces = pieces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -119,14 +122,31 @@ class _Sent(StreamingResponse):
         except ChangedError:  # with less than was promised: the layer below breaks the connection off
             log.warning("a file has changed while it was sent")
         finally:
+            self._pieces.close()
+
+
+class _Pieces:
+    """Of a file, read one by one in threads of a crew."""
+
+    def __init__(self, file: Readable, first: int, end: int, reading: Crew) -> None:
+        self._file, self._first, self._end, self._crew = file, first, end, reading
+        self._last: Future[bytes] | None = None
+
+    async def read(self) -> AsyncIterator[bytes]:
+        while self._first < self._end:
+            count = min(_PIECE_BYTES, self._end - self._first)
+            self._last = self._crew.hand(partial(_piece, self._file, self._first, count))
+            piece = await wrap_future(self._last)
+            self._first += len(piece)
+            yield piece
+
+    def close(self) -> None:
+        """Once no thread reads it any more: another file could have its number by then."""
+        if self._last is None:
             self._file.close()
-
-
-async def _pieces(file: Readable, first: int, end: int) -> AsyncIterator[bytes]:
-    while first < end:
-        piece = await to_thread.run_sync(_piece, file, first, min(_PIECE_BYTES, end - first))
-        first += len(piece)
-        yield piece
+        else:
+            self._last.cancel()
+            self._last.add_done_callback(lambda _: self._file.close())
 
 
 def _piece(file: Readable, first: int, count: int) -> bytes:

@@ -34,6 +34,7 @@ class Service:
     slots: Slots
     metrics: Metrics
     decoding: Slots
+    files: Slots  # of the library, opened and read: a disk that hangs keeps no search from its thread
     clips: Clips
     strangers: Decoding  # of what they send
     fetching: Fetching
@@ -47,16 +48,18 @@ class Service:
         *,
         goes_on: bool = False,
         cursor: Cursor | None = None,
+        slots: Slots | None = None,
     ) -> T:
         """Done in a thread by what answers for a collection, once a slot is free. Texts that it will encode
         are encoded before it takes a slot, together with those of all other requests. goes_on: for a request
-        that was let in before. cursor: what it goes on behind."""
+        that was let in before. cursor: what it goes on behind. slots: others than those of searches."""
+        slots = slots or self.slots
         searcher = self.library.find(collection, encoder, cursor)
-        with self.slots.place(goes_on):
+        with slots.place(goes_on):
             if texts:
                 searcher = await knowing(searcher, texts)
             asked = partial(with_newer, work, searcher, self.library.newer)
-            return await self.slots.work(asked, self.metrics.waited)
+            return await slots.work(asked, self.metrics.waited)
 
     async def isolated(self, name: str, function: Callable[..., T], *args: object) -> T:
         """Called in a process of its own, held to limits, once a place for that is free. `name` is of the

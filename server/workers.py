@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import signal
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from core.errors import Error
 from core.stop import Stop, stopping
+from server import temporary
 from server.encoders import Patience
 
 log = logging.getLogger(__name__)
@@ -110,10 +110,10 @@ def _end(processes: Sequence[BaseProcess]) -> None:
 @contextmanager
 def _figures() -> Iterator[str]:
     """A folder for the metrics of all workers, in the environment that they are born with."""
-    with tempfile.TemporaryDirectory(prefix="cinedex-metrics-") as folder:
-        os.environ[FIGURES] = folder
+    with temporary.folder() as folder:
+        os.environ[FIGURES] = str(folder)
         try:
-            yield folder
+            yield str(folder)
         finally:
             del os.environ[FIGURES]
 

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,12 +18,14 @@ import torch
 
 from core import logs
 from core.errors import Error, VideoError
+from core.stop import require_wanted
 from extractor.media import fork, plain
 from extractor.work import how_ended
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _SAY_S = 10.0  # for all that it says, once it has begun
+_LOOK_S = 0.05  # how soon it is noticed that nobody wants it any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,12 @@ class LostError(VideoError):
 
 def call(limits: Limits, name: str, function: Callable[..., T], *args: object) -> T:
     """What `function(*args)` returns, or the Error or OSError that it raises; where it does not come back, a
-    LostError that speaks of `name`. What it returns is a plain value: `extractor/media/plain.py`."""
+    LostError that speaks of `name`. Once nobody waits for it any more, it is ended, which is Unwanted. What
+    it returns is a plain value: `extractor/media/plain.py`."""
     fork.prepare()
     process, line = fork.started(lambda: _begun(limits, name, logs.told(), function, args))
     try:
-        if not line.poll(limits.wall_s):
+        if not _has_said(line, limits.wall_s):
             raise LostError(f"{name} cannot be decoded: it takes longer than {limits.wall_s:g} s.")
         said, is_lost = _read(name, _heard(process, line))
     except (EOFError, OSError):
@@ -67,6 +71,15 @@ def call(limits: Limits, name: str, function: Callable[..., T], *args: object) -
         raise said
     found: T = said
     return found
+
+
+def _has_said(line: Connection, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not line.poll(max(0.0, min(_LOOK_S, until - time.monotonic()))):
+        require_wanted()
+        if time.monotonic() >= until:
+            return False
+    return True
 
 
 def _begun(

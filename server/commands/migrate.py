@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,10 @@ from core.running import running, runs
 from core.stop import stopping
 from core.store import Store, store_slug
 from core.types import Points, Sampling
+from extractor.encoders.lacking import address_of_lacking
 from extractor.encoders.weights import RANDOM
 from index.snapshot import Snapshot
+from server import temporary
 from server.commands.carried import (
     Missing,
     carry_removals,
@@ -108,12 +109,18 @@ def migrate(settings: MigrateSettings) -> int:
     if _is_that(old, settings, sampling):
         return _already(library, settings, slugs)
     stores = Stores(library, settings.collection, old, _path(library, settings, old, sampling))
+    address = "" if _has_weights(settings) or stores.new() else address_of_lacking(settings.encoder)
     found = missing(old, stores.new(), library)
     _say(_in_words(found, stores))
+    if address:
+        _say(
+            f"The weights of {settings.encoder} are not on this machine; they are downloaded from {address}."
+        )
     if settings.dry_run:
         _say(f"Nothing was done; {stores.path.name} would be filled and answer in place of {old.root.name}.")
         return 0
     _refuse_gone(found, settings)
+    temporary.sweep()
     screen = Screen(settings.log_format, quiet=settings.quiet)
     with stopping(signal.SIGHUP) as stop, running(settings.data, "migrate", {"to": settings.encoder}):
         crew = Crew(screen.hear, stop, lambda: _look(screen, settings.data))
@@ -125,6 +132,10 @@ def migrate(settings: MigrateSettings) -> int:
     return 0
 
 
+def _has_weights(settings: MigrateSettings) -> bool:
+    return settings.weights is not None or settings.random_weights is not None
+
+
 def _asked(settings: MigrateSettings) -> dict[str, Any]:
     found = {name: value for name in SAMPLING if (value := getattr(settings, name)) is not None}
     return found | ({} if settings.frames is None else {"keep_frames": settings.frames})
@@ -132,7 +143,7 @@ def _asked(settings: MigrateSettings) -> dict[str, Any]:
 
 def _is_that(store: Store, settings: MigrateSettings, sampling: Sampling) -> bool:
     """Whether a store is what is asked for; by other weights it is another one."""
-    is_own = settings.weights is None and settings.random_weights is None
+    is_own = not _has_weights(settings)
     if settings.random_weights is not None:
         is_own = store.spec.weights == f"{RANDOM}{settings.random_weights}"
     return _is_called(store, settings.encoder) and is_own and store.sampling == sampling
@@ -220,8 +231,8 @@ def _fill(stores: Stores, crew: Crew, settings: MigrateSettings, sampling: Sampl
 def _extract(
     found: Missing, stores: Stores, crew: Crew, settings: MigrateSettings, sampling: Sampling
 ) -> None:
-    with tempfile.TemporaryDirectory(prefix="cinedex-migrate-") as folder:
-        videos = Path(folder, "videos.jsonl")
+    with temporary.folder() as folder:
+        videos = folder / "videos.jsonl"
         write_list(videos, found.videos)
         words = ["extract", "--videos", str(videos), "--store", str(stores.path), *_shared(settings)]
         words += ["--collection", stores.collection, "--encoder", settings.encoder, *_flags(sampling)]

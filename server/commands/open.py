@@ -16,14 +16,15 @@ import httpx
 from pydantic import Field, field_validator
 from pydantic_settings import CliPositionalArg
 
+from core import files
 from core.collections import Library, is_name
 from core.config import Settings, run
-from core.errors import Error, UsageError
+from core.errors import Error, StoreError, UsageError
 from core.running import running, runs
 from core.stop import Stop, stopping
 from server.cli import bind
 from server.commands.building import Building
-from server.commands.children import LOOK_S, Child, Crew, child
+from server.commands.children import LOOK_S, Child, Crew, Failed, child
 from server.commands.screen import Screen, in_words
 
 PORT = 8000
@@ -69,6 +70,8 @@ def open_folders(settings: OpenSettings) -> int:
             raise UsageError(f"{folder} {'is no folder' if folder.exists() else 'does not exist'}.")
     if not settings.folders and not Library(settings.data).collections():
         raise UsageError(f"{settings.data} holds no collection yet; name a folder of videos.")
+    with files.writing(settings.data):
+        settings.data.mkdir(parents=True, exist_ok=True)  # for what runs to be told in it, from now on
     screen = Screen(settings.log_format, quiet=settings.quiet)
     serve = ["serve", *_shared(settings), "--port", str(_port(settings.port))]
     # Whatever it was: a terminal that is closed ends it as Ctrl-C does.
@@ -141,13 +144,17 @@ class Opening:
             self._library, settings.collection, Crew(screen.hear, stop, self._look), build
         )
         self._name = ""
+        self._why_not = unwritable(self._library)
 
     def all(self) -> None:
         """Take in folder after folder; then serve until the end."""
-        for folder in self._settings.folders:
-            if not self._stop.is_set():
-                self._take_in(folder)
-        self._building.build_if_due(is_last=True)
+        if self._why_not:
+            self._screen.hear(f"{self._why_not} What is there is served; nothing new is taken in.")
+        else:
+            for folder in self._settings.folders:
+                if not self._stop.is_set():
+                    self._take_in(folder)
+            self._building.build_if_due(is_last=True)
         self._name = ""
         is_told = False
         while not self._stop.wait(LOOK_S):
@@ -158,21 +165,34 @@ class Opening:
 
     def _at_last(self) -> str:
         """What there is to say once all is taken in; "" while it is not answered for."""
+        url = self._page.url
         if self._page.asks_for_key():  # which nobody has told us
-            return f"All of it is taken in; {self._page.url}/ asks for a key"
+            return (
+                f"{url}/ asks for a key" if self._why_not else f"All of it is taken in; {url}/ asks for a key"
+            )
         is_served = self._building.is_served(self._page.serves)
-        return f"{self._page.url}/ answers for all of it" if is_served else ""
+        what = "what is there" if self._why_not else "all of it"
+        return f"{url}/ answers for {what}" if is_served else ""
 
     def _take_in(self, folder: Path) -> None:
-        self._name = folder.name or str(folder)
+        self._name = _located(folder).name or str(folder)
         words = ["extract", "--videos", str(folder), *_shared(self._settings)]
         words += ["--collection", self._settings.collection, "--commit-seconds", str(_FIRST_COMMIT_S)]
         words += ["--encoder", self._settings.encoder] if self._settings.encoder else []
         words += root_flags(folder, self._library)
-        code, _ = Crew(self._screen.hear, self._stop, self._look_and_build).run(words, good=(0, 3))
+        try:
+            code, _ = Crew(self._screen.hear, self._stop, self._look_and_build).run(words, good=(0, 3))
+        except Failed as error:
+            raise self._with_a_way_out(error) from error
         if code == 3:
             self._screen.say(f"{self._name}: some cannot be read; `cinedex status --failures` lists them.")
         self._building.build_if_due(is_last=True)
+
+    def _with_a_way_out(self, error: Failed) -> Failed:
+        """Who has no model yet, and was given one by `auto`, may want to see it work without."""
+        if self._settings.encoder not in (None, "auto") or "`cinedex download " not in str(error):
+            return error
+        return Failed(f"{error} To try it all without a model, add --encoder toy:rgb.", error.exit_code)
 
     def _look_and_build(self) -> None:
         self._look()
@@ -214,16 +234,33 @@ def can_browse() -> bool:
     return sys.platform == "darwin" or any(os.environ.get(name) for name in names)
 
 
+def unwritable(library: Library) -> str:
+    """Why nothing can be taken in, where there is something that can be served without; "" where it can."""
+    if not library.collections():
+        return ""
+    try:
+        with files.writing(library.lock):
+            library.lock.open("ab").close()
+    except StoreError as error:
+        return str(error)
+    return ""
+
+
 def root_flags(folder: Path, library: Library) -> list[str]:
     """A name for a folder whose own is that of another root, which is still there."""
-    folder, roots = folder.absolute(), library.roots()
-    if any(folder.is_relative_to(known.absolute()) for known in roots.values()):
+    folder, roots = _located(folder), library.roots()
+    if any(folder.is_relative_to(_located(known)) for known in roots.values()):
         return []
     is_free = folder.name not in library.bases() and not _is_there(roots.get(folder.name))
     if is_free:
         return []
     names = [f"{folder.parent.name}-{folder.name}", *(f"{folder.name}-{n}" for n in range(2, 1000))]
     return ["--root", next(name for name in names if name not in roots and name not in library.bases())]
+
+
+def _located(folder: Path) -> Path:
+    """As `extract` says where a folder lies: without "..", and a link by its own name."""
+    return Path(os.path.abspath(folder))
 
 
 def _is_there(folder: Path | None) -> bool:

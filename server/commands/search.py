@@ -25,6 +25,7 @@ from server.errors import ApiError
 log = logging.getLogger(__name__)
 MAX_LIMIT = 1_000  # of one answer
 _GAP = "  "
+_KEY = "CINEDEX_KEY, or --key, says which is sent."
 _MOST_S = 120.0  # until a server answers, which may have a file to decode
 
 
@@ -219,7 +220,8 @@ def from_server(
                     return
                 body = {**body, "cursor": answer.next_cursor}
     except cinedex_client.ApiError as error:
-        raise ApiError(error.status, error.message) from error
+        how = f" {_KEY}" if error.status == 401 else ""
+        raise ApiError(error.status, f"{error.message}{how}") from error
     except cinedex_client.ClientError as error:
         raise Error(str(error)) from error
 

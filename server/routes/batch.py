@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,15 +12,17 @@ from pydantic import ValidationError
 
 from core.errors import EncoderError, Error
 from server.encoded import Encoded, texts_of
+from server.errors import ApiError
 from server.paging import Page, page_of
 from server.refusals import Refusal, of_error, of_validation
 from server.routes.search import answered
-from server.schemas.batch import BatchAnswer, BatchAsked, Refused
+from server.schemas.batch import MAX_PICTURES, BatchAnswer, BatchAsked, Refused
 from server.schemas.errors import ErrorBody, errors
 from server.schemas.search import SearchAsked
 from server.searcher import Searcher, Took
-from server.seen import frames_in
+from server.seen import frames_in, pictures_in
 from server.service import Service
+from server.spent import Spent
 
 Name = tuple[str | None, str | None]  # a collection's and an encoder's, as they were sent
 Ahead = Mapping[int, Encoded]  # by what they stand for
@@ -36,29 +39,46 @@ def router(service: Service) -> APIRouter:
         summary="Several searches, answered in order",
     )
     async def batch(asked: BatchAsked) -> Response:
-        pages = [await _page(service, body) for body in asked.requests]
+        bodies = [_read(body) for body in asked.requests]
+        held = [body for body in bodies if isinstance(body, _Body)]
+        _require_few_pictures(sum(body.pictures for body in held))
         turns = _Turns(service)
-        ahead = await turns.encoded([page for page in pages if isinstance(page, Page)])
+        ahead = await turns.encoded([body.page for body in held])
         answers = [
-            _sent(page) if isinstance(page, Refusal) else await turns.answer(page, ahead) for page in pages
+            await turns.answer(body, ahead) if isinstance(body, _Body) else _sent(body) for body in bodies
         ]
         return Response(b'{"answers":[' + b",".join(answers) + b"]}", media_type="application/json")
 
     return routes
 
 
-async def _page(service: Service, body: Any) -> Page | Refusal:
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """One search of a batch. Its pictures are decoded when its turn comes, and not held beside others'."""
+
+    asked: SearchAsked
+    page: Page  # without its pictures
+
+    @property
+    def pictures(self) -> int:
+        return pictures_in(self.asked)
+
+
+def _read(body: Any) -> _Body | Refusal:
     try:
         asked = SearchAsked.model_validate(body)
-        return page_of(asked, await frames_in(service, asked))
+        return _Body(asked, page_of(asked))
     except ValidationError as error:
         wrong = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
         return of_validation(wrong, SearchAsked)
     except Error as error:
-        refusal = of_error(error)
-        if refusal.status == 429:  # of the whole batch
-            raise
-        return refusal
+        return of_error(error)
+
+
+def _require_few_pictures(count: int) -> None:
+    if count > MAX_PICTURES:
+        message = f"requests: there are {count} pictures in them; a batch may have {MAX_PICTURES}."
+        raise ApiError(400, message, "requests")
 
 
 def _sent(refusal: Refusal) -> bytes:
@@ -71,16 +91,15 @@ class _Turns:
     Only the first may be refused for want of one."""
 
     def __init__(self, service: Service) -> None:
-        self._service = service
-        self._is_in = False
+        self._service, self._spent = service, Spent()
 
     async def encoded(self, pages: Sequence[Page]) -> Ahead:
         """The texts of all, together for each encoder."""
         found: dict[int, Encoded] = {}
         for (collection, encoder), texts in self._by_encoder(pages).items():
             work = partial(_encoded, texts=texts)
-            known = await self._service.ask(collection, encoder, work, goes_on=self._is_in)
-            self._is_in = True
+            known = await self._service.ask(collection, encoder, work, goes_on=self._spent.is_in)
+            self._spent.is_in = True
             if known is not None:
                 found[id(known.encoder)] = known
         return found
@@ -100,21 +119,27 @@ class _Turns:
             names[key]: texts for key, each in queries.items() if (texts := texts_of(p.query for p in each))
         }
 
-    async def answer(self, page: Page, ahead: Ahead) -> bytes:
+    async def answer(self, body: _Body, ahead: Ahead) -> bytes:
         """What one is answered with."""
-        work = partial(_answered, page=page, ahead=ahead)
         try:
-            took, body = await self._service.ask(
-                page.collection, page.encoder, work, goes_on=self._is_in, cursor=page.cursor
+            page = await self._page(body)
+            work = partial(_answered, page=page, ahead=ahead)
+            took, found = await self._service.ask(
+                page.collection, page.encoder, work, goes_on=self._spent.is_in, cursor=page.cursor
             )
         except Error as error:
             refusal = of_error(error)
             if refusal.status == 429:  # of the whole batch
                 raise
             return _sent(refusal)
-        self._is_in = True
+        self._spent.is_in = True
         self._service.metrics.took(took)
-        return body
+        return found
+
+    async def _page(self, body: _Body) -> Page:
+        if not body.pictures:
+            return body.page
+        return page_of(body.asked, await frames_in(self._service, body.asked, spent=self._spent))
 
 
 def _encoded(searcher: Searcher, texts: Sequence[str]) -> Encoded | None:

@@ -54,7 +54,8 @@ def router(service: Service) -> APIRouter:
     async def media(request: Request, video_id: VideoId, asked: Annotated[OfCollection, Query()]) -> Response:
         found = await _opened(service, video_id, asked)
         kind = media_type(found.info.facts.container, found.file.path.suffix)
-        return ranged.answer(request, found.file, ranged.Kind(kind, f'"{found.info.id}"', _ASK_FIRST))
+        tag = f'"{found.info.id}"'
+        return ranged.answer(request, found.file, ranged.Kind(kind, tag, _ASK_FIRST), service.files.crew)
 
     @routes.get(
         "/clip/{video_id}",
@@ -64,7 +65,8 @@ def router(service: Service) -> APIRouter:
     )
     async def clip(request: Request, video_id: VideoId, asked: Annotated[ClipAsked, Query()]) -> Response:
         found, etag = await cut(service, video_id, asked)
-        return ranged.answer(request, found, ranged.Kind("video/mp4", etag, _ASK_FIRST))
+        kind = ranged.Kind("video/mp4", etag, _ASK_FIRST)
+        return ranged.answer(request, found, kind, service.files.crew)
 
     routes.head("/media/{video_id}", include_in_schema=False)(media)
     routes.head("/clip/{video_id}", include_in_schema=False)(clip)
@@ -77,7 +79,7 @@ async def decoded(service: Service, video_id: str, asked: ThumbnailAsked) -> byt
 
     with await _opened(service, video_id, asked) as found:
         picture = await service.isolated(found.name, still, found.file.path, asked.t, found.look)
-        found.require_same()
+        await service.files.run(found.require_same, service.metrics.waited, goes_on=True)
         return picture
 
 
@@ -86,11 +88,16 @@ async def cut(service: Service, video_id: str, asked: ClipAsked) -> tuple[OpenCl
     with await _opened(service, video_id, asked) as found:
         end = _end(found, asked, service.settings.max_clip_seconds)
         key = hash_bytes(canonical([video_id, found.file.place.stamp, asked.start, end]).encode())
-        clip = service.clips.get(key)
-        if clip is None:
-            make = partial(_make, service, found, asked.start, end)
-            clip = await service.decoding.run(partial(service.clips.made, key, make), service.metrics.waited)
-        return clip, f'"{key}"'
+        if clip := service.clips.get(key):
+            return clip, f'"{key}"'
+        make = partial(_make, service, found, asked.start, end)
+        made = partial(service.clips.made, key, make)
+        with service.decoding.place():
+            async with service.clips.turn(key):
+                clip = service.clips.get(key)
+                if clip is None:
+                    clip = await service.decoding.work(made, service.metrics.waited)
+                return clip, f'"{key}"'
 
 
 def _make(service: Service, found: Opened, start: float, end: float, to: Path) -> None:
@@ -101,7 +108,8 @@ def _make(service: Service, found: Opened, start: float, end: float, to: Path) -
 
 
 async def _opened(service: Service, video_id: str, asked: OfCollection) -> Opened:
-    return await service.ask(asked.collection, asked.encoder, partial(opened, video_id=video_id))
+    work = partial(opened, video_id=video_id)
+    return await service.ask(asked.collection, asked.encoder, work, slots=service.files)
 
 
 def _end(found: Opened, asked: ClipAsked, most_s: float) -> float:

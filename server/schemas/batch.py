@@ -11,6 +11,7 @@ from server.schemas.errors import ErrorBody
 from server.schemas.search import SearchAnswer
 
 MAX_REQUESTS = 64
+MAX_PICTURES = 128  # in all; as many as one body can have
 # Each is held to it by itself: a wrong one does not spoil the others.
 AnyBody = Annotated[Any, WithJsonSchema({"$ref": "#/components/schemas/SearchAsked"})]
 

@@ -94,3 +94,13 @@ def test_set_up_again_replaces_and_level_hides(capsys: pytest.CaptureFixture[str
 def test_a_file_s_name_is_not_obeyed_by_the_terminal() -> None:
     assert plain("films/\x1b[2Jred\n\r\u202e\x9b.mp4") == r"films/\x1b[2Jred\n\r\u202e\x9b.mp4"
     assert plain("films/ein Ä, 東\u3000京 🎬.mp4") == "films/ein Ä, 東\u3000京 🎬.mp4"
+
+
+@pytest.mark.parametrize("talker", ["httpx", "httpcore.connection", "faiss.loader"])
+def test_libraries_that_talk_are_heard_only_when_they_warn(
+    capsys: pytest.CaptureFixture[str], talker: str
+) -> None:
+    logs.set_up("text")
+    logging.getLogger(talker).info("HTTP Request: GET http://127.0.0.1/")
+    logging.getLogger(talker).warning("odd")
+    assert capsys.readouterr().err.splitlines()[0].endswith(f"WARNING {talker}: odd")

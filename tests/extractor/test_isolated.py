@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import stat
+import threading
 import time
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -16,6 +17,7 @@ import pytest
 
 from core import logs
 from core.errors import UsageError
+from core.stop import Unwanted, until_set
 from extractor.media import isolated, plain
 from extractor.media.isolated import Limits, LostError, call
 
@@ -145,3 +147,19 @@ def test_a_call_leaves_no_process_and_no_descriptor() -> None:
     assert len(os.listdir("/proc/self/fd")) == before
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_call_that_nobody_waits_for_any_more_is_ended() -> None:
+    unwanted, raised = threading.Event(), list[type[BaseException]]()
+
+    def ask() -> None:
+        until_set(unwanted)
+        with pytest.raises(Unwanted) as error:
+            call(Limits(), "it", time.sleep, 3_600)
+        raised.append(error.type)
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    unwanted.set()
+    asker.join(30)
+    assert raised == [Unwanted]

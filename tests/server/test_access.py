@@ -20,7 +20,7 @@ from fastapi import Depends
 from core.commands import main
 from core.errors import Error, StoreError
 from server import app, keys
-from server.access import COOKIE, Access, admin, is_public
+from server.access import COOKIE, NO_KEY, WRONG_KEY, Access, admin, is_public
 from server.app import create_app, openapi_text
 from server.keys import KeysFile
 from server.library import ServedLibrary
@@ -66,9 +66,21 @@ def get(server: Running, **headers: str) -> int:
 @pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if not is_public(route[1])])
 def test_every_route_that_is_not_public_takes_a_key(keyed_server: Running, method: str, path: str) -> None:
     for headers in ({}, {"x-api-key": UNKNOWN}, {"authorization": "Bearer nonsense"}):
-        refusal(keyed_server, 401, "unauthorized", method, path, headers=headers)
+        error = refusal(keyed_server, 401, "unauthorized", method, path, headers=headers)
+        assert error["message"] == (WRONG_KEY if headers else NO_KEY)
         answer = keyed_server.http.request(method, path, headers=headers)
         assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_the_cli_says_where_a_key_that_is_refused_came_from(
+    keyed_server: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["search", "red", "--server", str(keyed_server.http.base_url)]
+    for words, why in (([], NO_KEY), (["--key", UNKNOWN], WRONG_KEY)):
+        assert main([*where, *words]) != 0
+        assert (
+            capsys.readouterr().err == f"cinedex search: {why} CINEDEX_KEY, or --key, says which is sent.\n"
+        )
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -12,10 +13,13 @@ import pytest
 from torch import Tensor
 
 from core.errors import EncoderError
+from extractor.media import isolated
 from server.paging import Page
 from server.routes import batch
 from server.searcher import Searcher, Took
+from server.spent import Spent
 from tests.server.conftest import Running, in_thread
+from tests.server.sent import base64_of, picture
 from tests.server.test_errors import refusal
 from tests.server.test_serving import Slow, library
 from tests.server.worlds import TOY, Shelf, id_of, until
@@ -133,3 +137,75 @@ def test_others_come_in_between(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -
     assert done.count("batch") == 64, "who was let in is not refused for want of a place"
     assert done.index("alone") < 60
     assert refused.status_code in (200, 429)
+
+
+def of_pictures(*pictures: bytes) -> dict[str, Any]:
+    return {"query": [{"image": base64_of(each)} for each in pictures]}
+
+
+def test_a_batch_has_so_many_pictures_in_all(sample_server: Running) -> None:
+    red = picture("#d62024")
+    some = [of_pictures(*[red] * 16)] * 8
+    assert all("results" in answer for answer in answers(sample_server.http, *some))
+    body = json.dumps({"requests": [*some, of_pictures(red)]})
+    error = refusal(sample_server, 400, "invalid_request", path="/search/batch", content=body)
+    assert error["field"] == "requests" and "there are 129 pictures" in error["message"]
+
+
+def test_all_that_a_batch_sends_is_decoded_within_one_requests_seconds(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = list[float]()
+    call = isolated.call
+
+    def called(limit: isolated.Limits, *rest: Any) -> Any:
+        limits.append(limit.wall_s)
+        return call(limit, *rest)
+
+    monkeypatch.setattr(isolated, "call", called)
+    with in_thread(library(shelf, TOY), decode_seconds=60) as http:
+        until(lambda: http.get("/readyz").status_code == 200)
+        found = answers(http, *[of_pictures(picture("#d62024"))] * 3, {"query": "red"})
+    assert all("results" in answer for answer in found)
+    assert 60 == limits[0] > limits[1] > limits[2] > 0
+
+
+def test_a_body_for_which_no_seconds_are_left_is_refused_by_itself(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "Spent", lambda: Spent(decoding_s=60, fetching_s=60))
+    with in_thread(library(shelf, TOY), image_hosts=["example.org"]) as http:
+        until(lambda: http.get("/readyz").status_code == 200)
+        elsewhere = {"query": [{"image_url": "http://example.org/red.png"}]}
+        found = answers(http, of_pictures(picture("#d62024")), elsewhere, {"query": "red"})
+    assert [answer["error"]["type"] for answer in found[:2]] == ["undecodable_media"] * 2
+    assert "takes longer" in found[0]["error"]["message"]
+    assert "did not come within" in found[1]["error"]["message"]
+    assert found[2]["results"]
+
+
+def test_a_batch_that_was_let_in_is_not_refused_for_want_of_a_decoder(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, let_go = threading.Event(), threading.Event()
+    call = isolated.call
+
+    def called(limit: isolated.Limits, *rest: Any) -> Any:
+        begun.set()
+        assert let_go.wait(30)
+        return call(limit, *rest)
+
+    with in_thread(library(shelf, TOY), max_decoding=1, max_waiting=0, max_concurrent=2) as http:
+        until(lambda: http.get("/readyz").status_code == 200)
+        alone = of_pictures(picture("#d62024"))
+        monkeypatch.setattr(isolated, "call", called)
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(http.post, "/search", json=alone)
+            assert begun.wait(30)
+            text_first = pool.submit(answers, http, {"query": "red"}, alone)
+            until(lambda: 'cinedex_stage_seconds_count{stage="search"} 1.0' in http.get("/metrics").text)
+            whole = http.post("/search/batch", json={"requests": [alone]})
+            let_go.set()
+            assert first.result(30).status_code == 200
+            assert all("results" in answer for answer in text_first.result(30))
+        assert whole.status_code == 429

@@ -175,6 +175,92 @@ def test_who_is_not_wanted_any_more_stops_waiting() -> None:
     assert encoder.batches == [["slow"], ["blue"]]
 
 
+def pictures() -> Tensor:
+    return torch.zeros((1, TOY.spec.look.size, TOY.spec.look.size, 3), dtype=torch.uint8)
+
+
+def test_texts_that_go_on_coming_do_not_keep_pictures_waiting() -> None:
+    seen = threading.Event()
+
+    class Asked(Counting):
+        """As long as no picture was looked at, somebody asks for the next text while one is encoded."""
+
+        def texts(self, texts: Sequence[str]) -> Tensor:
+            if not seen.is_set() and len(self.batches) < 1_000:
+                queue.ask(f"red {len(self.batches)}")
+            return super().texts(texts)
+
+        def features(self, pictures: Tensor) -> Tensor:
+            seen.set()
+            return super().features(pictures)
+
+    encoder = Asked()
+    queue = queue_of(encoder)
+    queue.ask("slow")
+    assert encoder.entered.acquire(timeout=30)
+    with ThreadPoolExecutor(1) as pool:
+        rows = pool.submit(Batched(encoder, queue).features, pictures())
+        until(lambda: queue.crew._tasks.qsize() == 1)
+        encoder.let_go.set()
+        assert torch.equal(rows.result(30), TOY.features(pictures()))
+    assert len(encoder.batches) <= 2
+
+
+def test_who_is_not_wanted_any_more_stops_waiting_for_pictures_too() -> None:
+    encoder = Counting()
+    queue = queue_of(encoder)
+    queue.ask("slow")
+    assert encoder.entered.acquire(timeout=30)
+    unwanted = threading.Event()
+
+    def ask() -> None:
+        until_set(unwanted)
+        with pytest.raises(Unwanted):
+            Batched(encoder, queue).features(pictures())
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    unwanted.set()
+    asker.join(30)
+    assert not asker.is_alive()
+    encoder.let_go.set()
+
+
+class Broken(Counting):
+    """What it does at "wrong" no encoder may do."""
+
+    def __init__(self, wrong: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self._wrong = wrong
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        rows = super().texts(texts)
+        return self._wrong(rows) if "wrong" in texts else rows
+
+
+def _end(rows: Tensor) -> Tensor:
+    raise SystemExit
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        (lambda rows: torch.cat([rows, rows]), ValueError),
+        (lambda rows: rows[1:], ValueError),
+        (_end, RuntimeError),
+    ],
+    ids=["too many rows", "too few rows", "an end"],
+)
+def test_an_encoder_that_breaks_its_contract_goes_on_being_asked(
+    wrong: Callable[[Tensor], Tensor], error: type[Exception]
+) -> None:
+    encoder = Broken(wrong)
+    queue = queue_of(encoder)
+    with pytest.raises(error):
+        queue.ask("wrong").result(30)
+    assert np.array_equal(queue.ask("red").result(30).vector, TOY.texts(["red"])[0].numpy())
+
+
 @pytest.mark.parametrize(
     ("route", "body"),
     [

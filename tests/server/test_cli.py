@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -16,7 +17,9 @@ import pytest
 import torch
 
 from core.commands import main
+from server import cli
 from server.cli import address, bind, is_loopback
+from server.settings import ServeSettings
 from tests.server.conftest import ROOT, Running
 from tests.server.worlds import Shelf, until
 
@@ -187,3 +190,17 @@ def test_with_insecure_it_binds_everywhere_and_still_checks_hosts(
         until(lambda: http.get("/readyz").status_code == 200, 60)
         assert http.get("/healthz", headers={"host": "films.example"}).status_code == 200
         assert http.get("/healthz", headers={"host": "evil.example"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "is_told"),
+    [("0.0.0.0", [], True), ("[::]", [], True), ("127.0.0.1", [], False), ("::", ["films.example"], False)],
+)
+def test_bound_to_every_address_it_says_what_names_take(
+    caplog: pytest.LogCaptureFixture, host: str, names: list[str], is_told: bool
+) -> None:
+    with caplog.at_level(logging.INFO, "server.cli"):
+        cli._tell_names(ServeSettings(host=host, allowed_hosts=names))
+    assert [f"host={host}" in line and "--allowed-hosts" in line for line in caplog.messages] == (
+        [True] if is_told else []
+    )

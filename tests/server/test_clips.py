@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,9 @@ from PIL import Image
 
 from extractor.world import COLOURS
 from server.clips import Clips
+from server.opened import Opened
+from server.routes import media
+from server.service import Service
 from tests.extractor.cuts import pictures
 from tests.server.conftest import in_thread
 from tests.server.filmed import DAY, Films, id_at
@@ -151,3 +155,27 @@ def test_a_cut_that_fails_is_tried_again() -> None:
         clips.made("a", fail)
     clips.made("a", Path.touch).close()
     clips.close()
+
+
+def test_who_waits_for_the_same_clip_keeps_no_thread_from_others(
+    films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, let_go = threading.Semaphore(0), threading.Event()
+    make = media._make
+
+    def slowly(service: Service, found: Opened, start: float, end: float, to: Path) -> None:
+        begun.release()
+        assert start or let_go.wait(30)
+        make(service, found, start, end, to)
+
+    monkeypatch.setattr(media, "_make", slowly)
+    with in_thread(films.library(), max_decoding=2) as client, ThreadPoolExecutor(3) as pool:
+        until(lambda: client.get("/readyz").status_code == 200)
+        address = f"/clip/{id_at(client, 'red.mp4')}"
+        same = [pool.submit(client.get, f"{address}?start=0&end=2") for _ in range(3)]
+        assert begun.acquire(timeout=30)
+        until(lambda: "cinedex_in_flight 4.0" in client.get("/metrics").text)
+        assert client.get(f"{address}?start=3&end=4").status_code == 200
+        let_go.set()
+        assert len({each.result(30).content for each in same}) == 1
+    assert begun.acquire(blocking=False) and not begun.acquire(blocking=False)

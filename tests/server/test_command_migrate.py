@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from core.commands import main
 from core.store import Store
 from core.writer import Writer
+from extractor.encoders import hub
 from server.library import ServedLibrary
 from tests.extractor.shelf import Shelf
 from tests.server.conftest import in_thread
@@ -125,6 +128,48 @@ def test_a_dry_run_says_what_there_is_to_do_and_does_nothing(
         "Nothing was done; toy-rgb-2 would be filled and answer in place of toy-rgb.",
     ]
     assert sorted((shelf.folder / "data").rglob("*")) == before
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]], ids=["work", "dry-run"])
+@pytest.mark.parametrize(
+    "encoder", ["toy:nope", "nope:nope", "open_clip:nope/nope", "open_clip:ViT-B-32/nope"]
+)
+def test_what_is_no_encoder_is_refused_before_anything_is_done(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str], encoder: str, more: list[str]
+) -> None:
+    before = sorted((shelf.folder / "data").rglob("*"))
+    capsys.readouterr()
+    assert main(["migrate", "--to", encoder, "--data", str(shelf.folder / "data"), *more]) == 1
+    told = capsys.readouterr()
+    assert told.err.startswith("cinedex migrate: ") and "nope" in told.err and told.out == ""
+    assert sorted((shelf.folder / "data").rglob("*")) == before
+
+
+def test_weights_that_are_not_here_are_told_by_a_dry_run(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["migrate", "--to", "open_clip:ViT-B-32/laion2b_s34b_b79k", "--dry-run"]
+    words += ["--data", str(shelf.folder / "data")]
+    monkeypatch.setenv("CINEDEX_WEIGHTS", str(shelf.folder / "weights"))
+    capsys.readouterr()
+    with hub.offline(True):
+        assert main(words) == 1
+    told = capsys.readouterr()
+    assert "are not on this machine, and HF_HUB_OFFLINE forbids to fetch them" in told.err and told.out == ""
+
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as answering:  # 501 to everything: it is there
+        threading.Thread(target=answering.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{answering.server_port}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        assert main(words) == 0
+        answering.shutdown()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith(
+        "The weights of open_clip:ViT-B-32/laion2b_s34b_b79k are not on this machine; "
+        f"they are downloaded from {address}/"
+    )
+    assert main([*words, "--random-weights", "1"]) == 0
+    assert "not on this machine" not in capsys.readouterr().out
 
 
 def test_a_store_whose_encoder_is_only_called_alike_is_another_one(

@@ -240,3 +240,63 @@ def test_a_second_folder_of_the_same_name_is_given_another_one(tmp_path: Path) -
     assert root_flags(third, library) == ["--root", "films-2"]
     first.rmdir()
     assert root_flags(third, library) == [], "what is gone may have moved here"
+
+
+@pytest.mark.parametrize(
+    "typed", ["films", "films/", "./films", "../here/films", "lib/../films", "films/2024/.."]
+)
+def test_however_a_folder_is_typed_it_is_the_same_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    here = tmp_path / "here"
+    (here / "films" / "2024").mkdir(parents=True)
+    (here / "lib").mkdir()
+    monkeypatch.chdir(here)
+    library = Library(tmp_path / "data")
+    library.claim_root("films", Path(typed))
+    assert library.roots() == {"films": here / "films"}
+    assert root_flags(Path(typed), library) == root_flags(here / "films", library) == []
+
+
+@pytest.mark.parametrize(("typed", "root"), [("../films", "films"), (".", "lib")])
+def test_a_folder_that_is_typed_from_within_another_is_taken_in_once(
+    shelf: Shelf, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, root: str
+) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "red.mp4").write_bytes((videos / "red.mp4").read_bytes())
+    monkeypatch.chdir(tmp_path / "lib")
+    data = tmp_path / "data"
+    for _ in range(2):
+        with opened(data, typed, "--encoder", "toy:rgb", "--no-browser", CINEDEX_WORKERS="0") as found:
+            until(lambda log=found.log: "answers for all of it" in log.read_text(), 60)  # type: ignore[misc]
+            assert found.end() == 130
+    assert Library(data).roots() == {root: tmp_path / root}
+    assert len([*(data / "toy-rgb" / "shards").iterdir()]) == 1
+
+
+def test_what_cannot_be_written_is_served_as_it_is(shelf: Shelf, videos: Path, tmp_path: Path) -> None:
+    shelf.extract("--allow-failed")
+    data = tmp_path / "data"
+    assert main(["index", "build", "--data", str(data), "--quiet"]) == 0
+    (data / "collections.lock").unlink()
+    (data / "collections.lock").mkdir()  # which stops whoever may write everything, too
+    with opened(data, str(shelf.films), "--no-browser") as found:
+        until(lambda: "answers for what is there" in found.log.read_text(), 60)
+        assert found.paths("red")[0] == "films/red.mp4"
+        (warning,) = [line for line in found.log.read_text().splitlines() if "cannot be written" in line]
+        assert warning == (
+            f"{data}/collections.lock cannot be written: Is a directory. "
+            "What is there is served; nothing new is taken in."
+        )
+        assert found.end() == 130
+
+
+def test_without_a_model_it_says_how_to_do_without(shelf: Shelf, tmp_path: Path) -> None:
+    data, weights = tmp_path / "data", tmp_path / "weights"
+    words = (str(shelf.films), "--no-browser")
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(weights), "CINEDEX_WEIGHTS": str(weights)}
+    with opened(data, *words, **offline) as found:
+        assert found.process.wait(60) == 1
+    (sentence,) = [line for line in found.log.read_text().splitlines() if line.startswith("cinedex open: ")]
+    assert "run `cinedex download " in sentence
+    assert sentence.endswith(" To try it all without a model, add --encoder toy:rgb.")

@@ -24,7 +24,7 @@ from server.exports.table import COLUMNS
 from server.library import ServedLibrary
 from tests.server.conftest import Running, in_thread
 from tests.server.filmed import Films
-from tests.server.worlds import Scenes, Shelf, id_of, video_rows
+from tests.server.worlds import Scenes, Shelf, id_of, until, video_rows
 
 FORMULA = '=cmd|"/c calc"!A0.mp4'
 BROKEN = "two\n999  AX V C 00:00:00:00 00:00:01:00 01:00:00:00 01:00:01:00\nlines.mp4"
@@ -72,6 +72,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     shelf.add(texts=["@a red thing"])
     shelf.build()
     with in_thread(ServedLibrary.of_data(data)) as served:
+        until(lambda: served.get("/readyz").status_code == 200)
         yield served
 
 
@@ -257,6 +258,7 @@ def test_a_files_own_timecode_comes_through_from_the_container(tmp_path: Path) -
         container.mux(stream.encode(None))
     films = Films.of(folder, tmp_path / "data")
     with in_thread(films.library()) as http:
+        until(lambda: http.get("/readyz").status_code == 200)
         text = exported(http, "edl", {"query": "red", "limit": 1}).text
     assert "001  A002C001 V     C        10:00:00:05 10:00:04:05 01:00:00:00 01:00:04:00\r\n" in text
 
@@ -364,6 +366,7 @@ def test_a_thousand_results_come_in_pieces_and_are_numbered_on(tmp_path: Path) -
     writer.commit()
     shelf.build()
     with in_thread(ServedLibrary.of_data(tmp_path / "data")) as http:
+        until(lambda: http.get("/readyz").status_code == 200)
         search = {"query": "red", "limit": 1000}
         body = {"search": search, "format": "edl"}
         with http.stream("POST", "/export", json=body) as answer:
@@ -389,6 +392,7 @@ def test_more_than_a_day_of_record_timecodes_is_refused(tmp_path: Path) -> None:
     writer.commit()
     shelf.build()
     with in_thread(ServedLibrary.of_data(tmp_path / "data")) as http:
+        until(lambda: http.get("/readyz").status_code == 200)
         body = {"search": {"query": "red"}, "format": "edl"}
         answer = http.post("/export", json=body)
         assert answer.status_code == 413

@@ -21,10 +21,11 @@ import core.log
 from core import files
 from core.errors import SnapshotError, StoreError
 from core.query import Part, Query
+from core.running import running, runs
 from core.writer import compact
 from index.gc import DAY_S, collect, gc
 from index.snapshot import current
-from server.library import ServedLibrary
+from server.library import NO_COLLECTION, TAKING_IN, ServedLibrary
 from server.paging import Page
 from server.routes.search import answered
 from server.service import with_newer
@@ -353,3 +354,14 @@ def test_a_copy_is_one_video_at_two_places(shelf: Shelf) -> None:
         best = http.post("/search", json={"query": "green", "limit": 1}).json()["results"][0]
         assert best["paths"] == ["films/a/copy.mp4", "films/green.mp4"]
         assert best["path"] == best["paths"][0]
+
+
+@pytest.mark.parametrize("verb", ["extract", "open"])
+def test_while_the_first_videos_are_taken_in_it_says_so(tmp_path: Path, verb: str) -> None:
+    library = ServedLibrary.of_data(tmp_path)
+    with in_thread(library) as http:
+        assert message(http) == NO_COLLECTION
+        with running(tmp_path, verb):
+            until(lambda: bool(runs(tmp_path)))
+            assert message(http) == TAKING_IN and status(http) == 503
+        assert message(http) == NO_COLLECTION

@@ -33,6 +33,31 @@ def test_a_body_that_stops_coming_is_not_waited_for(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
+    ("bound", "reached", "host", "status"),
+    [
+        ("0.0.0.0", "192.0.2.2", "192.0.2.2:8012", 200),
+        ("::", "2001:db8::1", "[2001:DB8:0::1]:8012", 200),
+        ("[::]", "2001:db8::1", "[2001:db8::1]", 200),
+        ("0.0.0.0", "192.0.2.2", "198.51.100.7:8012", 403),
+        ("0.0.0.0", "192.0.2.2", "films.example", 403),
+        ("0.0.0.0", "films.example", "films.example.", 403),
+        ("127.0.0.1", "192.0.2.2", "192.0.2.2", 403),
+        ("192.0.2.3", "192.0.2.2", "192.0.2.2", 403),
+    ],
+)
+def test_bound_to_every_address_it_is_asked_for_by_the_one_that_was_reached(
+    bound: str, reached: str, host: str, status: int
+) -> None:
+    async def ask() -> int:
+        app = create_app(ServedLibrary(dict), ServeSettings(host=bound))
+        url = f"http://[{reached}]" if ":" in reached else f"http://{reached}"
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=url) as http:
+            return (await http.get("/healthz", headers={"host": host})).status_code
+
+    assert anyio.run(ask) == status
+
+
+@pytest.mark.parametrize(
     ("settings", "host", "status"),
     [
         ({"host": "[2001:db8::1]"}, "[2001:db8::1]:8000", 200),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ import pytest
 from PIL import Image
 
 from core.shard import Shard
+from core.types import Place
+from server import folders, ranged
 from server.library import ServedLibrary
 from tests.conftest import shapes, write_film
 from tests.server.conftest import in_thread
@@ -268,3 +272,55 @@ def test_a_store_alone_knows_no_files(films: Films) -> None:
         found = client.post("/search", json={"query": "red", "limit": 1}).json()["results"][0]
         assert client.get(found["best"]["thumbnail"]).status_code == 200
         assert "no root is known" in refused(client.get(f"/media/{found['video_id']}"), 404)
+
+
+def test_a_disk_that_hangs_holds_up_no_search(films: Films, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging, let_go = threading.Semaphore(0), threading.Event()
+    opened = folders._opened
+
+    def slowly(folder: Path, place: Place) -> folders.OpenFile | str:
+        hanging.release()
+        assert let_go.wait(30)
+        return opened(folder, place)
+
+    with in_thread(films.library(), max_concurrent=1) as client, ThreadPoolExecutor(3) as pool:
+        until(lambda: client.get("/readyz").status_code == 200)
+        red = id_at(client, "red.mp4")
+        monkeypatch.setattr(folders, "_opened", slowly)
+        asked = [pool.submit(client.get, f"/{path}/{red}{more}") for path, more in HANGING]
+        for _ in asked:
+            assert hanging.acquire(timeout=30)
+        assert client.post("/search", json={"query": "red"}).status_code == 200
+        let_go.set()
+        assert {each.result(30).status_code for each in asked} == {200}
+
+
+HANGING = [("media", ""), ("clip", "?end=1"), ("thumbnail", "?exact=1")]
+
+
+def test_a_piece_that_hangs_holds_up_no_search_and_its_file_is_closed_behind_it(
+    films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging, let_go, closed = threading.Semaphore(0), threading.Event(), list[bool]()
+    read, close = ranged._piece, folders.OpenFile.close
+
+    def slowly(file: ranged.Readable, first: int, count: int) -> bytes:
+        hanging.release()
+        assert let_go.wait(30)
+        return read(file, first, count)
+
+    def noted(file: folders.OpenFile) -> None:
+        closed.append(let_go.is_set())
+        close(file)
+
+    monkeypatch.setattr(ranged, "_piece", slowly)
+    monkeypatch.setattr(folders.OpenFile, "close", noted)
+    with in_thread(films.library(), max_concurrent=1) as client:
+        until(lambda: client.get("/readyz").status_code == 200)
+        address = f"{client.base_url}/media/{id_at(client, 'red.mp4')}"
+        with httpx.stream("GET", address, timeout=30):
+            assert hanging.acquire(timeout=30)
+        until(lambda: "cinedex_in_flight 1.0" in client.get("/metrics").text)
+        assert not closed
+        let_go.set()
+        until(lambda: closed == [True])

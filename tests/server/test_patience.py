@@ -71,7 +71,7 @@ def test_a_deadline_ends_the_work_and_frees_its_slot(shelf: Shelf, endless: Endl
         assert error["message"].startswith("No answer was found within 0.3 s")
         assert answer.headers["retry-after"] == "2"
         assert endless.ended.acquire(timeout=30)
-        assert status(http) == 200
+        until(lambda: status(http) == 200)  # a slow machine may need more than one deadline
 
 
 def test_a_client_that_goes_away_stops_its_search(shelf: Shelf, endless: Endless) -> None:
@@ -144,18 +144,18 @@ def test_a_deadline_holds_for_an_encoder_that_hangs_too(shelf: Shelf) -> None:
         until(lambda: status(http) == 200)
         assert http.post("/search", json={"query": "slow"}).status_code == 503
         assert "cinedex_places_taken 0.0" in http.get("/metrics").text
-        assert status(http) == 200  # it is remembered
+        until(lambda: status(http) == 200)  # it is remembered; a slow machine may need a second deadline
         encoder.let_go.set()
 
 
 def test_a_slow_body_is_not_counted_against_the_deadline(shelf: Shelf) -> None:
-    with in_thread(library(shelf, TOY), deadline_seconds=0.2) as http:
+    with in_thread(library(shelf, TOY), deadline_seconds=2) as http:
         until(lambda: status(http) == 200)
         went_on = threading.Event()
 
         def body() -> Iterator[bytes]:
             yield b'{"query": '
-            went_on.wait(0.5)
+            went_on.wait(2.5)
             yield b'"red"}'
 
         answer = http.post("/search", content=body())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from server import temporary
+from server import temporary, workers
 
 LEFT = """
 import os, signal
@@ -62,3 +62,12 @@ def test_what_a_killed_server_left_is_swept_and_nothing_else(here: Path) -> None
 def aged_folder(path: Path) -> Path:
     path.mkdir()
     return aged(path)
+
+
+def test_the_figures_of_workers_lie_in_such_a_folder(here: Path) -> None:
+    with workers._figures() as figures:
+        assert Path(figures).parent == here and Path(figures).name.startswith("cinedex-served-")
+        aged(Path(figures))
+        temporary.sweep()
+        assert Path(figures).is_dir()
+    assert [*here.iterdir()] == []

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import httpx
 import pytest
 
 from extractor.content import content_of
+from extractor.media import fork
 from index.build import build
 from server.library import ServedLibrary
 from server.paging import Page, page_of
@@ -60,16 +63,28 @@ def send(http: httpx.Client, data: bytes, name: str = "any", **request: Any) -> 
     return http.post("/search/upload", files={"file": (name, data), **sent})
 
 
-def decoder() -> int:
-    """The process that decodes, once there is one."""
-    found: list[int] = []
+class Decoders:
+    """The processes that decode, each sent a signal as soon as it is there, while there is one to send."""
 
-    def is_there() -> bool:
-        found.extend(child.pid for child in multiprocessing.active_children() if child.pid)
-        return bool(found)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.signals: list[signal.Signals] = []
+        self.pids: SimpleQueue[int] = SimpleQueue()
+        begin = fork.process
 
-    until(is_there)
-    return found[0]
+        def process(live: Callable[..., None], args: tuple[Any, ...]) -> BaseProcess:
+            begun = begin(live, args)
+            assert begun.pid
+            if self.signals:
+                os.kill(begun.pid, self.signals.pop())
+            self.pids.put(begun.pid)
+            return begun
+
+        monkeypatch.setattr(fork, "process", process)
+
+
+@pytest.fixture
+def decoders(monkeypatch: pytest.MonkeyPatch) -> Decoders:
+    return Decoders(monkeypatch)
 
 
 def paths(answer: httpx.Response) -> list[str]:
@@ -199,12 +214,9 @@ def test_what_takes_too_long_to_decode_costs_that_request(films: Shelf, videos: 
         assert http.post("/search", json={"query": "red"}).status_code == 200
 
 
-def test_a_decoder_that_is_killed_costs_that_request(http: httpx.Client) -> None:
-    large = picture("red", (6_000, 6_000))
-    killer = threading.Thread(target=lambda: os.kill(decoder(), signal.SIGKILL))
-    killer.start()
-    answer = send(http, large)
-    killer.join()
+def test_a_decoder_that_is_killed_costs_that_request(http: httpx.Client, decoders: Decoders) -> None:
+    decoders.signals.append(signal.SIGKILL)
+    answer = send(http, picture("red", (6_000, 6_000)))
     error = refused(answer, 503)
     assert error["type"] == "unavailable" and "killed by SIGKILL" in error["message"]
     assert answer.headers["retry-after"]
@@ -212,22 +224,35 @@ def test_a_decoder_that_is_killed_costs_that_request(http: httpx.Client) -> None
 
 
 def test_who_waits_for_a_decoder_holds_up_no_search_and_too_many_are_told_to_come_again(
-    films: Shelf,
+    films: Shelf, decoders: Decoders
 ) -> None:
     limits = {"max_decoding": 1, "max_waiting": 0}
     with in_thread(ServedLibrary.of_data(films.folder / "data"), **limits) as http:
         until(lambda: http.get("/readyz").status_code == 200)
         large, answers = picture("red", (4_000, 4_000)), list[httpx.Response]()
+        decoders.signals.append(signal.SIGSTOP)
         first = threading.Thread(target=lambda: answers.append(send(http, large)))
         first.start()
-        pid = decoder()
-        os.kill(pid, signal.SIGSTOP)
+        pid = decoders.pids.get(timeout=30)
         second = send(http, picture("red"))
         searched = http.post("/search", json={"query": "red"})
         os.kill(pid, signal.SIGCONT)
         first.join()
     assert refused(second, 429)["type"] == "too_many_requests"
     assert searched.status_code == 200 and paths(answers[0])
+
+
+def test_a_client_that_goes_away_ends_what_decodes_for_it(films: Shelf, decoders: Decoders) -> None:
+    data = films.folder / "data"
+    with in_thread(ServedLibrary.of_data(data), max_decoding=1, deadline_seconds=3_600) as http:
+        until(lambda: http.get("/readyz").status_code == 200)
+        decoders.signals.append(signal.SIGSTOP)
+        body = json.dumps({"query": [{"image": base64_of(picture("red", (4_000, 4_000)))}]})
+        head = f"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", http.base_url.port or 0)) as client:
+            client.sendall((head + body).encode())
+            decoders.pids.get(timeout=30)
+        assert paths(send(http, picture("red")))  # within its client's 30 s: it had 60 to decode
 
 
 @pytest.mark.parametrize(
