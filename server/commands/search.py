@@ -108,6 +108,8 @@ def _refuse_idle_flags(settings: SearchSettings) -> None:
     """--data is for every verb, and may well be set where a server is asked; the others are meant."""
     if settings.store is not None and settings.server:
         raise UsageError("--server and --store exclude each other: one of them answers.")
+    if settings.server and not settings.server.startswith(("http://", "https://")):
+        raise UsageError(f"server {settings.server!r} is no address: http://HOST:PORT is.", "server")
     if settings.device != "cpu" and settings.server:
         raise UsageError("--server and --device exclude each other: a server has its own --device.")
     if settings.all and "top" in settings.model_fields_set:

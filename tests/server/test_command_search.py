@@ -183,6 +183,7 @@ def test_a_library_without_texts_finds_none(tmp_path: Path, capsys: pytest.Captu
         (["red", "--store", "x", "--collection", "y"], 2, "--store and --collection exclude"),
         (["x" * 2_001], 2, "query[0].text: string should have at most 2000 characters"),
         (["--video", "none.mp4"], 2, "video 'none.mp4' is neither a file nor the id of a stored video."),
+        (["red", "--server", "127.0.0.1:8000"], 2, "server '127.0.0.1:8000' is no address: http://HOST:PORT"),
         (["--image", "none.png"], 2, "image 'none.png' cannot be read: No such file or directory."),
         (["--image", __file__], 1, "query[0].image: the picture is no JPEG, PNG or WebP."),
         (["--video", __file__], 1, "file: the file is text, not a video."),
