@@ -200,7 +200,8 @@ def test_what_a_file_is_called_and_what_is_said_in_it_is_text(page: Page) -> Non
 def test_moments_similar_to_one_are_asked_for_by_its_seconds(page: Page) -> None:
     page.open("q=red")
     page.click(".moment .similar")
-    page.wait("location.hash.startsWith('#like=v-') && document.querySelector('#found').ariaBusy === 'false'")
+    page.wait("location.hash.startsWith('#like=v-') && !document.querySelector('#like').hidden")
+    page.wait("document.querySelector('#found').ariaBusy === 'false'")
     assert page.text("#like span") == "Moments like red-then-blue.mp4, 0:00 – 0:12"
     assert page.run(MOMENTS) >= 4
     page.click("#like button")
