@@ -258,7 +258,9 @@ def test_however_a_folder_is_typed_it_is_the_same_root(
     assert root_flags(Path(typed), library) == root_flags(here / "films", library) == []
 
 
-@pytest.mark.parametrize(("typed", "root"), [("../films", "films"), (".", "lib")])
+@pytest.mark.parametrize(
+    ("typed", "root"), [("../films", "films"), pytest.param(".", "lib", marks=pytest.mark.slow)]
+)
 def test_a_folder_that_is_typed_from_within_another_is_taken_in_once(
     shelf: Shelf, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, root: str
 ) -> None:
