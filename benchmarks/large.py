@@ -30,7 +30,7 @@ from benchmarks.rows import Law, count, fill, make
 from core.log import Task
 from core.store import Store
 from core.types import Facts, Float32Array, Kind, Place, Segment, Source
-from core.writer import Writer
+from core.writer import KindRows, Writer
 from index.build import build_snapshot
 from index.cli import memory_bytes
 from index.factory import chosen
@@ -100,8 +100,8 @@ def filled(root: Path, rows: int) -> None:
     for number, vector in enumerate(law.queries(next(law.rows(TEXTS)))):
         source = f"t-{number:032x}"
         task = Task(Place("films", f"texts#{source}".encode(), source), store.log.last().number)
-        held = {"text": ([Segment(source, text=f"text {number}")], vector[None])}
-        writer.add(task, Source(source, text=f"text {number}"), held, Facts())  # type: ignore[arg-type]
+        held: KindRows = {"text": ([Segment(source, text=f"text {number}")], vector[None])}
+        writer.add(task, Source(source, text=f"text {number}"), held, Facts())
     writer.commit()
 
 

@@ -16,10 +16,9 @@ from index.calibration import Asking
 from server.batching import host
 from server.errors import ApiError
 from server.rows import row_of
+from server.stored import NOTHING, UNIT
 from server.visual import photos, video
 
-_UNIT = 5e-3  # how far from length 1 the float16 rows of a unit encoder may be
-_NOTHING = 1e-6
 _MOST = 65_504.0  # float16's
 
 
@@ -50,7 +49,7 @@ def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Search)
     weights = np.array([part.weight for part in query.parts])
     each = np.stack([vector for vector, _ in found])
     vector = _mean(each, weights)
-    if np.linalg.norm(vector) < _NOTHING:
+    if np.linalg.norm(vector) < NOTHING:
         at = query.parts[-1].at
         field = at.rpartition("[")[0] or at
         raise ApiError(400, f"{field}: its parts cancel each other out.", field)
@@ -170,9 +169,9 @@ def _given(part: Part, encoder: Encoder) -> Float32Array:
     most = max(map(abs, part.vector))
     scaled = np.array(part.vector) / most  # whose squares are all numbers
     length = most * float(np.linalg.norm(scaled))
-    if abs(length - 1) > _UNIT and abs(np.linalg.norm(encode(encoder, ["a picture"])[0]) - 1) <= _UNIT:
+    if abs(length - 1) > UNIT and abs(np.linalg.norm(encode(encoder, ["a picture"])[0]) - 1) <= UNIT:
         scaled, most = scaled / np.linalg.norm(scaled), 1.0
-    elif not _NOTHING < length < _MOST:
+    elif not NOTHING < length < _MOST:
         raise ApiError(400, f"{field}: its length is {length:g}, as of no row.", field)
     found: Float32Array = (scaled * most).astype(np.float32)
     return found
@@ -183,6 +182,6 @@ def _mean(vectors: Float32Array, weights: Float64Array) -> Float32Array:
     scaled = weights / np.abs(weights).max()  # first: the smallest ones are no float32
     mean: Float32Array = (scaled @ vectors / np.abs(scaled).sum()).astype(np.float32)
     length = float(np.linalg.norm(mean))
-    if length > _NOTHING and np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=_UNIT):
+    if length > NOTHING and np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=UNIT):
         mean /= np.float32(length)
     return mean

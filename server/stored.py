@@ -11,8 +11,8 @@ from index.snapshot import Snapshot
 from index.timeline import Timeline
 from server.errors import ApiError
 
-_UNIT = 5e-3  # how far from length 1 the float16 rows of a unit encoder may be
-_NOTHING = 1e-6
+UNIT = 5e-3  # how far from length 1 the float16 rows of a unit encoder may be
+NOTHING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ def mean(rows: Timeline) -> Float32Array:
     total, is_unit = np.zeros(rows.view.store.spec.dim), True
     for vectors in rows.vectors():
         total += vectors.sum(axis=0, dtype=np.float64)
-        is_unit &= np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=_UNIT)
+        is_unit &= np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=UNIT)
     total /= len(rows)
     length = float(np.linalg.norm(total))
-    if is_unit and length > _NOTHING:
+    if is_unit and length > NOTHING:
         total /= length
     return total.astype(np.float32)
