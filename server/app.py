@@ -96,7 +96,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
     most = int(settings.max_body_mb * MIB), int(settings.max_upload_mb * MIB)
     rules = gate.Rules(hosts, *most, is_anywhere=gate.is_wildcard(settings.host))
     app.add_middleware(patience.Bounded, seconds=settings.deadline_seconds)
-    app.add_middleware(gate.Gate, rules=rules, access=access, metrics=metrics)
+    app.add_middleware(gate.Gate, rules=rules, access=access, metrics=metrics, full=slots.refusal)
     return app
 
 

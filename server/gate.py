@@ -7,7 +7,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -35,6 +35,14 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 _METHODS = (*_SAFE, "POST", "PUT", "PATCH", "DELETE")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 UPLOAD = "/search/upload"  # the one path that takes no JSON but a form with a file
+# What needs a place. Where there is none it is told so before its body is read: under overload most that is
+# answered is that, and it should cost little.
+PLACED = frozenset(
+    (
+        *("/search", "/search/batch", "/export", "/embed", "/tag", "/locate", "/caption"),
+        *("/knn-service", "/metadata"),
+    )
+)
 LOGIN, MOST_LOGIN = "/login", 4 << 10  # anybody may send one: it holds a key and nothing else
 _FORM = "multipart/form-data"
 _JSON = re.compile(r"application/([\w.+-]+\+)?json")
@@ -166,8 +174,18 @@ def is_same(origin: str, host: str) -> bool:
 class Gate:
     """The outermost middleware: nothing gets in or out beside it."""
 
-    def __init__(self, app: ASGIApp, *, rules: Rules, access: Access, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        rules: Rules,
+        access: Access,
+        metrics: Metrics,
+        full: Callable[[], ApiError | None],
+    ) -> None:
+        """full: why nobody gets a place now."""
         self._app, self._rules, self._access, self._metrics = app, rules, access, metrics
+        self._full = full
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -199,7 +217,8 @@ class Gate:
         sent = visit.scope, visit.headers
         rules = self._rules
         # What a body should be is nobody's business who has no key.
-        return rules.refusal_of_page(*sent) or self._access.refusal(*sent) or rules.refusal_of_body(*sent)
+        refusal = rules.refusal_of_page(*sent) or self._access.refusal(*sent) or rules.refusal_of_body(*sent)
+        return refusal or (self._full() if visit.is_placed else None)
 
     def _count(self, visit: _Visit) -> None:
         seconds, route = time.perf_counter() - visit.began, visit.route
@@ -232,9 +251,14 @@ class _Visit:
             scope["headers"] = [*scope["headers"], (b"content-type", b"application/json")]
 
     @property
+    def is_placed(self) -> bool:
+        """Whether it needs a place from the start."""
+        return self.scope["method"] == "POST" and self.scope["path"] in PLACED
+
+    @property
     def route(self) -> str:
-        """The pattern of the route that answered."""
-        return str(getattr(self.scope.get("route"), "path", "other"))
+        """The pattern of the route that answered, or would have."""
+        return str(getattr(self.scope.get("route"), "path", self.scope["path"] if self.is_placed else "other"))
 
     @property
     def key(self) -> str:

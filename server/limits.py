@@ -42,11 +42,17 @@ class Slots:
         """Who is told by how much the number of places that are taken changes."""
         self._watch = changed
 
+    def refusal(self) -> ApiError | None:
+        """Of whoever comes now; None while there is a place."""
+        if self._taken < self._at_once + self._waiting:
+            return None
+        return ApiError(429, f"All {self._at_once} slots and {self._waiting} places are taken.")
+
     @contextmanager
     def place(self, goes_on: bool = False) -> Iterator[None]:
         """Taken from here on, or 429. goes_on: for who was let in before, and so is not refused."""
-        if not goes_on and self._taken >= self._at_once + self._waiting:
-            raise ApiError(429, f"All {self._at_once} slots and {self._waiting} places are taken.")
+        if not goes_on and (refusal := self.refusal()):
+            raise refusal
         self._change(1)
         try:
             yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +21,10 @@ from extractor.encoders.base import Encoder
 from index.snapshot import Snapshot
 from index.view import view_of
 from server import ranking, searcher
+from server.gate import LOGIN, PLACED, UPLOAD
 from server.library import ServedLibrary
 from server.shown import as_sent, shown
-from tests.server.conftest import in_thread
+from tests.server.conftest import ROOT, in_thread
 from tests.server.test_follow import status
 from tests.server.worlds import TOY, Scenes, Shelf, id_of, samples, until
 
@@ -80,6 +82,7 @@ def test_overload_is_told_at_once_to_come_again_and_passes(shelf: Shelf) -> None
         assert encoder.entered.acquire(timeout=30)
         askers[1].start()
         until(lambda: "cinedex_in_flight 3.0" in http.get("/metrics").text)
+        assert " 429 " in answer_to_a_head(http)
         refused = http.post("/search", json={"query": "red"})
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
         assert refused.json()["error"]["type"] == "too_many_requests"
@@ -88,7 +91,22 @@ def test_overload_is_told_at_once_to_come_again_and_passes(shelf: Shelf) -> None
             asker.join()
         assert codes == [200, 200]
         assert status(http) == 200
-        assert "cinedex_refused_total 1.0" in http.get("/metrics").text
+        metrics = http.get("/metrics").text
+        assert "cinedex_refused_total 2.0" in metrics
+        assert 'cinedex_requests_total{method="POST",route="/search",status="429"} 2.0' in metrics
+
+
+def answer_to_a_head(http: httpx.Client) -> str:
+    """The first line of what a request is told whose body never comes."""
+    with socket.create_connection(("127.0.0.1", http.base_url.port or 0), timeout=30) as raw:
+        raw.sendall(b"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n")
+        return raw.recv(4096).decode().partition("\r\n")[0]
+
+
+def test_what_may_be_told_to_come_again_needs_a_place_from_the_start() -> None:
+    paths = json.loads((ROOT / "docs" / "openapi.json").read_text())["paths"]
+    told = {path for path, each in paths.items() if "429" in each.get("post", {}).get("responses", {})}
+    assert told == PLACED | {UPLOAD, LOGIN}  # whose form is decoded first; whose 429 is of keys that are tried
 
 
 def test_a_bug_is_answered_without_its_traceback_which_the_log_has(
