@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from core.errors import VideoError
 from core.query import Frames
 from core.types import Facts, Look, Sampling
+from extractor.media.opening import choose_stream, open_container
 from extractor.media.photo import is_photo, photo
 from extractor.media.reader import Picture, Reader
 from extractor.media.sniff import shown_name
@@ -55,7 +57,7 @@ def _video(path: Path, look: Look, sampling: Sampling, bounds: Bounds) -> Frames
     held: list[Picture] = []
     most = max(1, _HELD_BYTES // (look.size * look.size * 3))
     with Reader(path) as reader:
-        _require_bounds(reader.name, reader.facts, bounds)
+        _require_bounds(path, reader.name, reader.facts, bounds)
         for found in reader.planned(sampling, look):
             if not isinstance(found, Picture):
                 held.clear()
@@ -69,12 +71,27 @@ def _video(path: Path, look: Look, sampling: Sampling, bounds: Bounds) -> Frames
     return Frames(np.stack([picture.pixels for picture in held]), look, times, sampling)
 
 
-def _require_bounds(name: str, facts: Facts, bounds: Bounds) -> None:
-    if facts.seconds > bounds.seconds:
+def _require_bounds(path: Path, name: str, facts: Facts, bounds: Bounds) -> None:
+    if facts.seconds > bounds.seconds and _reaches(path, bounds.seconds):
         raise _too_long(name, bounds)
     if facts.width * facts.height > bounds.pixels:
         size = f"{facts.width} × {facts.height}"
         raise VideoError(f"{name} has pictures of more than {bounds.pixels / 1e6:g} megapixels ({size}).")
+
+
+def _reaches(path: Path, seconds: float) -> bool:
+    """Whether there are pictures of so many seconds; of a file that was cut short its header says so too."""
+    with open_container(path, b"") as container:
+        stream = choose_stream(container, path)
+        first = math.inf
+        for packet in container.demux(stream):
+            if packet.pts is None or packet.time_base is None:
+                continue
+            t = float(packet.pts * packet.time_base)
+            first = min(first, t)
+            if t - first >= seconds:
+                return True
+    return False
 
 
 def _too_long(name: str, bounds: Bounds) -> VideoError:

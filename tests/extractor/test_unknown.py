@@ -66,6 +66,16 @@ def test_a_video_that_goes_on_longer_than_it_says_is_refused_too(
     assert str(one(videos / "red.mp4", bounds=Bounds(1_000_000, 3.0))) == "red.mp4 is longer than 3 s."
 
 
+def test_of_a_file_that_was_cut_short_only_what_is_there_counts(videos: Path, tmp_path: Path) -> None:
+    whole = (videos / "with-sound.mkv").read_bytes()
+    path = tmp_path / "cut-short.mkv"
+    path.write_bytes(whole[: len(whole) // 2])
+    with Reader(path) as reader:
+        assert reader.facts.seconds > 3.5
+    found = one(path, bounds=Bounds(1_000_000, 3.5))
+    assert isinstance(found, Frames) and 0 < found.times[-1][0] < 3.5
+
+
 def test_more_pictures_than_can_be_held_are_refused(videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unknown, "_HELD_BYTES", 5 * 32 * 32 * 3)
     assert str(one(videos / "red.mp4")) == "red.mp4 gives more than 5 pictures."
