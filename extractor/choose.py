@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from core.collections import Library, is_name
+from core.collections import Library
 from core.config import Alone, Settings
 from core.errors import StoreError, UsageError
+from core.flags import CollectionName, EncoderName
 from core.store import Store
 from core.types import UNKNOWN, Hdr, Points, Scale, UntaggedHd
 from core.writer import MAX_SECONDS
@@ -32,7 +33,7 @@ class ExtractSettings(Settings):
         description="a folder, one file, a glob in quotes, a list (.txt .csv .jsonl .parquet) or a URL",
     )
     texts: Path | None = Field(None, description="library texts: a .txt, .jsonl or .csv file")
-    encoder: str | None = Field(None, description="family:variant or auto; else the store's own, or auto")
+    encoder: EncoderName = Field(None, description="family:variant or auto; else the store's own, or auto")
     weights: Path | None = Field(None, description="a checkpoint of your own for that encoder")
     random_weights: int | None = Field(
         None, ge=0, lt=1 << 63, description="no weights but random ones, by this seed"
@@ -43,7 +44,7 @@ class ExtractSettings(Settings):
         None, description="BT.601 or 709 for HD that does not say which; else 601"
     )
     store: Path | None = Field(None, description="a store's folder, instead of one in --data")
-    collection: str = Field("default", description="what clients call the stores of these videos")
+    collection: CollectionName = Field("default", description="what clients call the stores of these videos")
     root: str = Field("", description="a name for the folder; else a known root's, or the folder's own")
     fps: float | None = Field(None, gt=0, le=1000, description="pictures a second")
     points: Points | None = Field(None, description="which pictures: see docs/operations.md")
@@ -104,13 +105,6 @@ class ExtractSettings(Settings):
     nice: int = Field(0, ge=0, le=19, description="leave the processor to others: the higher, the more")
     between: str = Field("", description="work in these hours only, as in 22:00-06:00, and pause in between")
 
-    @field_validator("encoder")
-    @classmethod
-    def _no_empty_encoder(cls, value: str | None) -> str | None:
-        if value == "":
-            raise ValueError("it must be family:variant, or auto")
-        return value
-
     @field_validator("videos")
     @classmethod
     def _no_empty_videos(cls, value: str | None) -> str | None:
@@ -124,13 +118,6 @@ class ExtractSettings(Settings):
     def _are_hours(cls, value: str) -> str:
         if value:
             Hours.of(value)
-        return value
-
-    @field_validator("collection")
-    @classmethod
-    def _is_collection(cls, value: str) -> str:
-        if not is_name(value):
-            raise ValueError("it must be one word of a path, without '/'")
         return value
 
     @field_validator("prune", mode="before")

@@ -13,13 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
-from pydantic import Field, field_validator
+from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from core import files
-from core.collections import Library, is_name
+from core.collections import Library
 from core.config import Settings, run
 from core.errors import Error, StoreError, UsageError
+from core.flags import CollectionName, EncoderName
 from core.running import running, runs
 from core.stop import Stop, stopping
 from server.cli import bind
@@ -36,26 +37,12 @@ class OpenSettings(Settings):
     """Take in what is new in these folders, build, serve, and open the page in a browser. Ctrl-C ends it."""
 
     folders: CliPositionalArg[list[Path]] = Field([], description="of videos; none: serve what there is")
-    encoder: str | None = Field(None, description="family:variant or auto; else the store's own, or auto")
-    collection: str = Field("default", description="what clients call the stores of these videos")
+    encoder: EncoderName = Field(None, description="family:variant or auto; else the store's own, or auto")
+    collection: CollectionName = Field("default", description="what clients call the stores of these videos")
     port: int | None = Field(
         None, ge=0, le=65_535, description=f"of the page; else {PORT}, or a free one where that is taken"
     )
     browser: bool = Field(True, description="with --no-browser the address is only printed")
-
-    @field_validator("encoder")
-    @classmethod
-    def _no_empty_encoder(cls, value: str | None) -> str | None:
-        if value == "":
-            raise ValueError("it must be family:variant, or auto")
-        return value
-
-    @field_validator("collection")
-    @classmethod
-    def _is_collection(cls, value: str) -> str:
-        if not is_name(value):
-            raise ValueError("it must be one word of a path, without '/'")
-        return value
 
 
 def main(argv: list[str] | None = None) -> int:
