@@ -7,6 +7,7 @@ import logging
 import sys
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -95,13 +96,29 @@ def search(settings: SearchSettings) -> int:
     """Ask, and show the answer."""
     logging.getLogger().setLevel(logging.WARNING)
     _refuse_idle_flags(settings)
-    pages = answers_to(settings)
-    answer = _whole(pages) if settings.all else next(pages)
+    with _told_by_flags(settings):
+        pages = answers_to(settings)
+        answer = _whole(pages) if settings.all else next(pages)
     if answer["query_truncated"]:
         log.warning("the query is longer than the encoder reads, and was cut")
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(as_json(answer, encoding) if settings.json_output else table(answer, encoding))
     return 0
+
+
+@contextmanager
+def _told_by_flags(settings: SearchSettings) -> Iterator[None]:
+    """What is wrong with a file is told of the flag that names it, not of the body it was sent in."""
+    try:
+        yield
+    except ApiError as error:
+        field = error.field or ""
+        flag = {"image": "image", "file": "video"}.get(field.rpartition(".")[2])
+        if flag is None:
+            raise
+        why = str(error).removeprefix(f"{field}: ")
+        message = f"{flag} {str(getattr(settings, flag))!r}: {why}"
+        raise ApiError(error.http_status, message, flag) from error
 
 
 def _refuse_idle_flags(settings: SearchSettings) -> None:
@@ -221,7 +238,7 @@ def from_server(
                 body = {**body, "cursor": answer.next_cursor}
     except cinedex_client.ApiError as error:
         how = f" {_KEY}" if error.status == 401 else ""
-        raise ApiError(error.status, f"{error.message}{how}") from error
+        raise ApiError(error.status, f"{error.message}{how}", error.field) from error
     except cinedex_client.ClientError as error:
         raise Error(str(error)) from error
 
