@@ -43,7 +43,9 @@ def router(service: Service) -> APIRouter:
         if asked.exact:
             return _picture(request, await decoded(service, video_id, asked))
         work = partial(nearest, video_id=video_id, t=asked.t)
-        return _picture(request, await service.ask(asked.collection, asked.encoder, work))
+        return _picture(
+            request, await service.ask(asked.collection, asked.encoder, work, slots=service.files)
+        )
 
     @routes.get(
         "/media/{video_id}",

@@ -269,6 +269,27 @@ def test_a_disk_that_hangs_holds_up_no_search(films: Films, monkeypatch: pytest.
         assert {each.result(30).status_code for each in asked} == {200}
 
 
+def test_a_store_that_hangs_while_a_tile_is_read_holds_up_no_search(
+    films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging, let_go = threading.Event(), threading.Event()
+    read = Shard.thumbnail
+
+    def slowly(shard: Shard, source: str, t: float) -> Any:
+        hanging.set()
+        assert let_go.wait(30)
+        return read(shard, source, t)
+
+    with in_thread(films.library(), max_concurrent=1) as client, ThreadPoolExecutor(1) as pool:
+        until(lambda: client.get("/readyz").status_code == 200)
+        monkeypatch.setattr(Shard, "thumbnail", slowly)
+        asked = pool.submit(client.get, f"/thumbnail/{id_at(client, 'red.mp4')}")
+        assert hanging.wait(30)
+        assert client.post("/search", json={"query": "red"}).status_code == 200
+        let_go.set()
+        assert asked.result(30).status_code == 200
+
+
 HANGING = [("media", ""), ("clip", "?end=1"), ("thumbnail", "?exact=1")]
 
 
