@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.moments import filled
 from core.query import Part, Query
-from core.types import EncoderSpec
+from core.types import EncoderSpec, IntArray
 from index.build import build_snapshot
 from index.snapshot import Snapshot
 from server.cursor import FIRST
@@ -25,6 +26,11 @@ from server.searcher import Searcher
 
 PAGE = 50
 SHOWN = (1, 2, 10, 50, 100)
+WAYS = {
+    "merged": Query((), limit=PAGE),
+    "not merged": Query((), limit=PAGE, merge_gap_s=None),
+    "by video": Query((), limit=PAGE, by_video=True),
+}
 
 
 @dataclass
@@ -33,17 +39,23 @@ class Chance:
 
     spec: EncoderSpec
 
-    def texts(self, texts: list[str]) -> torch.Tensor:
+    def features(self, pictures: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+    def clips(self, features: torch.Tensor, index: Sequence[IntArray]) -> torch.Tensor:
+        raise NotImplementedError
+
+    def texts(self, texts: Sequence[str]) -> torch.Tensor:
         rows = [np.random.default_rng(int(text)).standard_normal(self.spec.dim) for text in texts]
         return torch.nn.functional.normalize(torch.tensor(np.stack(rows), dtype=torch.float32))
 
-    def too_long(self, texts: list[str]) -> list[bool]:
+    def too_long(self, texts: Sequence[str]) -> list[bool]:
         return [False] * len(texts)
 
 
-def page_ms(searcher: Searcher, text: str, **how: object) -> dict[int, float]:
+def page_ms(searcher: Searcher, query: Query) -> dict[int, float]:
     """CPU time of some pages, one after the other."""
-    query, place, spent = Query((Part(text=text),), limit=PAGE, **how), FIRST, {}  # type: ignore[arg-type]
+    place, spent = FIRST, dict[int, float]()
     for number in range(1, max(SHOWN) + 1):
         began = time.process_time()
         answer = searcher.answer(query, place)
@@ -66,13 +78,16 @@ def main() -> int:
     with TemporaryDirectory() as folder:
         store = filled(Path(folder) / "store", rows, dim)
         view = Snapshot.open(store, build_snapshot(store, publish=False).number)
-        searcher = Searcher("default", Chance(store.spec), view)  # type: ignore[arg-type]
-        for how in ({"merge_gap_s": 0.0}, {"merge_gap_s": None}, {"by_video": True}):
-            spent = [page_ms(searcher, str(number), **how) for number in range(queries)]
+        searcher = Searcher("default", Chance(store.spec), view)
+        for told_as, how in WAYS.items():
+            asking = [replace(how, parts=(Part(text=str(number)),)) for number in range(queries)]
+            spent = [page_ms(searcher, query) for query in asking]
             told = {page: [each[page] for each in spent if page in each] for page in SHOWN}
             shown = ", ".join(f"{page}: {np.median(ms):.1f} ms" for page, ms in told.items() if ms)
             last = max(map(len, spent))
-            sys.stdout.write(f"{rows} rows of {dim}, {how}: pages of {PAGE}, {shown}; the last is {last}\n")
+            sys.stdout.write(
+                f"{rows} rows of {dim}, {told_as}: pages of {PAGE}, {shown}; the last is {last}\n"
+            )
     return 0
 
 
