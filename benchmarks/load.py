@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from typing import BinaryIO
 
 Served = tuple[int, float]  # a status, and the seconds it took
 
@@ -17,12 +20,11 @@ Served = tuple[int, float]  # a status, and the seconds it took
 @dataclass(frozen=True, slots=True)
 class Turn:
     """So many clients, each with a connection, share these texts; who is told to come again does, if it is
-    patient. Of a visitor: one more request each so many seconds while they are served."""
+    patient."""
 
     texts: tuple[str, ...]
     clients: int = 1
     is_patient: bool = False
-    visit_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,6 @@ class Told:
 
     seconds: float
     served: tuple[Served, ...]
-    visits: tuple[Served, ...]
 
 
 class Clients:
@@ -72,16 +73,14 @@ def _serve(line: Connection, port: int) -> None:
 
 
 async def _turn(turn: Turn, port: int) -> Told:
-    texts, served, visits = iter(turn.texts), list[Served](), list[Served]()
+    texts, served = iter(turn.texts), list[Served]()
     lines = [await asyncio.open_connection("127.0.0.1", port) for _ in range(turn.clients)]
     began = time.perf_counter()
-    visitor = asyncio.create_task(_visit(turn.visit_s, port, visits))
     await asyncio.gather(*(_client(texts, turn.is_patient, served, *line) for line in lines))
     seconds = time.perf_counter() - began
-    visitor.cancel()
     for _, writer in lines:
         writer.close()
-    return Told(seconds, tuple(served), tuple(visits))
+    return Told(seconds, tuple(served))
 
 
 async def _client(
@@ -100,29 +99,68 @@ async def _client(
         served.append((status, seconds))
 
 
-async def _visit(every_s: float, port: int, visits: list[Served]) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        while every_s:
-            await asyncio.sleep(every_s)
-            visits.append(await _ask("a visitor", reader, writer))
-    finally:
-        writer.close()
-
-
 async def _ask(text: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Served:
+    sent = _search(text)
+    began = time.perf_counter()
+    writer.write(sent)
+    status, length = _head(await reader.readuntil(b"\r\n\r\n"))
+    await reader.readexactly(length)
+    return status, time.perf_counter() - began
+
+
+def _search(text: str) -> bytes:
     body = json.dumps({"query": text}).encode()
     head = f"POST /search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n"
-    began = time.perf_counter()
-    writer.write(head.encode() + body)
-    answer = await reader.readuntil(b"\r\n\r\n")
+    return head.encode() + body
+
+
+def _head(head: bytes) -> tuple[int, int]:
+    """The status, and how long the body is."""
     length = next(
         int(line.partition(b":")[2])
-        for line in answer.split(b"\r\n")
+        for line in head.split(b"\r\n")
         if line.lower().startswith(b"content-length:")
     )
-    await reader.readexactly(length)
-    return int(answer.split(b" ", 2)[1]), time.perf_counter() - began
+    return int(head.split(b" ", 2)[1]), length
+
+
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """What somebody got who came while others were served: of searches, and of /healthz just after each."""
+
+    searches: list[Served] = field(default_factory=list)
+    health: list[Served] = field(default_factory=list)
+
+
+@contextmanager
+def visited(port: int, every_s: float) -> Iterator[Visits]:
+    """Until the end of the block, by a thread of this process, which the clients' own work cannot hold up."""
+    visits, is_over = Visits(), threading.Event()
+    thread = threading.Thread(target=_visit, args=(port, every_s, visits, is_over))
+    thread.start()
+    try:
+        yield visits
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def _visit(port: int, every_s: float, visits: Visits, is_over: threading.Event) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as line, line.makefile("rb") as answers:
+        while not is_over.wait(every_s):
+            visits.searches.append(_told(line, answers, _search("a visitor")))
+            visits.health.append(_told(line, answers, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"))
+
+
+def _told(line: socket.socket, answers: BinaryIO, sent: bytes) -> Served:
+    began = time.perf_counter()
+    line.sendall(sent)
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += answers.readline()
+    status, length = _head(head)
+    answers.read(length)
+    return status, time.perf_counter() - began
 
 
 def only(told: Sequence[Served], status: int) -> list[float]:

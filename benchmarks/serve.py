@@ -1,6 +1,6 @@
 """What a server adds to its encoder and to FAISS, and what it does under load.
 
-python benchmarks/serve.py [--quick] [--rows N] [--json FILE]
+python benchmarks/serve.py [--quick] [--rows N] [--only PART] [--work DIR] [--json FILE]
 
 A `cinedex serve` in a process of its own is asked over sockets by clients in another one; between their
 turns this one encodes and searches without it: the same model, of random weights and in fp32, with all cores
@@ -32,7 +32,7 @@ import numpy as np
 import torch
 
 from benchmarks.figures import Bar, Figure, shown
-from benchmarks.load import Clients, Turn, clients, only
+from benchmarks.load import Clients, Turn, clients, only, visited
 from benchmarks.rows import DIM, Law, count, fill
 from core.collections import Library
 from core.store import Store, store_slug
@@ -57,9 +57,11 @@ BARS = {
     "bare_faiss_ms": Bar("bare FAISS call, median", unit="ms"),
     "bare_gain": Bar("texts a second of bare encoding, batches of 16 ÷ of 1"),
     "gain": Bar("(64 clients' ÷ one client's queries a second) ÷ what bare encoding gains", 0.85, 1.0),
+    "cpu": Bar("64 clients: CPU seconds a query ÷ those of bare encoding by 16 and a bare FAISS call"),
     "p99_to_p50": Bar("64 clients: 99th percentile ÷ median", 4.0, 2.0, "lower"),
     "lost": Bar("64 clients: requests without an answer", 0.0, 0.0, "lower", ""),
     "refusal_p99_ms": Bar("under overload: a 429, 99th percentile", 50.0, 20.0, "lower", "ms"),
+    "refusal_to_health": Bar("under overload: a 429 ÷ a GET /healthz, medians", 1.5, 1.0, "lower"),
     "recovered": Bar("after it: a text query ÷ before", 1.5, 1.1, "lower"),
 }
 
@@ -70,7 +72,7 @@ class Sizes:
 
     rounds: int = 12
     asked: int = 5  # queries a round
-    crowds: int = 3
+    crowds: int = 5
     each: int = 6  # texts a client, of 64
     overload: int = 4  # texts a client, of twice as many as have places
 
@@ -98,6 +100,8 @@ class Bare:
 def filled(data: Path, encoder: Encoder, rows: int) -> Store:
     """A library of one store with so many rows, published as one part."""
     library, slug = Library(data), store_slug(encoder.spec.name)
+    if library.collections():  # of an earlier run
+        return Store.open(library.store_path(slug))
     store = Store.create(library.store_path(slug), encoder.spec, Sampling())
     library.add_store("default", slug)
     fill(store, Law(), rows)
@@ -112,9 +116,22 @@ def bare_of(store: Store, encoder: Encoder) -> Bare:
     return Bare(encoder, index, snapshot.effort("frame").lists if part.about.trained else 0)
 
 
+@dataclass(frozen=True)
+class Server:
+    """A process that answers."""
+
+    port: int
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Of all its threads so far."""
+        spent = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, spent)) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def served(data: Path, *flags: str) -> Iterator[int]:
-    """The port of a server that is ready."""
+def served(data: Path, *flags: str) -> Iterator[Server]:
+    """One that is ready."""
     command = [sys.executable, "-c", "import sys; from server.cli import main; sys.exit(main())"]
     process = subprocess.Popen(
         [*command, "--data", str(data), "--port", "0", "--quiet", *flags],
@@ -125,7 +142,7 @@ def served(data: Path, *flags: str) -> Iterator[int]:
     port = int(process.stdout.readline().rpartition(":")[2])
     try:
         _wait(port)
-        yield port
+        yield Server(port, process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
@@ -174,15 +191,24 @@ def alone(bare: Bare, asking: Clients, sizes: Sizes) -> Iterator[Figure]:
     yield figure("bare_faiss_ms", searching)
 
 
-def crowded(bare: Bare, asking: Clients, sizes: Sizes) -> Iterator[Figure]:
+def crowded(bare: Bare, server: Server, asking: Clients, sizes: Sizes) -> Iterator[Figure]:
     """64 clients, who share no text."""
-    gains, bares, spreads = [], [], []
+    gains, bares, spreads, costs = [], [], [], []
     lost = 0
+    vector = bare.texts(texts(1))
     for _ in range(sizes.crowds):
+        own = server.cpu_s()
         many = asking.do(Turn(tuple(texts(CLIENTS * sizes.each)), CLIENTS))
+        own = (server.cpu_s() - own) / (CLIENTS * sizes.each)
         one = asking.do(Turn(tuple(texts(2 * sizes.asked))))
         apart = statistics.median(ms(lambda: bare.texts(texts(1))) for _ in range(2 * sizes.asked))
+        began = time.process_time()
         together = statistics.median(ms(lambda: bare.texts(texts(TOGETHER))) for _ in range(4)) / TOGETHER
+        encode = (time.process_time() - began) / (4 * TOGETHER)
+        began = time.process_time()
+        for _ in range(TOGETHER):
+            bare.search(vector)
+        costs.append(own / (encode + (time.process_time() - began) / TOGETHER))
         bares.append(apart / together)
         rate = len(many.served) / many.seconds
         gains.append(rate / (len(one.served) / one.seconds) / bares[-1])
@@ -191,19 +217,24 @@ def crowded(bare: Bare, asking: Clients, sizes: Sizes) -> Iterator[Figure]:
         lost += CLIENTS * sizes.each - len(only(many.served, 200))
     yield figure("bare_gain", bares)
     yield figure("gain", gains, f"{rate:.1f} queries a second")
+    yield figure("cpu", costs)
     yield figure("p99_to_p50", spreads)
     yield figure("lost", [float(lost)])
 
 
-def overloaded(asking: Clients, sizes: Sizes) -> Iterator[Figure]:
+def overloaded(port: int, asking: Clients, sizes: Sizes) -> Iterator[Figure]:
     """Twice as many clients as there are places, and one that comes again and again."""
     before = statistics.median(s for _, s in asking.do(Turn(tuple(texts(2 * sizes.asked)))).served)
-    told = asking.do(Turn(tuple(texts(2 * CLIENTS * sizes.overload)), 2 * CLIENTS, True, VISIT_S))
-    refused = only(told.visits, 429)
-    assert refused, "nobody was refused"
+    with visited(port, VISIT_S) as visits:
+        asking.do(Turn(tuple(texts(2 * CLIENTS * sizes.overload)), 2 * CLIENTS, True))
+    pairs = zip(visits.searches, visits.health, strict=True)
+    both = [(search, health) for (status, search), (_, health) in pairs if status == 429]
+    assert both, "nobody was refused"
+    refused, healthy = (1000 * np.percentile(each, [50, 99]) for each in zip(*both, strict=True))
     after = statistics.median(s for _, s in asking.do(Turn(tuple(texts(2 * sizes.asked)))).served)
-    note = f"of {len(refused)} of {len(told.visits)} visits"
-    yield figure("refusal_p99_ms", [1000 * float(np.percentile(refused, 99))], note)
+    note = f"of {len(both)} of {len(visits.searches)} visits; /healthz beside it {healthy[1]:.1f} ms"
+    yield figure("refusal_p99_ms", [float(refused[1])], note)
+    yield figure("refusal_to_health", [float(refused[0] / healthy[0])])
     yield figure("recovered", [after / before])
 
 
@@ -211,7 +242,7 @@ def figure(name: str, values: list[float], note: str = "") -> Figure:
     return Figure(name, tuple(values), BARS[name], note)
 
 
-def measured(work: Path, rows: int, sizes: Sizes) -> Iterator[Figure]:
+def measured(work: Path, rows: int, sizes: Sizes, only: str | None) -> Iterator[Figure]:
     encoder = load(MODEL, random_weights=0)
     assert encoder.spec.dim == DIM
     store = filled(work / "data", encoder, rows)
@@ -219,14 +250,19 @@ def measured(work: Path, rows: int, sizes: Sizes) -> Iterator[Figure]:
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(cpus())
     faiss.omp_set_num_threads(1)
-    with served(work / "data") as port, clients(port) as asking:
-        yield from alone(bare, asking, sizes)
+    if only in (None, "alone"):
+        with served(work / "data") as server, clients(server.port) as asking:
+            yield from alone(bare, asking, sizes)
+    if only == "alone":
+        return
     with (
-        served(work / "data", "--cache-mb", "0", "--deadline-seconds", "3600") as port,
-        clients(port) as asking,
+        served(work / "data", "--cache-mb", "0", "--deadline-seconds", "3600") as server,
+        clients(server.port) as asking,
     ):
-        yield from crowded(bare, asking, sizes)
-        yield from overloaded(asking, sizes)
+        if only in (None, "crowd"):
+            yield from crowded(bare, server, asking, sizes)
+        if only in (None, "overload"):
+            yield from overloaded(server.port, asking, sizes)
 
 
 def main() -> int:
@@ -235,10 +271,13 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="20,000 rows")
     parser.add_argument("--rows", type=count, default=MEANT_ROWS, help="as 10M")
     parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--only", choices=("alone", "crowd", "overload"), help="one part of it")
+    parser.add_argument("--work", type=Path, help="keep the library there, and take it from there")
     asked = parser.parse_args()
     rows = 20_000 if asked.quick else asked.rows
     with tempfile.TemporaryDirectory() as work:
-        found = list(measured(Path(work), rows, QUICK if asked.quick else Sizes()))
+        sizes = QUICK if asked.quick else Sizes()
+        found = list(measured(asked.work or Path(work), rows, sizes, asked.only))
     if rows < MEANT_ROWS:  # what is asked is meant for a million rows
         found = [replace(each, bar=replace(each.bar, least=None, goal=None)) for each in found]
     return shown(found, asked.json)
