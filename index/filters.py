@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from core.commands import nearest
 from core.errors import UsageError
 from core.query import Condition, Test, Value, Where
+from core.recent import Recent
 from index.columns import METADATA, Column, Columns, Type, instant
 
 RECENT = 16  # filters of which the bits are kept: those of a million rows or passages are 128 KiB
@@ -37,29 +36,6 @@ _MUST_BE: dict[Type, str] = {
     "date": "a date as 2026-03-01 or 2026-03-01T12:00:00Z",
     "boolean": "true or false",
 }
-
-
-class Recent:
-    """What the last few filters keep. Thread-safe."""
-
-    def __init__(self, most: int = RECENT) -> None:
-        self._most = most
-        self._held: OrderedDict[str, Narrowed] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, where: Where, columns: Columns) -> Narrowed:
-        """What was kept of that filter, else a new one; UsageError says at once what is wrong."""
-        key = repr(where)  # by what is written: True and 1 are one key of a dictionary, and no one value
-        with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
-                return self._held[key]
-        made = Narrowed(where, columns)  # two threads may both make it
-        with self._lock:
-            self._held[key] = made
-            while len(self._held) > self._most:
-                self._held.popitem(last=False)
-        return made
 
 
 class HasRows(Protocol):
@@ -144,6 +120,16 @@ class _Sieve:
 
 def _children(where: Where) -> Iterator[Condition | Where]:
     yield from (*where.must, *where.should, *where.must_not)
+
+
+def narrowed(where: Where, columns: Columns, recent: Recent[str, Narrowed]) -> Narrowed:
+    """What was kept of that filter, else a new one; UsageError says at once what is wrong."""
+    key = repr(where)  # by what is written: True and 1 are one key of a dictionary, and no one value
+    found = recent.get(key)
+    if found is None:
+        found = Narrowed(where, columns)  # two threads may both make it
+        recent.put(key, found)
+    return found
 
 
 def is_of_rows(node: Condition | Where) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 import weakref
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import numpy as np
 
 from core import files, npy
 from core.errors import SnapshotError
+from core.recent import Recent
 from core.types import IntArray
 from index import mapped, named, part
 from index.folders import opening
@@ -48,6 +48,7 @@ _MAKING = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-6
 _READING = "PRAGMA query_only=ON; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON"
 _HASH_BYTES = 32 << 20  # of postings in memory before they are written
 _BATCH = 10_000
+_RECENT = 16  # numbers a passage, of what was found for the last terms
 _IDLE = 32  # connections of a snapshot, or one a file where it has more
 _MATCHING = "SELECT group_concat(rowid) FROM (SELECT rowid FROM words WHERE words MATCH ?)"
 
@@ -89,7 +90,7 @@ class Words:
     rows: np.ndarray[Any, Any]  # of dtype PASSAGE
     path: Path
     _lent: _Connections = field(repr=False)
-    _recent: _Recent = field(repr=False)
+    _recent: Recent[Term, IntArray] = field(repr=False)
 
     @classmethod
     def open(cls, folder: Path, about: About, beside: int = 1) -> Words:
@@ -100,14 +101,17 @@ class Words:
         if len(rows) != about.rows or about.kind not in WORD_KINDS:
             raise SnapshotError(f"{rows_path} does not hold the {about.rows} passages its manifest names.")
         lent = _Connections(path, max(1, _IDLE // max(1, beside)))
-        words = cls(about, rows, path, lent, _Recent(about.rows))
+        words = cls(about, rows, path, lent, Recent(_RECENT * about.rows, _weight))
         weakref.finalize(words, lent.close)
         return words
 
     def matching(self, term: Term) -> IntArray:
         """The passages that have a term, in order."""
         found = self._recent.get(term)
-        return self._recent.put(term, self._matching(term)) if found is None else found
+        if found is None:
+            found = self._matching(term)
+            self._recent.put(term, found)
+        return found
 
     def _matching(self, term: Term) -> IntArray:
         with self._asked() as connection:
@@ -182,28 +186,8 @@ class _Connections:
             connection.close()
 
 
-class _Recent:
-    """What was found for the last terms, within 16 numbers a passage. Thread-safe."""
-
-    def __init__(self, rows: int) -> None:
-        self._room = 16 * rows
-        self._held: OrderedDict[Term, IntArray] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, term: Term) -> IntArray | None:
-        with self._lock:
-            if term in self._held:
-                self._held.move_to_end(term)
-            return self._held.get(term)
-
-    def put(self, term: Term, found: IntArray) -> IntArray:
-        with self._lock:
-            if term not in self._held:
-                self._held[term] = found
-                self._room -= len(found) + 1
-            while self._room < 0:
-                self._room += len(self._held.popitem(last=False)[1]) + 1
-        return found
+def _weight(term: Term, found: IntArray) -> int:
+    return len(found) + 1
 
 
 def _spelled(term: Term) -> str:

@@ -18,6 +18,7 @@ from core import files
 from core.errors import SnapshotError, UsageError
 from core.files import names
 from core.query import Effort, Filter, Hits, Segments
+from core.recent import Recent
 from core.shard import Shard
 from core.store import Store
 from core.types import KINDS, Float32Array, Float64Array, IntArray, Kind, Segment, canonical
@@ -58,7 +59,9 @@ class Snapshot:
     card: Card | None = None  # the GPU that its rows are on
     calibrated: Calibrated = field(default_factory=Calibrated)
     # Anew for each view, as a masked one is: its parts have other live rows.
-    _recent: filters.Recent = field(default_factory=filters.Recent, init=False, repr=False, compare=False)
+    _recent: Recent[str, filters.Narrowed] = field(
+        default_factory=lambda: Recent(filters.RECENT), init=False, repr=False, compare=False
+    )
 
     @classmethod
     def open(cls, store: Store, number: int | None = None, beside: Snapshot | None = None) -> Snapshot:
@@ -184,7 +187,7 @@ class Snapshot:
         if filter is None:
             return searched
         if (where := filter.where) is not None:
-            searched = self._recent.get(where, self.columns).of(kind, searched, LivePart.kept)
+            searched = filters.narrowed(where, self.columns, self._recent).of(kind, searched, LivePart.kept)
         if filter.sources is not None:
             lines = self.sources.lines(filter.sources)
             searched = [part.only(lines) for part in searched]
@@ -202,7 +205,7 @@ class Snapshot:
         if filter is not None and filter.where is not None:
             if kind == "names" and filters.is_of_rows(filter.where):
                 return [], True  # they are of no seconds
-            narrowed = self._recent.get(filter.where, self.columns)
+            narrowed = filters.narrowed(filter.where, self.columns, self._recent)
             found = narrowed.of(kind, found, LiveWords.only)
         kept = self._kept_sources(filter)
         searched = found if kept is None else [words.only(words.spread(kept)) for words in found]

@@ -16,7 +16,7 @@ from extractor.media import fork
 from server import gate, openapi, patience, refusals, temporary
 from server.access import LOOK_S, Access
 from server.batching import Batching
-from server.cache import VectorCache
+from server.cache import vector_cache
 from server.clips import Clips
 from server.crew import Crew
 from server.decoding import Decoding
@@ -56,7 +56,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
     decoding = Slots(settings.max_decoding or cores, settings.max_waiting)
     files = Slots(FILES_AT_ONCE, settings.max_waiting)
     metrics = Metrics(library, slots)
-    cache = VectorCache(int(settings.cache_mb * MIB))
+    cache = vector_cache(int(settings.cache_mb * MIB))
     library.encode_by(Batching(cache, encoder_threads, metrics.batched, metrics.looked_up))
     clips = Clips(int(settings.clip_cache_mb * MIB))
     strangers = Decoding(decoding, settings, metrics.decoded)

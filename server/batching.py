@@ -16,7 +16,7 @@ import numpy as np
 
 from core.stop import require_wanted
 from core.types import EncoderSpec, Float32Array, IntArray
-from server.cache import TextVector, VectorCache
+from server.cache import TextVector, VectorCache, vector_cache
 from server.crew import Crew
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _nobody(_: Any) -> None:
 class Batching:
     """By what rules texts are encoded, and who is told of it."""
 
-    cache: VectorCache = field(default_factory=lambda: VectorCache(0))
+    cache: VectorCache = field(default_factory=lambda: vector_cache(0))
     threads: int = 0  # of an encoder; 0: as many as torch has
     batched: Callable[[int], None] = _nobody  # so many texts were encoded together
     looked_up: Callable[[bool], None] = _nobody  # whether the cache had one

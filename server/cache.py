@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 
+from core.recent import Recent
 from core.types import Float32Array
 
 _OVERHEAD = 400  # bytes that Python needs around a vector and its text
@@ -22,33 +21,12 @@ class TextVector:
 Key = tuple[str, str]  # an encoder's fingerprint, and a text
 
 
-class VectorCache:
-    """The latest, in at most so many bytes. Any thread may ask."""
+VectorCache = Recent[Key, TextVector]
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most, self._bytes = most_bytes, 0
-        self._held: OrderedDict[Key, TextVector] = OrderedDict()
-        self._lock = threading.Lock()
 
-    def get(self, key: Key) -> TextVector | None:
-        """What is held of it, which becomes the latest."""
-        with self._lock:
-            found = self._held.get(key)
-            if found is not None:
-                self._held.move_to_end(key)
-            return found
-
-    def put(self, key: Key, encoded: TextVector) -> None:
-        """Hold it, and forget what was unused longest."""
-        if _size(key, encoded) > self._most:
-            return
-        with self._lock:
-            if (before := self._held.pop(key, None)) is not None:
-                self._bytes -= _size(key, before)
-            self._held[key] = encoded
-            self._bytes += _size(key, encoded)
-            while self._bytes > self._most:
-                self._bytes -= _size(*self._held.popitem(last=False))
+def vector_cache(most_bytes: int) -> VectorCache:
+    """In at most so many bytes; 0: none is kept."""
+    return Recent(most_bytes, _size)
 
 
 def _size(key: Key, encoded: TextVector) -> int:

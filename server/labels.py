@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
 
+from core.recent import Recent
 from core.types import Float32Array
 from extractor.encoders.base import Encoder
 from server.batching import Batched
 from server.compose import encode
+from server.stored import NOTHING, UNIT
 
 CACHE_BYTES = 128 << 20  # 10,000 labels of 512 numbers are 20 MiB
 _OVERHEAD = 300  # bytes an entry takes beside its numbers
 _TEXTS = 8  # encoded together: a fifth of a second of ViT-B-32's text encoder on one core
-_UNIT = 1e-3
-_NOTHING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +51,12 @@ class LabelVector:
     truncated: bool
 
 
-class LabelCache:
-    """Vectors of labels by their keys; what was not asked for longest goes first."""
+LabelCache = Recent[bytes, LabelVector]
 
-    def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
-        self._held: OrderedDict[bytes, LabelVector] = OrderedDict()
-        self._max_bytes, self._bytes = max_bytes, 0
-        self._lock = threading.Lock()
 
-    def get(self, keys: Sequence[bytes]) -> list[LabelVector | None]:
-        with self._lock:
-            found = [self._held.get(key) for key in keys]
-            for key, vector in zip(keys, found, strict=True):
-                if vector is not None:
-                    self._held.move_to_end(key)
-        return found
-
-    def put(self, key: bytes, vector: LabelVector) -> None:
-        with self._lock:
-            if key in self._held:
-                return
-            self._held[key] = vector
-            self._bytes += _size(vector)
-            while self._bytes > self._max_bytes:
-                self._bytes -= _size(self._held.popitem(last=False)[1])
+def label_cache(max_bytes: int = CACHE_BYTES) -> LabelCache:
+    """By their keys."""
+    return Recent(max_bytes, _size)
 
 
 class Labelling:
@@ -116,7 +96,7 @@ class Labelling:
             return
         self._fingerprint = encoder.spec.fingerprint
         self._keys = [*self.vocabulary.keys(self._fingerprint)]
-        self._found = self._cache.get(self._keys)
+        self._found = [self._cache.get(key) for key in self._keys]
 
     def _encode(self, encoder: Encoder, numbers: Sequence[int]) -> None:
         sentences = [self.vocabulary.texts(self.vocabulary.labels[number]) for number in numbers]
@@ -135,12 +115,12 @@ class Labelling:
 def _means(vectors: Float32Array) -> Float32Array:
     """[labels, templates, dim] → [labels, dim]; of vectors of length 1 again some of length 1."""
     means = vectors.mean(axis=1, dtype=np.float64)
-    if np.allclose(np.linalg.norm(vectors, axis=2), 1, atol=_UNIT):
+    if np.allclose(np.linalg.norm(vectors, axis=2), 1, atol=UNIT):
         lengths = np.linalg.norm(means, axis=1, keepdims=True)
-        means = np.divide(means, lengths, out=means, where=lengths > _NOTHING)
+        means = np.divide(means, lengths, out=means, where=lengths > NOTHING)
     found: Float32Array = means.astype(np.float32)
     return found
 
 
-def _size(held: LabelVector) -> int:
+def _size(key: bytes, held: LabelVector) -> int:
     return held.vector.nbytes + _OVERHEAD

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from core.errors import UsageError
 from core.query import Condition, Filter, Test, Where
+from core.recent import Recent
 from core.store import Store
 from index.build import build_snapshot
-from index.filters import RECENT, Narrowed, Recent
+from index.filters import RECENT, Narrowed, narrowed
 from index.part import ROW, Part
 from index.snapshot import Snapshot
 from tests.index.tagged import DAYS, KINDS, Shelves
@@ -226,9 +227,9 @@ def test_true_and_one_are_not_one_filter(shelf: Shelf) -> None:
 
 
 def test_only_the_last_few_filters_are_kept(shelf: Shelf) -> None:
-    recent = Recent(most=3)
+    recent = Recent[str, Narrowed](3)
     held = [
-        recent.get(all_of(is_("codec", eq=key)), shelf.snapshot.columns)
+        narrowed(all_of(is_("codec", eq=key)), shelf.snapshot.columns, recent)
         for key in ("a", "b", "a", "c", "d", "a", "b")
     ]
     assert [held.index(each) for each in held] == [0, 1, 0, 3, 4, 0, 6]

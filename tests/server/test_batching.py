@@ -17,7 +17,7 @@ from core.errors import EncoderError
 from core.stop import Unwanted, until_set
 from extractor.encoders import load
 from server.batching import MOST_TEXTS, Batched, Batching, TextQueue
-from server.cache import TextVector, VectorCache
+from server.cache import TextVector, vector_cache
 from server.compose import encode
 from tests.server.conftest import in_thread
 from tests.server.test_follow import status
@@ -40,11 +40,11 @@ class Counting(Slow):
 
 
 def batched(encoder: Any, cache_bytes: int = 0, **more: Any) -> Batched:
-    return Batched.over(encoder, encoder.spec, Batching(VectorCache(cache_bytes), **more))
+    return Batched.over(encoder, encoder.spec, Batching(vector_cache(cache_bytes), **more))
 
 
 def queue_of(encoder: Any, cache_bytes: int = 0) -> TextQueue:
-    return TextQueue(encoder, encoder.spec, Batching(VectorCache(cache_bytes)))
+    return TextQueue(encoder, encoder.spec, Batching(vector_cache(cache_bytes)))
 
 
 def test_who_comes_while_it_is_busy_goes_into_the_next_batch() -> None:
@@ -317,7 +317,7 @@ def encoded(value: float) -> TextVector:
 
 
 def test_a_cache_forgets_what_was_unused_longest_and_never_holds_more_than_it_may() -> None:
-    cache = VectorCache(3 * 1_450)
+    cache = vector_cache(3 * 1_450)
     for number in range(3):
         cache.put(("a", str(number)), encoded(number))
     assert cache.get(("a", "0")) is not None
@@ -333,6 +333,6 @@ def test_a_cache_forgets_what_was_unused_longest_and_never_holds_more_than_it_ma
 
 
 def test_a_cache_of_nothing_holds_nothing() -> None:
-    cache = VectorCache(0)
+    cache = vector_cache(0)
     cache.put(("a", "red"), encoded(1))
     assert cache.get(("a", "red")) is None

@@ -15,7 +15,7 @@ from index.calibration import Judge, Scale
 from index.snapshot import Snapshot
 from index.timeline import Timeline
 from server import locating
-from server.labels import LabelCache, Labelling, Vocabulary
+from server.labels import Labelling, Vocabulary, label_cache
 from server.locating import Range, bars, located, ranges_of
 from server.searcher import Searcher
 from server.stored import Named
@@ -148,7 +148,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
 
 def locate(shelf: Shelf, named: Named, *texts: str) -> locating.Located:
     searcher = Searcher("default", TOY, Snapshot.open(shelf.store))
-    found = located(searcher, named, Labelling(Vocabulary(texts), LabelCache()), 60)
+    found = located(searcher, named, Labelling(Vocabulary(texts), label_cache()), 60)
     assert found is not None
     return found
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from server import tagging
 from server.batching import Batched, Batching
-from server.cache import VectorCache
-from server.labels import LabelCache, Labelling, Vocabulary
+from server.cache import vector_cache
+from server.labels import Labelling, Vocabulary, label_cache
 from server.routes import tag as routes
 from tests.server.conftest import Running, in_thread
 from tests.server.test_serving import library
@@ -217,7 +217,7 @@ def test_what_takes_too_long_is_told_to_come_again_and_goes_on_there(
 
 
 def test_the_cache_is_bounded_and_lets_the_oldest_go() -> None:
-    encoder, cache = Counting(), LabelCache(max_bytes=3 * (12 * 4 + 300))
+    encoder, cache = Counting(), label_cache(max_bytes=3 * (12 * 4 + 300))
     for label in ("red", "green", "red", "blue", "white", "red"):
         assert Labelling(Vocabulary((label,)), cache).advance(encoder, 1)
     assert encoder.read == ["red", "green", "blue", "white"]
@@ -226,7 +226,7 @@ def test_the_cache_is_bounded_and_lets_the_oldest_go() -> None:
 
 
 def test_another_encoder_or_other_templates_have_vectors_of_their_own() -> None:
-    first, second, cache = Counting(), Counting(), LabelCache()
+    first, second, cache = Counting(), Counting(), label_cache()
     second.spec = replace(TOY.spec, revision=2)
     for encoder in (first, second):
         assert Labelling(Vocabulary(("red",)), cache).advance(encoder, 1)
@@ -236,7 +236,7 @@ def test_another_encoder_or_other_templates_have_vectors_of_their_own() -> None:
 
 
 def test_a_label_that_looks_like_a_template_has_a_vector_of_its_own() -> None:
-    encoder, cache = Counting(), LabelCache()
+    encoder, cache = Counting(), label_cache()
     several = Labelling(Vocabulary(("cat",), ("{}", "a photo of {}")), cache)
     alone = Labelling(Vocabulary(("13:a photo of {}cat",), ("{}",)), cache)
     assert several.advance(encoder, 1) and alone.advance(encoder, 1)
@@ -244,11 +244,11 @@ def test_a_label_that_looks_like_a_template_has_a_vector_of_its_own() -> None:
 
 
 def test_labels_put_no_query_out_of_the_cache() -> None:
-    counting, cache = Counting(), VectorCache(4 * 500)
+    counting, cache = Counting(), vector_cache(4 * 500)
     encoder = Batched.over(counting, counting.spec, Batching(cache))
     encoder.texts(["red"])
     labels = Vocabulary(("red", *(f"label {number}" for number in range(20))))
-    assert Labelling(labels, LabelCache()).advance(encoder, 60)
+    assert Labelling(labels, label_cache()).advance(encoder, 60)
     encoder.texts(["red"])
     assert counting.read == ["red", *labels.labels[1:]]
     encoder.texts(["label 3"])
@@ -260,7 +260,7 @@ def test_labels_put_no_query_out_of_the_cache() -> None:
 def test_an_encoder_that_changes_meanwhile_begins_anew() -> None:
     first, second = Counting(), Counting()
     second.spec = replace(TOY.spec, revision=2)
-    labelling = Labelling(Vocabulary(tuple(f"{n}" for n in range(20))), LabelCache())
+    labelling = Labelling(Vocabulary(tuple(f"{n}" for n in range(20))), label_cache())
     assert not labelling.advance(first, 0)
     assert labelling.advance(second, 60)
     assert (len(first.read), len(second.read)) == (8, 20)
@@ -269,7 +269,7 @@ def test_an_encoder_that_changes_meanwhile_begins_anew() -> None:
 def test_vectors_that_are_of_any_length_keep_theirs() -> None:
     encoder = Counting()
     encoder.texts = lambda texts: torch.full((len(texts), 12), 3.0)  # type: ignore[method-assign]
-    labelling = Labelling(Vocabulary(("a", "b"), ("{}", "x {}")), LabelCache())
+    labelling = Labelling(Vocabulary(("a", "b"), ("{}", "x {}")), label_cache())
     assert labelling.advance(encoder, 1)
     assert labelling.vectors()[0].tolist() == [[3.0] * 12] * 2
 
