@@ -258,7 +258,9 @@ class _Visit:
     @property
     def route(self) -> str:
         """The pattern of the route that answered, or would have."""
-        return str(getattr(self.scope.get("route"), "path", self.scope["path"] if self.is_placed else "other"))
+        return str(
+            getattr(self.scope.get("route"), "path", self.scope["path"] if self.is_placed else "other")
+        )
 
     @property
     def key(self) -> str:

@@ -106,7 +106,8 @@ def answer_to_a_head(http: httpx.Client) -> str:
 def test_what_may_be_told_to_come_again_needs_a_place_from_the_start() -> None:
     paths = json.loads((ROOT / "docs" / "openapi.json").read_text())["paths"]
     told = {path for path, each in paths.items() if "429" in each.get("post", {}).get("responses", {})}
-    assert told == PLACED | {UPLOAD, LOGIN}  # whose form is decoded first; whose 429 is of keys that are tried
+    # A form is decoded first, and keys are tried without a place.
+    assert told == PLACED | {UPLOAD, LOGIN}
 
 
 def test_a_bug_is_answered_without_its_traceback_which_the_log_has(
