@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
@@ -52,3 +52,15 @@ def page_of(asked: SearchAsked, frames: Mapping[str, Frames] = NOTHING, file: Fr
 def _is_of(cursor: Cursor, asked: SearchAsked) -> bool:
     """Whether it is of whom is asked; who names nobody is answered by its collection and encoder."""
     return asked.collection in (None, cursor.collection) and asked.encoder in (None, cursor.encoder)
+
+
+def texts_of(queries: Iterable[Query]) -> list[str]:
+    """All that are to be encoded, each once."""
+    every = (part.text for query in queries for parts in _parts(query) for part in parts if part.text)
+    return [*dict.fromkeys(every)]
+
+
+def _parts(query: Query) -> list[Sequence[Part]]:
+    if query.mode == "text":
+        return []  # by words alone
+    return [step.parts for step in query.steps] if query.steps else [query.parts]

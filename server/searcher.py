@@ -106,10 +106,6 @@ class Searcher:
             raise gone(number)
         return replace(self, view=self.earlier.view(number, seal, self.view))
 
-    def encoded_by(self, encoder: Encoder | None) -> Searcher:
-        """The same with an encoder that stands for its own, if there is one."""
-        return self if encoder is None else replace(self, encoder=encoder)
-
     def answer(self, query: Query, place: Place = FIRST) -> Answer:
         """All of it, in the calling thread."""
         began = time.perf_counter() - self.encoded_s

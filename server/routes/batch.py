@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from anyio import to_thread
 from fastapi import APIRouter, Response
 from pydantic import ValidationError
 
 from core.errors import EncoderError, Error
-from server.encoded import Encoded, texts_of
+from core.query import Query
+from extractor.encoders.base import Encoder
 from server.errors import ApiError
-from server.paging import Page, page_of
+from server.paging import Page, page_of, texts_of
 from server.refusals import Refusal, of_error, of_validation
 from server.routes.search import answered
 from server.schemas.batch import MAX_PICTURES, BatchAnswer, BatchAsked, Refused
@@ -21,11 +24,10 @@ from server.schemas.errors import ErrorBody, errors
 from server.schemas.search import SearchAsked
 from server.searcher import Searcher, Took
 from server.seen import frames_in, pictures_in
-from server.service import Service
+from server.service import Service, knowing
 from server.spent import Spent
 
-Name = tuple[str | None, str | None]  # a collection's and an encoder's, as they were sent
-Ahead = Mapping[int, Encoded]  # by what they stand for
+Ahead = Mapping[Encoder, Encoder]  # by what they stand for
 
 
 def router(service: Service) -> APIRouter:
@@ -39,7 +41,7 @@ def router(service: Service) -> APIRouter:
         summary="Several searches, answered in order",
     )
     async def batch(asked: BatchAsked) -> Response:
-        bodies = [_read(body) for body in asked.requests]
+        bodies = await to_thread.run_sync(_read_all, asked.requests)  # many MiB of vectors, perhaps
         held = [body for body in bodies if isinstance(body, _Body)]
         _require_few_pictures(sum(body.pictures for body in held))
         turns = _Turns(service)
@@ -62,6 +64,10 @@ class _Body:
     @property
     def pictures(self) -> int:
         return pictures_in(self.asked)
+
+
+def _read_all(bodies: Sequence[Any]) -> list[_Body | Refusal]:
+    return [_read(body) for body in bodies]
 
 
 def _read(body: Any) -> _Body | Refusal:
@@ -94,30 +100,25 @@ class _Turns:
         self._service, self._spent = service, Spent()
 
     async def encoded(self, pages: Sequence[Page]) -> Ahead:
-        """The texts of all, together for each encoder."""
-        found: dict[int, Encoded] = {}
-        for (collection, encoder), texts in self._by_encoder(pages).items():
-            work = partial(_encoded, texts=texts)
-            known = await self._service.ask(collection, encoder, work, goes_on=self._spent.is_in)
-            self._spent.is_in = True
-            if known is not None:
-                found[id(known.encoder)] = known
+        """Each encoder as one that knows the texts of all."""
+        found: dict[Encoder, Encoder] = {}
+        for searcher, texts in self._by_encoder(pages):
+            with self._service.slots.place(self._spent.is_in):
+                self._spent.is_in = True
+                with suppress(EncoderError):  # each is told by itself
+                    found[searcher.encoder] = (await knowing(searcher, texts)).encoder
         return found
 
-    def _by_encoder(self, pages: Sequence[Page]) -> dict[Name, list[str]]:
+    def _by_encoder(self, pages: Sequence[Page]) -> list[tuple[Searcher, list[str]]]:
         """What each has to encode; none where it does not answer, which each page is told by itself."""
-        names: dict[int, Name] = {}
-        queries: dict[int, list[Page]] = {}
+        queries: dict[Encoder, tuple[Searcher, list[Query]]] = {}
         for page in pages:
             try:
-                key = id(self._service.library.find(page.collection, page.encoder, page.cursor).encoder)
+                searcher = self._service.library.find(page.collection, page.encoder, page.cursor)
             except Error:
                 continue
-            names.setdefault(key, (page.collection, page.encoder))
-            queries.setdefault(key, []).append(page)
-        return {
-            names[key]: texts for key, each in queries.items() if (texts := texts_of(p.query for p in each))
-        }
+            queries.setdefault(searcher.encoder, (searcher, []))[1].append(page.query)
+        return [(searcher, texts) for searcher, each in queries.values() if (texts := texts_of(each))]
 
     async def answer(self, body: _Body, ahead: Ahead) -> bytes:
         """What one is answered with."""
@@ -142,12 +143,5 @@ class _Turns:
         return page_of(body.asked, await frames_in(self._service, body.asked, spent=self._spent))
 
 
-def _encoded(searcher: Searcher, texts: Sequence[str]) -> Encoded | None:
-    try:
-        return Encoded.of(searcher.encoder, texts)
-    except EncoderError:  # each is told by itself
-        return None
-
-
 def _answered(searcher: Searcher, page: Page, ahead: Ahead) -> tuple[Took, bytes]:
-    return answered(searcher.encoded_by(ahead.get(id(searcher.encoder))), page)
+    return answered(replace(searcher, encoder=ahead.get(searcher.encoder, searcher.encoder)), page)

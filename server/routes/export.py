@@ -13,10 +13,9 @@ from fastapi.openapi.models import Example
 from fastapi.responses import StreamingResponse
 
 from core.errors import UsageError
-from server.encoded import texts_of
 from server.errors import ApiError
 from server.exports.written import Export, written
-from server.paging import Page, page_of
+from server.paging import Page, page_of, texts_of
 from server.routes.search import found
 from server.schemas.errors import errors
 from server.schemas.export import ExportAsked

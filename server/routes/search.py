@@ -9,8 +9,7 @@ from fastapi import APIRouter, Body, Response
 from fastapi.openapi.models import Example
 
 from server.cursor import FIRST
-from server.encoded import texts_of
-from server.paging import Page, page_of
+from server.paging import Page, page_of, texts_of
 from server.schemas.errors import errors
 from server.schemas.search import SearchAnswer, SearchAsked
 from server.searcher import Answer, Searcher, Took

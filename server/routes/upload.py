@@ -17,9 +17,8 @@ from starlette.exceptions import HTTPException
 
 from server import gate
 from server.decoding import Sent
-from server.encoded import texts_of
 from server.errors import ApiError
-from server.paging import page_of
+from server.paging import page_of, texts_of
 from server.refusals import WrongBody
 from server.routes.search import answered
 from server.schemas.errors import errors
