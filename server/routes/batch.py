@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from core.errors import EncoderError, Error
 from core.query import Query
 from extractor.encoders.base import Encoder
+from server.bodies import Route
 from server.errors import ApiError
 from server.paging import Page, page_of, texts_of
 from server.refusals import Refusal, of_error, of_validation
@@ -32,7 +33,7 @@ Ahead = Mapping[Encoder, Encoder]  # by what they stand for
 
 def router(service: Service) -> APIRouter:
     """Its routes, with what they need."""
-    routes = APIRouter(tags=["search"])
+    routes = APIRouter(tags=["search"], route_class=Route)
 
     @routes.post(
         "/search/batch",

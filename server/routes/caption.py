@@ -7,6 +7,7 @@ from functools import partial
 
 from fastapi import APIRouter
 
+from server.bodies import Route
 from server.captioning import Planned, Writing, planned
 from server.errors import ApiError
 from server.schemas.errors import errors
@@ -21,7 +22,7 @@ MOST_S = 60.0  # after which it is given up
 
 def router(service: Service) -> APIRouter:
     """Its route, with what it needs."""
-    routes = APIRouter(tags=["videos"])
+    routes = APIRouter(tags=["videos"], route_class=Route)
 
     @routes.post(
         "/caption",

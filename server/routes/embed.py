@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 
 from core.query import Frames
 from core.types import Float32Array
+from server.bodies import Route
 from server.compose import encode
 from server.decoding import How, Sent
 from server.schemas.embed import EmbedAnswer, EmbedAsked
@@ -20,7 +21,7 @@ from server.visual import photos
 
 def router(service: Service) -> APIRouter:
     """Its routes, with what they need."""
-    routes = APIRouter(tags=["search"])
+    routes = APIRouter(tags=["search"], route_class=Route)
 
     @routes.post(
         "/embed",

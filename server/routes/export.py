@@ -13,6 +13,7 @@ from fastapi.openapi.models import Example
 from fastapi.responses import StreamingResponse
 
 from core.errors import UsageError
+from server.bodies import Route
 from server.errors import ApiError
 from server.exports.written import Export, written
 from server.paging import Page, page_of, texts_of
@@ -40,7 +41,7 @@ EXAMPLES: dict[str, Example] = {
 
 def router(service: Service) -> APIRouter:
     """Its routes, with what they need."""
-    routes = APIRouter(tags=["search"])
+    routes = APIRouter(tags=["search"], route_class=Route)
 
     @routes.post(
         "/export",

@@ -10,6 +10,7 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 
 from core.query import Part
+from server.bodies import Route
 from server.decoding import How, Sent
 from server.errors import ApiError
 from server.knn import Knn, described, neighbours
@@ -23,7 +24,7 @@ NOT_APPLIED = "X-Not-Applied"
 
 def router(service: Service) -> APIRouter:
     """Its routes, with what they need."""
-    routes = APIRouter(tags=["clip-retrieval"])
+    routes = APIRouter(tags=["clip-retrieval"], route_class=Route)
     may_fail = errors(400, 403, 404, 409, 413, 415, 422, 429, 503)
 
     @routes.post(

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 from fastapi.openapi.models import Example
 
+from server.bodies import Route
 from server.cursor import FIRST
 from server.paging import Page, page_of, texts_of
 from server.schemas.errors import errors
@@ -41,7 +42,7 @@ EXAMPLES: dict[str, Example] = {
 
 def router(service: Service) -> APIRouter:
     """Its routes, with what they need."""
-    routes = APIRouter(tags=["search"])
+    routes = APIRouter(tags=["search"], route_class=Route)
 
     @routes.post(
         "/search",

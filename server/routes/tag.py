@@ -8,6 +8,7 @@ from functools import partial
 
 from fastapi import APIRouter, Response
 
+from server.bodies import Route
 from server.errors import ApiError
 from server.judged import rounded
 from server.labels import Labelling, Vocabulary, label_cache
@@ -33,7 +34,7 @@ MOST_S = 20.0  # after which it is told to come again
 
 def router(service: Service) -> APIRouter:
     """Its routes, with what they need."""
-    routes, cache = APIRouter(tags=["videos"]), label_cache()
+    routes, cache = APIRouter(tags=["videos"], route_class=Route), label_cache()
     may_fail = errors(400, 403, 404, 409, 413, 415, 429, 503)
 
     @routes.post("/tag", response_model=TagAnswer, responses=may_fail, summary="Rank labels for a video")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from server import gate
+from server.bodies import parsed
 from server.decoding import Sent
 from server.errors import ApiError
 from server.paging import page_of, texts_of
@@ -124,7 +124,7 @@ async def _request(form: FormData, most_bytes: int) -> UploadAsked:
     if len(text) > most_bytes:
         raise ApiError(413, f"{REQUEST} is larger than {most_bytes} bytes.", REQUEST)
     try:
-        data = json.loads(text)
+        data = await parsed(text)
     except (ValueError, RecursionError):
         raise ApiError(400, f"{REQUEST} is not JSON.", REQUEST) from None
     try:

@@ -1,0 +1,59 @@
+"""Bodies of many bytes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from server import bodies
+from tests.server.conftest import Running, in_thread
+from tests.server.test_errors import refusal
+from tests.server.test_serving import library
+from tests.server.worlds import TOY, Shelf, until
+
+PADDING = " " * bodies.LARGE
+
+
+def test_others_are_answered_while_a_large_body_is_read(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, let_go = threading.Event(), threading.Event()
+
+    def slowly(text: str) -> float:
+        begun.set()
+        assert let_go.wait(30)
+        return float(text)
+
+    with in_thread(library(shelf, TOY)) as http, ThreadPoolExecutor(1) as pool:
+        until(lambda: http.get("/readyz").status_code == 200)
+        monkeypatch.setattr(bodies, "_float", slowly)
+        body = '{"query": "red", "pad_s": 0.5}' + PADDING
+        large = pool.submit(http.post, "/search", content=body)
+        assert begun.wait(30)
+        assert http.get("/healthz").status_code == 200
+        let_go.set()
+        assert large.result(30).json()["results"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ['{"query": }', '{"query": "red"', "[1, 2]", '{"query": "red", "limit": 1e9}', '{"q": ' + "9" * 5_000],
+)
+def test_what_is_wrong_with_a_large_body_is_told_as_of_a_small_one(sample_server: Running, body: str) -> None:
+    small = refusal(sample_server, 400, "invalid_request", path="/search", content=body)
+    large = refusal(sample_server, 400, "invalid_request", path="/search", content=PADDING + body)
+    at = f"at character {len(PADDING)}"
+    assert large["field"] == small["field"]
+    assert large["message"].partition(" at character")[0] == small["message"].partition(" at character")[0], (
+        at
+    )
+
+
+@pytest.mark.parametrize("piece", ["[]", '{"a":1}'])
+def test_what_is_nothing_but_nested_is_too_large(sample_server: Running, piece: str) -> None:
+    body = json.dumps({"requests": []})[:-2] + ",".join([piece] * bodies.MOST_NESTED) + "]}"
+    error = refusal(sample_server, 413, "too_large", path="/search/batch", content=body)
+    assert error["message"] == "The body has more than 262,144 lists, objects and fields."
