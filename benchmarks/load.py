@@ -14,6 +14,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import BinaryIO
 
+_VISITORS = 8
+_HEALTH = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 Served = tuple[int, float]  # a status, and the seconds it took
 
 
@@ -126,30 +128,32 @@ def _head(head: bytes) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Visits:
-    """What somebody got who came while others were served: of searches, and of /healthz just after each."""
+    """What visitors got who came while others were served: of a search, and of /healthz just after it."""
 
-    searches: list[Served] = field(default_factory=list)
-    health: list[Served] = field(default_factory=list)
+    both: list[tuple[Served, Served]] = field(default_factory=list)
 
 
 @contextmanager
 def visited(port: int, every_s: float) -> Iterator[Visits]:
-    """Until the end of the block, by a thread of this process, which the clients' own work cannot hold up."""
+    """Until the end of the block, by threads of this process, which the clients' own work cannot hold up;
+    by several, since who is not refused waits for its answer."""
     visits, is_over = Visits(), threading.Event()
-    thread = threading.Thread(target=_visit, args=(port, every_s, visits, is_over))
-    thread.start()
+    given = port, _VISITORS * every_s, visits, is_over
+    threads = [threading.Thread(target=_visit, args=given) for _ in range(_VISITORS)]
+    for thread in threads:
+        thread.start()
     try:
         yield visits
     finally:
         is_over.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
 
 
 def _visit(port: int, every_s: float, visits: Visits, is_over: threading.Event) -> None:
     with socket.create_connection(("127.0.0.1", port)) as line, line.makefile("rb") as answers:
         while not is_over.wait(every_s):
-            visits.searches.append(_told(line, answers, _search("a visitor")))
-            visits.health.append(_told(line, answers, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"))
+            visits.both.append((_told(line, answers, _search("a visitor")), _told(line, answers, _HEALTH)))
 
 
 def _told(line: socket.socket, answers: BinaryIO, sent: bytes) -> Served:

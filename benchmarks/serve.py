@@ -227,12 +227,11 @@ def overloaded(port: int, asking: Clients, sizes: Sizes) -> Iterator[Figure]:
     before = statistics.median(s for _, s in asking.do(Turn(tuple(texts(2 * sizes.asked)))).served)
     with visited(port, VISIT_S) as visits:
         asking.do(Turn(tuple(texts(2 * CLIENTS * sizes.overload)), 2 * CLIENTS, True))
-    pairs = zip(visits.searches, visits.health, strict=True)
-    both = [(search, health) for (status, search), (_, health) in pairs if status == 429]
+    both = [(search, health) for (status, search), (_, health) in visits.both if status == 429]
     assert both, "nobody was refused"
     refused, healthy = (1000 * np.percentile(each, [50, 99]) for each in zip(*both, strict=True))
     after = statistics.median(s for _, s in asking.do(Turn(tuple(texts(2 * sizes.asked)))).served)
-    note = f"of {len(both)} of {len(visits.searches)} visits; /healthz beside it {healthy[1]:.1f} ms"
+    note = f"of {len(both)} of {len(visits.both)} visits; /healthz beside it {healthy[1]:.1f} ms"
     yield figure("refusal_p99_ms", [float(refused[1])], note)
     yield figure("refusal_to_health", [float(refused[0] / healthy[0])])
     yield figure("recovered", [after / before])
