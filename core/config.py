@@ -17,9 +17,9 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -31,6 +31,7 @@ from pydantic_settings import (
 )
 
 from core import logs
+from core.collections import is_name
 from core.commands import VERBS, nearest
 from core.errors import Error, UsageError
 
@@ -44,6 +45,22 @@ class Alone:
     """Of a flag that may stand without a value: what it means then. No environment variable sets it."""
 
     value: str
+
+
+def _is_collection(value: str) -> str:
+    if not is_name(value):
+        raise ValueError("it must be one word of a path, without '/'")
+    return value
+
+
+def _is_encoder(value: str | None) -> str | None:
+    if value == "":
+        raise ValueError("it must be family:variant, or auto")
+    return value
+
+
+CollectionName = Annotated[str, AfterValidator(_is_collection)]
+EncoderName = Annotated[str | None, AfterValidator(_is_encoder)]
 
 
 class Settings(BaseSettings):

@@ -10,9 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from core.collections import Library
-from core.config import Alone, Settings
+from core.config import Alone, CollectionName, EncoderName, Settings
 from core.errors import StoreError, UsageError
-from core.flags import CollectionName, EncoderName
 from core.store import Store
 from core.types import UNKNOWN, Hdr, Points, Scale, UntaggedHd
 from core.writer import MAX_SECONDS

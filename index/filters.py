@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from core.commands import nearest
 from core.errors import UsageError
 from core.query import Condition, Test, Value, Where
-from core.recent import Recent
 from index.columns import METADATA, Column, Columns, Type, instant
+from index.recent import Recent
 
 RECENT = 16  # filters of which the bits are kept: those of a million rows or passages are 128 KiB
 TIMES = ("start", "end")  # of a row itself

@@ -17,11 +17,11 @@ import numpy as np
 
 from core import files, npy
 from core.errors import SnapshotError
-from core.recent import Recent
 from core.types import IntArray
 from index import mapped, named, part
 from index.folders import opening
 from index.part import Run
+from index.recent import Recent
 from index.terms import Term, tokens
 
 FORMAT = 1

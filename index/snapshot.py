@@ -18,7 +18,6 @@ from core import files
 from core.errors import SnapshotError, UsageError
 from core.files import names
 from core.query import Effort, Filter, Hits, Segments
-from core.recent import Recent
 from core.shard import Shard
 from core.store import Store
 from core.types import KINDS, Float32Array, Float64Array, IntArray, Kind, Segment, canonical
@@ -31,6 +30,7 @@ from index.folders import opening
 from index.lexical import WordKind
 from index.live import LivePart
 from index.merge import Row, best_rows
+from index.recent import Recent
 from index.sources import FILE, SourceInfo, Sources
 from index.terms import Terms
 from index.words import LiveWords, Mask, Told, best

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.recent import Recent
 from core.types import Float32Array
+from index.recent import Recent
 
 _OVERHEAD = 400  # bytes that Python needs around a vector and its text
 

@@ -9,9 +9,9 @@ from hashlib import blake2b
 
 import numpy as np
 
-from core.recent import Recent
 from core.types import Float32Array
 from extractor.encoders.base import Encoder
+from index.recent import Recent
 from server.batching import Batched
 from server.compose import encode
 from server.stored import NOTHING, UNIT

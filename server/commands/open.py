@@ -18,9 +18,8 @@ from pydantic_settings import CliPositionalArg
 
 from core import files
 from core.collections import Library
-from core.config import Settings, run
+from core.config import CollectionName, EncoderName, Settings, run
 from core.errors import Error, StoreError, UsageError
-from core.flags import CollectionName, EncoderName
 from core.running import running, runs
 from core.stop import Stop, stopping
 from server.cli import bind

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from core.errors import UsageError
 from core.query import Condition, Filter, Test, Where
-from core.recent import Recent
 from core.store import Store
 from index.build import build_snapshot
 from index.filters import RECENT, Narrowed, narrowed
 from index.part import ROW, Part
+from index.recent import Recent
 from index.snapshot import Snapshot
 from tests.index.tagged import DAYS, KINDS, Shelves
 from tests.index.test_snapshot import told
