@@ -122,7 +122,15 @@ def _children(where: Where) -> Iterator[Condition | Where]:
     yield from (*where.must, *where.should, *where.must_not)
 
 
-def narrowed(where: Where, columns: Columns, recent: Recent[str, Narrowed]) -> Narrowed:
+Kept = Recent[str, Narrowed]
+
+
+def kept(most: int = RECENT) -> Kept:
+    """By what is written in them."""
+    return Recent(most)
+
+
+def narrowed(where: Where, columns: Columns, recent: Kept) -> Narrowed:
     """What was kept of that filter, else a new one; UsageError says at once what is wrong."""
     key = repr(where)  # by what is written: True and 1 are one key of a dictionary, and no one value
     found = recent.get(key)

@@ -30,7 +30,6 @@ from index.folders import opening
 from index.lexical import WordKind
 from index.live import LivePart
 from index.merge import Row, best_rows
-from index.recent import Recent
 from index.sources import FILE, SourceInfo, Sources
 from index.terms import Terms
 from index.words import LiveWords, Mask, Told, best
@@ -59,9 +58,7 @@ class Snapshot:
     card: Card | None = None  # the GPU that its rows are on
     calibrated: Calibrated = field(default_factory=Calibrated)
     # Anew for each view, as a masked one is: its parts have other live rows.
-    _recent: Recent[str, filters.Narrowed] = field(
-        default_factory=lambda: Recent(filters.RECENT), init=False, repr=False, compare=False
-    )
+    _recent: filters.Kept = field(default_factory=filters.kept, init=False, repr=False, compare=False)
 
     @classmethod
     def open(cls, store: Store, number: int | None = None, beside: Snapshot | None = None) -> Snapshot:

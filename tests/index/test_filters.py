@@ -18,9 +18,8 @@ from core.errors import UsageError
 from core.query import Condition, Filter, Test, Where
 from core.store import Store
 from index.build import build_snapshot
-from index.filters import RECENT, Narrowed, narrowed
+from index.filters import RECENT, Narrowed, kept, narrowed
 from index.part import ROW, Part
-from index.recent import Recent
 from index.snapshot import Snapshot
 from tests.index.tagged import DAYS, KINDS, Shelves
 from tests.index.test_snapshot import told
@@ -227,7 +226,7 @@ def test_true_and_one_are_not_one_filter(shelf: Shelf) -> None:
 
 
 def test_only_the_last_few_filters_are_kept(shelf: Shelf) -> None:
-    recent = Recent[str, Narrowed](3)
+    recent = kept(3)
     held = [
         narrowed(all_of(is_("codec", eq=key)), shelf.snapshot.columns, recent)
         for key in ("a", "b", "a", "c", "d", "a", "b")
