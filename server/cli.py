@@ -81,12 +81,12 @@ def _share_cpus(settings: ServeSettings) -> int:
 
 
 def _refuse_strangers(settings: ServeSettings, access: Access) -> None:
-    host = settings.host
+    name, host = ("published", settings.published) if settings.published else ("host", settings.host)
     if is_loopback(host) or access.is_by_key:
         return
     if not settings.insecure:
         raise UsageError(
-            f"host: {host} can be reached from outside, and there are no keys; "
+            f"{name}: {host} can be reached from outside, and there are no keys; "
             "`cinedex keys create` makes one, --insecure says that none is meant."
         )
     log.warning("whoever reaches the server may ask it, since it has no keys host=%s", host)
