@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-from core import logs
+from core import files, logs
 from core.config import run
 from core.errors import Error, UsageError
 from core.running import running
@@ -44,6 +44,7 @@ def serve(settings: ServeSettings) -> int:
     _refuse_strangers(settings, Access.of(settings))
     _tell_names(settings)
     chosen_device(settings.device)  # or an error, before anything is bound
+    files.require_temporary()
     listening = bind(settings.host, settings.port)
 
     def heeding() -> None:
