@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import PIPE, STDOUT
+from subprocess import DEVNULL, PIPE, STDOUT
 from typing import Any
 
 import httpx
@@ -62,6 +62,13 @@ class Deployment:
 
     def job(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.compose("run", "-T", "--rm", *words, check=check)
+
+    def piped(self, *words: str, **files: Any) -> subprocess.CompletedProcess[bytes]:
+        """A job between files; stdin or stdout may be one."""
+        line = [*self._program, "run", "-T", "--rm", *words]
+        return subprocess.run(
+            line, **{"stdin": DEVNULL, "stdout": PIPE} | files, stderr=PIPE, env=dict(self.engine.environment)
+        )
 
     def container(self, service: str) -> str:
         """Its id, also once it has ended."""

@@ -102,4 +102,4 @@ def test_a_torch_index_is_asked_for_torch_alone(engine: Engine, image: Image, tm
     words += ["--build-arg", "TORCH_INDEX=http://127.0.0.1:9/simple", "--network", "none", str(ROOT)]
     done = engine.run(*words, check=False)
     assert done.returncode != 0
-    assert "--index-url" in done.stderr and "No matching distribution found for torch" in done.stderr
+    assert "--index-url" in done.stderr and "/simple/torch/" in done.stderr

@@ -46,7 +46,7 @@ def test_from_nothing_to_answers_and_on_through_new_videos_and_a_kill(deploy: De
     put_videos(found)
     found.job("extract", "--videos", "/videos")
     found.job("index", "build")
-    assert "videos" in paths(until(lambda: found.search("red", collection="default", limit=100)))
+    until(lambda: "videos" in paths(found.search("red", collection="default", limit=100)))
     collections = found.get("/collections")
     assert collections is not None
     assert [each["name"] for each in collections.json()["collections"] if each["default"]] == ["default"]
@@ -87,8 +87,8 @@ def test_a_volume_of_the_first_version_opens_and_answers(deploy: Deploy) -> None
     found.job("--volume", f"{library}:/old:ro", "--entrypoint", "cp", "cinedex", "-r", "/old/.", "/data/")
     found.compose("up", "-d", "server")
     until(found.is_ready)
-    before = found.search("red", limit=100)
-    assert {result["path"].rpartition("/")[2] for result in before} >= {"sample-01.mp4", "sample-03.mp4"}
+    before = {result["path"].rpartition("/")[2] for result in found.search("red", limit=100)}
+    assert before >= {"copy \N{SNOWMAN}.mp4", "sample-03.mp4"}
     found.job("extract", "--videos", "/videos")
     found.job("index", "build")
     until(lambda: "videos" in paths(found.search("red", limit=100)))
@@ -109,8 +109,8 @@ def test_jobs_may_run_twice_and_two_at_once(deploy: Deploy) -> None:
     assert "0 done, 3 skipped (3 already)" in again.stdout + again.stderr
     found.job("index", "build")
     after = json.loads(found.job("cinedex", "status", "--json").stdout)
-    one, two = (each["collections"][0]["stores"][0] for each in (status, after))
-    assert one["rows"] == two["rows"] and sum(two["rows"].values()) > 0
+    one, two = (each["collections"][0]["stores"][0]["snapshot"] for each in (status, after))
+    assert one["rows"] == two["rows"] and sum(two["rows"].values()) > 0 and two["sources"] == 3
 
 
 def test_sigterm_ends_each_service_in_time_and_nothing_is_lost(deploy: Deploy, engine: Engine) -> None:
