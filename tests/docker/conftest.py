@@ -71,7 +71,7 @@ def composes() -> list[str]:
     if other and other not in found:
         found.append(other)
     if not found:
-        unable("there is no docker-compose; `make test-docker` brings one.")
+        unable("There is no docker-compose; `make test-docker` brings one.")
     return found
 
 

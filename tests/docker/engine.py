@@ -68,15 +68,15 @@ def engine() -> Iterator[Engine]:
     known = ("/usr/bin/docker", shutil.which("docker"))  # Debian's first, which builds without plug-ins
     docker = next((path for path in known if path and Path(path).is_file()), None)
     if docker is None:
-        raise Unable("no `docker` is in the PATH; `apt-get install docker.io debootstrap` brings one.")
+        raise Unable("No `docker` is in the PATH; `apt-get install docker.io debootstrap` brings one.")
     theirs = Engine(docker, clean_environment() | {"DOCKER_BUILDKIT": "1"}, os.environ.get("BASE_IMAGE", ""))
     if theirs.run("info", check=False).returncode == 0:
         yield theirs
         return
     if os.geteuid():
-        raise Unable("no engine answers, and only root can start one.")
+        raise Unable("No engine answers, and only root can start one.")
     if missing := [name for name in ("dockerd", "debootstrap") if not shutil.which(name, path=_path())]:
-        raise Unable(f"no engine answers, and there is no {' and no '.join(missing)} to start one with.")
+        raise Unable(f"No engine answers, and there is no {' and no '.join(missing)} to start one with.")
     with own(docker) as ours:
         yield ours
 

@@ -12,8 +12,6 @@ from tests.docker.deployment import Deployment, until
 from tests.docker.engine import ROOT
 from tests.docker.test_path import put_videos
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(3600)]
-
 
 def script() -> str:
     page = (ROOT / "docs" / "operations.md").read_text()
@@ -30,6 +28,8 @@ def backed_up(found: Deployment, folder: Path) -> Path:
     return folder / "library.tar"
 
 
+@pytest.mark.docker
+@pytest.mark.timeout(3600)
 def test_a_backup_of_what_is_being_written_is_restored_whole(
     deploy: Callable[..., Deployment], tmp_path: Path
 ) -> None:
