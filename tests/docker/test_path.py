@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable
 
@@ -52,7 +51,7 @@ def test_from_nothing_to_answers_and_on_through_new_videos_and_a_kill(deploy: De
     assert [each["name"] for each in collections.json()["collections"] if each["default"]] == ["default"]
     assert found.inspected("server")["State"]["StartedAt"] == began, "the server was started again"
 
-    os.kill(found.inspected("server")["State"]["Pid"], signal.SIGKILL)
+    found.crash("server")
     until(lambda: found.inspected("server")["State"]["StartedAt"] != began and found.is_ready())
     assert found.search("red", collection="default")
     engine.run("kill", found.container("server"))
