@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, STDOUT
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 
 from tests.docker.engine import ROOT, Engine, called
 
 PATIENCE_S = 300.0
+Bytes = BinaryIO | int
 
 
 def until(holds: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
@@ -63,12 +64,13 @@ class Deployment:
     def job(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.compose("run", "-T", "--rm", *words, check=check)
 
-    def piped(self, *words: str, **files: Any) -> subprocess.CompletedProcess[bytes]:
-        """A job between files; stdin or stdout may be one."""
+    def piped(
+        self, *words: str, stdin: Bytes = DEVNULL, stdout: Bytes = PIPE
+    ) -> subprocess.CompletedProcess[bytes]:
+        """A job between files."""
         line = [*self._program, "run", "-T", "--rm", *words]
-        return subprocess.run(
-            line, **{"stdin": DEVNULL, "stdout": PIPE} | files, stderr=PIPE, env=dict(self.engine.environment)
-        )
+        environment = dict(self.engine.environment)
+        return subprocess.run(line, stdin=stdin, stdout=stdout, stderr=PIPE, env=environment, check=False)
 
     def container(self, service: str) -> str:
         """Its id, also once it has ended."""

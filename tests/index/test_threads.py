@@ -16,6 +16,7 @@ import pytest
 from core.query import Filter
 from index import merge, part, threads
 from index.build import build, build_snapshot
+from index.faissfile import FAISS
 from index.snapshot import Snapshot
 from tests.index.test_snapshot import told
 from tests.index.worlds import Answer, lived_in, world
@@ -123,12 +124,12 @@ def test_no_search_shares_its_parameters_with_another(
 
 
 def test_faiss_takes_no_more_threads_than_the_container_has_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = threads.FAISS.omp_get_max_threads()
+    before = FAISS.omp_get_max_threads()
     try:
-        threads.FAISS.omp_set_num_threads(8)
+        FAISS.omp_set_num_threads(8)
         for cpus, taken in ((16, 8), (3, 3)):
             monkeypatch.setattr(threads, "usable_cpus", lambda cpus=cpus: cpus)
             threads.bound_threads()
-            assert threads.FAISS.omp_get_max_threads() == taken
+            assert FAISS.omp_get_max_threads() == taken
     finally:
-        threads.FAISS.omp_set_num_threads(before)
+        FAISS.omp_set_num_threads(before)
