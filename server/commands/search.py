@@ -21,6 +21,7 @@ from core.logs import plain
 from core.store import Store
 from index.device import chosen_device
 from server.asked import refused
+from server.commands.columns import aligned, clock, writable
 from server.commands.straight import answers, exported, searcher_of, store_in
 from server.errors import ApiError
 from server.schemas.fields import MediaPrefix, Rate
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 MAX_LIMIT = 1_000  # of one answer
-_GAP = "  "
 _KEY = "CINEDEX_KEY, or --key, says which is sent."
 _MOST_S = 120.0  # until a server answers, which may have a file to decode
 
@@ -312,22 +312,11 @@ def table(answer: dict[str, Any], encoding: str) -> str:
     rows = [["time", "score", "confidence", "path"], *(_row(moment) for moment in moments)]
     if all(moment.get("confidence_level") is None for moment in moments):  # nothing is calibrated
         rows = [[time, score, *rest] for time, score, _, *rest in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    pad = (str.ljust, str.rjust, str.ljust)
-    lines = [
-        _GAP.join(
-            [*(p(c, w) for p, c, w in zip(pad, row, widths, strict=False)), *row[len(widths) :]]
-        ).rstrip()
-        for row in rows
-    ]
-    shown = "".join(line + "\n" for line in lines)
+    pads = (str.ljust, str.rjust, str.ljust)[: len(rows[0]) - 1]
+    shown = aligned(rows, pads, encoding)
     if answer.get("confident") is False:
         shown += "Nothing here is confident: what is asked for is likely not in this library.\n"
-    try:
-        shown.encode(encoding)
-    except UnicodeEncodeError:
-        return shown.replace("–", "-").encode(encoding, "replace").decode(encoding)
-    return shown
+    return writable(shown, encoding)
 
 
 def _moments(result: dict[str, Any]) -> list[dict[str, Any]]:
@@ -353,9 +342,3 @@ def _told(moment: dict[str, Any]) -> list[str]:
     text = plain(moment["text"]) if moment["text"] else ""
     told = f"{on}: {text}" if on and text else on or text
     return [told] if told else []
-
-
-def clock(seconds: float) -> str:
-    """mm:ss.mmm; more than an hour is more than 60 minutes."""
-    sign, ms = "-" if seconds < 0 else "", round(abs(seconds) * 1000)
-    return f"{sign}{ms // 60_000:02d}:{ms // 1000 % 60:02d}.{ms % 1000:03d}"

@@ -12,9 +12,15 @@ import pytest
 from core.commands import main
 from tests.server.conftest import Running
 from tests.server.sent import picture
-from tests.server.worlds import Shelf, id_of
+from tests.server.worlds import Shelf, id_of, samples
 
 Captured = pytest.CaptureFixture[bytes]
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    """One for all tests, which only read it."""
+    return samples(tmp_path_factory.mktemp("exported") / "data")
 
 
 def said(capsys: Captured, *args: str, code: int = 0) -> bytes:
@@ -92,7 +98,11 @@ URL = "http://127.0.0.1:1"
         (["--video", __file__, "--export", "csv", "--server", URL], 2, "--export with --server takes the id"),
         (["red", "--export", "csv", "--server", URL], 1, f"{URL} does not answer:"),
         (["red", "--export", "edl", "--frame-rate", "23"], 2, "frame-rate: Input should be '24000/1001'"),
-        (["red", "--export", "csv", "--media-prefix", "a\nb"], 2, "media-prefix: must be a path or an address"),
+        (
+            ["red", "--export", "csv", "--media-prefix", "a\nb"],
+            2,
+            "media-prefix: must be a path",
+        ),
         (["--export", "csv"], 2, "Nothing to look for is named"),
         (["--video", "v-none", "--export", "csv"], 2, "query[0].video_id: there is no 'v-none'"),
     ],

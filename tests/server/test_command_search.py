@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from core.commands import main
-from server.commands.search import as_json, clock, table
+from server.commands.columns import clock
+from server.commands.search import as_json, table
 from tests.server.conftest import Running
 from tests.server.sent import picture
 from tests.server.test_lines import told
