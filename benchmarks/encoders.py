@@ -1,4 +1,6 @@
-"""What each family adds to its own picture tower, and what it gains by batches across videos; random weights.
+"""What each family adds to its own bare backbone, what batches across videos gain, what an hour of it costs.
+
+Random weights, which cost what others do. An hour is encoding alone, at a new store's pictures a second.
 
 python benchmarks/encoders.py [MODEL …] [--device cuda] [--precision bf16] [--quick] [--json FILE]
 """
@@ -22,15 +24,23 @@ from core.types import IntArray
 from extractor.encoders import load
 from extractor.encoders.base import Encoder, Pace
 from extractor.encoders.clip2video import Clip2Video
+from extractor.encoders.open_clip import OpenClip
 from extractor.encoders.trial import trial_pictures
 from extractor.encoders.videococa import VideoCoCa
 
 BATCH = 16
 CLIP, STRIDE = 8, 4  # pictures
 PAIRS, QUICK_PAIRS = 7, 3
-MODELS = ("videococa:coca_ViT-B-32", "clip2video", "videococa:coca_ViT-L-14")
-QUICK_MODELS = MODELS[:2]
-WHOLE = "rows of pictures and clips ÷ the bare tower, pictures a second"
+MODELS = (
+    "open_clip:ViT-B-32",
+    "clip2video",
+    "videococa:coca_ViT-B-32",
+    "open_clip:PE-Core-B-16",
+    "videococa:coca_ViT-L-14",
+)
+QUICK_MODELS = MODELS[:3]
+WHOLE = "rows of pictures and clips ÷ the bare backbone, pictures a second"
+HOUR = "encoding an hour of video, at a new store's pictures a second"
 ACROSS = f"batches of {BATCH} across videos ÷ one video of {CLIP} pictures at a time"
 _WARM = 2
 
@@ -40,17 +50,34 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Tried:
-    """An encoder, and its tower alone, from what the first layer takes to what the last block gives."""
+    """An encoder, and its backbone alone, from what the first layer takes to what the last block gives."""
 
     name: str
     encoder: Encoder
     bare: Bare
     prepared: Callable[[Tensor], Tensor]  # bytes → what the first layer takes
+    batch: int = BATCH  # pictures at a time, on both sides
 
-    def pictures(self, count: int) -> Tensor:
-        size = self.encoder.spec.look.size
+    @property
+    def per(self) -> int:
+        """Pictures of which one feature is made: entries of a clip."""
+        return self.encoder.spec.pictures_per_feature
+
+    def pictures(self, entries: int) -> Tensor:
+        size, count = self.encoder.spec.look.size, entries * self.per
         drawn = torch.from_numpy(trial_pictures(size, BATCH))
         return drawn.repeat(-(-count // BATCH), 1, 1, 1)[:count]
+
+    def features(self, pictures: Tensor) -> Tensor:
+        return torch.cat([self.encoder.features(batch) for batch in torch.split(pictures, self.batch)])
+
+
+def open_clip(name: str, encoder: Encoder) -> Tried:
+    """Its tower is the model's."""
+    assert isinstance(encoder, OpenClip)
+    visual = encoder._model.visual
+    dtype = next(visual.parameters()).dtype
+    return Tried(name, encoder, visual, lambda pictures: encoder.tower.prepared(pictures).to(dtype))
 
 
 def videococa(name: str, encoder: Encoder) -> Tried:
@@ -70,6 +97,7 @@ def clip2video(name: str, encoder: Encoder) -> Tried:
 
 FAMILIES: dict[str, Callable[[str, Encoder], Tried]] = {  # one line a family
     "clip2video": clip2video,
+    "open_clip": open_clip,
     "videococa": videococa,
 }
 
@@ -82,30 +110,31 @@ def windows(count: int) -> list[IntArray]:
 
 @torch.inference_mode()
 def alone(tried: Tried, prepared: Tensor) -> None:
-    """The tower, and nothing else."""
-    for batch in torch.split(prepared, BATCH):
+    """The backbone, and nothing else."""
+    for batch in torch.split(prepared, tried.batch):
         tried.bare(batch)
 
 
 @torch.inference_mode()
 def whole(tried: Tried, pictures: Tensor) -> None:
     """As a video is encoded."""
-    features = torch.cat([tried.encoder.features(batch) for batch in torch.split(pictures, BATCH)])
-    tried.encoder.clips(features, windows(len(pictures))).cpu()
+    features = tried.features(pictures)
+    tried.encoder.clips(features, windows(len(features))).cpu()
 
 
 @torch.inference_mode()
 def one_by_one(tried: Tried, pictures: Tensor) -> None:
     """Each clip's pictures are a video."""
-    for video in torch.split(pictures, CLIP):
-        tried.encoder.clips(tried.encoder.features(video), [np.arange(len(video))]).cpu()
+    for video in torch.split(pictures, CLIP * tried.per):
+        features = tried.encoder.features(video)
+        tried.encoder.clips(features, [np.arange(len(features))]).cpu()
 
 
 @torch.inference_mode()
 def together(tried: Tried, pictures: Tensor) -> None:
     """The same videos, their pictures in full batches and their clips in one pass."""
-    features = torch.cat([tried.encoder.features(batch) for batch in torch.split(pictures, BATCH)])
-    index = [np.arange(first, first + CLIP) for first in range(0, len(pictures), CLIP)]
+    features = tried.features(pictures)
+    index = [np.arange(first, first + CLIP) for first in range(0, len(features), CLIP)]
     tried.encoder.clips(features, index).cpu()
 
 
@@ -127,25 +156,33 @@ def ratios(
 def figures(tried: Tried, pairs: int, videos: int, device: str) -> Iterator[Figure]:
     """What is measured of one model."""
     is_gpu, clock = device.startswith("cuda"), _clock(device)
-    pictures = tried.pictures(videos * CLIP)
+    of = "second" if is_gpu else "CPU second"
+    entries = videos * CLIP
+    pictures = tried.pictures(entries)
     with torch.inference_mode():
         prepared = tried.prepared(pictures)
-    for bar, ours, theirs in (
-        (Bar(WHOLE, 0.8, 0.95), whole, alone),
-        (Bar(ACROSS, 2.0 if is_gpu else None), together, one_by_one),
-    ):
-        given = prepared if theirs is alone else pictures
-        found = [*ratios(partial(ours, tried, pictures), partial(theirs, tried, given), pairs, clock)]
-        seconds = sorted(mine for _, mine in found)[len(found) // 2]
-        rate = len(pictures) / seconds
-        clips = len(windows(len(pictures))) - len(pictures) if ours is whole else videos
-        note = f"{rate:.1f} pictures and {clips / seconds:.1f} clips a {'second' if is_gpu else 'CPU second'}"
-        yield Figure(
-            f"{tried.name} {'rows' if ours is whole else 'batches'}",
-            tuple(ratio for ratio, _ in found),
-            bar,
-            note,
-        )
+    rows, seconds = _measured(partial(whole, tried, pictures), partial(alone, tried, prepared), pairs, clock)
+    clips = len(windows(entries)) - entries
+    note = f"{len(pictures) / seconds:.1f} pictures and {clips / seconds:.1f} clips a {of}"
+    yield Figure(f"{tried.name} rows", rows, Bar(WHOLE, 0.8, 0.95), note)
+    gains, least = _measured(
+        partial(together, tried, pictures), partial(one_by_one, tried, pictures), pairs, clock
+    )
+    note = f"{len(pictures) / least:.1f} pictures and {videos / least:.1f} clips a {of}"
+    yield Figure(f"{tried.name} batches", gains, Bar(ACROSS, 2.0 if is_gpu else None), note)
+    fps = tried.encoder.spec.sampling.fps
+    minutes = seconds / len(pictures) * 3600 * fps / 60
+    bar = Bar(HOUR, better="lower", unit="min" if is_gpu else "CPU min")
+    yield Figure(f"{tried.name} hour", (minutes,), bar, f"{fps:g} pictures a second")
+
+
+def _measured(
+    ours: Callable[[], None], theirs: Callable[[], None], pairs: int, clock: Clock
+) -> tuple[tuple[float, ...], float]:
+    """The ratios, and the seconds of ours at their median."""
+    found = [*ratios(ours, theirs, pairs, clock)]
+    seconds = sorted(mine for _, mine in found)
+    return tuple(ratio for ratio, _ in found), seconds[len(seconds) // 2]
 
 
 def _clock(device: str) -> Clock:
@@ -166,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("models", nargs="*", help=f"FAMILY:MODEL; by default {', '.join(MODELS)}")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32", help="fp32, bf16 or fp16, of both sides")
-    parser.add_argument("--videos", type=int, default=0, help=f"of {CLIP} pictures each; by default 16, or 4")
+    parser.add_argument("--videos", type=int, default=0, help=f"of {CLIP} entries each; by default 16, or 4")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args(argv)
@@ -174,8 +211,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     pairs, videos = (QUICK_PAIRS, asked.videos or 4) if asked.quick else (PAIRS, asked.videos or 16)
     found: list[Figure] = []
     for name in names:
+        family = name.partition(":")[0]
+        if family not in FAMILIES:
+            known = ", ".join(FAMILIES)
+            parser.error(f"{family!r} has no backbone to measure against; {known} have one")
         encoder = load(name, device=asked.device, random_weights=0, pace=Pace(asked.precision))
-        tried = FAMILIES[name.partition(":")[0]](name, encoder)
+        tried = FAMILIES[family](name, encoder)
         found += figures(tried, pairs, videos, asked.device)
     return shown(found, asked.json)
 

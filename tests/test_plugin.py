@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -21,7 +20,20 @@ from extractor.media.write import Encoding, write_video
 
 ROOT = Path(__file__).parents[1]
 PLUGIN = ROOT / "examples" / "encoder-plugin"
-CINEDEX = "import sys; from core.commands import main; sys.exit(main())"
+QUERIES = {"a dark night": "dark", "a sunny day": "light", "fast action": "flicker"}
+USED = """
+import contextlib, io, json, sys, pytest
+from core.commands import main
+assert pytest.main(["-q", "-p", "no:cacheprovider", "plugin/tests"]) == 0
+assert main(["extract", "--videos", "films", "--encoder", "motion:light", "--workers", "0"]) == 0
+assert main(["index", "build"]) == 0
+for query in sys.argv[1:]:
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        assert main(["search", query, "--json", "--level", "video"]) == 0
+    answer = json.loads(shown.getvalue())
+    print("found", answer["encoder"], answer["results"][0]["path"])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -46,29 +58,18 @@ def run(program: str | Path, *line: str, folder: Path) -> str:
     return done.stdout
 
 
-def python(home: Path, *line: str) -> str:
-    return run(home / "venv/bin/python", *line, folder=home)
-
-
 def greys(levels: list[int]) -> Iterator[Pixels]:
     return (np.full((64, 64, 3), level, np.uint8) for level in levels)
 
 
-def test_its_own_tests_pass_where_it_is_installed(home: Path) -> None:
-    said = python(home, "-m", "pytest", "-q", "-p", "no:cacheprovider", "plugin/tests")
-    assert " passed" in said
-
-
-def test_films_are_found_by_it(home: Path) -> None:
+def test_its_own_tests_pass_where_it_is_installed_and_films_are_found_by_it(home: Path) -> None:
     (home / "films").mkdir()
     for name, levels in {"dark": [12] * 40, "light": [235] * 40, "flicker": [30, 220] * 20}.items():
         write_video(home / "films" / f"{name}.mp4", greys(levels), Encoding(fps=Fraction(4)))
-    python(home, "-c", CINEDEX, "extract", "--videos", "films", "--encoder", "motion:light", "--workers", "0")
-    python(home, "-c", CINEDEX, "index", "build")
-    for query, name in {"a dark night": "dark", "a sunny day": "light", "fast action": "flicker"}.items():
-        found = json.loads(python(home, "-c", CINEDEX, "search", query, "--json", "--level", "video"))
-        assert found["encoder"] == "motion:light"
-        assert found["results"][0]["path"] == f"films/{name}.mp4", query
+    said = run(home / "venv/bin/python", "-c", USED, *QUERIES, folder=home)
+    assert " passed" in said and "failed" not in said
+    found = [line.split() for line in said.splitlines() if line.startswith("found ")]
+    assert found == [["found", "motion:light", f"films/{name}.mp4"] for name in QUERIES.values()]
 
 
 def test_here_it_is_not_installed() -> None:
