@@ -144,8 +144,8 @@ def check_reload(encoder: Encoder, again: Encoder, same: Same) -> None:
     """The same when it is loaded again, and so its name for what it makes."""
     _require(again.spec == encoder.spec, "loaded again, it has another spec, and so another store.")
     index = [np.arange(3)]
-    clips = [each.clips(features(each, 3), index) for each in (again, encoder)]
-    same.require(*clips, "loaded again, it makes other clips")
+    clips, others = (each.clips(features(each, 3), index) for each in (encoder, again))
+    same.require(others, clips, "loaded again, it makes other clips")
     same.require(again.texts(TEXTS), encoder.texts(TEXTS), "loaded again, it reads texts otherwise")
 
 

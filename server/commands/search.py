@@ -278,9 +278,9 @@ def _export(settings: SearchSettings, form: Literal["csv", "edl"]) -> int:
     """The file of POST /export on stdout, byte by byte; a table has the user's columns too."""
     body = {**body_of(settings), "include": ["metadata"] if form == "csv" else []}
     if settings.server:
-        how = {"format": form, "media_prefix": settings.media_prefix, "frame_rate": settings.frame_rate}
+        how: dict[str, Any] = {"media_prefix": settings.media_prefix, "frame_rate": settings.frame_rate}
         with _asking(settings) as client:
-            sys.stdout.buffer.write(client.export(**body, **how))
+            sys.stdout.buffer.write(client.export(format=form, **body, **how))
         return 0
     from server.exports.written import Export
 
