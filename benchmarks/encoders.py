@@ -171,9 +171,9 @@ def figures(tried: Tried, pairs: int, videos: int, device: str) -> Iterator[Figu
     note = f"{len(pictures) / least:.1f} pictures and {videos / least:.1f} clips a {of}"
     yield Figure(f"{tried.name} batches", gains, Bar(ACROSS, 2.0 if is_gpu else None), note)
     fps = tried.encoder.spec.sampling.fps
-    minutes = seconds / len(pictures) * 3600 * fps / 60
     bar = Bar(HOUR, better="lower", unit="min" if is_gpu else "CPU min")
-    yield Figure(f"{tried.name} hour", (minutes,), bar, f"{fps:g} pictures a second")
+    note = f"{fps * tried.per:g} pictures a second"
+    yield Figure(f"{tried.name} hour", (seconds / entries * fps * 60,), bar, note)
 
 
 def _measured(
