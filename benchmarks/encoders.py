@@ -20,13 +20,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.figures import Bar, Figure, shown
+from core.errors import UsageError
 from core.types import IntArray
 from extractor.encoders import load
 from extractor.encoders.base import Encoder, Pace
-from extractor.encoders.clip2video import Clip2Video
-from extractor.encoders.open_clip import OpenClip
+from extractor.encoders.tower import Tower
 from extractor.encoders.trial import trial_pictures
-from extractor.encoders.videococa import VideoCoCa
 
 BATCH = 16
 CLIP, STRIDE = 8, 4  # pictures
@@ -42,64 +41,54 @@ QUICK_MODELS = MODELS[:3]
 WHOLE = "rows of pictures and clips ÷ the bare backbone, pictures a second"
 HOUR = "encoding an hour of video, at a new store's pictures a second"
 ACROSS = f"batches of {BATCH} across videos ÷ one video of {CLIP} pictures at a time"
+SECONDS = 4  # at a time, where a feature is made of a second of pictures
 _WARM = 2
 
-Bare = Callable[[Tensor], Tensor]
 Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
 class Tried:
-    """An encoder, and its backbone alone, from what the first layer takes to what the last block gives."""
+    """An encoder, and its tower: of every family the backbone alone, up to the last block."""
 
     name: str
     encoder: Encoder
-    bare: Bare
-    prepared: Callable[[Tensor], Tensor]  # bytes → what the first layer takes
-    batch: int = BATCH  # pictures at a time, on both sides
+    tower: Tower
+
+    @classmethod
+    def of(cls, name: str, encoder: Encoder) -> Tried:
+        """A tower is the encoder's own, or that of what it is made of."""
+        parts = [encoder, *vars(encoder).values()]
+        found = (getattr(part, "tower", None) for part in parts)
+        towers = [each for each in found if isinstance(each, Tower)]
+        if not towers:
+            raise UsageError(f"{name} has no tower of pictures to measure it against.")
+        return cls(name, encoder, towers[0])
 
     @property
     def per(self) -> int:
         """Pictures of which one feature is made: entries of a clip."""
         return self.encoder.spec.pictures_per_feature
 
+    @property
+    def batch(self) -> int:
+        """Pictures at a time, on both sides."""
+        return BATCH if self.per == 1 else SECONDS * self.per
+
     def pictures(self, entries: int) -> Tensor:
         size, count = self.encoder.spec.look.size, entries * self.per
         drawn = torch.from_numpy(trial_pictures(size, BATCH))
         return drawn.repeat(-(-count // BATCH), 1, 1, 1)[:count]
 
+    def prepared(self, pictures: Tensor) -> Tensor:
+        """Bytes → what the first layer takes."""
+        return self.tower._input(pictures)
+
+    def bare(self, prepared: Tensor) -> Tensor:
+        return self.tower._encode(prepared)
+
     def features(self, pictures: Tensor) -> Tensor:
         return torch.cat([self.encoder.features(batch) for batch in torch.split(pictures, self.batch)])
-
-
-def open_clip(name: str, encoder: Encoder) -> Tried:
-    """Its tower is the model's."""
-    assert isinstance(encoder, OpenClip)
-    visual = encoder._model.visual
-    dtype = next(visual.parameters()).dtype
-    return Tried(name, encoder, visual, lambda pictures: encoder.tower.prepared(pictures).to(dtype))
-
-
-def videococa(name: str, encoder: Encoder) -> Tried:
-    """Its tower is open_clip's up to the pooler."""
-    assert isinstance(encoder, VideoCoCa)
-    dtype = next(encoder.trunk.parameters()).dtype
-    return Tried(name, encoder, encoder.trunk, lambda pictures: encoder.tower.prepared(pictures).to(dtype))
-
-
-def clip2video(name: str, encoder: Encoder) -> Tried:
-    """Its tower is its CLIP's."""
-    assert isinstance(encoder, Clip2Video)
-    visual = encoder.visual
-    dtype = next(visual.parameters()).dtype
-    return Tried(name, encoder, visual, lambda pictures: encoder.tower.prepared(pictures).to(dtype))
-
-
-FAMILIES: dict[str, Callable[[str, Encoder], Tried]] = {  # one line a family
-    "clip2video": clip2video,
-    "open_clip": open_clip,
-    "videococa": videococa,
-}
 
 
 def windows(count: int) -> list[IntArray]:
@@ -211,13 +200,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     pairs, videos = (QUICK_PAIRS, asked.videos or 4) if asked.quick else (PAIRS, asked.videos or 16)
     found: list[Figure] = []
     for name in names:
-        family = name.partition(":")[0]
-        if family not in FAMILIES:
-            known = ", ".join(FAMILIES)
-            parser.error(f"{family!r} has no backbone to measure against; {known} have one")
         encoder = load(name, device=asked.device, random_weights=0, pace=Pace(asked.precision))
-        tried = FAMILIES[family](name, encoder)
-        found += figures(tried, pairs, videos, asked.device)
+        found += figures(Tried.of(name, encoder), pairs, videos, asked.device)
     return shown(found, asked.json)
 
 

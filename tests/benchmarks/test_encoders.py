@@ -6,21 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.encoders import FAMILIES, figures, main, windows
-from extractor.encoders import BUILT_IN, load
+from benchmarks.encoders import Tried, figures, windows
+from core.errors import UsageError
+from extractor.encoders import load
 from tests.extractor.encoders.models import TINY, TINY_CLIP, TINY_COCA, add_model
 
-NO_BACKBONE = {"toy"}
 
-
-def test_every_family_that_has_a_backbone_is_measured() -> None:
-    assert set(FAMILIES) == set(BUILT_IN) - NO_BACKBONE
-
-
-def test_a_family_without_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["toy:rgb"])
-    assert "'toy' has no backbone to measure against" in capsys.readouterr().err
+def test_an_encoder_without_a_tower_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"toy:rgb has no tower of pictures to measure it against\.$"):
+        Tried.of("toy:rgb", load("toy:rgb"))
 
 
 def test_clips_overlap_and_the_last_ends_with_the_video() -> None:
@@ -36,7 +30,7 @@ def test_a_model_is_measured_against_its_own_tower(
 ) -> None:
     add_model(monkeypatch, tmp_path, "small", config)
     encoder = load(f"{family}:small", random_weights=0)
-    rows, batches, hour = figures(FAMILIES[family](family, encoder), 1, 2, "cpu")
+    rows, batches, hour = figures(Tried.of(family, encoder), 1, 2, "cpu")
     assert (rows.bar.least, batches.bar.least) == (0.8, None)
     assert min(rows.value, batches.value, hour.value) > 0
     assert "pictures and" in rows.note and "clips a CPU second" in batches.note
