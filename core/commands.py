@@ -53,6 +53,7 @@ VERBS = {
         ("create", "list", "revoke"),
     ),
     "search": Verb("server.commands.search:main", "answer once, without a server"),
+    "tag": Verb("server.commands.tag:main", "which of your labels each video or clip is most like"),
     "status": Verb("server.commands.status:main", "what there is, what is missing, what runs now"),
     "migrate": Verb("server.commands.migrate:main", "the same videos by another encoder, then switched to"),
     "doctor": Verb("server.commands.doctor:main", "what is installed, what is there, what is wrong"),
