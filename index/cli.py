@@ -39,8 +39,8 @@ from index.snapshot import Snapshot, folder_of, read_manifest
 from index.worn import advice, worn
 
 _CURE = (
-    "`cinedex index build --fresh` makes parts, trainings and snapshots anew, `extract --again` shards of their "
-    "videos."
+    "`cinedex index build --fresh` makes parts, trainings and snapshots anew, "
+    "`extract --again` shards of their videos."
 )
 
 
