@@ -54,6 +54,7 @@ BARS = {
 } | {
     "filter_first_ms": Bar("first use of a filter that keeps half ÷ the next", 10.0, 5.0, "lower", "ms more"),
     "parts": Bar("parts", unit=""),
+    "increment_cpu_s": Bar("a build with a hundredth more rows, merging included", unit="CPU s"),
     "bare_single_ms": Bar("bare, single, median", unit="ms"),
     "recall_at_10": Bar("recall@10 at this effort"),
     "row_bytes": Bar("of an index file, for a row", unit="B"),
@@ -69,6 +70,7 @@ class Bench:
     bare: Any
     queries: Float32Array
     effort: Effort
+    increments_s: tuple[float, ...]  # of CPU, where it has grown by and by just now
 
     def ask_bare(self, queries: Float32Array) -> object:
         """With the same re-scoring where codes are lossy."""
@@ -86,9 +88,10 @@ class Bench:
 def bench(root: Path, rows: int, factory: str, lists: int, *, is_grown: bool) -> Bench:
     """Built in several parts, of which one is merged."""
     law = Law()
+    increments_s: tuple[float, ...] = ()
     if not root.exists():
         factories: dict[Kind, str] = {"frame": factory} if factory else {}
-        (grow if is_grown else cut)(make(root), law, rows, factories)
+        increments_s = (grow if is_grown else cut)(make(root), law, rows, factories)
     store = Store.open(root)
     several = Snapshot.open(store, numbers(root)[-1])
     first = next(law.rows(10_000))
@@ -96,24 +99,31 @@ def bench(root: Path, rows: int, factory: str, lists: int, *, is_grown: bool) ->
     effort = replace(effort, lists=lists) if lists else effort
     several = replace(several, held={**several.held, "effort": {"frame": asdict(effort)}})
     one, bare = merged(store, several)
-    return Bench(one, several, bare, law.queries(first)[: max(SINGLES, BATCH * BATCHES)], effort)
+    return Bench(
+        one, several, bare, law.queries(first)[: max(SINGLES, BATCH * BATCHES)], effort, increments_s
+    )
 
 
-def cut(store: Store, law: Law, rows: int, factories: dict[Kind, str]) -> None:
-    """In twenty parts of one size."""
+def cut(store: Store, law: Law, rows: int, factories: dict[Kind, str]) -> tuple[float, ...]:
+    """In twenty parts of one size, at once."""
     fill(store, law, rows)
     build_snapshot(store, publish=False, part_rows=-(-rows // PARTS), factories=factories)
+    return ()
 
 
-def grow(store: Store, law: Law, rows: int, factories: dict[Kind, str]) -> None:
-    """As it is after most were built at once and the rest by and by."""
+def grow(store: Store, law: Law, rows: int, factories: dict[Kind, str]) -> tuple[float, ...]:
+    """Most rows at once and the rest by and by; CPU seconds of each build of these."""
     step = rows // 100
     first = rows - PARTS * step
     fill(store, law, first)
     build_snapshot(store, publish=False, factories=factories)
+    took_s = []
     for done in range(first, rows, step):
         fill(store, law, step, done)
+        before = time.process_time()
         build_snapshot(store, publish=False)
+        took_s.append(time.process_time() - before)
+    return tuple(took_s)
 
 
 def merged(store: Store, several: Snapshot) -> tuple[Snapshot, Any]:
@@ -135,6 +145,8 @@ def merged(store: Store, several: Snapshot) -> tuple[Snapshot, Any]:
 def measured(found: Bench, name: str) -> Iterator[Figure]:
     """Every figure; the several parts go by that name."""
     yield _figure("parts", len(found.several.parts))
+    if found.increments_s:
+        yield Figure("increment_cpu_s", found.increments_s, BARS["increment_cpu_s"])
     for cut, snapshot in (("one_part", found.one), (name, found.several)):
         for many, size, times in (("single", 1, SINGLES), ("batch", BATCH, BATCHES)):
             blocks = [found.queries[i * size : (i + 1) * size] for i in range(times)]
