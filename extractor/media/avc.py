@@ -87,8 +87,8 @@ def _of_display(read: _Bits) -> int:
         read.golomb(), read.golomb()
     if read():
         read(65)
-    buffers = [_pass_buffer(read) for _ in range(2) if read()]
-    if buffers:
+    has_first = _passes_buffer(read)
+    if _passes_buffer(read) or has_first:
         read()
     read()
     if not read():
@@ -97,9 +97,13 @@ def _of_display(read: _Bits) -> int:
     return read.golomb()
 
 
-def _pass_buffer(read: _Bits) -> None:
+def _passes_buffer(read: _Bits) -> bool:
+    """Whether a buffer is described, which is passed over."""
+    if not read():
+        return False
     count = read.golomb() + 1
     read(8)
     for _ in range(min(count, 32)):
         read.golomb(), read.golomb(), read()
     read(20)
+    return True
