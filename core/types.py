@@ -214,7 +214,9 @@ class Look:
     """How a decoded picture becomes the square an encoder sees. Read from the model's config."""
 
     size: int
-    fit: Literal["crop", "squash"] = "crop"
+    # The middle square, all of it squashed, or as FFmpeg's filters `scale` and `crop` make the middle square,
+    # whoever else would resize.
+    fit: Literal["crop", "squash", "ffmpeg"] = "crop"
     resize: Literal["bicubic", "bilinear"] = "bicubic"
     scale: Scale = "torch"  # who resizes: torch within a grey level of Pillow; swscale straight to the size
     sar: bool = True  # picture elements that are not square are stretched as a player does
