@@ -37,8 +37,8 @@ BY_HAND = {  # where the weights of others are, for people
         "one a data set, from which a browser fetches pytorch_model.bin.2 (MSR-VTT, MSVD) or .22 (VATEX)"
     ),
     "s3d": (
-        "the README of https://github.com/antoine77340/S3D_HowTo100M links to s3d_howto100m.pth and the list of "
-        "words s3d_dict.npy, on the pages of the HowTo100M authors at www.rocq.inria.fr"
+        "s3d_howto100m.pth, and the list of words s3d_dict.npy, are on the page of HowTo100M's authors at "
+        "www.rocq.inria.fr"
     ),
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,23 +11,23 @@ from torch import Tensor
 
 from core.errors import EncoderError
 from core.types import EncoderSpec, IntArray, Look, Sampling
-from extractor.encoders import BY_HAND, s3d_words
+from extractor.encoders import BY_HAND
 from extractor.encoders.base import EXACT, Pace, unit
 from extractor.encoders.open_clip import ready
 from extractor.encoders.precision import Precision
 from extractor.encoders.recipe import seed_of
 from extractor.encoders.s3d_model import PICTURES, WORDS, Model, Sizes, Video, drawn, filled
+from extractor.encoders.s3d_words import Words, words_for
 from extractor.encoders.tensors import read
 from extractor.encoders.tower import Tower
 from extractor.encoders.weights import RANDOM, called, hash_of
 
 FAMILY = "s3d"
 UNIT = "unit"  # the variant whose seconds have length 1, as the authors of VideoCLIP stored them
-LOOK = Look(size=224, fit="ffmpeg", sar=False)
+LOOK = Look(size=224, fit="ffmpeg", sar=False, run=PICTURES)
 SAMPLING = Sampling(fps=1.0, clip_seconds=8.0, stride_seconds=4.0)
 _MOST = 4  # seconds computed together: more would only fill memory
 _TEXTS = 256
-_WORD = re.compile(r"[\w']+")
 
 
 class Seconds:
@@ -60,7 +59,7 @@ class S3D:
     """A model, on a device. A clip is the mean of its seconds, and a score an inner product, as the authors'
     is."""
 
-    def __init__(self, spec: EncoderSpec, model: Model, words: s3d_words.Words, device: str) -> None:
+    def __init__(self, spec: EncoderSpec, model: Model, words: Words, device: str) -> None:
         self.spec = spec
         self._device = torch.device(device)
         self._texts, self._words = model.texts.to(self._device), words
@@ -71,11 +70,6 @@ class S3D:
     def precision(self) -> Precision:
         """What seconds are computed in."""
         return self.seconds.tower.precision
-
-    @property
-    def no_texts(self) -> str:
-        """Why it reads none, if it does not."""
-        return self._words.missing
 
     def features(self, pictures: Tensor) -> Tensor:
         """float32 [n / 30, dim]: one of each second."""
@@ -124,7 +118,8 @@ def load(
         pictures_per_feature=PICTURES,
         sampling=SAMPLING,
     )
-    encoder = S3D(spec, model, s3d_words.of(hash, weights, len(model.texts.word_embd.weight) - 1), device)
+    known = model.texts.word_embd.num_embeddings - 1
+    encoder = S3D(spec, model, words_for(hash, known, name=name), device)
     encoder.seconds.begin(pace)
     return encoder
 

@@ -60,6 +60,11 @@ class Model:
     video: Video
     texts: Texts
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """By the names of the authors' file."""
+        of_texts = {f"{_TEXTS}{key}": tensor for key, tensor in self.texts.state_dict().items()}
+        return self.video.state_dict() | of_texts
+
 
 class Video(nn.Module):
     """The tower of pictures."""
@@ -242,13 +247,13 @@ def filled(state: State, *, file: str, name: str) -> Model:
     for it."""
     sizes = sizes_of(state, file=file, name=name)
     with torch.device("meta"):
-        video, texts = Video(sizes), Texts(sizes)
-    of_texts = {f"{_TEXTS}{key}": tensor for key, tensor in texts.state_dict().items()}
-    wanted = {key: tensor.shape for key, tensor in (video.state_dict() | of_texts).items()}
+        model = Model(Video(sizes), Texts(sizes))
+    wanted = {key: tensor.shape for key, tensor in model.state_dict().items()}
     held = insist(state, wanted, file=file, name=name)
-    texts.load_state_dict({key.removeprefix(_TEXTS): held.pop(key) for key in of_texts}, assign=True)
-    video.load_state_dict(held, assign=True)
-    return Model(_still(video), _still(texts))
+    of_texts = {key.removeprefix(_TEXTS): held.pop(key) for key in wanted if key.startswith(_TEXTS)}
+    model.texts.load_state_dict(of_texts, assign=True)
+    model.video.load_state_dict(held, assign=True)
+    return Model(_still(model.video), _still(model.texts))
 
 
 def _still(module: M) -> M:
