@@ -16,9 +16,7 @@ WORDS = ("red", "green", "blue", "white", "yellow", "circle", "square", "don't",
 def state(seed: int, *, dim: int = 32) -> dict[str, Tensor]:
     """All tensors by their names. Gates are wide open or shut, as in no fresh one, so that videos differ."""
     few = {name: (4, 4, 6, 4, 4, 5) for name in Sizes().blocks}
-    sizes = Sizes(
-        first=8, second=6, third=10, blocks=few, dim=dim, words=len(WORDS) + 1, word=8, hidden=16
-    )
+    sizes = Sizes(first=8, second=6, third=10, blocks=few, dim=dim, words=len(WORDS) + 1, word=8, hidden=16)
     found = drawn(sizes, seed).state_dict()
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
