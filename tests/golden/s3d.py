@@ -1,6 +1,6 @@
 """S3D's vectors of seconds, what each stage makes on the way, and its texts.
 
-Computed in a process of its own, where matrices are multiplied as on the machine that made the goldens: made-up
+Computed in a process of its own, where matrices are multiplied as where the goldens were made: made-up
 gates lie at their edges, and a sum in another order, as right as theirs, ends up 2e-3 away.
 """
 
