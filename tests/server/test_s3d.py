@@ -1,7 +1,8 @@
-"""S3D from its authors' file to answers: ranks as MIL-NCE's score matrix, and what it says without its words."""
+"""S3D from the authors' file to answers: ranks as MIL-NCE's score matrix; without its words, the reason."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -116,6 +117,12 @@ def test_a_stored_video_is_a_query_and_one_that_is_sent_none(world: World) -> No
     answer = world.http.post("/search", json={"query": [{"video_id": video}]})
     assert answer.status_code == 200
     assert len(answer.json()["results"]) == len(FILMS) - 1
+    film = (world.data.parent / "films" / "right.mp4").read_bytes()
+    request = {"query": [{"video": "file"}]}
+    sent = {"request": (None, json.dumps(request), "application/json"), "file": ("right.mp4", film)}
+    answer = world.http.post("/search/upload", files=sent)
+    assert answer.status_code == 409, answer.text
+    assert "looks at runs of pictures" in answer.json()["error"]["message"]
 
 
 def test_without_its_words_texts_are_answered_409_with_the_reason(world: World) -> None:
