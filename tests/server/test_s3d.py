@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -118,9 +117,7 @@ def test_a_stored_video_is_a_query_and_one_that_is_sent_none(world: World) -> No
     assert answer.status_code == 200
     assert len(answer.json()["results"]) == len(FILMS) - 1
     film = (world.data.parent / "films" / "right.mp4").read_bytes()
-    request = {"query": [{"video": "file"}]}
-    sent = {"request": (None, json.dumps(request), "application/json"), "file": ("right.mp4", film)}
-    answer = world.http.post("/search/upload", files=sent)
+    answer = world.http.post("/search/upload", files={"file": ("right.mp4", film)})
     assert answer.status_code == 409, answer.text
     assert "looks at runs of pictures" in answer.json()["error"]["message"]
 
