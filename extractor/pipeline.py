@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from core.errors import EncoderError, NoTextsError
 from core.store import Store
-from core.types import EncoderSpec, Facts, Float32Array, Line, Look, Segment, Source, Thumbs
+from core.types import Facts, Float32Array, Line, Look, Segment, Source, Thumbs
 from core.writer import KindRows, Writer
 from extractor.ahead import Begun, Claims, Decoders, Ended, MakeDecoder, Message, Seen, Settled, Unread
 from extractor.captions import Captions, captions_of
@@ -29,16 +26,15 @@ from extractor.encoders.precision import Precision
 from extractor.encoding import Encoding, Video
 from extractor.media import children, fork
 from extractor.media.reading import Here, Order, Trouble
-from extractor.media.runs import require_grid
+from extractor.media.runs import require_grid, require_run
+from extractor.probes import probes_of
 from extractor.shortcut import ShortCut, View
 from extractor.teller import Beside, Teller
 from extractor.work import Committed, Encoded, Job, Loaded, Outcome, Report, Stalled, Work
 
-log = logging.getLogger(__name__)
 Told = Loaded | Report | Encoded | Committed | Stalled
 BEAT_S = 0.5
 MINDING_S = 60.0  # until a child is there, or gone
-PROBES = Path(__file__).with_name("probes.txt")
 
 
 def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> Iterator[Told]:
@@ -120,25 +116,7 @@ def open_store(job: Job, encoder: Encoder) -> Store:
     sampling = encoder.spec.sampling.but(job.sampling)
     if encoder.spec.look.run > 1:
         require_grid(sampling)
-    return Store.create(job.store, encoder.spec, sampling, _probes(encoder))
-
-
-def _probes(encoder: Encoder) -> Float32Array | None:
-    sentences = PROBES.read_text(encoding="utf-8").splitlines()
-    try:
-        return _on_host(encoder.texts(sentences))
-    except NoTextsError as error:
-        log.warning("texts cannot be searched by why=%s", error)
-        return None
-
-
-def require_run(spec: EncoderSpec) -> None:
-    """That a decoder gives what the encoder makes features of."""
-    if spec.pictures_per_feature != spec.look.run:
-        raise EncoderError(
-            f"{spec.name} makes a feature of {spec.pictures_per_feature} pictures, and its look gives runs "
-            f"of {spec.look.run}; they must be the same."
-        )
+    return Store.create(job.store, encoder.spec, sampling, probes_of(encoder))
 
 
 def make_decoder(job: Job, look: Look) -> MakeDecoder:
