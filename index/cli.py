@@ -36,6 +36,7 @@ from index.listing import Listed, listed, table, to_json
 from index.part import MOST_DEAD
 from index.recall import WANTED, Measured, measure, shortfall
 from index.snapshot import Snapshot, folder_of, read_manifest
+from index.threads import bound_threads
 from index.worn import advice, worn
 
 
@@ -160,6 +161,7 @@ def _each(verb: str, settings: StoreSettings, work: Callable[[Path], int]) -> in
 
 def _build(settings: BuildSettings) -> int:
     device = chosen_device(settings.device)
+    bound_threads()
     if settings.follow:
         return _build_on(settings, device)
 
