@@ -39,6 +39,11 @@ from index.snapshot import Snapshot, folder_of, read_manifest
 from index.threads import bound_threads
 from index.worn import advice, worn
 
+_CURE = (
+    "`cinedex index build --fresh` makes parts, trainings and snapshots anew, "
+    "`extract --again` shards of their videos."
+)
+
 
 class StoreSettings(Settings):
     """Which stores: all those of a collection, or one folder."""
@@ -273,7 +278,9 @@ def _check_files(root: Path) -> int:
     for sentence in damage(root):
         _say(sentence)
         code = 1
-    if not code:
+    if code:
+        _complain("check", _CURE)
+    else:
         _say(f"{root.name}: every file is as it was written.")
     return code
 
