@@ -1,6 +1,6 @@
 PYTHON ?= python3
 BIN = .venv/bin
-CHECKED = core extractor index server client evaluation tests examples benchmarks docs
+CHECKED = core extractor index server client evaluation training tests examples benchmarks docs
 READY = .venv/installed
 
 .PHONY: demo test test-slow lint bench docs dist

@@ -23,7 +23,9 @@ _STILL = 0.3  # of things beside others
 _PLAIN = 0.4
 _GROUNDS, _SHAPES, _SIZES = tuple(GROUNDS), tuple(SHAPES), tuple(SIZES)
 _REACHES = {1: (0.16, 0.45), 2: (0.14, 0.28), 3: (0.12, 0.16), 4: (0.12, 0.16)}
-_QUARTERS = ((0.0, 0.0), (0.0, 0.5), (0.5, 0.0), (0.5, 0.5))
+_CROWDED = (0.08, 0.11)  # of more than four
+_QUARTERS = tuple((x / 2, y / 2) for x in range(2) for y in range(2))
+_NINTHS = tuple((x / 3, y / 3) for x in range(3) for y in range(3))
 _EDGE = 0.01  # of the picture, that stays free
 _SLACK = 1.04  # radii of a size differ by so much
 
@@ -77,7 +79,7 @@ def _motion(chance: Chance, allowed: Sequence[str], has_others: bool) -> str:
 
 def _looks(chance: Chance, where: str, count: int, for_training: bool) -> list[tuple[str, str]]:
     """Shapes and colours: all the same, or no two the same."""
-    alike = count > 1 and chance.yes(_ALIKE)
+    alike = count > len(_QUARTERS) or (count > 1 and chance.yes(_ALIKE))
     while True:
         shapes = [chance.one(_SHAPES) for _ in range(1 if alike else count)]
         looks = [(shape, chance.one(colours_of(shape, where, for_training))) for shape in shapes]
@@ -91,21 +93,21 @@ def _looks(chance: Chance, where: str, count: int, for_training: bool) -> list[t
 def spots(chance: Chance, count: int) -> list[Spot]:
     """Where so many things are, how large and how far they may come."""
     if count > 2:
-        return [_spot(chance, count, corner) for corner in chance.some(_QUARTERS, count)]
+        corners, span = (_QUARTERS, 1 / 2) if count <= len(_QUARTERS) else (_NINTHS, 1 / 3)
+        return [_spot(chance, count, corner, span) for corner in chance.some(corners, count)]
     while True:
-        found = [_spot(chance, count, None) for _ in range(count)]
+        found = [_spot(chance, count, (0.0, 0.0), 1.0) for _ in range(count)]
         if count < 2 or _apart(*found):
             return found
 
 
-def _spot(chance: Chance, count: int, corner: tuple[float, float] | None) -> Spot:
-    """One, whose path has room in the picture, or in the quarter of it that has this corner."""
-    sizes = _SIZES if count < 3 else _SIZES[:2]
+def _spot(chance: Chance, count: int, corner: tuple[float, float], span: float) -> Spot:
+    """One, whose path has room in a square of the picture."""
+    sizes = _SIZES if count < 3 else _SIZES[:2] if count <= len(_QUARTERS) else _SIZES[:1]
     radius = SIZES[chance.one(sizes)] * chance.between(1 / _SLACK, _SLACK)
-    reach = chance.between(*_REACHES[count])
-    (x0, y0), span = (corner, 0.5) if corner else ((0.0, 0.0), 1.0)
+    reach = chance.between(*_REACHES.get(count, _CROWDED))
     free = min(swept(radius, reach) + _EDGE, span / 2)
-    x, y = (at + chance.between(free, span - free) for at in (x0, y0))
+    x, y = (at + chance.between(free, span - free) for at in corner)
     return round(x, 4), round(y, 4), round(radius, 4), round(reach, 4)
 
 

@@ -56,7 +56,8 @@ def _number(query: Query, chance: Chance) -> str:
 
 def _things(query: Query, chance: Chance, is_finite: bool) -> str:
     if query.no_more:
-        return f"{NUMBER_WORDS[len(query.things)]} {_noun(query.things[0], chance, is_one=False)}"
+        count = len(query.things)
+        return f"{NUMBER_WORDS[count]} {_noun(query.things[0], chance, is_one=count == 1)}"
     told = [
         _told(each, chance, is_finite and not (number == 1 and query.relation))
         for number, each in enumerate(query.things)

@@ -72,8 +72,12 @@ RELATION_WORDS = {
     "right of": ("to the right of", "right of"),
     "above": ("above", "higher than"),
     "below": ("below", "lower than"),
+    "above left of": ("above and to the left of", "to the upper left of"),
+    "above right of": ("above and to the right of", "to the upper right of"),
+    "below left of": ("below and to the left of", "to the lower left of"),
+    "below right of": ("below and to the right of", "to the lower right of"),
 }
-NUMBER_WORDS = ("no", "one", "two", "three", "four")
+NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 
 Verb = tuple[str, str]  # as in “it moves” and as in “moving”
 GOING: tuple[Verb, ...] = (

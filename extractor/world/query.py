@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 
 from extractor.world.scene import Relation, Scene, Thing, relation
 
@@ -60,9 +59,13 @@ def satisfies(scene: Scene, query: Query) -> bool:
 
 def _meant(things: Sequence[Thing], named: Sequence[Named]) -> Iterator[tuple[Thing, ...]]:
     """All ways to find another thing for each description."""
-    for chosen in permutations(things, len(named)):
-        if all(each.fits(thing) for each, thing in zip(named, chosen, strict=True)):
-            yield chosen
+    if not named:
+        yield ()
+        return
+    for number, thing in enumerate(things):
+        if named[0].fits(thing):
+            for rest in _meant((*things[:number], *things[number + 1 :]), named[1:]):
+                yield (thing, *rest)
 
 
 def satisfying(query: Query, scenes: Sequence[Scene]) -> list[int]:

@@ -7,18 +7,33 @@ from typing import Literal
 
 from extractor.world.motions import MOST, REVERSED, pose
 
-Relation = Literal["left of", "right of", "above", "below"]
-OPPOSITE: dict[str, Relation] = {
-    "left of": "right of",
-    "right of": "left of",
-    "above": "below",
-    "below": "above",
+Relation = Literal[
+    "left of",
+    "right of",
+    "above",
+    "below",
+    "above left of",
+    "above right of",
+    "below left of",
+    "below right of",
+]
+RELATIONS: dict[tuple[int, int], Relation] = {  # where the second lies, seen from the first
+    (1, 0): "left of",
+    (-1, 0): "right of",
+    (0, 1): "above",
+    (0, -1): "below",
+    (1, 1): "above left of",
+    (-1, 1): "above right of",
+    (1, -1): "below left of",
+    (-1, -1): "below right of",
 }
+OPPOSITE = {how: RELATIONS[-x, -y] for (x, y), how in RELATIONS.items()}
 
 SIZES = {"small": 0.085, "medium": 0.13, "large": 0.19}  # radius, of the picture's side
 _BOUNDS = (("small", 0.105), ("medium", 0.157))  # below which radius a thing is called so
 PLACES = tuple(f"{y} {x}" for y in ("top", "middle", "bottom") for x in ("left", "centre", "right"))
 _OUTER = 1.15  # radii from the middle of a shape to its farthest point, at most
+_STRAIGHT, _SLANTED = 0.45, 0.6  # the lesser distance of the greater, at most and at least
 _APART = 0.06  # of the side, at least, between things of which a relation is told
 
 
@@ -89,12 +104,14 @@ def still(scene: Scene, part: float) -> Scene:
 
 def relation(first: Thing, second: Thing) -> Relation | None:
     """How the first lies to the second all the time, whichever motions they had; None where it is moot."""
-    dx, dy = second.x - first.x, second.y - first.y
+    apart, moved = (second.x - first.x, second.y - first.y), (first.reach + second.reach) / 2
+    near, far = sorted(map(abs, apart))
+    is_slanted = near > far * _SLANTED
     if (
-        max(abs(dx), abs(dy)) - (first.reach + second.reach) / 2 < _APART
-        or 0.6 < abs(dx) / (abs(dy) + 1e-9) < 1.7
+        far - moved < _APART
+        or (is_slanted and near - moved < _APART)
+        or far * _STRAIGHT < near <= far * _SLANTED
     ):
         return None
-    if abs(dx) > abs(dy):
-        return "left of" if dx > 0 else "right of"
-    return "above" if dy > 0 else "below"
+    x, y = (0 if abs(d) < far and not is_slanted else 1 if d > 0 else -1 for d in apart)
+    return RELATIONS[x, y]
