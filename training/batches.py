@@ -67,7 +67,7 @@ def grouped(
     while True:
         attribute = chance.one(attributes)
         size = 16 if attribute == "motion" else chance.one((4, 8)) if attribute == "count" else 8
-        next_one = group(attribute, split, seed, number * most + len(held), size)
+        next_one = group(attribute, split, seed, number * most + len(held), size, moving=frames > 1)
         if held and sum(len(each.scenes) for each in held) + len(next_one.scenes) > most:
             break
         held.append(next_one)

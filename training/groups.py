@@ -29,32 +29,34 @@ class Group:
     claims: tuple[Query, ...]
 
 
-def group(attribute: Attribute, split: Split, seed: int, number: int, size: int = 8) -> Group:
-    """So many scenes that differ in the attribute, or as many as there can be."""
+def group(
+    attribute: Attribute, split: Split, seed: int, number: int, size: int = 8, moving: bool = True
+) -> Group:
+    """So many scenes that differ in the attribute, or as many as there can be; for single pictures, of which
+    no motion is known, not `moving`."""
     chance = Chance(split, seed, "group", attribute, number)
     for_training = split == "train"
     while True:
         scenes = list(_VARIANTS[attribute](chance, for_training, size))
+        if not moving:
+            scenes = [_resting(scene) for scene in scenes]
         if for_training:
             scenes = [scene for scene in scenes if not unseen(scene)]
         scenes = chance.some(scenes, min(size, len(scenes)))
-        claims = _claims(attribute, scenes, chance)
+        claims = _claims(attribute, scenes, chance, moving)
         told_apart = all(satisfying(claim, scenes) == [i] for i, claim in enumerate(claims))
         if len(scenes) > 1 and told_apart:
             return Group(tuple(scenes), tuple(claims))
 
 
-def _claims(attribute: Attribute, scenes: Sequence[Scene], chance: Chance) -> list[Query]:
+def _claims(attribute: Attribute, scenes: Sequence[Scene], chance: Chance, moving: bool) -> list[Query]:
     """What is told besides the attribute is told of all of them or of none."""
-    has_motion = attribute in ("direction", "motion") or chance.yes(0.3)
+    has_motion = moving and (attribute in ("direction", "motion") or chance.yes(0.3))
     has_ground = chance.yes(0.4)
     found = []
+    has_motion = has_motion and attribute != "count"
     for scene in scenes:
-        if attribute in ("relation", "swapped colours"):
-            things = scene.things
-        else:
-            things = scene.things if attribute == "count" else scene.things[:1]
-            has_motion = has_motion and attribute != "count"
+        things = scene.things if attribute in ("count", "relation", "swapped colours") else scene.things[:1]
         named = tuple(Named(t.shape, t.colour, motion=t.motion if has_motion else "") for t in things)
         found.append(
             Query(
@@ -71,6 +73,12 @@ def _with(scene: Scene, **changes: str | float) -> Scene:
     """With its first thing changed."""
     first, *others = scene.things
     return replace(scene, things=(replace(first, **changes), *others))  # type: ignore[arg-type]
+
+
+def _resting(scene: Scene) -> Scene:
+    """As at a moment when nothing is hidden."""
+    things = tuple(replace(thing, motion="", reach=0.0) for thing in scene.things)
+    return replace(scene, things=things, pan="")
 
 
 def _few(chance: Chance, for_training: bool) -> Scene:

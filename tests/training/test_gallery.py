@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
+from extractor.world.drawn import Split
 from extractor.world.query import satisfying
-from training.gallery import HARD, gallery, hard_gallery, still_gallery
+from training.gallery import HARD, Shown, gallery, hard_gallery, still_gallery
 
 
 @pytest.mark.parametrize("make", [gallery, still_gallery])
-def test_each_of_a_thousand_texts_is_true_of_one_scene_alone(make: type[gallery]) -> None:
+def test_each_of_a_thousand_texts_is_true_of_one_scene_alone(
+    make: Callable[[Split, int], list[Shown]],
+) -> None:
     found = make("test", 5)
     scenes = [shown.scene for shown in found]
     assert len({shown.text for shown in found}) == len(found) == 1000

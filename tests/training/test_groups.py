@@ -76,3 +76,12 @@ def test_swapped_colours_swap_two_things_where_only_two_are_asked_for() -> None:
 def test_a_group_is_the_same_again() -> None:
     assert group("shape", "train", 4, 2) == group("shape", "train", 4, 2)
     assert group("shape", "train", 4, 2) != group("shape", "validation", 4, 2)
+
+
+@pytest.mark.parametrize("attribute", ["shape", "colour", "count", "relation", "swapped colours"])
+def test_groups_for_single_pictures_hide_nothing_and_say_nothing_of_motion(attribute: Attribute) -> None:
+    for number in range(40):
+        made = group(attribute, "train", 2, number, moving=False)
+        assert not any(thing.motion for scene in made.scenes for thing in scene.things)
+        assert not any(named.motion for claim in made.claims for named in claim.things)
+        assert all(still(scene, 0.3) == scene for scene in made.scenes)
