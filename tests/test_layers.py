@@ -34,7 +34,7 @@ ALLOWED = {
     "client": {"cinedex_client", "httpx", "pydantic"},
     "evaluation": {"core", "evaluation", "numpy"},
     "training": {
-        *("core", "evaluation", "extractor", "numpy", "open_clip", "safetensors", "torch", "training"),
+        *("PIL", "core", "evaluation", "extractor", "numpy", "open_clip", "safetensors", "torch", "training"),
     },
 }
 ONLY_IN = {  # what the table does not allow, by the place that may all the same
