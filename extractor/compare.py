@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from core.errors import VideoError
 from core.store import Store
-from core.types import Float32Array, Kind
+from core.types import MAX_CLIP_POINTS, Float32Array, Kind, Sampling
 from extractor.encoders import recall
 from extractor.encoders.base import Encoder
 from extractor.encoders.devices import choose_device
@@ -80,8 +81,9 @@ class Anew:
     def _windows(self, file: Path) -> Iterator[Window[Pixels]]:
         """The video's windows, of pictures where extraction has features."""
         sampling = self._store.sampling
-        windows = Windows[Pixels](sampling)
-        for picture in pictures_afresh(file, sampling, self._encoder.spec.look):
+        look = self._encoder.spec.look
+        windows = Windows[Pixels](sampling, _limit(sampling, look.run))
+        for picture in pictures_afresh(file, sampling, look):
             yield from windows.push(picture.t, picture.end, picture.pixels, picture.shot)
         yield from windows.finish()
 
@@ -96,12 +98,19 @@ class Anew:
     @torch.inference_mode()
     def _embedded(self, pictures: Sequence[Pixels]) -> Float32Array:
         features = [
-            self._encoder.features(torch.from_numpy(np.stack(pictures[first : first + BATCH])))
+            self._encoder.features(torch.from_numpy(np.stack(pictures[first : first + BATCH])).flatten(0, -4))
             for first in range(0, len(pictures), BATCH)
         ]
         whole = [np.arange(len(pictures), dtype=np.int64)]
         vector: Float32Array = _on_host(self._encoder.clips(torch.cat(features), whole))[0]
         return vector
+
+
+def _limit(sampling: Sampling, run: int) -> int:
+    """Of a window's points: as many as clips have, where each is a run of pictures, which takes memory."""
+    if run == 1 or sampling.is_whole:
+        return MAX_CLIP_POINTS
+    return min(MAX_CLIP_POINTS, ceil(sampling.fps * sampling.clip_seconds) + 1)
 
 
 def _of(window: Window[Pixels], kind: Kind) -> Sequence[Row]:

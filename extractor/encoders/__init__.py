@@ -22,18 +22,23 @@ BUILT_IN = {  # family: (module:function, extra to install)
     "toy": ("extractor.encoders.toy:load", ""),
     "open_clip": ("extractor.encoders.open_clip:load", ""),
     "clip2video": ("extractor.encoders.clip2video:load", ""),
+    "s3d": ("extractor.encoders.s3d:load", ""),
     "videococa": ("extractor.encoders.videococa:load", ""),
 }
-TAKE_WEIGHTS = ("open_clip", "clip2video", "videococa")  # of a file, or random ones
+TAKE_WEIGHTS = ("open_clip", "clip2video", "s3d", "videococa")  # of a file, or random ones
 # May be told who resizes, and how colours are read.
 TAKE_LOOKS = ("toy", "open_clip", "clip2video", "videococa")
-PLAIN = ("clip2video",)  # are whole without a variant
+PLAIN = ("clip2video", "s3d")  # are whole without a variant
 WRITERS = {"videococa": "extractor.encoders.videococa:load_writer"}  # for captions alone
 DOWNLOAD = ("open_clip", "videococa")  # can fetch their weights
 BY_HAND = {  # where the weights of others are, for people
     "clip2video": (
         "the README of https://github.com/CryhanFang/CLIP2Video links to Google Drive folders, "
         "one a data set, from which a browser fetches pytorch_model.bin.2 (MSR-VTT, MSVD) or .22 (VATEX)"
+    ),
+    "s3d": (
+        "s3d_howto100m.pth, and the list of words s3d_dict.npy, are on the page of HowTo100M's authors at "
+        "www.rocq.inria.fr"
     ),
 }
 
