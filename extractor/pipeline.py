@@ -22,7 +22,7 @@ from extractor.ahead import Begun, Claims, Decoders, Ended, MakeDecoder, Message
 from extractor.captions import Captions, captions_of
 from extractor.cores import Cores, allowed
 from extractor.encoders import load
-from extractor.encoders.base import Encoder, Pace
+from extractor.encoders.base import Encoder, Pace, around_of
 from extractor.encoders.devices import choose_device, use
 from extractor.encoders.precision import Precision
 from extractor.encoding import Encoding, Video
@@ -204,7 +204,7 @@ class _Extraction:
             case Begun(work, source):
                 if source in self._videos:
                     self._videos[source].is_void = True
-                self._videos[source] = Video.begun(work, source, self._sampling)
+                self._videos[source] = Video.begun(work, source, self._sampling, around_of(self._encoder))
             case Seen(source, picture):
                 self._encoding.add(self._videos[source], picture)
                 if self._encoding.is_full:

@@ -1,0 +1,117 @@
+"""VideoCLIP: a clip is up to 32 of its seconds, each told by S3D, as a BERT reads them.
+
+Rows are not normalised: the authors' score is the plain inner product of a clip's row with a text's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.types import EncoderSpec, IntArray
+from extractor.encoders import vocabulary
+from extractor.encoders.base import Around, unit
+from extractor.encoders.precision import Precision
+from extractor.encoders.videoclip_model import CAPS, MOST_WORDS, SECONDS, Model
+from extractor.encoders.vocabulary import PAD, WordPieces
+
+FAMILY = "videoclip"
+_AT_ONCE = 64  # runs or texts
+
+
+class Seconds(Protocol):
+    """What tells a second of pictures: S3D."""
+
+    precision: Precision
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """uint8 [30 · n, size, size, 3] → [n, features]."""
+        ...
+
+
+class VideoClip:
+    """A model over S3D, on a device. Features are S3D's of a second, of length 1 unless its variant says
+    otherwise."""
+
+    around = Around(SECONDS, SECONDS // 2)  # as in the authors' localisation
+    logit_scale = 1.0  # they trained with the scores as they are
+
+    def __init__(
+        self, spec: EncoderSpec, model: Model, s3d: Seconds, pieces: WordPieces, device: str
+    ) -> None:
+        self.spec = spec
+        self._device = torch.device(device)
+        self._model, self._s3d, self._pieces = model.to(self._device), s3d, pieces
+        self._is_plain = dict(spec.options).get("l2_normalize") == "false"
+
+    @property
+    def precision(self) -> Precision:
+        """What S3D computes in; what comes after it is fp32."""
+        return self._s3d.precision
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """float32 [n, features], one a second."""
+        found = self._s3d.features(pictures).float()
+        return found if self._is_plain else unit(found)
+
+    def clips(self, features: Tensor, index: Sequence[IntArray]) -> Tensor:
+        """Of more seconds than 32 the first ones are seen, as the authors do in retrieval."""
+        rows = torch.empty(len(index), self.spec.dim, device=self._device)
+        for numbers, seen, mask in self._padded(features, [run[:SECONDS] for run in index]):
+            rows[numbers] = self._model.videos(seen, mask)
+        return rows
+
+    def frames(self, features: Tensor, index: Sequence[IntArray]) -> Tensor:
+        """What each second of each run is among the others of it, as in the authors' localisation."""
+        counts = [len(run) for run in index]
+        if max(counts, default=0) > SECONDS:
+            raise ValueError(f"A run of {max(counts)} seconds is longer than {SECONDS}.")
+        states: list[Tensor] = [features.new_empty(0)] * len(index)
+        for numbers, seen, mask in self._padded(features, index):
+            found = self._model.seconds(seen, mask, sees_start=False)[:, 1:]
+            for number, mine in zip(numbers, found, strict=True):
+                states[number] = mine[: counts[number]]
+        return torch.cat(states) if states else torch.empty(0, self.spec.dim, device=self._device)
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """Of more than 61 word pieces the first ones are read."""
+        rows = torch.empty(len(texts), self.spec.dim, device=self._device)
+        # The second of a text's marks is for the video's encoder alone.
+        framed = [row[:1] + row[2:] for row in vocabulary.framed(self._pieces.ids(texts), CAPS)]
+        for numbers in _alike(framed):
+            ids, mask = _filled([framed[number] for number in numbers], PAD)
+            rows[numbers] = self._model.texts(ids.to(self._device), mask.to(self._device))
+        return rows
+
+    def too_long(self, texts: Sequence[str]) -> list[bool]:
+        """Which have more word pieces than are read."""
+        return [len(ids) > MOST_WORDS for ids in self._pieces.ids(texts)]
+
+    def _padded(
+        self, features: Tensor, index: Sequence[IntArray]
+    ) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+        """Some runs at a time: their numbers, features [runs, seconds, features], which are no padding."""
+        for numbers in _alike(index):
+            places, mask = _filled([index[number] for number in numbers], 0)
+            yield numbers, features[places.to(features.device)], mask.to(self._device)
+
+
+def _alike(rows: Sequence[Sequence[int] | IntArray]) -> Iterator[list[int]]:
+    """Numbers of rows that go through together: those of like lengths, so that little is filled up."""
+    order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
+    for first in range(0, len(order), _AT_ONCE):
+        yield order[first : first + _AT_ONCE]
+
+
+def _filled(rows: Sequence[Sequence[int] | IntArray], value: int) -> tuple[Tensor, Tensor]:
+    """Rows filled up to the longest, and which of their values are no filling: bool."""
+    found = np.full((len(rows), max(map(len, rows))), value, np.int64)
+    mask = np.zeros(found.shape, bool)
+    for line, row in enumerate(rows):
+        found[line, : len(row)] = row
+        mask[line, : len(row)] = True
+    return torch.from_numpy(found), torch.from_numpy(mask)
