@@ -51,6 +51,7 @@ VERBS = {
         ("create", "list", "revoke"),
     ),
     "search": Verb("server.commands.search:main", "answer once, without a server"),
+    "segment": Verb("server.commands.segment:main", "a video's seconds by labels, or its steps in time"),
     "status": Verb("server.commands.status:main", "what there is, what is missing, what runs now"),
     "migrate": Verb("server.commands.migrate:main", "the same videos by another encoder, then switched to"),
     "doctor": Verb("server.commands.doctor:main", "what is installed, what is there, what is wrong"),

@@ -19,9 +19,8 @@ def ranked(states: Float32Array, text: Float32Array, seconds: int) -> list[tuple
     if len(states) < CHUNKS * CHUNK_SECONDS:
         raise ValueError(f"{len(states)} states are fewer than the {CHUNKS * CHUNK_SECONDS} of all moments.")
     known = [(first, last) for first, last in MOMENTS if first * CHUNK_SECONDS < seconds]
-    means = np.stack(
-        [states[first * CHUNK_SECONDS : (last + 1) * CHUNK_SECONDS].mean(axis=0) for first, last in known]
-        or [np.empty(0, np.float32)]
-    )
-    order = np.argsort(-(means @ text), kind="stable") if known else []
-    return [known[at] for at in order]
+    scores = [
+        float(states[first * CHUNK_SECONDS : (last + 1) * CHUNK_SECONDS].mean(axis=0) @ text)
+        for first, last in known
+    ]
+    return [known[at] for at in np.argsort(-np.array(scores), kind="stable").tolist()]

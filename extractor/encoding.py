@@ -18,7 +18,7 @@ from core.types import IntArray, Kind, Line, Sampling, Segment
 from core.writer import Float16Array, KindRows, halved
 from extractor.ahead import Ended
 from extractor.captions import MOST_TOKENS, Captions
-from extractor.encoders.base import Around, Contextual, Encoder, around_of, framed
+from extractor.encoders.base import Around, Contextual, Encoder, framed
 from extractor.media.picture import Pixels
 from extractor.media.reader import Picture
 from extractor.windows import Row, Window, Windows

@@ -2,11 +2,111 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
 import numpy as np
 
+from core.errors import EncoderError, UsageError
 from core.types import Float32Array, Float64Array, IntArray
+from extractor.encoders.base import around_of
+from index.catalogue import page
+from index.timeline import Timeline
+from server.judged import rounded
+from server.labels import LabelCache, Labelling, Vocabulary
+from server.searcher import Searcher
+from server.stored import Named
 
 NONE = -1  # of a second that no label is about
+MOST_SCORES = 64_000_000  # seconds times labels: 256 MB
+
+Sort = Literal["labels", "steps"]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Seconds [start, end) that are about one label, with the mean of their scores."""
+
+    start: float
+    end: float
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segmented:
+    """The segments of a video: by labels in order of time, by steps in theirs."""
+
+    video_id: str
+    segments: list[Segment]
+    min_score: float | None  # what a label had to exceed
+    encoder: str
+    snapshot: int
+    truncated: bool
+
+
+def segmented(
+    searcher: Searcher, named: Named, sort: Sort, texts: tuple[str, ...], min_score: float | None = None
+) -> Segmented:
+    """From the stored states of seconds; an Error for encoders that have none."""
+    view, encoder = searcher.view, searcher.encoder
+    if around_of(encoder) is None:
+        raise EncoderError(
+            f"{encoder.spec.name} cannot segment: its rows of pictures do not know what is around them, as "
+            "those of videoclip do; POST /locate says where texts are."
+        )
+    _, rows = named.rows(view, "frame")
+    _require_few(rows, sort, len(texts))
+    labelling = Labelling(Vocabulary(texts), LabelCache())
+    labelling.advance(encoder, np.inf)
+    vectors, truncated = labelling.vectors()
+    scores = rows.scores(vectors)
+    if sort == "steps":
+        found, bar = list(_steps(rows, texts, scores)), None
+    else:
+        bar = background(vectors) if min_score is None else min_score
+        found = list(_labels(rows, texts, scores, bar))
+        bar = bar if np.isfinite(bar) else None
+    return Segmented(named.source, found, bar, encoder.spec.name, view.number, truncated)
+
+
+def video_of(searcher: Searcher, name: str) -> str:
+    """The id of a video that is named by it, or by its path."""
+    if searcher.view.source(name) is not None:
+        return name
+    found = page(searcher.view, [name], None, 1).videos
+    if not found or found[0].path != name:
+        raise UsageError(f"There is no video {name!r} in {searcher.view.store.root}, by id or by path.")
+    return found[0].info.id
+
+
+def _require_few(rows: Timeline, sort: Sort, texts: int) -> None:
+    seconds = len(rows)
+    if sort == "steps" and texts > seconds:
+        raise UsageError(f"{texts} steps have no second each: the video has {seconds} there.")
+    if seconds * texts > MOST_SCORES:
+        raise UsageError(
+            f"{seconds} seconds and {texts} {sort} are too many together; --start and --end take fewer."
+        )
+
+
+def _labels(rows: Timeline, texts: Sequence[str], scores: Float32Array, bar: float) -> Iterator[Segment]:
+    """A segment where seconds that touch are about the same label."""
+    numbers = labelled(scores, bar)
+    is_new = np.flatnonzero((np.diff(numbers) != 0) | (rows.start[1:] > rows.end[:-1])) + 1
+    for first, last in pairwise([0, *is_new.tolist(), len(numbers)]):
+        if (number := int(numbers[first])) != NONE:
+            score = float(scores[number, first:last].mean(dtype=np.float64))
+            ends = float(rows.end[first:last].max())
+            yield Segment(float(rows.start[first]), ends, texts[number], rounded(score))
+
+
+def _steps(rows: Timeline, texts: Sequence[str], scores: Float32Array) -> Iterator[Segment]:
+    for number, at in enumerate(in_order(shares(scores)).tolist()):
+        score = rounded(float(scores[number, at]))
+        yield Segment(float(rows.start[at]), float(rows.end[at]), texts[number], score)
 
 
 def background(labels: Float32Array) -> float:

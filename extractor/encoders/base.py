@@ -29,7 +29,8 @@ class Encoder(Protocol):
     """Rows are comparable by inner product, and do not depend on what else is in the batch. Tensors stay on
     the encoder's device.
 
-    Optional beside it: what `Contextual` has; without it a frame row is a clip of one. `precision`, a `Precision`: what its pictures are computed in, settled at the latest
+    Optional beside it: what `Contextual` has; without it a frame row is a clip of one.
+    `precision`, a `Precision`: what its pictures are computed in, settled at the latest
     when one was. `logit_scale`, a float: by what its scores were multiplied before the softmax it was trained
     with.
     """

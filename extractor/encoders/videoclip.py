@@ -6,20 +6,39 @@ Rows are not normalised: the authors' score is the plain inner product of a clip
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from core.errors import EncoderError
 from core.types import EncoderSpec, IntArray
-from extractor.encoders import vocabulary
-from extractor.encoders.base import Around, unit
+from extractor.encoders import BY_HAND, S3D, vocabulary
+from extractor.encoders.base import EXACT, Around, Pace, unit
+from extractor.encoders.open_clip import ready
 from extractor.encoders.precision import Precision
-from extractor.encoders.videoclip_model import CAPS, MOST_WORDS, SECONDS, Model
+from extractor.encoders.recipe import seed_of
+from extractor.encoders.tensors import read
+from extractor.encoders.videoclip_model import (
+    CAPS,
+    MOST_WORDS,
+    SECONDS,
+    Model,
+    Shape,
+    drawn,
+    filled,
+    renamed,
+    shape_of,
+)
 from extractor.encoders.vocabulary import PAD, WordPieces
+from extractor.encoders.weights import RANDOM, called, hash_of
 
 FAMILY = "videoclip"
+RAW = "raw"  # the variant whose features have S3D's own lengths
+L2 = "l2_normalize"
 _AT_ONCE = 64  # runs or texts
 
 
@@ -46,7 +65,7 @@ class VideoClip:
         self.spec = spec
         self._device = torch.device(device)
         self._model, self._s3d, self._pieces = model.to(self._device), s3d, pieces
-        self._is_plain = dict(spec.options).get("l2_normalize") == "false"
+        self._is_raw = dict(spec.options).get(L2) == "false"
 
     @property
     def precision(self) -> Precision:
@@ -56,7 +75,7 @@ class VideoClip:
     def features(self, pictures: Tensor) -> Tensor:
         """float32 [n, features], one a second."""
         found = self._s3d.features(pictures).float()
-        return found if self._is_plain else unit(found)
+        return found if self._is_raw else unit(found)
 
     def clips(self, features: Tensor, index: Sequence[IntArray]) -> Tensor:
         """Of more seconds than 32 the first ones are seen, as the authors do in retrieval."""
@@ -115,3 +134,49 @@ def _filled(rows: Sequence[Sequence[int] | IntArray], value: int) -> tuple[Tenso
         found[line, : len(row)] = row
         mask[line, : len(row)] = True
     return torch.from_numpy(found), torch.from_numpy(mask)
+
+
+def load(
+    variant: str,
+    device: str,
+    weights: Path | None,
+    *,
+    s3d_weights: Path | None = None,
+    random_weights: int | None = None,
+    pace: Pace = EXACT,
+) -> VideoClip:
+    """With the weights of two files, off which all sizes are read, or with random ones of the authors' sizes.
+    The one variant takes S3D's features as they come."""
+    from extractor.encoders.s3d import load as load_s3d
+
+    if variant not in ("", RAW):
+        raise EncoderError(f"{FAMILY} has no variant {variant!r}; {FAMILY} and {FAMILY}:{RAW} are.")
+    name = f"{FAMILY}:{variant}" if variant else FAMILY
+    device = ready(device, pace, weights, random_weights)
+    if random_weights is None and (weights is None or s3d_weights is None):
+        raise EncoderError(f"{name} needs --weights FILE and --s3d-weights FILE: {BY_HAND[FAMILY]}.")
+    if weights is None:
+        hash, shape = f"{RANDOM}{seed_of(random_weights)}", Shape()
+        model = drawn(shape, seed_of(random_weights))
+    else:
+        hash, state, file = hash_of(weights), renamed(read(weights)), called(weights)
+        shape = shape_of(state, file=file, name=name)
+        model = filled(state, shape, file=file, name=name)
+    pieces = vocabulary.word_pieces()
+    s3d = load_s3d("", device, s3d_weights, random_weights=random_weights, pace=pace)
+    if s3d.spec.dim != shape.features:
+        raise EncoderError(
+            f"{name} takes {shape.features} numbers a second, and its S3D makes {s3d.spec.dim} of each."
+        )
+    options = {L2: "false"} if variant else {}
+    options |= {S3D: s3d.spec.weights} if s3d_weights else {}
+    sampling = s3d.spec.sampling.but({"clip_seconds": SECONDS, "stride_seconds": SECONDS // 2})
+    spec = replace(
+        s3d.spec,
+        name=name,
+        dim=shape.text.width,
+        weights=hash,
+        options=tuple(options.items()),
+        sampling=sampling,
+    )
+    return VideoClip(spec, model, s3d, pieces, device)

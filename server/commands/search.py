@@ -16,10 +16,9 @@ from pydantic_settings import CliPositionalArg
 from core.config import Settings, run
 from core.errors import Error, UsageError
 from core.logs import plain
-from core.store import Store
 from index.device import chosen_device
 from server.asked import refused
-from server.commands.straight import answers, searcher_of, store_in
+from server.commands.straight import answers, searcher_by
 from server.errors import ApiError
 
 log = logging.getLogger(__name__)
@@ -195,14 +194,9 @@ def answers_to(settings: SearchSettings) -> Iterator[dict[str, Any]]:
     body, file = body_of(settings), _file(settings)
     if settings.server:
         return from_server(settings, body, file)
-    device = chosen_device(settings.device)
-    collection, root = "default", settings.store
-    if root is None:
-        collection, root = store_in(settings.data, settings.collection, settings.encoder)
-    store = Store.open(root)
-    if settings.encoder not in (None, store.spec.name):
-        raise UsageError(f"--store {root} holds vectors of {store.spec.name}, not of {settings.encoder!r}.")
-    return answers(searcher_of(store, collection, settings.trust_import, device), body, file)
+    chosen = (settings.store, settings.collection, settings.encoder)
+    searcher = searcher_by(settings.data, chosen, settings.trust_import, chosen_device(settings.device))
+    return answers(searcher, body, file)
 
 
 def from_server(

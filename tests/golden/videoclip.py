@@ -1,10 +1,9 @@
-"""VideoCLIP's texts as it is given them, what each layer makes of seconds and words, vectors, and its tasks."""
+"""VideoCLIP's texts as it is given them, what its layers make of seconds and words, vectors, and tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
