@@ -6,9 +6,7 @@ Rows are not normalised: the authors' score is the plain inner product of a clip
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,8 +14,8 @@ from torch import Tensor
 
 from core.errors import EncoderError
 from core.types import EncoderSpec, IntArray
-from extractor.encoders import BY_HAND, S3D, vocabulary
-from extractor.encoders.base import EXACT, Around, Pace, unit
+from extractor.encoders import BY_HAND, S3D, s3d, vocabulary
+from extractor.encoders.base import EXACT, Around, Pace
 from extractor.encoders.open_clip import ready
 from extractor.encoders.precision import Precision
 from extractor.encoders.recipe import seed_of
@@ -38,18 +36,7 @@ from extractor.encoders.weights import RANDOM, called, hash_of
 
 FAMILY = "videoclip"
 RAW = "raw"  # the variant whose features have S3D's own lengths
-L2 = "l2_normalize"
 _AT_ONCE = 64  # runs or texts
-
-
-class Seconds(Protocol):
-    """What tells a second of pictures: S3D."""
-
-    precision: Precision
-
-    def features(self, pictures: Tensor) -> Tensor:
-        """uint8 [30 · n, size, size, 3] → [n, features]."""
-        ...
 
 
 class VideoClip:
@@ -60,22 +47,20 @@ class VideoClip:
     logit_scale = 1.0  # they trained with the scores as they are
 
     def __init__(
-        self, spec: EncoderSpec, model: Model, s3d: Seconds, pieces: WordPieces, device: str
+        self, spec: EncoderSpec, model: Model, seconds: s3d.Seconds, pieces: WordPieces, device: str
     ) -> None:
         self.spec = spec
         self._device = torch.device(device)
-        self._model, self._s3d, self._pieces = model.to(self._device), s3d, pieces
-        self._is_raw = dict(spec.options).get(L2) == "false"
+        self._model, self._seconds, self._pieces = model.to(self._device), seconds, pieces
 
     @property
     def precision(self) -> Precision:
         """What S3D computes in; what comes after it is fp32."""
-        return self._s3d.precision
+        return self._seconds.tower.precision
 
     def features(self, pictures: Tensor) -> Tensor:
         """float32 [n, features], one a second."""
-        found = self._s3d.features(pictures).float()
-        return found if self._is_raw else unit(found)
+        return self._seconds(pictures, is_unit=not self.spec.name.endswith(f":{RAW}"))
 
     def clips(self, features: Tensor, index: Sequence[IntArray]) -> Tensor:
         """Of more seconds than 32 the first ones are seen, as the authors do in retrieval."""
@@ -147,36 +132,39 @@ def load(
 ) -> VideoClip:
     """With the weights of two files, off which all sizes are read, or with random ones of the authors' sizes.
     The one variant takes S3D's features as they come."""
-    from extractor.encoders.s3d import load as load_s3d
-
     if variant not in ("", RAW):
-        raise EncoderError(f"{FAMILY} has no variant {variant!r}; {FAMILY} and {FAMILY}:{RAW} are.")
+        raise EncoderError(f"There is no {FAMILY}:{variant}; there are {FAMILY} and {FAMILY}:{RAW}.")
     name = f"{FAMILY}:{variant}" if variant else FAMILY
     device = ready(device, pace, weights, random_weights)
     if random_weights is None and (weights is None or s3d_weights is None):
         raise EncoderError(f"{name} needs --weights FILE and --s3d-weights FILE: {BY_HAND[FAMILY]}.")
-    if weights is None:
-        hash, shape = f"{RANDOM}{seed_of(random_weights)}", Shape()
-        model = drawn(shape, seed_of(random_weights))
-    else:
-        hash, state, file = hash_of(weights), renamed(read(weights)), called(weights)
-        shape = shape_of(state, file=file, name=name)
-        model = filled(state, shape, file=file, name=name)
-    pieces = vocabulary.word_pieces()
-    s3d = load_s3d("", device, s3d_weights, random_weights=random_weights, pace=pace)
-    if s3d.spec.dim != shape.features:
+    hash, shape, model = _model(name, weights, random_weights)
+    s3d_hash, s3d_model = s3d.model_of(s3d_weights, random_weights, name=s3d.FAMILY)
+    if (made := s3d_model.video.fc.out_features) != shape.features:
         raise EncoderError(
-            f"{name} takes {shape.features} numbers a second, and its S3D makes {s3d.spec.dim} of each."
+            f"{name} takes {shape.features} numbers a second, and its S3D makes {made} of each."
         )
-    options = {L2: "false"} if variant else {}
-    options |= {S3D: s3d.spec.weights} if s3d_weights else {}
-    sampling = s3d.spec.sampling.but({"clip_seconds": SECONDS, "stride_seconds": SECONDS // 2})
-    spec = replace(
-        s3d.spec,
-        name=name,
-        dim=shape.text.width,
+    options = ((S3D, s3d_hash),) if s3d_weights else ()
+    spec = EncoderSpec(
+        name,
+        shape.text.width,
+        s3d.LOOK,
         weights=hash,
-        options=tuple(options.items()),
-        sampling=sampling,
+        options=options,
+        pictures_per_feature=s3d.PICTURES,
+        sampling=s3d.SAMPLING.but({"clip_seconds": float(SECONDS), "stride_seconds": SECONDS / 2}),
     )
-    return VideoClip(spec, model, s3d, pieces, device)
+    seconds = s3d.Seconds(spec, s3d_model.video, device)
+    encoder = VideoClip(spec, model, seconds, vocabulary.word_pieces(), device)
+    seconds.begin(pace)
+    return encoder
+
+
+def _model(name: str, weights: Path | None, random_weights: int | None) -> tuple[str, Shape, Model]:
+    """Both transformers, of a file or random ones, and how a spec names their weights."""
+    if weights is None:
+        seed, shape = seed_of(random_weights), Shape()
+        return f"{RANDOM}{seed}", shape, drawn(shape, seed)
+    hash, state, file = hash_of(weights), renamed(read(weights)), called(weights)
+    shape = shape_of(state, file=file, name=name)
+    return hash, shape, filled(state, shape, file=file, name=name)
