@@ -87,17 +87,18 @@ class _Made:
 
 
 class _Buffer:
-    """Where the pictures of one batch gather: what the encoder takes, and the same memory to be filled."""
+    """Where the pictures of one batch, or the runs of them, gather: what the encoder takes, and the same
+    memory to be filled."""
 
-    def __init__(self, count: int, size: int, device: torch.device | None = None) -> None:
+    def __init__(self, count: int, shape: Sequence[int], device: torch.device | None = None) -> None:
         self._device = device  # that they are brought to while this process goes on
-        self._pictures = torch.empty((count, size, size, 3), dtype=torch.uint8, pin_memory=device is not None)
+        self._pictures = torch.empty((count, *shape), dtype=torch.uint8, pin_memory=device is not None)
         self.pixels: Pixels = self._pictures.numpy()
         self._read: torch.cuda.Event | None = None
 
     def taken(self, count: int) -> Tensor:
-        """The first so many."""
-        pictures = self._pictures[:count]
+        """The first so many, each picture of a run by itself."""
+        pictures = self._pictures[:count].flatten(0, -4)
         if self._device is None:
             return pictures
         there = pictures.to(self._device, non_blocking=True)
@@ -190,7 +191,7 @@ class Encoding:
         return list(zip(*(each.unbind() for each in found), strict=True))
 
     def _buffer(self) -> _Buffer:
-        return _Buffer(self._batch, self._encoder.spec.look.size, self._device)
+        return _Buffer(self._batch, self._encoder.spec.look.shape, self._device)
 
     def _made(self, windows: Sequence[tuple[Video, Window[Feature]]], closed: Sequence[Video]) -> _Made:
         """Few passes for all of them: what they make does not depend on what else is made."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -14,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.errors import EncoderError
+from core.errors import EncoderError, NoTextsError
 from core.store import Store
-from core.types import Facts, Float32Array, Line, Look, Segment, Source, Thumbs
+from core.types import EncoderSpec, Facts, Float32Array, Line, Look, Segment, Source, Thumbs
 from core.writer import KindRows, Writer
 from extractor.ahead import Begun, Claims, Decoders, Ended, MakeDecoder, Message, Seen, Settled, Unread
 from extractor.captions import Captions, captions_of
@@ -28,10 +29,12 @@ from extractor.encoders.precision import Precision
 from extractor.encoding import Encoding, Video
 from extractor.media import children, fork
 from extractor.media.reading import Here, Order, Trouble
+from extractor.media.runs import require_grid
 from extractor.shortcut import ShortCut, View
 from extractor.teller import Beside, Teller
 from extractor.work import Committed, Encoded, Job, Loaded, Outcome, Report, Stalled, Work
 
+log = logging.getLogger(__name__)
 Told = Loaded | Report | Encoded | Committed | Stalled
 BEAT_S = 0.5
 MINDING_S = 60.0  # until a child is there, or gone
@@ -48,8 +51,7 @@ def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> 
         encoder, device, captions = load_for(job, device)
         if stop.is_set():  # loading may take a while, and nothing is begun
             return
-        if encoder.spec.pictures_per_feature != 1:
-            raise EncoderError(f"{encoder.spec.name} wants runs of pictures, which this version cannot feed.")
+        require_run(encoder.spec)
         writer = Writer(open_store(job, encoder), max_seconds=job.commit_s)
         if device.startswith("cuda") and job.decoder == "cuda":
             job = replace(job, decoder=device)  # its own, where there are several
@@ -115,9 +117,28 @@ def open_store(job: Job, encoder: Encoder) -> Store:
         store = Store.open(job.store)
         store.require(encoder.spec, store.sampling.but(job.sampling))
         return store
+    sampling = encoder.spec.sampling.but(job.sampling)
+    if encoder.spec.look.run > 1:
+        require_grid(sampling)
+    return Store.create(job.store, encoder.spec, sampling, _probes(encoder))
+
+
+def _probes(encoder: Encoder) -> Float32Array | None:
     sentences = PROBES.read_text(encoding="utf-8").splitlines()
-    probes = _on_host(encoder.texts(sentences))
-    return Store.create(job.store, encoder.spec, encoder.spec.sampling.but(job.sampling), probes)
+    try:
+        return _on_host(encoder.texts(sentences))
+    except NoTextsError as error:
+        log.warning("texts cannot be searched by why=%s", error)
+        return None
+
+
+def require_run(spec: EncoderSpec) -> None:
+    """That a decoder gives what the encoder makes features of."""
+    if spec.pictures_per_feature != spec.look.run:
+        raise EncoderError(
+            f"{spec.name} makes a feature of {spec.pictures_per_feature} pictures, and its look gives runs "
+            f"of {spec.look.run}; they must be the same."
+        )
 
 
 def make_decoder(job: Job, look: Look) -> MakeDecoder:
@@ -127,7 +148,7 @@ def make_decoder(job: Job, look: Look) -> MakeDecoder:
     # CUDA maps far more than it uses: no limit that it lives with tells anything of a file.
     memory_bytes = job.memory_bytes if job.decoder == "cpu" else 0
     limits = children.Limits(job.stall_s, memory_bytes, log_format=job.log_format, log_level=job.log_level)
-    return lambda beat, is_left: children.Child(limits, look.size, beat, is_left)
+    return lambda beat, is_left: children.Child(limits, look.size, beat, is_left, look.run)
 
 
 def extract(

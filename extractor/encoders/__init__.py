@@ -22,13 +22,14 @@ BUILT_IN = {  # family: (module:function, extra to install)
     "toy": ("extractor.encoders.toy:load", ""),
     "open_clip": ("extractor.encoders.open_clip:load", ""),
     "clip2video": ("extractor.encoders.clip2video:load", ""),
+    "s3d": ("extractor.encoders.s3d:load", ""),
     "videococa": ("extractor.encoders.videococa:load", ""),
     "videoclip": ("extractor.encoders.videoclip:load", ""),
 }
-TAKE_WEIGHTS = ("open_clip", "clip2video", "videococa", "videoclip")  # of a file, or random ones
+TAKE_WEIGHTS = ("open_clip", "clip2video", "s3d", "videococa", "videoclip")  # of a file, or random ones
 # May be told who resizes, and how colours are read.
 TAKE_LOOKS = ("toy", "open_clip", "clip2video", "videococa")
-PLAIN = ("clip2video", "videoclip")  # are whole without a variant
+PLAIN = ("clip2video", "s3d", "videoclip")  # are whole without a variant
 S3D = "s3d"  # of a spec's options: the hash of the S3D under it
 TAKE_S3D = ("videoclip",)  # and so a second file
 WRITERS = {"videococa": "extractor.encoders.videococa:load_writer"}  # for captions alone
@@ -38,9 +39,13 @@ BY_HAND = {  # where the weights of others are, for people
         "the README of https://github.com/CryhanFang/CLIP2Video links to Google Drive folders, "
         "one a data set, from which a browser fetches pytorch_model.bin.2 (MSR-VTT, MSVD) or .22 (VATEX)"
     ),
+    "s3d": (
+        "s3d_howto100m.pth, and the list of words s3d_dict.npy, are on the page of HowTo100M's authors at "
+        "www.rocq.inria.fr"
+    ),
     "videoclip": (
         "https://dl.fbaipublicfiles.com/MMPT/retri/videoclip/checkpoint_best.pt, whose tensors `cinedex "
-        "convert` takes out, and s3d_howto100m.pth, which is on the page of HowTo100M's authors"
+        "convert` takes out, and s3d_howto100m.pth on the page of HowTo100M's authors at www.rocq.inria.fr"
     ),
 }
 

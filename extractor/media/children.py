@@ -67,8 +67,12 @@ _Told = tuple[tuple[_Times, ...], _Answer | None]  # of pictures in the next slo
 class Child:
     """A `Decoder` whose files are read elsewhere. Used by one thread; `beat` is called while it waits."""
 
-    def __init__(self, limits: Limits, size: int, beat: Beat, is_left: Callable[[], bool]) -> None:
-        self._limits, self._size, self._beat, self._is_left = limits, size, beat, is_left
+    def __init__(
+        self, limits: Limits, size: int, beat: Beat, is_left: Callable[[], bool], run: int = 1
+    ) -> None:
+        """`size` and `run`: of the look of all orders."""
+        self._limits, self._beat, self._is_left = limits, beat, is_left
+        self._size, self._run = size, run
         self._running: _Running | None = None
         self._files = 0
 
@@ -102,7 +106,7 @@ class Child:
 
     def _alive(self) -> _Running:
         if self._running is None:
-            self._running = _Running.start(self._limits, self._size)
+            self._running = _Running.start(self._limits, self._size, self._run)
         return self._running
 
     def _answers(self, running: _Running, asked: _Asked) -> Iterator[Picture | _Answer]:
@@ -157,16 +161,16 @@ class _Running:
         self._look.register(self.line, select.POLLIN)
 
     @classmethod
-    def start(cls, limits: Limits, size: int) -> _Running:
-        return fork.started(lambda: cls._started(limits, size))
+    def start(cls, limits: Limits, size: int, run: int) -> _Running:
+        return fork.started(lambda: cls._started(limits, size, run))
 
     @classmethod
-    def _started(cls, limits: Limits, size: int) -> _Running:
-        memory = block(size)
+    def _started(cls, limits: Limits, size: int, run: int) -> _Running:
+        memory = block(size, run)
         line, theirs = fork.pipe()
         try:
-            process = fork.process(_live, (theirs, Handed(memory), size, limits))
-            return cls(process, line, Ring(memory, size))
+            process = fork.process(_live, (theirs, Handed(memory), size, run, limits))
+            return cls(process, line, Ring(memory, size, run))
         finally:
             theirs.close()
             os.close(memory)
@@ -197,12 +201,12 @@ class _Running:
 # --- the child's side ------------------------------------------------------------------------------------
 
 
-def _live(line: Connection, memory: int, size: int, limits: Limits) -> None:
+def _live(line: Connection, memory: int, size: int, run: int, limits: Limits) -> None:
     """The whole life of a child: one order after another, until the parent is gone."""
     fork.die_with_parent()
     logs.set_up(limits.log_format, limits.log_level)
     torch.set_num_threads(1)
-    sender = _Sender(line, Ring(memory, size))
+    sender = _Sender(line, Ring(memory, size, run))
     os.close(memory)
     if limits.memory_bytes:
         fork.limit_memory(limits.memory_bytes)

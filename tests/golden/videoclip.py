@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from core.types import EncoderSpec, Look, Sampling
 from evaluation.moments import MOMENTS, ranked
 from evaluation.segments import targets
-from extractor.encoders import vocabulary
+from extractor.encoders import s3d_model, vocabulary
 from extractor.encoders.base import framed
 from extractor.encoders.videoclip import VideoClip
 from extractor.encoders.videoclip_model import CAPS, SECONDS, Model, filled, renamed, shape_of
@@ -24,6 +24,7 @@ from tests.golden import recipe
 from tests.golden.recipe import Array, Manifest
 
 NAME = "videoclip"
+_NO_PICTURES: Any = None  # features are given
 _TEXTS = 5  # of a multiple choice
 _PART = (slice(None, 1), slice(None, 6), slice(None, 64))
 
@@ -38,16 +39,7 @@ def made(manifest: Manifest) -> VideoClip:
     shape = shape_of(state, file=NAME, name=NAME, head=head)
     spec = EncoderSpec(NAME, shape.text.width, Look(224))
     model = filled(state, shape, file=NAME, name=NAME)
-    return VideoClip(spec, model, _NoPictures(), _Numbers(), "cpu")
-
-
-class _NoPictures:
-    """The features are given."""
-
-    precision: Any = None
-
-    def features(self, pictures: Tensor) -> Tensor:
-        raise AssertionError
+    return VideoClip(spec, model, _NO_PICTURES, _Numbers(), "cpu")
 
 
 class _Numbers(vocabulary.WordPieces):
@@ -67,12 +59,12 @@ def outputs(manifest: Manifest, expected: dict[str, Array]) -> dict[str, Array]:
         if "weights_from" in manifest["config"]:
             of = Path(manifest["folder"]) / f"{manifest['config']['weights_from']}.json"
             return _tasks(made(recipe.load(of)[0]), given)
-        return _vectors(manifest, made(manifest), given, expected)
+        encoder = made(manifest)
+        found = _vectors(encoder, given, expected)
+        return found | _end_to_end(manifest, encoder, given, found)
 
 
-def _vectors(
-    manifest: Manifest, encoder: VideoClip, given: dict[str, Array], expected: dict[str, Array]
-) -> dict[str, Array]:
+def _vectors(encoder: VideoClip, given: dict[str, Array], expected: dict[str, Array]) -> dict[str, Array]:
     videos = [torch.from_numpy(given[f"features{number}"]) for number in range(4)]
     rows = _rows(given["text_ids_raw"])
     caps = np.zeros((len(rows), CAPS), np.int64)
@@ -100,6 +92,20 @@ def _vectors(
         **{f"part_{name}": part[_PART] for name, part in parts.items()},
     }
     return {name: np.asarray(each) for name, each in found.items()}
+
+
+def _end_to_end(
+    manifest: Manifest, encoder: VideoClip, given: dict[str, Array], found: dict[str, Array]
+) -> dict[str, Array]:
+    """From pictures, by the S3D of another golden, whose features are taken as they come."""
+    if "frames" not in given:
+        return {}
+    weights = recipe.weights(recipe.load(Path(manifest["folder"]) / "s3d_full.json")[0])
+    state = {key: torch.from_numpy(weight) for key, weight in weights.items()}
+    seconds = torch.from_numpy(given["frames"])[0].permute(0, 4, 1, 2, 3)
+    features = s3d_model.filled(state, file=NAME, name=NAME).video(seconds)
+    row = encoder.clips(features, [np.arange(len(features))]).numpy()
+    return {"e2e_pooled_video": row, "e2e_score": row @ found["pooled_text"][0]}
 
 
 @contextmanager

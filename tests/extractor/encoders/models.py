@@ -13,7 +13,7 @@ import pytest
 import torch
 from open_clip import pretrained
 
-from extractor.encoders import bert, s3d_model, videoclip_model
+from extractor.encoders import bert, videoclip_model
 from extractor.encoders.clip2video_model import Shape, drawn
 from extractor.encoders.temporal import HEAD, Sizes
 
@@ -164,13 +164,4 @@ def videoclip_file(path: Path, state: dict[str, torch.Tensor]) -> Path:
         "last_optimizer_state": {"state": {}, "param_groups": [{"lr": 5e-5}]},
     }
     torch.save(whole, path)
-    return path
-
-
-def s3d_file(path: Path, seed: int, *, dim: int = 32) -> Path:
-    """A tiny S3D as its authors' file."""
-    few = {name: (4, 4, 4, 4, 4, 4) for name in s3d_model.Sizes().blocks}
-    sizes = s3d_model.Sizes(first=4, second=4, third=8, blocks=few, dim=dim, words=9, word=8, hidden=8)
-    state: dict[str, torch.Tensor] = s3d_model.drawn(sizes, seed).state_dict()
-    torch.save(state, path)
     return path

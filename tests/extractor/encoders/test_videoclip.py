@@ -19,7 +19,8 @@ from extractor.encoders.convert import converted
 from extractor.encoders.videoclip import VideoClip
 from extractor.encoders.vocabulary import framed
 from extractor.encoders.weights import About, register
-from tests.extractor.encoders.models import s3d_file, videoclip_file, videoclip_state
+from tests.extractor.encoders import tiny_s3d
+from tests.extractor.encoders.models import videoclip_file, videoclip_state
 from tests.extractor.encoders.test_contract import check, pictures
 from tests.extractor.encoders.traps import SPRUNG, TRAPS, zipped
 
@@ -37,7 +38,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, state: Held) -> tuple[Path, 
     """The authors' two files, one of which had to be converted."""
     folder = tmp_path_factory.mktemp("authors")
     converted(videoclip_file(folder / "checkpoint_best.pt", state), folder / "videoclip.safetensors")
-    return folder / "videoclip.safetensors", s3d_file(folder / "s3d_howto100m.pth", 3)
+    return folder / "videoclip.safetensors", tiny_s3d.file(folder / "s3d_howto100m.pth", 3)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +118,7 @@ def test_a_store_of_it_names_the_file_that_is_not_here(
 def test_another_s3d_makes_another_encoder(
     encoder: VideoClip, files: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    other = loaded((files[0], s3d_file(tmp_path / "other.pth", 4)))
+    other = loaded((files[0], tiny_s3d.file(tmp_path / "other.pth", 4)))
     assert other.spec.weights == encoder.spec.weights
     assert other.spec.fingerprint != encoder.spec.fingerprint
     assert loaded(files, "videoclip:raw").spec.fingerprint != encoder.spec.fingerprint
@@ -275,7 +276,7 @@ def test_the_authors_own_file_is_refused_until_it_is_converted(tmp_path: Path, s
     with pytest.raises(
         EncoderError, match=r"holds more than tensors.*`cinedex convert .*checkpoint_best\.pt"
     ):
-        loaded((file, s3d_file(tmp_path / "s3d.pth", 3)))
+        loaded((file, tiny_s3d.file(tmp_path / "s3d.pth", 3)))
 
 
 def test_half_precision_loads_and_the_prefix_may_be_there_or_not(
