@@ -167,4 +167,8 @@ def _model(name: str, weights: Path | None, random_weights: int | None) -> tuple
         return f"{RANDOM}{seed}", shape, drawn(shape, seed)
     hash, state, file = hash_of(weights), renamed(read(weights)), called(weights)
     shape = shape_of(state, file=file, name=name)
+    if shape.text.words != vocabulary.PIECES:
+        raise EncoderError(
+            f"{file} does not fit {name}: it knows {shape.text.words} word pieces, not {vocabulary.PIECES}."
+        )
     return hash, shape, filled(state, shape, file=file, name=name)

@@ -6,7 +6,7 @@ A plugin's author runs it over a family of their own by importing `check` from h
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from core.errors import EncoderError
 from extractor.encoders import families, load
-from extractor.encoders.base import Encoder
+from extractor.encoders.base import Contextual, Encoder, around_of
 
 BIT_EQUAL = ("toy",)
 TEXTS = ["red", "a green thing", "ein Hund läuft über die Wiese", "", "word " * 500, "🐈", "white"]
@@ -64,6 +64,8 @@ def check(make: Callable[[], Encoder], *, bit_equal: bool = False, precision: st
     same: dict[str, Any] = {"bit_equal": bit_equal, "precision": precision}
     check_rows(encoder)
     check_batches(encoder, same)
+    if around_of(encoder) is not None:
+        check_frames(encoder, same)
     check_reload(encoder, make(), same)
 
 
@@ -97,6 +99,19 @@ def check_batches(encoder: Encoder, same: dict[str, Any]) -> None:
     texts = encoder.texts(TEXTS)
     for text, row in zip(TEXTS, texts, strict=True):
         assert_same(encoder.texts([text])[0], row, **same)
+
+
+def check_frames(encoder: Encoder, same: dict[str, Any]) -> None:
+    """Where frames look around: a row for each entry of each run, which depends on its run alone."""
+    looking, held = cast(Contextual, encoder), features(encoder, 3)
+    runs = [np.array([0, 1, 2]), np.array([1]), np.array([2, 1])]
+    rows = looking.frames(held, runs)
+    assert (tuple(rows.shape), rows.dtype) == ((6, encoder.spec.dim), torch.float32)
+    assert bool(torch.isfinite(rows).all())
+    assert tuple(looking.frames(held, []).shape) == (0, encoder.spec.dim)
+    alone = torch.cat([looking.frames(held[run], [np.arange(len(run))]) for run in runs])
+    for one, other in zip(alone, rows, strict=True):
+        assert_same(one, other, **same)
 
 
 def check_reload(encoder: Encoder, again: Encoder, same: dict[str, Any]) -> None:

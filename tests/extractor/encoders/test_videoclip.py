@@ -87,6 +87,7 @@ def test_it_keeps_the_contract_from_its_files(files: tuple[Path, Path]) -> None:
     check(lambda: loaded(files))
 
 
+@pytest.mark.slow  # S3D's 30 pictures of each second take long
 def test_it_keeps_the_contract_over_features_as_they_come(files: tuple[Path, Path]) -> None:
     check(lambda: loaded(files, "videoclip:raw"))
 
@@ -206,6 +207,7 @@ def test_in_rows_of_seconds_nothing_sees_the_start(encoder: VideoClip) -> None:
     assert off(rows, hidden) < 1e-6 and off(rows, seen) > 1e-4
 
 
+@pytest.mark.slow  # pictures of sixteen seconds are drawn to try it
 def test_in_bf16_clips_are_as_in_fp32(encoder: VideoClip, files: tuple[Path, Path]) -> None:
     quick = loaded(files, pace=Pace("bf16"))
     assert quick.precision.name == "bf16" and (quick.precision.cosine or 0) > 0.9995
@@ -321,6 +323,8 @@ def changed(state: Held, what: str) -> Held:
         case "axes":
             found[f"{tables}word_embeddings.weight"] = torch.zeros(9)
         case "words":
+            found[f"{tables}word_embeddings.weight"] = torch.zeros(900, WIDTH)
+        case "few words":
             found[f"{tables}word_embeddings.weight"] = torch.zeros(100, WIDTH)
         case "places":
             found[f"{tables}position_embeddings.weight"] = torch.zeros(32, WIDTH)
@@ -343,7 +347,11 @@ def changed(state: Held, what: str) -> Held:
         ("left over", "does not fit videoclip: mm_encoder.cls.weight is left over."),
         ("shape", "video_encoder.videomlp.linear2.bias is [9], not [64]."),
         ("axes", "text_encoder.embeddings.word_embeddings.weight is [9], of too few axes."),
-        ("words", "text_encoder.embeddings.word_embeddings.weight has 100 rows, and at least 30522 are"),
+        ("words", "it knows 900 word pieces, not 30522."),
+        (
+            "few words",
+            "text_encoder.embeddings.word_embeddings.weight has 100 rows, and at least 103 are needed.",
+        ),
         ("places", "text_encoder.embeddings.position_embeddings.weight has 32 rows, and at least 63 are"),
         ("width", "text_encoder.embeddings.word_embeddings.weight is 60 wide, which is no multiple of 64."),
         ("widths", "its vectors of videos have 64 numbers, and those of texts 128."),
