@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import cast
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from core.errors import VideoError
 from core.store import Store
-from core.types import Float32Array, Kind
+from core.types import MAX_CLIP_POINTS, Float32Array, Kind, Sampling
 from extractor.encoders import recall
 from extractor.encoders.base import Contextual, Encoder, around_of, framed
 from extractor.encoders.devices import choose_device
@@ -81,8 +82,10 @@ class Anew:
     def _windows(self, file: Path) -> Iterator[Window[Pixels]]:
         """The video's windows, of pictures where extraction has features."""
         sampling = self._store.sampling
-        windows = Windows[Pixels](sampling, around=around_of(self._encoder))
-        for picture in pictures_afresh(file, sampling, self._encoder.spec.look):
+        look = self._encoder.spec.look
+        limit, around = _limit(sampling, look.run), around_of(self._encoder)
+        windows = Windows[Pixels](sampling, limit, around)
+        for picture in pictures_afresh(file, sampling, look):
             yield from windows.push(picture.t, picture.end, picture.pixels, picture.shot)
         yield from windows.finish()
 
@@ -123,6 +126,13 @@ class Anew:
                 for at in range(0, len(pictures), BATCH)
             ]
         )
+
+
+def _limit(sampling: Sampling, run: int) -> int:
+    """Of a window's points: as many as clips have, where each is a run of pictures, which takes memory."""
+    if run == 1 or sampling.is_whole:
+        return MAX_CLIP_POINTS
+    return min(MAX_CLIP_POINTS, ceil(sampling.fps * sampling.clip_seconds) + 1)
 
 
 def _of(window: Window[Pixels], kind: Kind) -> Sequence[Row]:

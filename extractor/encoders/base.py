@@ -46,7 +46,7 @@ class Encoder(Protocol):
         ...
 
     def texts(self, texts: Sequence[str]) -> Tensor:
-        """float32 [len(texts), dim]."""
+        """float32 [len(texts), dim]; a NoTextsError where it reads none, and why."""
         ...
 
     def too_long(self, texts: Sequence[str]) -> list[bool]:

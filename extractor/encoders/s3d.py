@@ -79,9 +79,11 @@ class S3D:
         """The mean of each one's seconds; of those of length 1 it has again length 1."""
         if not index:
             return self._none()
-        means = [features[torch.from_numpy(rows).to(features.device)].mean(dim=0) for rows in index]
-        found = torch.stack(means)
-        return unit(found) if self._is_unit else found
+        means = features[torch.tensor([rows[0] for rows in index], device=features.device)].double()
+        for line, rows in enumerate(index):
+            if len(rows) > 1:  # most are of one second
+                means[line] = features[torch.from_numpy(rows).to(features.device)].double().mean(dim=0)
+        return unit(means) if self._is_unit else means.float()
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """By the first 16 words that are known of each."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.types import Look
+from extractor.media.filtered import Scale
 from extractor.media.tone import Transfer, mapped, transfer_of
 
 Pixels = NDArray[np.uint8]
@@ -33,7 +34,6 @@ _SWSCALE = {  # by default it gives two columns one colour, of however few there
     "bicubic": Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT,
     "bilinear": Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT,
 }
-_FFMPEG = {"bicubic": Interpolation.BICUBIC, "bilinear": Interpolation.BILINEAR}  # as its filter has it
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -60,6 +60,7 @@ class Lens:
         self._look = look
         self._sar = stretch(sar) if look.sar else Fraction(1)
         self._reformatter, self._scaler = VideoReformatter(), VideoReformatter()
+        self._filter = Scale(look.resize)
         self.run = look.run
         self.rotation = 0  # degrees clockwise of the latest picture
         self.transfer: Transfer = ""  # of the latest one that is HDR
@@ -105,6 +106,8 @@ class Lens:
             found = self._converted(self._scaler, source, kind, size)
             return mapped(found, frame) if is_toned else found
 
+        if self._look.fit == "ffmpeg":
+            return self._filter(source, self._size(frame)), drawn
         return drawn(self._size(frame)), drawn
 
     def _shape(self, frame: VideoFrame) -> Size:
@@ -128,8 +131,7 @@ class Lens:
         if self._look.untagged_hd == "709" and frame.colorspace == _UNSPECIFIED and is_hd:
             source = Colorspace.ITU709
         height, width = size or (frame.height, frame.width)
-        ways = _FFMPEG if self._look.fit == "ffmpeg" else _SWSCALE
-        way = ways[self._look.resize] if size else None
+        way = _SWSCALE[self._look.resize] if size else None
 
         def convert(matrix: int | None) -> VideoFrame:
             return reformatter.reformat(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,13 +15,13 @@ from torch import Tensor, nn
 from core.types import EncoderSpec, Look, Sampling
 from evaluation.moments import MOMENTS, ranked
 from evaluation.segments import targets
-from extractor.encoders import s3d_model, vocabulary
+from extractor.encoders import vocabulary
 from extractor.encoders.base import framed
 from extractor.encoders.videoclip import VideoClip
 from extractor.encoders.videoclip_model import CAPS, SECONDS, Model, filled, renamed, shape_of
 from extractor.windows import Window, Windows
 from server import segmenting
-from tests.golden import recipe
+from tests.golden import recipe, s3d
 from tests.golden.recipe import Array, Manifest
 
 NAME = "videoclip"
@@ -100,12 +101,19 @@ def _end_to_end(
     """From pictures, by the S3D of another golden, whose features are taken as they come."""
     if "frames" not in given:
         return {}
-    weights = recipe.weights(recipe.load(Path(manifest["folder"]) / "s3d_full.json")[0])
-    state = {key: torch.from_numpy(weight) for key, weight in weights.items()}
-    seconds = torch.from_numpy(given["frames"])[0].permute(0, 4, 1, 2, 3)
-    features = s3d_model.filled(state, file=NAME, name=NAME).video(seconds)
+    of = recipe.load(Path(manifest["folder"]) / "s3d_full.json")[0]
+    of |= {"inputs": {"frames": {"kind": "stored"}}}
+    made = s3d.as_theirs("tests.golden.videoclip", of, {"frames": given["frames"][0]})
+    features = torch.from_numpy(made["features"])
     row = encoder.clips(features, [np.arange(len(features))]).numpy()
     return {"e2e_pooled_video": row, "e2e_score": row @ found["pooled_text"][0]}
+
+
+@torch.inference_mode()
+def features_of(manifest: Manifest, given: dict[str, Array]) -> dict[str, Array]:
+    """S3D's, of seconds of pictures."""
+    seconds = torch.from_numpy(given["frames"]).permute(0, 4, 1, 2, 3)
+    return {"features": s3d.made(manifest).video(seconds).numpy()}
 
 
 @contextmanager
@@ -195,3 +203,7 @@ def _moments(encoder: VideoClip, video: Tensor, text: Array) -> Array:
     for line, moment in zip(found, ranked(states.numpy(), text, len(video)), strict=False):
         line[:] = moment
     return found
+
+
+if __name__ == "__main__":
+    s3d.main(Path(sys.argv[1]), features_of)

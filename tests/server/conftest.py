@@ -25,6 +25,7 @@ from server.library import ServedLibrary
 from server.settings import ServeSettings
 from tests.conftest import shapes, write_film
 from tests.server.filmed import Films
+from tests.server.held import Decoders
 from tests.server.worlds import Shelf, make_keys, samples, until
 
 ROOT = Path(__file__).parents[2]
@@ -140,6 +141,11 @@ def any_server(request: pytest.FixtureRequest) -> Iterator[Running]:
 @pytest.fixture
 def shelf(tmp_path: Path) -> Shelf:
     return samples(tmp_path / "data")
+
+
+@pytest.fixture
+def decoders(monkeypatch: pytest.MonkeyPatch) -> Decoders:
+    return Decoders(monkeypatch)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from server.routes import batch
 from server.searcher import Searcher, Took
 from server.spent import Spent
 from tests.server.conftest import Running, in_thread
+from tests.server.held import Decoders
 from tests.server.sent import base64_of, picture
 from tests.server.test_errors import refusal
 from tests.server.test_serving import Slow, library
@@ -171,8 +173,9 @@ def test_all_that_a_batch_sends_is_decoded_within_one_requests_seconds(
 
 
 def test_a_body_for_which_no_seconds_are_left_is_refused_by_itself(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, decoders: Decoders
 ) -> None:
+    decoders.signals.append(signal.SIGSTOP)
     monkeypatch.setattr(batch, "Spent", lambda: Spent(decoding_s=60, fetching_s=60))
     with in_thread(library(shelf, TOY), image_hosts=["example.org"]) as http:
         until(lambda: http.get("/readyz").status_code == 200)

@@ -26,6 +26,7 @@ from extractor.world import Film, Scene, frames
 from server.library import ServedLibrary
 from tests.extractor.encoders.models import clip2video_state, in_half
 from tests.server.conftest import in_thread
+from tests.server.worlds import until
 
 TEXTS = ["a red circle moves to the right", "rain", "", "🐈", "狗在草地上跑", "word " * 90]
 PRESET = "clip2video-msvd"
@@ -81,6 +82,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         encoder = load("clip2video", weights=next((folder / "weights").glob("*/weights.safetensors")))
         assert isinstance(encoder, Clip2Video)
         with in_thread(ServedLibrary.of_data(folder / "data")) as http:
+            until(lambda: http.get("/readyz").status_code == 200, 60)
             yield World(http, encoder, [*FILMS], plain_halves(encoder, folder / "films"))
 
 

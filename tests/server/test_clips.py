@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from server.service import Service
 from tests.extractor.cuts import pictures
 from tests.server.conftest import in_thread
 from tests.server.filmed import DAY, Films, id_at
+from tests.server.held import Decoders
 from tests.server.worlds import until
 
 NAMES = ("red.mp4", "rotated.mp4", "with-sound.mkv", "short.webm")
@@ -120,9 +122,10 @@ def test_a_damaged_file_is_told_in_one_sentence(tmp_path: Path, videos: Path) ->
             assert message.startswith("red.mp4 cannot be opened") and str(films.folder) not in message
 
 
-def test_what_takes_too_long_is_given_up(films: Films) -> None:
-    with in_thread(films.library(), decode_seconds=0.001) as client:
+def test_what_takes_too_long_is_given_up(films: Films, decoders: Decoders) -> None:
+    with in_thread(films.library(), decode_seconds=0.25) as client:
         until(lambda: client.get("/readyz").status_code == 200)
+        decoders.signals.append(signal.SIGSTOP)
         message = refused(client.get(f"/clip/{id_at(client, 'red.mp4')}?end=2"), 422)
         assert message.startswith("red.mp4 cannot be decoded: it takes ")
 

@@ -24,7 +24,7 @@ from tests.browser import Browser
 from tests.conftest import FPS, LIKE, shapes, write_film
 from tests.server.conftest import in_thread, listening
 from tests.server.filmed import Films
-from tests.server.worlds import Shelf, make_keys
+from tests.server.worlds import Shelf, make_keys, until
 
 EVIL = "<img src=x onerror=document.title='taken'>.mp4"
 LINE = "The frog & its pond: 1 < 2, and <!-- nothing more"
@@ -60,6 +60,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
 @pytest.fixture(scope="module")
 def served(films: Films) -> Iterator[httpx.Client]:
     with in_thread(films.library()) as http:
+        until(lambda: http.get("/readyz").status_code == 200)
         yield http
 
 
@@ -234,6 +235,7 @@ def test_the_start_and_the_best_second_are_a_click_away(page: Page) -> None:
 def test_a_collection_is_chosen_where_there_are_several(chromium: Browser, films: Films) -> None:
     store = next(path.parent for path in films.data.rglob("store.json"))
     with in_thread(ServedLibrary(lambda: {"default": [store], "other": [store]})) as http:
+        until(lambda: http.get("/readyz").status_code == 200)
         page = Page(chromium, str(http.base_url))
         page.open("q=red")
         page.wait("!document.querySelector('#of-collection').hidden")
@@ -250,6 +252,7 @@ def test_further_pages_are_a_click_away_and_need_no_pictures(chromium: Browser, 
     shelf.add({f"number-{number:02}": [("red", 8)] for number in range(30)})
     shelf.build()
     with in_thread(ServedLibrary.of_store(shelf.store.root)) as http:
+        until(lambda: http.get("/readyz").status_code == 200)
         page = Page(chromium, str(http.base_url))
         page.open("q=red")
         assert page.run(MOMENTS) == 24

@@ -10,22 +10,20 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from multiprocessing.process import BaseProcess
+from collections.abc import Iterator
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import httpx
 import pytest
 
 from extractor.content import content_of
-from extractor.media import fork
 from index.build import build
 from server.library import ServedLibrary
 from server.paging import Page, page_of
 from tests.extractor.shelf import Shelf
 from tests.server.conftest import in_thread
+from tests.server.held import Decoders
 from tests.server.sent import base64_of, picture
 from tests.server.worlds import until
 
@@ -61,30 +59,6 @@ def nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 def send(http: httpx.Client, data: bytes, name: str = "any", **request: Any) -> httpx.Response:
     sent = {"request": (None, json.dumps(request), "application/json")} if request else {}
     return http.post("/search/upload", files={"file": (name, data), **sent})
-
-
-class Decoders:
-    """The processes that decode, each sent a signal as soon as it is there, while there is one to send."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.signals: list[signal.Signals] = []
-        self.pids: SimpleQueue[int] = SimpleQueue()
-        begin = fork.process
-
-        def process(live: Callable[..., None], args: tuple[Any, ...]) -> BaseProcess:
-            begun = begin(live, args)
-            assert begun.pid
-            if self.signals:
-                os.kill(begun.pid, self.signals.pop())
-            self.pids.put(begun.pid)
-            return begun
-
-        monkeypatch.setattr(fork, "process", process)
-
-
-@pytest.fixture
-def decoders(monkeypatch: pytest.MonkeyPatch) -> Decoders:
-    return Decoders(monkeypatch)
 
 
 def paths(answer: httpx.Response) -> list[str]:
@@ -206,10 +180,13 @@ def test_a_video_that_is_too_long_is_refused(films: Shelf, videos: Path) -> None
         assert paths(send(http, (videos / "red-then-blue.mp4").read_bytes()))
 
 
-def test_what_takes_too_long_to_decode_costs_that_request(films: Shelf, videos: Path) -> None:
-    with in_thread(ServedLibrary.of_data(films.folder / "data"), decode_seconds=0.001) as http:
+def test_what_takes_too_long_to_decode_costs_that_request(
+    films: Shelf, videos: Path, decoders: Decoders
+) -> None:
+    with in_thread(ServedLibrary.of_data(films.folder / "data"), decode_seconds=0.25) as http:
         until(lambda: http.get("/readyz").status_code == 200)
-        says = "file: the file cannot be decoded: it takes longer than 0.001 s."
+        decoders.signals.append(signal.SIGSTOP)
+        says = "file: the file cannot be decoded: it takes longer than 0.25 s."
         assert refused(send(http, (videos / "red.mp4").read_bytes()), 422)["message"] == says
         assert http.post("/search", json={"query": "red"}).status_code == 200
 
