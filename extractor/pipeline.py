@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.errors import EncoderError, NoTextsError
+from core.errors import EncoderError, NoTextsError, UsageError
 from core.store import Store
-from core.types import EncoderSpec, Facts, Float32Array, Line, Look, Segment, Source, Thumbs
+from core.types import EncoderSpec, Facts, Float32Array, Line, Look, Sampling, Segment, Source, Thumbs
 from core.writer import KindRows, Writer
 from extractor.ahead import Begun, Claims, Decoders, Ended, MakeDecoder, Message, Seen, Settled, Unread
 from extractor.captions import Captions, captions_of
@@ -120,7 +120,18 @@ def open_store(job: Job, encoder: Encoder) -> Store:
     sampling = encoder.spec.sampling.but(job.sampling)
     if encoder.spec.look.run > 1:
         require_grid(sampling)
+    _require_seen(encoder, sampling)
     return Store.create(job.store, encoder.spec, sampling, _probes(encoder))
+
+
+def _require_seen(encoder: Encoder, sampling: Sampling) -> None:
+    """That all of a clip is looked at. Of a whole video the beginning may be, as authors test."""
+    around, count = around_of(encoder), sampling.fps * sampling.clip_seconds
+    if around and not sampling.is_whole and count > around.points:
+        raise UsageError(
+            f"clip-seconds {sampling.clip_seconds:g} make clips of {count:g} points, of which "
+            f"{encoder.spec.name} sees {around.points} at most."
+        )
 
 
 def _probes(encoder: Encoder) -> Float32Array | None:

@@ -226,3 +226,22 @@ def test_stored_rows_are_found_again_in_the_file(world: World, capsys: pytest.Ca
         assert main(["verify", "--sample", "8", "--json", "--data", str(world.folder / "data")]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["cosine"]["worst"] > 0.999 and found["compared"]["frame"] > 0
+
+
+def test_clips_that_it_would_not_see_whole_are_refused(
+    world: World, vocabulary: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = [next((world.folder / "weights").glob(f"{hash}/*.safetensors")) for hash in hashes(world)]
+    flags = ["--encoder", "videoclip", "--weights", str(weights[0]), "--s3d-weights", str(weights[1])]
+    flags += ["--videos", str(world.folder / "films"), "--data", str(tmp_path / "data"), "--workers", "0"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CINEDEX_WEIGHTS", str(world.folder / "weights"))
+        assert main(["extract", *flags, "--clip-seconds", "40"]) == 2
+    said = capsys.readouterr().err
+    assert "clip-seconds 40 make clips of 40 points, of which videoclip sees 32 at most." in said
+    assert not (tmp_path / "data").exists()
+
+
+def hashes(world: World) -> list[str]:
+    spec = world.encoder.spec
+    return [spec.weights, dict(spec.options)["s3d"]]

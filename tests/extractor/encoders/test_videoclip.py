@@ -14,11 +14,12 @@ from torch import Tensor
 from core.commands import main
 from core.errors import EncoderError, UsageError
 from extractor.encoders import how, load, recall
-from extractor.encoders.base import Pace
+from extractor.encoders.base import Pace, framed
 from extractor.encoders.convert import converted
 from extractor.encoders.videoclip import VideoClip
-from extractor.encoders.vocabulary import framed
+from extractor.encoders.vocabulary import framed as framed_ids
 from extractor.encoders.weights import About, register
+from extractor.windows import Windows
 from tests.extractor.encoders import tiny_s3d
 from tests.extractor.encoders.models import videoclip_file, videoclip_state
 from tests.extractor.encoders.test_contract import check, pictures
@@ -181,6 +182,22 @@ def test_of_a_longer_clip_the_first_32_seconds_are_seen(encoder: VideoClip) -> N
     assert torch.equal(long, first) and off(second, first) > 1e-3
 
 
+def test_of_forty_minutes_every_second_has_a_row_and_every_clip_its_own(encoder: VideoClip) -> None:
+    held, sampling = seconds(2400), encoder.spec.sampling
+    windows = Windows[Tensor](sampling, around=encoder.around)
+    found = [each for at, second in enumerate(held) for each in windows.push(at, at + 1, second)]
+    frames, clips = [], []
+    for window in [*found, *windows.finish()]:
+        features, index = torch.stack(window.features), [row.index for row in window.frames]
+        frames += [framed(encoder, features, window.runs, index)] if index else []
+        clips += [encoder.clips(features, [row.index for row in window.clips])]
+    rows = torch.cat(frames)
+    assert rows.shape == (2400, WIDTH) and len(torch.cat(clips)) == 149
+    mean = encoder.frames(held, [run(1184, 1216), run(1200, 1232)])[[17, 32 + 1]].mean(dim=0)
+    assert off(rows[1201], mean) < 1e-5
+    assert off(torch.cat(clips)[-1], encoder.clips(held, [run(2368, 2400)])[0]) < 1e-5
+
+
 def test_the_order_of_seconds_counts(encoder: VideoClip) -> None:
     forth, back = encoder.clips(seconds(12), [run(0, 12), run(0, 12)[::-1].copy()])
     assert off(forth, back) > 1e-3
@@ -235,7 +252,7 @@ def test_a_text_is_cut_at_61_word_pieces(encoder: VideoClip) -> None:
 def test_a_text_is_the_mean_of_its_words_and_its_end_as_the_authors_fill_it_up(encoder: VideoClip) -> None:
     ids = encoder._pieces.ids(["a red circle", ""])
     rows = torch.zeros(2, 64, dtype=torch.int64)
-    for line, row in zip(rows, framed(ids, 64), strict=True):
+    for line, row in zip(rows, framed_ids(ids, 64), strict=True):
         line[: len(row)] = torch.tensor(row)
     rows = torch.cat([rows[:, :1], rows[:, 2:]], dim=1)
     states = encoder._model.words(rows, rows > 0)
