@@ -44,7 +44,7 @@ class EncoderError(Error):
 
 
 class NoTextsError(EncoderError):
-    """This encoder reads no texts here, and why."""
+    """This encoder reads no texts here, and why, in words that name no file."""
 
     http_status = 409
 

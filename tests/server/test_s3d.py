@@ -24,6 +24,7 @@ from extractor.world import Film, Scene, frames
 from server.library import ServedLibrary
 from tests.extractor.encoders import tiny_s3d
 from tests.server.conftest import in_thread
+from tests.server.worlds import until
 
 TEXTS = ["a red circle moves", "green", "🐈", "square " * 90]
 NEAR = 2e-3  # of the largest score: stores keep float16
@@ -64,7 +65,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CINEDEX_WEIGHTS", str(folder / "weights"))
         patch.setenv("CINEDEX_S3D_WORDS", str(tiny_s3d.word_list(folder / "words.json")))
-        how = ["--encoder", "s3d", "--weights", str(file), "--workers", "0"]
+        how = ["--encoder", "s3d", "--weights", str(file), "--workers", "0", "--precision", "fp32"]
         assert main(["extract", "--videos", str(folder / "films"), *how, *data]) == 0
         file.unlink()  # what is registered is enough
         patch.delenv("CINEDEX_S3D_WORDS")
@@ -72,6 +73,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         encoder = load("s3d", weights=next((folder / "weights").glob("*/weights.safetensors")))
         assert isinstance(encoder, S3D)
         with in_thread(ServedLibrary.of_data(folder / "data")) as http:
+            until(lambda: http.get("/readyz").status_code == 200)
             yield World(folder / "data", http, encoder, plain_rows(encoder, folder / "films"))
 
 
@@ -135,6 +137,7 @@ def test_without_its_words_texts_are_answered_409_with_the_reason(world: World) 
                     "/embed": {"texts": ["red"]},
                     "/tag": {"video_id": "", "labels": ["red"]},
                 }
+                until(lambda: http.get("/readyz").status_code == 200)
                 videos = http.get("/videos").json()["videos"]
                 asked["/tag"]["video_id"] = videos[0]["video_id"]
                 for path, body in asked.items():
