@@ -9,15 +9,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from core.errors import EncoderError, NoTextsError, UsageError
-from core.store import Store
-from core.types import EncoderSpec, Facts, Float32Array, Line, Look, Sampling, Segment, Source, Thumbs
+from core.types import Facts, Float32Array, Line, Look, Segment, Source, Thumbs
 from core.writer import KindRows, Writer
 from extractor.ahead import Begun, Claims, Decoders, Ended, MakeDecoder, Message, Seen, Settled, Unread
 from extractor.captions import Captions, captions_of
@@ -27,9 +24,9 @@ from extractor.encoders.base import Encoder, Pace, around_of
 from extractor.encoders.devices import choose_device, use
 from extractor.encoders.precision import Precision
 from extractor.encoding import Encoding, Video
+from extractor.fresh import open_store, require_run
 from extractor.media import children, fork
 from extractor.media.reading import Here, Order, Trouble
-from extractor.media.runs import require_grid
 from extractor.shortcut import ShortCut, View
 from extractor.teller import Beside, Teller
 from extractor.work import Committed, Encoded, Job, Loaded, Outcome, Report, Stalled, Work
@@ -38,7 +35,6 @@ log = logging.getLogger(__name__)
 Told = Loaded | Report | Encoded | Committed | Stalled
 BEAT_S = 0.5
 MINDING_S = 60.0  # until a child is there, or gone
-PROBES = Path(__file__).with_name("probes.txt")
 
 
 def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> Iterator[Told]:
@@ -109,47 +105,6 @@ def load_for(job: Job, device: str) -> tuple[Encoder, str, Captions | None]:
     pace = Pace(job.precision, job.batch if job.compile else 0)
     encoder = load(job.encoder, device=device, pace=pace, **job.options)
     return encoder, device, captions_of(job.captions, encoder, device, pace)
-
-
-def open_store(job: Job, encoder: Encoder) -> Store:
-    """The job's store, made if there is none; StoreError if it is another encoder's or sampling's."""
-    if (job.store / "store.json").exists():
-        store = Store.open(job.store)
-        store.require(encoder.spec, store.sampling.but(job.sampling))
-        return store
-    sampling = encoder.spec.sampling.but(job.sampling)
-    if encoder.spec.look.run > 1:
-        require_grid(sampling)
-    _require_seen(encoder, sampling)
-    return Store.create(job.store, encoder.spec, sampling, _probes(encoder))
-
-
-def _require_seen(encoder: Encoder, sampling: Sampling) -> None:
-    """That all of a clip is looked at. Of a whole video the beginning may be, as authors test."""
-    around, count = around_of(encoder), sampling.fps * sampling.clip_seconds
-    if around and not sampling.is_whole and count > around.points:
-        raise UsageError(
-            f"clip-seconds {sampling.clip_seconds:g} make clips of {count:g} points, of which "
-            f"{encoder.spec.name} sees {around.points} at most."
-        )
-
-
-def _probes(encoder: Encoder) -> Float32Array | None:
-    sentences = PROBES.read_text(encoding="utf-8").splitlines()
-    try:
-        return _on_host(encoder.texts(sentences))
-    except NoTextsError as error:
-        log.warning("texts cannot be searched by why=%s", error)
-        return None
-
-
-def require_run(spec: EncoderSpec) -> None:
-    """That a decoder gives what the encoder makes features of."""
-    if spec.pictures_per_feature != spec.look.run:
-        raise EncoderError(
-            f"{spec.name} makes a feature of {spec.pictures_per_feature} pictures, and its look gives runs "
-            f"of {spec.look.run}; they must be the same."
-        )
 
 
 def make_decoder(job: Job, look: Look) -> MakeDecoder:
