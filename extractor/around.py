@@ -7,9 +7,10 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from core.types import IntArray
+from core.errors import UsageError
+from core.types import IntArray, Sampling
 from extractor.clips import Point
-from extractor.encoders.base import Around
+from extractor.encoders.base import Around, Encoder, around_of
 
 F = TypeVar("F")
 
@@ -75,3 +76,13 @@ def entries_of(runs: tuple[tuple[Point[F], ...], ...]) -> dict[int, IntArray]:
     for place, number in enumerate(numbers):
         found.setdefault(number, []).append(place)
     return {number: np.array(places, dtype=np.int64) for number, places in found.items()}
+
+
+def require_seen(encoder: Encoder, sampling: Sampling) -> None:
+    """That all of a clip is looked at. Of a whole video the beginning may be, as authors test."""
+    around, count = around_of(encoder), sampling.fps * sampling.clip_seconds
+    if around and not sampling.is_whole and count > around.points:
+        raise UsageError(
+            f"clip-seconds {sampling.clip_seconds:g} make clips of {count:g} points, of which "
+            f"{encoder.spec.name} sees {around.points} at most."
+        )

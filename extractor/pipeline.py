@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import Counter
@@ -14,9 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from core.store import Store
 from core.types import Facts, Float32Array, Line, Look, Segment, Source, Thumbs
 from core.writer import KindRows, Writer
 from extractor.ahead import Begun, Claims, Decoders, Ended, MakeDecoder, Message, Seen, Settled, Unread
+from extractor.around import require_seen
 from extractor.captions import Captions, captions_of
 from extractor.cores import Cores, allowed
 from extractor.encoders import load
@@ -24,14 +25,14 @@ from extractor.encoders.base import Encoder, Pace, around_of
 from extractor.encoders.devices import choose_device, use
 from extractor.encoders.precision import Precision
 from extractor.encoding import Encoding, Video
-from extractor.fresh import open_store, require_run
 from extractor.media import children, fork
 from extractor.media.reading import Here, Order, Trouble
+from extractor.media.runs import require_grid, require_run
+from extractor.probes import probes_of
 from extractor.shortcut import ShortCut, View
 from extractor.teller import Beside, Teller
 from extractor.work import Committed, Encoded, Job, Loaded, Outcome, Report, Stalled, Work
 
-log = logging.getLogger(__name__)
 Told = Loaded | Report | Encoded | Committed | Stalled
 BEAT_S = 0.5
 MINDING_S = 60.0  # until a child is there, or gone
@@ -105,6 +106,19 @@ def load_for(job: Job, device: str) -> tuple[Encoder, str, Captions | None]:
     pace = Pace(job.precision, job.batch if job.compile else 0)
     encoder = load(job.encoder, device=device, pace=pace, **job.options)
     return encoder, device, captions_of(job.captions, encoder, device, pace)
+
+
+def open_store(job: Job, encoder: Encoder) -> Store:
+    """The job's store, made if there is none; StoreError if it is another encoder's or sampling's."""
+    if (job.store / "store.json").exists():
+        store = Store.open(job.store)
+        store.require(encoder.spec, store.sampling.but(job.sampling))
+        return store
+    sampling = encoder.spec.sampling.but(job.sampling)
+    if encoder.spec.look.run > 1:
+        require_grid(sampling)
+    require_seen(encoder, sampling)
+    return Store.create(job.store, encoder.spec, sampling, probes_of(encoder))
 
 
 def make_decoder(job: Job, look: Look) -> MakeDecoder:

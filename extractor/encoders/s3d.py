@@ -51,7 +51,8 @@ class Seconds:
 
     def _encoded(self, pictures: Tensor) -> Tensor:
         """Of [30 · seconds, 3, size, size]."""
-        found: Tensor = self._video(pictures.unflatten(0, (-1, PICTURES)).transpose(1, 2))
+        seconds = pictures.reshape(-1, PICTURES, *pictures.shape[1:])
+        found: Tensor = self._video(seconds.transpose(1, 2))
         return found
 
 

@@ -29,7 +29,8 @@ class Scale:
         self._graph.push(frame)
         scaled = self._graph.pull()
         assert isinstance(scaled, VideoFrame)
-        return scaled.to_ndarray()
+        found: NDArray[Any] = scaled.to_ndarray()
+        return found
 
     def _made(self, frame: VideoFrame, size: Size) -> Graph:
         graph = Graph()

@@ -43,7 +43,7 @@ def as_theirs(module: str, manifest: Manifest, given: dict[str, Array]) -> dict[
     """What a module computes of this in a process of its own."""
     with TemporaryDirectory() as folder:
         Path(folder, "given.json").write_text(json.dumps(manifest))
-        np.savez(Path(folder, "given.npz"), **given)
+        _save(Path(folder, "given.npz"), given)
         words = [sys.executable, "-m", module, folder]
         subprocess.run(words, env=os.environ | _AS_THEIRS, cwd=Path(__file__).parents[2], check=True)
         with np.load(Path(folder, "ours.npz")) as found:
@@ -94,10 +94,14 @@ def _of_video(model: Model, pictures: Tensor) -> dict[str, Tensor]:
     return {"extract_raw": raw, "extract_l2": ones, "extract_l2_fp16": ones.half()}
 
 
+def _save(path: Path, arrays: dict[str, Array]) -> None:
+    np.savez(path, **arrays)  # type: ignore[arg-type]  # whose other parameter is a bool
+
+
 def main(folder: Path, compute: Callable[[Manifest, dict[str, Array]], dict[str, Array]]) -> None:
     """What is given there, computed."""
     torch.set_num_threads(_THREADS)
-    np.savez(folder / "ours.npz", **compute(*recipe.load(folder / "given.json")))
+    _save(folder / "ours.npz", compute(*recipe.load(folder / "given.json")))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -132,14 +133,13 @@ def test_without_its_words_texts_are_answered_409_with_the_reason(world: World) 
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("CINEDEX_WEIGHTS", str(world.data.parent / "weights"))
             with in_thread(ServedLibrary.of_data(world.data)) as http:
-                asked = {
-                    "/search": {"query": "red"},
-                    "/embed": {"texts": ["red"]},
-                    "/tag": {"video_id": "", "labels": ["red"]},
-                }
                 until(lambda: http.get("/readyz").status_code == 200)
                 videos = http.get("/videos").json()["videos"]
-                asked["/tag"]["video_id"] = videos[0]["video_id"]
+                asked: dict[str, Any] = {
+                    "/search": {"query": "red"},
+                    "/embed": {"texts": ["red"]},
+                    "/tag": {"video_id": videos[0]["video_id"], "labels": ["red"]},
+                }
                 for path, body in asked.items():
                     answer = http.post(path, json=body)
                     assert answer.status_code == 409, answer.text

@@ -230,11 +230,14 @@ def test_half_the_bits_are_tried_and_near_enough(file: Path) -> None:
 
 def test_no_second_goes_through_it_twice(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = loaded(file)
-    sizes = []
+    sizes: list[int] = []
     passed = encoder.seconds._video.forward
-    monkeypatch.setattr(
-        encoder.seconds._video, "forward", lambda clips: sizes.append(len(clips)) or passed(clips)
-    )
+
+    def counted(clips: Tensor) -> Tensor:
+        sizes.append(len(clips))
+        return passed(clips)
+
+    monkeypatch.setattr(encoder.seconds._video, "forward", counted)
     held = features(encoder, 9)
     encoder.clips(held, [np.arange(first, first + 4) for first in range(5)])
     assert sizes == [4, 4, 1]
