@@ -31,6 +31,7 @@ from extractor.media.runs import require_grid, require_run
 from extractor.probes import probes_of
 from extractor.shortcut import ShortCut, View
 from extractor.teller import Beside, Teller
+from extractor.usage import keep_loaded
 from extractor.work import Committed, Encoded, Job, Loaded, Outcome, Report, Stalled, Work
 
 Told = Loaded | Report | Encoded | Committed | Stalled
@@ -46,6 +47,7 @@ def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> 
     with closing(Cores(job.cores)) as cores:
         cores.leave(0)  # there are no decoders yet
         encoder, device, captions = load_for(job, device)
+        keep_loaded()
         if stop.is_set():  # loading may take a while, and nothing is begun
             return
         require_run(encoder.spec)

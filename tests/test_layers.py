@@ -17,7 +17,7 @@ OURS = {*PACKAGES, "cinedex_client"}
 CORE_FILES = {
     *("__init__", "types", "query", "errors", "files", "npy", "store", "shard", "log", "rules"),
     *("checkpoint", "writer", "collections", "config", "commands", "logs", "stop"),
-    *("lines", "sidecars", "thumbs", "compaction", "running"),
+    *("lines", "sidecars", "thumbs", "compaction", "running", "cpus"),
 }
 ALLOWED = {
     "core": {"core", "numpy", "pyarrow", "pydantic", "pydantic_settings"},

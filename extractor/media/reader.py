@@ -103,7 +103,7 @@ class Reader:
     ) -> None:
         """`shots`: find them whatever the points; `beat` is called for each packet, as a sign of life;
         `times` says when each picture is shown; `decoder`: cpu, cuda or cuda:1."""
-        self.path = Path(path)
+        self.path = path if isinstance(path, Path) else Path(path)
         self._finds_shots, self._beat, self._times, self._decoder = shots, beat, times, decoder
         self.thumbs = Thumbs()  # where they are wanted, and as the lines once all pictures were read
         self.lines: tuple[Line, ...] = ()  # of the text tracks

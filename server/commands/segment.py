@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,15 +16,16 @@ from core.config import Settings, run
 from core.errors import UsageError
 from core.logs import plain
 from index.device import chosen_device
-from server.commands.search import clock
+from server.commands.columns import aligned, clock
+from server.commands.labelled import labels_in
 from server.commands.straight import searcher_by
+from server.schemas.tag import MAX_LABELS
 
 if TYPE_CHECKING:
     from server.searcher import Searcher
     from server.segmenting import Segmented, Sort
 
 log = logging.getLogger(__name__)
-MOST_LABELS = 10_000
 
 
 class SegmentSettings(Settings):
@@ -54,7 +54,6 @@ class Asked:
 
     sort: Sort
     texts: tuple[str, ...]
-    flag: str
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -88,28 +87,15 @@ def _asked(settings: SegmentSettings) -> Asked:
     if None not in (settings.start, settings.end) and settings.end <= settings.start:  # type: ignore[operator]
         raise UsageError(f"--end {settings.end:g} must be above --start {settings.start:g}.")
     if settings.labels is not None:
-        return Asked("labels", _lines(settings.labels, "labels", are_different=True), "--labels")
+        return Asked("labels", _few(labels_in(settings.labels)))
     assert settings.steps is not None
-    return Asked("steps", _lines(settings.steps, "steps", are_different=False), "--steps")
+    return Asked("steps", _few(labels_in(settings.steps, may_repeat=True)))
 
 
-def _lines(path: Path, flag: str, *, are_different: bool) -> tuple[str, ...]:
-    """What stands in a file, but for empty lines. A step may well come twice."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise UsageError(f"--{flag} {path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise UsageError(f"--{flag} {path} is no text in UTF-8.") from error
-    found = tuple(line.strip() for line in lines if line.strip())
-    if not found:
-        raise UsageError(f"--{flag} {path} holds no {flag}: one a line is.")
-    if len(found) > MOST_LABELS:
-        raise UsageError(f"--{flag} {path} holds {len(found)} {flag}; {MOST_LABELS} at most can be.")
-    (often, count), *_ = Counter(found).most_common(1)
-    if are_different and count > 1:
-        raise UsageError(f"--{flag} {path} names {often[:60]!r} {count} times; {flag} must be different.")
-    return found
+def _few(texts: list[str]) -> tuple[str, ...]:
+    if len(texts) > MAX_LABELS:
+        raise UsageError(f"{len(texts)} labels are too many; {MAX_LABELS} at most can be.", "labels")
+    return tuple(texts)
 
 
 def _found(searcher: Searcher, settings: SegmentSettings, asked: Asked) -> Segmented:
@@ -128,11 +114,4 @@ def table(found: Segmented) -> str:
         (f"{clock(each.start)} – {clock(each.end)}", f"{each.score:.3f}", plain(each.label))
         for each in found.segments
     ]
-    width = max(len(score) for _, score, _ in rows)
-    shown = "".join(f"{time}  {score:>{width}}  {label}\n" for time, score, label in rows)
-    encoding = sys.stdout.encoding or "utf-8"
-    try:
-        shown.encode(encoding)
-    except UnicodeEncodeError:
-        return shown.replace("–", "-").encode(encoding, "replace").decode(encoding)
-    return shown
+    return aligned(rows, (str.ljust, str.rjust), sys.stdout.encoding or "utf-8")

@@ -92,7 +92,7 @@ def spans(found: dict[str, Any]) -> list[tuple[float, float, str]]:
 def test_seconds_are_sorted_by_labels_and_the_rest_is_background(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    labels = written(tmp_path, "blue", "", "  red ", "green")
+    labels = written(tmp_path, "blue", "  red ", "green")
     found = segments(capsys, name, "--labels", labels, "--data", str(data))
     assert spans(found) == [(0, 6, "red"), (6, 10, "blue"), (13, 15, "red")]
     assert [each["score"] for each in found["segments"]] == [1, 1, 1]
@@ -151,10 +151,10 @@ def test_an_encoder_whose_pictures_stand_alone_says_that_it_cannot(
         (["v"], "Give either --labels FILE or --steps FILE: what the seconds are sorted by."),
         (["v", "--labels", "L", "--steps", "L"], "Give either --labels FILE or --steps FILE"),
         (["v", "--steps", "L", "--min-score", "1"], "--min-score goes with --labels"),
-        (["v", "--labels", "none.txt"], "--labels none.txt cannot be read: No such file or directory."),
-        (["v", "--labels", "EMPTY"], "holds no labels: one a line is."),
-        (["v", "--labels", "TWICE"], "names 'red' 2 times; labels must be different."),
-        (["v", "--labels", "BINARY"], "is no text in UTF-8."),
+        (["v", "--labels", "none.txt"], "labels 'none.txt' cannot be read: No such file or directory."),
+        (["v", "--labels", "EMPTY"], "holds no label; each line is one."),
+        (["v", "--labels", "TWICE"], "line 3, has 'red', as line 1 has; no two are alike."),
+        (["v", "--labels", "BINARY"], "line 1, is not UTF-8; save the file as UTF-8."),
         (["v", "--steps", "L", "--start", "3", "--end", "2"], "--end 2 must be above --start 3."),
         (["films/none.mp4", "--labels", "L"], "There is no video 'films/none.mp4' in "),
         (["films/day", "--labels", "L"], "There is no video 'films/day' in "),
@@ -165,7 +165,7 @@ def test_an_encoder_whose_pictures_stand_alone_says_that_it_cannot(
 def test_what_cannot_be_is_one_sentence(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], argv: list[str], says: str
 ) -> None:
-    held = {"L": b"red\nblue\n", "EMPTY": b"\n \n", "TWICE": b"red\nblue\nred", "BINARY": b"\xff\xfe\x00"}
+    held = {"L": b"red\nblue\n", "EMPTY": b"", "TWICE": b"red\nblue\nred", "BINARY": b"\xff\xfe\x00"}
     for name, content in held.items():
         (tmp_path / name).write_bytes(content)
     words = [str(tmp_path / word) if word in held else word for word in argv]
