@@ -54,6 +54,7 @@ VERBS = {
     ),
     "search": Verb("server.commands.search:main", "answer once, without a server"),
     "tag": Verb("server.commands.tag:main", "which of your labels each video or clip is most like"),
+    "segment": Verb("server.commands.segment:main", "a video's seconds by labels, or its steps in time"),
     "status": Verb("server.commands.status:main", "what there is, what is missing, what runs now"),
     "migrate": Verb("server.commands.migrate:main", "the same videos by another encoder, then switched to"),
     "doctor": Verb("server.commands.doctor:main", "what is installed, what is there, what is wrong"),

@@ -176,10 +176,6 @@ class Sampling:
             )
 
     def _check_preset(self) -> None:
-        if self.preset == "videoclip":
-            raise UsageError(
-                "preset 'videoclip' feeds 30 pictures a second to S3D and comes with that encoder."
-            )
         if self.preset not in PRESETS:
             raise UsageError(f"preset {self.preset!r} is not known; {' and '.join(PRESETS)} are.")
         free = ("preset", "keep_frames")

@@ -17,10 +17,11 @@ from core.store import Store
 from core.types import Facts, Float32Array, Line, Look, Segment, Source, Thumbs
 from core.writer import KindRows, Writer
 from extractor.ahead import Begun, Claims, Decoders, Ended, MakeDecoder, Message, Seen, Settled, Unread
+from extractor.around import require_seen
 from extractor.captions import Captions, captions_of
 from extractor.cores import Cores, allowed
 from extractor.encoders import load
-from extractor.encoders.base import Encoder, Pace
+from extractor.encoders.base import Encoder, Pace, around_of
 from extractor.encoders.devices import choose_device, use
 from extractor.encoders.precision import Precision
 from extractor.encoding import Encoding, Video
@@ -118,6 +119,7 @@ def open_store(job: Job, encoder: Encoder) -> Store:
     sampling = encoder.spec.sampling.but(job.sampling)
     if encoder.spec.look.run > 1:
         require_grid(sampling)
+    require_seen(encoder, sampling)
     return Store.create(job.store, encoder.spec, sampling, probes_of(encoder))
 
 
@@ -205,7 +207,7 @@ class _Extraction:
             case Begun(work, source):
                 if source in self._videos:
                     self._videos[source].is_void = True
-                self._videos[source] = Video.begun(work, source, self._sampling)
+                self._videos[source] = Video.begun(work, source, self._sampling, around_of(self._encoder))
             case Seen(source, picture):
                 self._encoding.add(self._videos[source], picture)
                 if self._encoding.is_full:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from core.query import Part, Query, Value
 from core.types import EncoderSpec, Float32Array, IntArray
-from extractor.encoders.base import Adjustable, Encoder
+from extractor.encoders.base import Adjustable, Around, Contextual, Encoder, around_of
 
 MOST_TEXTS = 256  # in one call, which bounds the memory that it takes
 
@@ -60,6 +60,13 @@ class Encoded:
 
     def adjusted(self, queries: Float32Array, chosen: Mapping[str, Value]) -> Float32Array:
         return cast(Adjustable, self.encoder).adjusted(queries, chosen)
+
+    @property
+    def around(self) -> Around | None:
+        return around_of(self.encoder)
+
+    def frames(self, features: Any, index: Sequence[IntArray]) -> Any:
+        return cast(Contextual, self.encoder).frames(features, index)
 
     def features(self, pictures: Any) -> Any:
         return self.encoder.features(pictures)

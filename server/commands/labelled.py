@@ -11,14 +11,15 @@ _SHOWN = 60  # characters of a label that is told of
 _MOST_BYTES = 80 << 20  # 10,000 labels of 2,000 characters; more is something else, and may have no end
 
 
-def labels_in(path: Path) -> list[str]:
-    """The labels, without the white space around them; or a UsageError that names the line."""
+def labels_in(path: Path, *, may_repeat: bool = False) -> list[str]:
+    """The labels, or the steps of a plan, which may come twice, without the white space around them; or a
+    UsageError that names the line."""
     lines = _text(path).split("\n")
     if not lines[-1].strip():
         lines.pop()
     if not lines:
         raise UsageError(f"{path} holds no label; each line is one.", "labels")
-    first: dict[str, int] = {}
+    found, first = list[str](), dict[str, int]()
     for number, line in enumerate(lines, 1):
         label = line.strip()
         where = f"{path}, line {number},"
@@ -27,11 +28,12 @@ def labels_in(path: Path) -> list[str]:
         if len(label) > MAX_TEXT:
             message = f"{where} has {len(label)} characters; a label has {MAX_TEXT} at most."
             raise UsageError(message, "labels")
-        if label in first:
+        if label in first and not may_repeat:
             message = f"{where} has {label[:_SHOWN]!r}, as line {first[label]} has; no two are alike."
             raise UsageError(message, "labels")
         first[label] = number
-    return [*first]
+        found.append(label)
+    return found
 
 
 def _text(path: Path) -> str:

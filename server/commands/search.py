@@ -18,11 +18,10 @@ from pydantic_settings import CliPositionalArg
 from core.config import Settings, run
 from core.errors import Error, UsageError
 from core.logs import plain
-from core.store import Store
 from index.device import chosen_device
 from server.asked import refused
 from server.commands.columns import aligned, clock, writable
-from server.commands.straight import answers, exported, searcher_of, store_in
+from server.commands.straight import answers, exported, searcher_by
 from server.errors import ApiError
 from server.schemas.fields import MediaPrefix, Rate
 
@@ -236,14 +235,8 @@ def answers_to(settings: SearchSettings) -> Iterator[dict[str, Any]]:
 
 def _searcher(settings: SearchSettings) -> Searcher:
     """What answers without a server."""
-    device = chosen_device(settings.device)
-    collection, root = "default", settings.store
-    if root is None:
-        collection, root = store_in(settings.data, settings.collection, settings.encoder)
-    store = Store.open(root)
-    if settings.encoder not in (None, store.spec.name):
-        raise UsageError(f"--store {root} holds vectors of {store.spec.name}, not of {settings.encoder!r}.")
-    return searcher_of(store, collection, settings.trust_import, device)
+    chosen = (settings.store, settings.collection, settings.encoder)
+    return searcher_by(settings.data, chosen, settings.trust_import, chosen_device(settings.device))
 
 
 def from_server(

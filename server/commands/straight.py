@@ -97,6 +97,20 @@ def _decoded(searcher: Searcher, asked: SearchAsked, file: Path | None) -> Mappi
         return found | dict(decoding.decoded([Sent("file", content)], How(look, sampling)))
 
 
+def searcher_by(
+    data: Path, chosen: tuple[Path | None, str | None, str | None], trusted: Sequence[str], device: str
+) -> Searcher:
+    """What answers for a store that was chosen by its folder, or by its collection and its encoder."""
+    root, collection, encoder = chosen
+    name = "default"
+    if root is None:
+        name, root = store_in(data, collection, encoder)
+    store = Store.open(root)
+    if encoder not in (None, store.spec.name):
+        raise UsageError(f"--store {root} holds vectors of {store.spec.name}, not of {encoder!r}.")
+    return searcher_of(store, name, trusted, device)
+
+
 def searcher_of(store: Store, collection: str, trusted: Sequence[str], device: str) -> Searcher:
     """What answers for a store by itself."""
     from index.view import view_of

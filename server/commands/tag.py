@@ -12,9 +12,8 @@ from pydantic import Field, ValidationError
 
 from core.config import Settings, run
 from core.errors import UsageError
-from core.store import Store
 from server.commands.labelled import labels_in
-from server.commands.straight import searcher_of, store_in
+from server.commands.straight import searcher_by
 from server.commands.tagged import show_csv, show_json, show_table
 from server.schemas.fields import Text
 from server.schemas.tag import MAX_LABELS, MAX_TEMPLATES, TagAsked, Template
@@ -115,13 +114,8 @@ def _asked(settings: TagSettings) -> TagAsked:
 
 
 def _searcher(settings: TagSettings) -> Searcher:
-    collection, root = "default", settings.store
-    if root is None:
-        collection, root = store_in(settings.data, settings.collection, settings.encoder)
-    store = Store.open(root)
-    if settings.encoder not in (None, store.spec.name):
-        raise UsageError(f"--store {root} holds vectors of {store.spec.name}, not of {settings.encoder!r}.")
-    return searcher_of(store, collection, settings.trust_import, "cpu")
+    chosen = (settings.store, settings.collection, settings.encoder)
+    return searcher_by(settings.data, chosen, settings.trust_import, "cpu")
 
 
 def _videos(settings: TagSettings, searcher: Searcher) -> Iterable[Listed]:

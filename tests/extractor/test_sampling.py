@@ -153,9 +153,6 @@ WRONG = {
         "preset 'clip2video-msvd' is a choice of points and clips itself; leave out fps, whole."
     ),
     "--preset=clip2video": "preset 'clip2video' is not known; clip2video-msrvtt and clip2video-msvd are.",
-    "--preset=videoclip": (
-        "preset 'videoclip' feeds 30 pictures a second to S3D and comes with that encoder."
-    ),
 }
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -35,10 +36,15 @@ _CORNER = {  # what is kept of a stage itself
 
 def outputs(manifest: Manifest, expected: dict[str, Array]) -> dict[str, Array]:
     """Every array."""
+    return as_theirs("tests.golden.s3d", manifest, expected)
+
+
+def as_theirs(module: str, manifest: Manifest, given: dict[str, Array]) -> dict[str, Array]:
+    """What a module computes of this in a process of its own."""
     with TemporaryDirectory() as folder:
         Path(folder, "given.json").write_text(json.dumps(manifest))
-        _save(Path(folder, "given.npz"), expected)
-        words = [sys.executable, "-m", "tests.golden.s3d", folder]
+        _save(Path(folder, "given.npz"), given)
+        words = [sys.executable, "-m", module, folder]
         subprocess.run(words, env=os.environ | _AS_THEIRS, cwd=Path(__file__).parents[2], check=True)
         with np.load(Path(folder, "ours.npz")) as found:
             return dict(found)
@@ -93,11 +99,11 @@ def _save(path: Path, arrays: dict[str, Array]) -> None:
     np.savez(path, **arrays)  # type: ignore[arg-type]  # whose other parameter is a bool
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, compute: Callable[[Manifest, dict[str, Array]], dict[str, Array]]) -> None:
     """What is given there, computed."""
     torch.set_num_threads(_THREADS)
-    _save(folder / "ours.npz", computed(*recipe.load(folder / "given.json")))
+    _save(folder / "ours.npz", compute(*recipe.load(folder / "given.json")))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), computed)
