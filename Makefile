@@ -1,9 +1,11 @@
 PYTHON ?= python3
 BIN = .venv/bin
-CHECKED = core extractor index server client evaluation tests examples benchmarks docs
+CHECKED = core extractor index server client evaluation training tests examples benchmarks docs docker
 READY = .venv/installed
+LINTERS = .venv/linters
+COMPOSE = $(BIN)/docker-compose --env-file docker/.env.example --profile jobs -f docker/compose.yml
 
-.PHONY: demo test test-slow lint bench docs dist
+.PHONY: demo test test-slow test-docker lint bench docs dist
 
 demo: $(READY)
 	@$(BIN)/python examples/demo.py
@@ -15,10 +17,17 @@ test: $(READY)
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
 
-lint: $(READY)
+# The image built, and compose run through the whole path.
+test-docker: $(READY) $(LINTERS)
+	$(BIN)/pytest -m docker tests/docker
+
+lint: $(READY) $(LINTERS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(CHECKED)
+	$(COMPOSE) config --quiet
+	$(COMPOSE) -f docker/compose.gpu.yml config --quiet
+	$(BIN)/hadolint docker/Dockerfile
 
 bench: $(READY)
 	@set -e; for file in $$(grep -l "^if __name__" benchmarks/*.py); do $(BIN)/python $$file --quick; done
@@ -35,4 +44,8 @@ $(READY): pyproject.toml constraints.txt tests/alone.txt
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r tests/alone.txt
+	@touch $@
+
+$(LINTERS): docker/linters.txt $(READY)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r docker/linters.txt
 	@touch $@

@@ -1,6 +1,6 @@
 """What building costs beside bare FAISS; what a few more rows cost after it; the memory it takes.
 
-python benchmarks/build.py [--quick] [--rows N] [--factory STRING] [--memory 4G] [--json FILE]
+python benchmarks/build.py [--quick] [--spoken] [--rows N] [--factory STRING] [--memory 4G] [--json FILE]
 
 Times are CPU seconds of one thread in one process, one after the other.
 Quick: 100,000 rows in place of a million.
@@ -115,16 +115,16 @@ def _one_thread() -> None:
     faiss.omp_set_num_threads(1)
 
 
-def measured(root: Path, rows: int, string: str, memory: int) -> dict[str, float]:
+def measured(root: Path, rows: int, string: str, memory: int, *, is_spoken: bool) -> dict[str, float]:
     """Every figure, each in a process of its own."""
     store = make(root)
-    fill(store, Law(), rows)
+    fill(store, Law(), rows, is_spoken=is_spoken)
     string = string or chosen(rows, store.spec.dim, memory, 0.95)
     factories: dict[Kind, str] = {"frame": string}
     with get_context("spawn").Pool(1, _one_thread, maxtasksperchild=1) as pool:
         theirs = pool.apply(bare, (root, string, memory))
         ours, peak = pool.apply(build, (root, factories, memory))
-        fill(store, Law(), MORE, rows)
+        fill(store, Law(), MORE, rows, is_spoken=is_spoken)
         more, _ = pool.apply(build, (root, {}, memory))
     parts = Snapshot.open(Store.open(root), 2).parts
     files = [path for name in ("parts", "trained") for path in (root / name).iterdir()]
@@ -150,6 +150,7 @@ def main() -> int:
     """Print each figure with its bar; the exit status tells whether all are within."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="100,000 rows")
+    parser.add_argument("--spoken", action="store_true", help="with subtitles, which are indexed too")
     parser.add_argument("--rows", type=count, default=1_000_000, help="as 10M")
     parser.add_argument("--factory", default="", help="another index than the table says")
     parser.add_argument("--memory", type=memory_bytes, default="4G", help="for the build")
@@ -158,7 +159,7 @@ def main() -> int:
     _one_thread()
     rows = 100_000 if asked.quick else asked.rows
     with tempfile.TemporaryDirectory() as work:
-        values = measured(Path(work) / "store", rows, asked.factory, asked.memory)
+        values = measured(Path(work) / "store", rows, asked.factory, asked.memory, is_spoken=asked.spoken)
     found = [Figure(name, (value,), _bar(name, rows)) for name, value in values.items()]
     return shown(found, asked.json)
 

@@ -1,4 +1,6 @@
-"""What each family adds to its own picture tower, and what it gains by batches across videos; random weights.
+"""What each family adds to its own bare backbone, what batches across videos gain, what an hour of it costs.
+
+Random weights, which cost what others do. An hour is encoding alone, at a new store's pictures a second.
 
 python benchmarks/encoders.py [MODEL …] [--device cuda] [--precision bf16] [--quick] [--json FILE]
 """
@@ -18,60 +20,75 @@ import torch
 from torch import Tensor
 
 from benchmarks.figures import Bar, Figure, shown
+from core.errors import UsageError
 from core.types import IntArray
 from extractor.encoders import load
 from extractor.encoders.base import Encoder, Pace
-from extractor.encoders.clip2video import Clip2Video
+from extractor.encoders.tower import Tower
 from extractor.encoders.trial import trial_pictures
-from extractor.encoders.videococa import VideoCoCa
 
 BATCH = 16
 CLIP, STRIDE = 8, 4  # pictures
 PAIRS, QUICK_PAIRS = 7, 3
-MODELS = ("videococa:coca_ViT-B-32", "clip2video", "videococa:coca_ViT-L-14")
-QUICK_MODELS = MODELS[:2]
-WHOLE = "rows of pictures and clips ÷ the bare tower, pictures a second"
+MODELS = (
+    "open_clip:ViT-B-32",
+    "clip2video",
+    "videococa:coca_ViT-B-32",
+    "open_clip:PE-Core-B-16",
+    "videococa:coca_ViT-L-14",
+)
+QUICK_MODELS = MODELS[:3]
+WHOLE = "rows of pictures and clips ÷ the bare backbone, pictures a second"
+HOUR = "encoding an hour of video, at a new store's pictures a second"
 ACROSS = f"batches of {BATCH} across videos ÷ one video of {CLIP} pictures at a time"
+SECONDS = 4  # at a time, where a feature is made of a second of pictures
 _WARM = 2
 
-Bare = Callable[[Tensor], Tensor]
 Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
 class Tried:
-    """An encoder, and its tower alone, from what the first layer takes to what the last block gives."""
+    """An encoder, and its tower: of every family the backbone alone, up to the last block."""
 
     name: str
     encoder: Encoder
-    bare: Bare
-    prepared: Callable[[Tensor], Tensor]  # bytes → what the first layer takes
+    tower: Tower
 
-    def pictures(self, count: int) -> Tensor:
-        size = self.encoder.spec.look.size
+    @classmethod
+    def of(cls, name: str, encoder: Encoder) -> Tried:
+        """A tower is the encoder's own, or that of what it is made of."""
+        parts = [encoder, *vars(encoder).values()]
+        found = (getattr(part, "tower", None) for part in parts)
+        towers = [each for each in found if isinstance(each, Tower)]
+        if not towers:
+            raise UsageError(f"{name} has no tower of pictures to measure it against.")
+        return cls(name, encoder, towers[0])
+
+    @property
+    def per(self) -> int:
+        """Pictures of which one feature is made: entries of a clip."""
+        return self.encoder.spec.pictures_per_feature
+
+    @property
+    def batch(self) -> int:
+        """Pictures at a time, on both sides."""
+        return BATCH if self.per == 1 else SECONDS * self.per
+
+    def pictures(self, entries: int) -> Tensor:
+        size, count = self.encoder.spec.look.size, entries * self.per
         drawn = torch.from_numpy(trial_pictures(size, BATCH))
         return drawn.repeat(-(-count // BATCH), 1, 1, 1)[:count]
 
+    def prepared(self, pictures: Tensor) -> Tensor:
+        """Bytes → what the first layer takes."""
+        return self.tower._input(pictures)
 
-def videococa(name: str, encoder: Encoder) -> Tried:
-    """Its tower is open_clip's up to the pooler."""
-    assert isinstance(encoder, VideoCoCa)
-    dtype = next(encoder.trunk.parameters()).dtype
-    return Tried(name, encoder, encoder.trunk, lambda pictures: encoder.tower.prepared(pictures).to(dtype))
+    def bare(self, prepared: Tensor) -> Tensor:
+        return self.tower._encode(prepared)
 
-
-def clip2video(name: str, encoder: Encoder) -> Tried:
-    """Its tower is its CLIP's."""
-    assert isinstance(encoder, Clip2Video)
-    visual = encoder.visual
-    dtype = next(visual.parameters()).dtype
-    return Tried(name, encoder, visual, lambda pictures: encoder.tower.prepared(pictures).to(dtype))
-
-
-FAMILIES: dict[str, Callable[[str, Encoder], Tried]] = {  # one line a family
-    "clip2video": clip2video,
-    "videococa": videococa,
-}
+    def features(self, pictures: Tensor) -> Tensor:
+        return torch.cat([self.encoder.features(batch) for batch in torch.split(pictures, self.batch)])
 
 
 def windows(count: int) -> list[IntArray]:
@@ -82,30 +99,31 @@ def windows(count: int) -> list[IntArray]:
 
 @torch.inference_mode()
 def alone(tried: Tried, prepared: Tensor) -> None:
-    """The tower, and nothing else."""
-    for batch in torch.split(prepared, BATCH):
+    """The backbone, and nothing else."""
+    for batch in torch.split(prepared, tried.batch):
         tried.bare(batch)
 
 
 @torch.inference_mode()
 def whole(tried: Tried, pictures: Tensor) -> None:
     """As a video is encoded."""
-    features = torch.cat([tried.encoder.features(batch) for batch in torch.split(pictures, BATCH)])
-    tried.encoder.clips(features, windows(len(pictures))).cpu()
+    features = tried.features(pictures)
+    tried.encoder.clips(features, windows(len(features))).cpu()
 
 
 @torch.inference_mode()
 def one_by_one(tried: Tried, pictures: Tensor) -> None:
     """Each clip's pictures are a video."""
-    for video in torch.split(pictures, CLIP):
-        tried.encoder.clips(tried.encoder.features(video), [np.arange(len(video))]).cpu()
+    for video in torch.split(pictures, CLIP * tried.per):
+        features = tried.encoder.features(video)
+        tried.encoder.clips(features, [np.arange(len(features))]).cpu()
 
 
 @torch.inference_mode()
 def together(tried: Tried, pictures: Tensor) -> None:
     """The same videos, their pictures in full batches and their clips in one pass."""
-    features = torch.cat([tried.encoder.features(batch) for batch in torch.split(pictures, BATCH)])
-    index = [np.arange(first, first + CLIP) for first in range(0, len(pictures), CLIP)]
+    features = tried.features(pictures)
+    index = [np.arange(first, first + CLIP) for first in range(0, len(features), CLIP)]
     tried.encoder.clips(features, index).cpu()
 
 
@@ -127,25 +145,33 @@ def ratios(
 def figures(tried: Tried, pairs: int, videos: int, device: str) -> Iterator[Figure]:
     """What is measured of one model."""
     is_gpu, clock = device.startswith("cuda"), _clock(device)
-    pictures = tried.pictures(videos * CLIP)
+    of = "second" if is_gpu else "CPU second"
+    entries = videos * CLIP
+    pictures = tried.pictures(entries)
     with torch.inference_mode():
         prepared = tried.prepared(pictures)
-    for bar, ours, theirs in (
-        (Bar(WHOLE, 0.8, 0.95), whole, alone),
-        (Bar(ACROSS, 2.0 if is_gpu else None), together, one_by_one),
-    ):
-        given = prepared if theirs is alone else pictures
-        found = [*ratios(partial(ours, tried, pictures), partial(theirs, tried, given), pairs, clock)]
-        seconds = sorted(mine for _, mine in found)[len(found) // 2]
-        rate = len(pictures) / seconds
-        clips = len(windows(len(pictures))) - len(pictures) if ours is whole else videos
-        note = f"{rate:.1f} pictures and {clips / seconds:.1f} clips a {'second' if is_gpu else 'CPU second'}"
-        yield Figure(
-            f"{tried.name} {'rows' if ours is whole else 'batches'}",
-            tuple(ratio for ratio, _ in found),
-            bar,
-            note,
-        )
+    rows, seconds = _measured(partial(whole, tried, pictures), partial(alone, tried, prepared), pairs, clock)
+    clips = len(windows(entries)) - entries
+    note = f"{len(pictures) / seconds:.1f} pictures and {clips / seconds:.1f} clips a {of}"
+    yield Figure(f"{tried.name} rows", rows, Bar(WHOLE, 0.8, 0.95), note)
+    gains, least = _measured(
+        partial(together, tried, pictures), partial(one_by_one, tried, pictures), pairs, clock
+    )
+    note = f"{len(pictures) / least:.1f} pictures and {videos / least:.1f} clips a {of}"
+    yield Figure(f"{tried.name} batches", gains, Bar(ACROSS, 2.0 if is_gpu else None), note)
+    fps = tried.encoder.spec.sampling.fps
+    bar = Bar(HOUR, better="lower", unit="min" if is_gpu else "CPU min")
+    note = f"{fps * tried.per:g} pictures a second"
+    yield Figure(f"{tried.name} hour", (seconds / entries * fps * 60,), bar, note)
+
+
+def _measured(
+    ours: Callable[[], None], theirs: Callable[[], None], pairs: int, clock: Clock
+) -> tuple[tuple[float, ...], float]:
+    """The ratios, and the seconds of ours at their median."""
+    found = [*ratios(ours, theirs, pairs, clock)]
+    seconds = sorted(mine for _, mine in found)
+    return tuple(ratio for ratio, _ in found), seconds[len(seconds) // 2]
 
 
 def _clock(device: str) -> Clock:
@@ -166,7 +192,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("models", nargs="*", help=f"FAMILY:MODEL; by default {', '.join(MODELS)}")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32", help="fp32, bf16 or fp16, of both sides")
-    parser.add_argument("--videos", type=int, default=0, help=f"of {CLIP} pictures each; by default 16, or 4")
+    parser.add_argument("--videos", type=int, default=0, help=f"of {CLIP} entries each; by default 16, or 4")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args(argv)
@@ -175,8 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     found: list[Figure] = []
     for name in names:
         encoder = load(name, device=asked.device, random_weights=0, pace=Pace(asked.precision))
-        tried = FAMILIES[name.partition(":")[0]](name, encoder)
-        found += figures(tried, pairs, videos, asked.device)
+        found += figures(Tried.of(name, encoder), pairs, videos, asked.device)
     return shown(found, asked.json)
 
 

@@ -1,7 +1,7 @@
 """What extraction costs: against what no program goes below, against the loop that people write, by codec, by
 length and by number of files; what limits it, and where the seconds go.
 
-python benchmarks/extract.py [FOLDER] [--quick] [--json FILE] [--only MEASURE] [--plots DIR] [--cache DIR]
+python benchmarks/extract.py [FOLDER] [--quick] [--only MEASURE] [--part N/M] [--json FILE] [--plots DIR]
 
 FOLDER holds videos: films are made of them, and they are measured themselves. Without one, films are drawn.
 """
@@ -27,6 +27,13 @@ def main() -> int:
     parser.add_argument(
         "--only", action="append", default=[], metavar="MEASURE", help="this group of them; may be repeated"
     )
+    parser.add_argument(
+        "--part",
+        type=part_of,
+        default="1/1",
+        metavar="N/M",
+        help="of the clips the N-th of each M: in pieces",
+    )
     parser.add_argument("--plots", type=Path, metavar="DIR", help="draw cost against number and length there")
     parser.add_argument("--cache", type=Path, default=CACHE, help=f"where films are kept (default: {CACHE})")
     asked = parser.parse_args()
@@ -50,7 +57,7 @@ def main() -> int:
     if asked.folder and not clips:
         return refused(f"{asked.folder} holds no video that can be decoded; name a folder that does")
     hold_threads()
-    bench = Bench(Films(asked.cache, clips), QUICK if asked.quick else Sizes(), clips)
+    bench = Bench(Films(asked.cache, clips), QUICK if asked.quick else Sizes(), clips[asked.part])
     found: list[Figure] = []
     for name, measure in MEASURES.items():
         if not asked.only or name in asked.only:
@@ -63,6 +70,14 @@ def main() -> int:
     if asked.json:
         write_json(asked.json, found)
     return exit_code(found)
+
+
+def part_of(text: str) -> slice:
+    """Of a list what "2/6" names."""
+    first, _, step = text.partition("/")
+    if not (first.isdecimal() and step.isdecimal() and 1 <= int(first) <= int(step)):
+        raise argparse.ArgumentTypeError(f"{text} is no part, as 2/6 is one")
+    return slice(int(first) - 1, None, int(step))
 
 
 def refused(why: str) -> int:

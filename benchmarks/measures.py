@@ -15,11 +15,12 @@ from benchmarks.figures import Figure
 from benchmarks.gpu import gpu
 from benchmarks.memory import peak_gib
 from benchmarks.planned import excess_ms, savings
-from benchmarks.stages import stages
+from benchmarks.stages import of_small, stages
 from benchmarks.whole import clips, film, film_tenth
-from core.types import Sampling
+from core.types import Look, Sampling
 
 CODECS = ("hevc", "vp9", "av1")
+_PROFILED = 200  # tiny videos
 CLIPS_PLANNED = "clips_planned", "clips_planned_uniform", "clips_planned_keyframes"
 
 
@@ -128,6 +129,14 @@ def profile(bench: Bench) -> Iterator[Figure]:
     yield from ()
 
 
+def profile_tiny(bench: Bench) -> Iterator[Figure]:
+    """What a decoder does for each small file; no figure comes of it."""
+    files, look = bench.films.tiny(_PROFILED), Look(size=224)
+    for name, seconds in of_small(files, ONE, look, bench.sizes.pairs).items():
+        say(f"{name:24} {seconds * 1e3:6.3f} ms a video of a second")
+    yield from ()
+
+
 def bare_speed(bench: Bench) -> Iterator[Figure]:
     """How the film compares with real footage, which is decoded at about 2.8 ms a frame; no figure."""
     path = bench.film
@@ -149,6 +158,7 @@ MEASURES: dict[str, Measure] = {
     "memory": memory,
     "gpu": gpu,
     "profile": profile,
+    "profile_tiny": profile_tiny,
 }
 
 

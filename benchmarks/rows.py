@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from core.log import Task
 from core.store import Store
-from core.types import EncoderSpec, Facts, Float32Array, Look, Place, Sampling, Segment, Source
+from core.types import EncoderSpec, Facts, Float32Array, Line, Look, Place, Sampling, Segment, Source
 from core.writer import Writer
 
 DIM = 512
@@ -25,6 +25,7 @@ SOURCE_ROWS = 500
 SPEC = EncoderSpec("toy:rgb", DIM, Look(32))
 
 _STEP_SOURCES = 20
+_LINE_S, _WORDS, _VOCABULARY = 4.0, 8, 20_000
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,17 @@ class Law:
         return unit(_noise(np.random.default_rng([self.seed, 0]), CENTRES))
 
 
-def fill(store: Store, law: Law, count: int, first: int = 0) -> None:
-    """Sources of 500 frame rows each, a second each."""
+def fill(store: Store, law: Law, count: int, first: int = 0, *, is_spoken: bool = False) -> None:
+    """Sources of 500 frame rows each, a second each. Spoken: with a line of subtitles every four seconds."""
     writer = Writer(store)
     number = first // SOURCE_ROWS
     for rows in law.rows(count, first):
         for start in range(0, len(rows), SOURCE_ROWS):
             mine = rows[start : start + SOURCE_ROWS]
-            _add(writer, f"v-{number:032x}", mine)
+            source = f"v-{number:032x}"
+            if is_spoken:
+                writer.tell(source, "subtitles", _said(number, len(mine)))
+            _add(writer, source, mine)
             number += 1
         if writer.due:
             writer.commit()
@@ -87,6 +91,15 @@ def _add(writer: Writer, source: str, vectors: Float32Array) -> None:
     segments = [Segment(source, float(i), float(i + 1)) for i in range(len(vectors))]
     task = Task(Place("films", f"{source}.mp4".encode(), "1"), writer.store.log.last().number)
     writer.add(task, Source(source), {"frame": (segments, vectors)}, Facts(size=len(vectors), codec="h264"))
+
+
+def _said(number: int, seconds: int) -> tuple[Line, ...]:
+    """Eight words a line, of 20,000 by Zipf's weights."""
+    chance = np.random.default_rng([number, 3])
+    count = int(seconds / _LINE_S)
+    ranks = (_VOCABULARY ** chance.random((count, _WORDS))).astype(np.int64)
+    texts = (" ".join(f"w{rank}" for rank in line) for line in ranks.tolist())
+    return tuple(Line(_LINE_S * at, _LINE_S * (at + 1), text) for at, text in enumerate(texts))
 
 
 def _noise(chance: np.random.Generator, count: int) -> Float32Array:

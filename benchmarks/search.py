@@ -1,7 +1,10 @@
 """What a search of a snapshot costs, in one part and in twenty, beside a bare FAISS search of one index.
 
-python benchmarks/search.py [--quick] [--rows N] [--factory STRING] [--lists N] [--json FILE]
+python benchmarks/search.py [--quick] [--grown] [--rows N] [--factory STRING] [--lists N] [--work DIR]
+                            [--json FILE]
 
+With --grown, in place of twenty parts of one size, those that twenty increments of a hundredth of the rows
+leave. With --work the store stays there and is not made again.
 Both have the same training, lists and candidates, and one thread; each query is asked of both in turn. Times
 are CPU time, which other work on the machine lengthens little. Quick: 100,000 rows in place of a million.
 """
@@ -32,7 +35,7 @@ from index.faissfile import FAISS
 from index.live import LivePart
 from index.part import Part
 from index.plan import Plan
-from index.snapshot import Snapshot
+from index.snapshot import Snapshot, numbers
 from index.train import Training
 
 K, PARTS, BATCH = 10, 20, 64
@@ -45,11 +48,13 @@ BARS = {
     f"{cut}_{many}_{which}": Bar(
         f"{cut.replace('_', ' ')}, {many}, {_SAID[which]}: (ours − 0.3 ms) ÷ bare", RATIO, 1.0, "lower"
     )
-    for cut in ("one_part", "twenty_parts")
+    for cut in ("one_part", "twenty_parts", "grown")
     for many in ("single", "batch")
     for which in _SAID
 } | {
     "filter_first_ms": Bar("first use of a filter that keeps half ÷ the next", 10.0, 5.0, "lower", "ms more"),
+    "parts": Bar("parts", unit=""),
+    "increment_cpu_s": Bar("a build with a hundredth more rows, merging included", unit="CPU s"),
     "bare_single_ms": Bar("bare, single, median", unit="ms"),
     "recall_at_10": Bar("recall@10 at this effort"),
     "row_bytes": Bar("of an index file, for a row", unit="B"),
@@ -58,13 +63,14 @@ BARS = {
 
 @dataclass(frozen=True)
 class Bench:
-    """One index, bare and as a snapshot of one part and of twenty."""
+    """One index, bare and as a snapshot of one part and of several."""
 
     one: Snapshot
-    twenty: Snapshot
+    several: Snapshot
     bare: Any
     queries: Float32Array
     effort: Effort
+    increments_s: tuple[float, ...]  # of CPU, where it has grown by and by just now
 
     def ask_bare(self, queries: Float32Array) -> object:
         """With the same re-scoring where codes are lossy."""
@@ -79,41 +85,69 @@ class Bench:
         return np.sort(np.einsum("qd,qkd->qk", queries, vectors), axis=1)[:, -K:]
 
 
-def bench(work: Path, rows: int, factory: str, lists: int) -> Bench:
-    """Built once, in twenty parts; those merged are the one."""
-    store = make(work)
+def bench(root: Path, rows: int, factory: str, lists: int, *, is_grown: bool) -> Bench:
+    """Built in several parts, of which one is merged."""
     law = Law()
-    fill(store, law, rows)
-    factories: dict[Kind, str] = {"frame": factory} if factory else {}
-    build_snapshot(store, publish=False, part_rows=-(-rows // PARTS), factories=factories)
-    twenty = Snapshot.open(store, 1)
+    increments_s: tuple[float, ...] = ()
+    if not root.exists():
+        factories: dict[Kind, str] = {"frame": factory} if factory else {}
+        increments_s = (grow if is_grown else cut)(make(root), law, rows, factories)
+    store = Store.open(root)
+    several = Snapshot.open(store, numbers(root)[-1])
     first = next(law.rows(10_000))
-    effort = twenty.effort("frame")
+    effort = several.effort("frame")
     effort = replace(effort, lists=lists) if lists else effort
-    twenty = replace(twenty, held={**twenty.held, "effort": {"frame": asdict(effort)}})
-    one, bare = merged(store, twenty)
-    return Bench(one, twenty, bare, law.queries(first)[: max(SINGLES, BATCH * BATCHES)], effort)
+    several = replace(several, held={**several.held, "effort": {"frame": asdict(effort)}})
+    one, bare = merged(store, several)
+    return Bench(
+        one, several, bare, law.queries(first)[: max(SINGLES, BATCH * BATCHES)], effort, increments_s
+    )
 
 
-def merged(store: Store, twenty: Snapshot) -> tuple[Snapshot, Any]:
+def cut(store: Store, law: Law, rows: int, factories: dict[Kind, str]) -> tuple[float, ...]:
+    """In twenty parts of one size, at once."""
+    fill(store, law, rows)
+    build_snapshot(store, publish=False, part_rows=-(-rows // PARTS), factories=factories)
+    return ()
+
+
+def grow(store: Store, law: Law, rows: int, factories: dict[Kind, str]) -> tuple[float, ...]:
+    """Most rows at once and the rest by and by; CPU seconds of each build of these."""
+    step = rows // 100
+    first = rows - PARTS * step
+    fill(store, law, first)
+    build_snapshot(store, publish=False, factories=factories)
+    took_s = []
+    for done in range(first, rows, step):
+        fill(store, law, step, done)
+        before = time.process_time()
+        build_snapshot(store, publish=False)
+        took_s.append(time.process_time() - before)
+    return tuple(took_s)
+
+
+def merged(store: Store, several: Snapshot) -> tuple[Snapshot, Any]:
     """The snapshot as one part, and the index of that in memory."""
-    plan = Plan("frame", (), "", Training.read(store, twenty.parts[0].about.trained))
+    plan = Plan("frame", (), "", Training.read(store, several.parts[0].about.trained))
     olds = [
-        (each.about, part.runs_of(part.read(store.root / "parts", each.about.name))) for each in twenty.parts
+        (each.about, part.runs_of(part.read(store.root / "parts", each.about.name))) for each in several.parts
     ]
     parts = store.root / "parts"
     about = making.merge(store, plan, olds)
     opened = Part.open(parts, about)
     bits = np.full(-(-about.rows // 8), 255, np.uint8)
-    numbers = np.concatenate([each.numbers for each in twenty.parts])
+    numbers = np.concatenate([each.numbers for each in several.parts])
     whole = LivePart(opened, numbers, bits, about.rows, about.rows)
     bare = faissfile.read(parts / f"{about.name}.faiss", is_mapped=False)
-    return replace(twenty, parts=(whole,)), bare
+    return replace(several, parts=(whole,)), bare
 
 
-def measured(found: Bench) -> Iterator[Figure]:
-    """Every figure."""
-    for cut, snapshot in (("one_part", found.one), ("twenty_parts", found.twenty)):
+def measured(found: Bench, name: str) -> Iterator[Figure]:
+    """Every figure; the several parts go by that name."""
+    yield _figure("parts", len(found.several.parts))
+    if found.increments_s:
+        yield Figure("increment_cpu_s", found.increments_s, BARS["increment_cpu_s"])
+    for cut, snapshot in (("one_part", found.one), (name, found.several)):
         for many, size, times in (("single", 1, SINGLES), ("batch", BATCH, BATCHES)):
             blocks = [found.queries[i * size : (i + 1) * size] for i in range(times)]
             ours, bare = _in_turn(partial(snapshot.search, "frame", k=K), found.ask_bare, blocks)
@@ -123,8 +157,8 @@ def measured(found: Bench) -> Iterator[Figure]:
                 yield _figure(f"{cut}_{many}_{which}", (mine - ALLOWED_MS) / theirs, note)
             if (cut, many) == ("one_part", "single"):
                 yield _figure("bare_single_ms", float(np.median(bare)))
-    yield _figure("filter_first_ms", _filter_first_ms(found.twenty, found.queries))
-    yield _figure("recall_at_10", found.twenty.held["recall"]["frame"]["10"])
+    yield _figure("filter_first_ms", _filter_first_ms(found.several, found.queries))
+    yield _figure("recall_at_10", found.several.held["recall"]["frame"]["10"])
     stamp = found.one.parts[0].about.files[f"{found.one.parts[0].about.name}.faiss"]
     yield _figure("row_bytes", stamp["bytes"] / found.one.parts[0].about.rows)
 
@@ -172,16 +206,20 @@ def main() -> int:
     """Print each figure with its bar; the exit status tells whether all are within."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="100,000 rows")
+    parser.add_argument("--grown", action="store_true", help="parts as increments leave them")
     parser.add_argument("--rows", type=count, default=1_000_000, help="as 10M")
     parser.add_argument("--factory", default="", help="another index than the table says")
     parser.add_argument("--lists", type=int, default=0, help="to look into; by default what the build chose")
+    parser.add_argument("--work", type=Path, help="where the store is made, and stays")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     asked = parser.parse_args()
     faiss.omp_set_num_threads(1)
     rows = 100_000 if asked.quick else asked.rows
     with tempfile.TemporaryDirectory() as work:
         found = []
-        for each in measured(bench(Path(work), rows, asked.factory, asked.lists)):
+        root = (asked.work or Path(work)) / "store"
+        built = bench(root, rows, asked.factory, asked.lists, is_grown=asked.grown)
+        for each in measured(built, "grown" if asked.grown else "twenty_parts"):
             found.append(each if rows >= MEANT_ROWS else _only_told(each))
             told(found[-1])
     if asked.json:

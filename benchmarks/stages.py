@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -21,11 +22,12 @@ from benchmarks.bare import Needed, decode, demux, planning
 from benchmarks.worker import BATCH
 from core.log import Task
 from core.store import Store
-from core.types import Facts, Place, Sampling, Segment, Source, Thumbs
+from core.types import Facts, Look, Place, Sampling, Segment, Source, Thumbs
 from core.writer import KindRows, Writer
 from extractor.content import content_of
 from extractor.encoders.base import Encoder
-from extractor.media import picture
+from extractor.media import picture, sniff
+from extractor.media.opening import choose_stream, open_container
 from extractor.media.picture import Pixels, Whole
 from extractor.media.reader import Picture, Reader
 from extractor.windows import Row, Windows
@@ -54,6 +56,42 @@ def stages(film: Needed, sampling: Sampling, encoder: Encoder) -> dict[str, floa
         "clips": clips,
         "write": writing,
     }
+
+
+def of_small(files: Sequence[Path], sampling: Sampling, look: Look, runs: int) -> dict[str, float]:
+    """CPU seconds that each of some small files costs a decoder: each way goes one step further than the one
+    before, and what it costs more is told; of each the least of some runs."""
+    ways: dict[str, Callable[[Path], object]] = {
+        "open": _opened,
+        "know": _known,
+        "plan": lambda path: planning(path, sampling),
+        "decode, convert, scale": lambda path: _read(path, sampling, look, thumbs=False),
+        "thumbnail": lambda path: _read(path, sampling, look, thumbs=True),
+    }
+    least = dict.fromkeys(ways, inf)
+    for _ in range(runs):
+        for name, act in ways.items():
+            least[name] = min(least[name], _cpu_s(lambda act=act: [act(path) for path in files]) / len(files))  # type: ignore[misc]
+    ends = list(least.values())
+    hashing = min(_cpu_s(lambda: [content_of(os.fsencode(path)) for path in files]) for _ in range(runs))
+    steps = zip(least, ends, [0.0, *ends], strict=False)
+    return {"hash": hashing / len(files)} | {name: end - before for name, end, before in steps}
+
+
+def _opened(path: Path) -> None:
+    with open_container(path, sniff.refuse(path)) as container:
+        choose_stream(container, path)
+
+
+def _known(path: Path) -> None:
+    with Reader(path):
+        pass
+
+
+def _read(path: Path, sampling: Sampling, look: Look, *, thumbs: bool) -> None:
+    with Reader(path, thumbs=thumbs) as reader:
+        for _ in reader.planned(sampling, look):
+            pass
 
 
 def _cpu_s(act: Callable[[], object]) -> float:

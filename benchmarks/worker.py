@@ -27,7 +27,7 @@ from extractor.encoders import load
 from extractor.encoders.base import Encoder, Pace
 from extractor.media import fork
 from extractor.pipeline import extract
-from extractor.usage import cpu_s
+from extractor.usage import cpu_s, keep_loaded
 from extractor.work import Committed, Encoded, Job, Report, Work
 
 MODEL = "open_clip:ViT-B-32"
@@ -51,6 +51,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         fork.prepare()
+        keep_loaded()
 
     def run(self, files: Sequence[Path], sampling: Sampling) -> Cost:
         """What these files cost."""

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from importlib import import_module
 
 from core import __version__
+from core.stop import ended_by_sigterm
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ VERBS = {
     "open": Verb("server.commands.open:main", "a folder of videos, ready to be searched in the browser"),
     "extract": Verb("extractor.cli:main", "videos and texts in, vectors into the store"),
     "verify": Verb("extractor.verify:main", "decode some stored rows again, compare vectors and times"),
-    "sample-videos": Verb("extractor.world:main", "render a few small videos to try things on"),
+    "sample": Verb("server.commands.sample:main", "a few rendered videos, ready to be searched"),
+    "sample-videos": Verb("extractor.world.samples:main", "render a few small videos to try things on"),
     "download": Verb("extractor.download:main", "an encoder's weights, for this machine or another one"),
     "convert": Verb("extractor.encoders.convert:main", "a checkpoint with Python objects to safetensors"),
     "remove": Verb("extractor.remove:main", "take videos or texts out of every answer, or back in"),
@@ -51,6 +53,8 @@ VERBS = {
         ("create", "list", "revoke"),
     ),
     "search": Verb("server.commands.search:main", "answer once, without a server"),
+    "tag": Verb("server.commands.tag:main", "which of your labels each video or clip is most like"),
+    "segment": Verb("server.commands.segment:main", "a video's seconds by labels, or its steps in time"),
     "status": Verb("server.commands.status:main", "what there is, what is missing, what runs now"),
     "migrate": Verb("server.commands.migrate:main", "the same videos by another encoder, then switched to"),
     "doctor": Verb("server.commands.doctor:main", "what is installed, what is there, what is wrong"),
@@ -108,7 +112,8 @@ def extract(argv: list[str] | None = None) -> int:
 def _called(verb: Verb, args: list[str]) -> int:
     module, _, function = verb.target.partition(":")
     try:
-        code: int = getattr(import_module(module), function)(args)
+        with ended_by_sigterm():
+            code: int = getattr(import_module(module), function)(args)
     except KeyboardInterrupt:  # while it was being imported; later, core.config.run says the same
         return 130
     return code

@@ -4,6 +4,7 @@ Error
 ├── UsageError      asked for what cannot be
 ├── VideoError      this video cannot be read; the job goes on without it
 ├── EncoderError    no such family, weights missing or not the ones named
+│   └── NoTextsError this one reads no texts here, and why
 ├── StoreError      not a store, another format, another encoder, a file that fails its checksum
 └── SnapshotError   none published, or it does not open
 """
@@ -40,6 +41,12 @@ class EncoderError(Error):
     """No such family, weights missing or not the ones named."""
 
     http_status = 503
+
+
+class NoTextsError(EncoderError):
+    """This encoder reads no texts here, and why, in words that name no file."""
+
+    http_status = 409
 
 
 class StoreError(Error):

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -47,6 +48,21 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def require_writable(folder: Path) -> None:
+    """A StoreError unless something can be made in it, or where its path ends so far; nothing stays."""
+    with writing(folder):
+        there = next((path for path in (folder, *folder.parents) if path.exists()), Path())
+        tempfile.TemporaryFile(dir=there).close()
+
+
+def require_temporary() -> None:
+    """An Error where nobody may write a temporary file."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise StoreError("No folder for temporary files can be written; TMPDIR names one.") from error
 
 
 def _write_temp(folder: Path, data: bytes, mode: int = 0o666) -> Path:

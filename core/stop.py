@@ -48,6 +48,22 @@ def stopping(*further: signal.Signals) -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does, unless it has its own answer. The first process of a container
+    would not heed it at all: the system ends no such process by a signal that it has said nothing about."""
+    is_open = threading.current_thread() is threading.main_thread()
+    if not is_open or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGTERM) is signal.default_int_handler:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 class Unwanted(Exception):
     """Nobody waits any more for what is being done."""
 

@@ -176,10 +176,6 @@ class Sampling:
             )
 
     def _check_preset(self) -> None:
-        if self.preset == "videoclip":
-            raise UsageError(
-                "preset 'videoclip' feeds 30 pictures a second to S3D and comes with that encoder."
-            )
         if self.preset not in PRESETS:
             raise UsageError(f"preset {self.preset!r} is not known; {' and '.join(PRESETS)} are.")
         free = ("preset", "keep_frames")
@@ -211,10 +207,13 @@ def _flag(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a decoded picture becomes the square an encoder sees. Read from the model's config."""
+    """How a decoded picture becomes the square an encoder sees, or what is shown in a while a run of them.
+    Read from the model's config."""
 
     size: int
-    fit: Literal["crop", "squash"] = "crop"
+    # The middle square, all of it squashed, or as FFmpeg's filters `scale` and `crop` make the middle square,
+    # whoever else would resize.
+    fit: Literal["crop", "squash", "ffmpeg"] = "crop"
     resize: Literal["bicubic", "bilinear"] = "bicubic"
     scale: Scale = "torch"  # who resizes: torch within a grey level of Pillow; swscale straight to the size
     sar: bool = True  # picture elements that are not square are stretched as a player does
@@ -222,11 +221,18 @@ class Look:
     untagged_hd: UntaggedHd = "601"  # the matrix of what names none and is 1280 wide or has > 576 lines
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    run: int = 1  # squares of each point of the grid, as FFmpeg's filter `fps` makes so many until the next
 
     def __post_init__(self) -> None:
         for name, known in LOOKS.items():
             if (value := getattr(self, name)) not in known:
                 raise UsageError(f"{_flag(name)} {value!r} must be one of {', '.join(known)}.")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what an encoder makes one feature of."""
+        square = (self.size, self.size, 3)
+        return square if self.run == 1 else (self.run, *square)
 
     @property
     def choices(self) -> dict[str, str]:

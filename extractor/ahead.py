@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Literal
 
 from core.types import Facts, Line, Thumbs
@@ -145,7 +146,7 @@ class Decoders:
         self._feed, self._claims, self._wanted = feed, claims, wanted
         self._feeding = threading.Lock()
         self._stock: Stock[Message | _Dry | Exception] = Stock(_STOCK)
-        self._most = _STOCK_BYTES // (wanted.look.size**2 * 3) + 1
+        self._most = _STOCK_BYTES // prod(wanted.look.shape) + 1
         self._closed = threading.Event()
 
     def run(self, count: int, stop: threading.Event) -> Generator[Message | None, None, None]:

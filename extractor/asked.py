@@ -13,7 +13,7 @@ from core.collections import Library
 from core.errors import StoreError, UsageError
 from core.store import Store, store_slug
 from core.types import LOOKS, EncoderSpec, Look
-from extractor.encoders import BUILT_IN, DOWNLOAD, PLAIN, TAKE_LOOKS, TAKE_WEIGHTS, load
+from extractor.encoders import BUILT_IN, DOWNLOAD, PLAIN, S3D, TAKE_LOOKS, TAKE_S3D, TAKE_WEIGHTS, load
 from extractor.encoders.auto import AUTO, chosen, is_auto
 from extractor.encoders.licences import licence_of
 from extractor.encoders.recipe import LOCAL_DIR
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _OF_WEIGHTS = ("weights", "random_weights")
+_S3D = "s3d_weights"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Asked:
     name: str
     weights: str = ""  # the hash of a file's tensors, or "random:SEED"
     look: tuple[tuple[str, str], ...] = ()  # of core.types.LOOKS, what was asked for
+    s3d: str = ""  # the hash of its S3D's tensors, where it has one
 
     def whole(self) -> Asked:
         """With the variant; a family alone is asked for its own choice, which imports it."""
@@ -47,14 +49,15 @@ class Asked:
         seed = self.weights.removeprefix(RANDOM)
         which = f"random-{seed}" if self.weights.startswith(RANDOM) else short(self.weights)
         chosen = Look(size=1).but(dict(self.look)).choices.values()
-        return "-".join(part for part in (store_slug(self.name), which, *chosen) if part)
+        return "-".join(part for part in (store_slug(self.name), which, short(self.s3d), *chosen) if part)
 
     def fits(self, slug: str, spec: EncoderSpec) -> bool:
         """Whether a store is this encoder's."""
         if not is_called(spec.name, self.name) or self._unlike(spec.look):
             return False
         if self.weights:
-            return spec.weights == self.weights
+            is_variant = self.name not in PLAIN or spec.name == self.name
+            return is_variant and (spec.weights, s3d_of(spec)) == (self.weights, self.s3d)
         return not slug.startswith(
             _special(spec)
         )  # weights of a file and random ones only if they are asked for
@@ -66,6 +69,11 @@ class Asked:
         if self.weights and spec.weights != self.weights:
             raise StoreError(
                 f"{path} holds vectors of {spec.name} with the weights {spec.weights}, not {self.weights}."
+            )
+        if self.s3d and s3d_of(spec) != self.s3d:
+            raise StoreError(
+                f"{path} holds vectors of {spec.name} over an S3D with the weights {s3d_of(spec)}, "
+                f"not {self.s3d}."
             )
         for name, value in self._unlike(spec.look):
             raise StoreError(
@@ -82,6 +90,8 @@ class Asked:
             found["random_weights"] = int(self.weights.removeprefix(RANDOM))
         elif self.weights:
             found["weights"] = registered(self.weights)
+        if self.s3d:
+            found[_S3D] = registered(self.s3d)
         if self.look:
             found["look"] = dict(self.look)
         return found
@@ -92,7 +102,9 @@ def asked_of(settings: ExtractSettings, library: Library, *, is_free: bool) -> A
     if settings.weights is not None and settings.random_weights is not None:
         raise UsageError("--weights and --random-weights exclude each other.")
     name = settings.encoder
-    given = [name for name in (*_OF_WEIGHTS, *LOOKS) if _is_given(settings, name)]
+    if settings.s3d_weights is not None and settings.weights is None:
+        raise UsageError("--s3d-weights goes with --weights: the one is nothing without the other.")
+    given = [name for name in (*_OF_WEIGHTS, _S3D, *LOOKS) if _is_given(settings, name)]
     if name is None and given:
         raise UsageError(
             f"--{_flag(given[0])} is about an encoder; name it, as in --encoder open_clip:MODEL."
@@ -104,7 +116,7 @@ def asked_of(settings: ExtractSettings, library: Library, *, is_free: bool) -> A
         name = _auto(name, settings, library)
     _require_taken(name.partition(":")[0], given)
     look = tuple((each, str(getattr(settings, each))) for each in given if each in LOOKS)
-    return Asked(_absolute(name), _weights(settings), look)
+    return Asked(_absolute(name), _weights(settings), look, _registered(settings.s3d_weights))
 
 
 def with_download(name: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -131,6 +143,8 @@ def _require_taken(family: str, given: list[str]) -> None:
     for name in given if family in BUILT_IN else ():
         if name in _OF_WEIGHTS and family not in TAKE_WEIGHTS:
             raise UsageError(f"--{_flag(name)} is not for {family}, which has no weights.")
+        if name == _S3D and family not in TAKE_S3D:
+            raise UsageError(f"--{_flag(name)} is not for {family}, but for {' and '.join(TAKE_S3D)}.")
         if name in LOOKS and family not in TAKE_LOOKS:
             raise UsageError(f"--{_flag(name)} is not for {family}, whose pictures are its own.")
 
@@ -145,7 +159,12 @@ def _is_given(settings: ExtractSettings, flag: str) -> bool:
 
 def _special(spec: EncoderSpec) -> str:
     """The beginning of a store's folder whose weights are not those that its name says."""
-    return Asked(spec.name, spec.weights).slug
+    return Asked(spec.name, spec.weights, s3d=s3d_of(spec)).slug
+
+
+def s3d_of(spec: EncoderSpec) -> str:
+    """The hash of its S3D's tensors, or ""."""
+    return dict(spec.options).get(S3D, "")
 
 
 def _auto(name: str, settings: ExtractSettings, library: Library) -> str:
@@ -166,6 +185,8 @@ def _absolute(name: str) -> str:
 def _weights(settings: ExtractSettings) -> str:
     if settings.random_weights is not None:
         return f"{RANDOM}{settings.random_weights}"
-    if settings.weights is None:
-        return ""
-    return register(settings.weights, About(settings.weights.name)).hash
+    return _registered(settings.weights)
+
+
+def _registered(file: Path | None) -> str:
+    return "" if file is None else register(file, About(file.name)).hash

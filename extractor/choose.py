@@ -37,6 +37,7 @@ class ExtractSettings(Settings):
     random_weights: int | None = Field(
         None, ge=0, lt=1 << 63, description="no weights but random ones, by this seed"
     )
+    s3d_weights: Path | None = Field(None, description="of videoclip: its other file, s3d_howto100m.pth")
     scale: Scale | None = Field(None, description="who resizes pictures; else torch, fast and exact")
     hdr: Hdr | None = Field(None, description="a tone curve for HDR pictures (PQ, HLG), else none")
     untagged_hd: UntaggedHd | None = Field(

@@ -15,6 +15,7 @@ from typing import Any
 from core import files
 from core.collections import Library
 from core.config import run
+from core.cpus import usable_cpus
 from core.errors import Error, UsageError
 from core.logs import plain
 from core.running import Beat, running
@@ -156,16 +157,11 @@ def _asked_sampling(settings: ExtractSettings) -> dict[str, Any]:
     return given
 
 
-def core_count() -> int:
-    """How many cores this process may use; not every system can say which."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _job(settings: ExtractSettings, chosen: Chosen, sampling: dict[str, Any]) -> Job:
     gpus = gpu_count()
     devices = devices_of(settings.device, settings.workers, gpus)
     workers = len(devices) if settings.workers is None else settings.workers
-    cores = max(1, core_count() // max(1, workers))
+    cores = max(1, usable_cpus() // max(1, workers))
     decoders = settings.decoders or max(1, cores - 1)
     options = {name: value for name, value in chosen.options.items() if name != "download"}
     return Job(

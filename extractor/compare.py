@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -13,9 +15,9 @@ from numpy.typing import NDArray
 
 from core.errors import VideoError
 from core.store import Store
-from core.types import Float32Array, Kind
+from core.types import MAX_CLIP_POINTS, Float32Array, Kind, Sampling
 from extractor.encoders import recall
-from extractor.encoders.base import Encoder
+from extractor.encoders.base import Contextual, Encoder, around_of, framed
 from extractor.encoders.devices import choose_device
 from extractor.media.afresh import pictures_afresh
 from extractor.stored import StoredRow
@@ -80,8 +82,10 @@ class Anew:
     def _windows(self, file: Path) -> Iterator[Window[Pixels]]:
         """The video's windows, of pictures where extraction has features."""
         sampling = self._store.sampling
-        windows = Windows[Pixels](sampling)
-        for picture in pictures_afresh(file, sampling, self._encoder.spec.look):
+        look = self._encoder.spec.look
+        limit, around = _limit(sampling, look.run), around_of(self._encoder)
+        windows = Windows[Pixels](sampling, limit, around)
+        for picture in pictures_afresh(file, sampling, look):
             yield from windows.push(picture.t, picture.end, picture.pixels, picture.shot)
         yield from windows.finish()
 
@@ -90,18 +94,45 @@ class Anew:
             return max(abs(row.start - stored.start), abs(row.end - stored.end))
 
         nearest = min(_of(window, stored.kind), key=distance)
-        vector = self._embedded([window.features[i] for i in nearest.index.tolist()])
+        is_frame = stored.kind == "frame"
+        vector = self._among(window, nearest) if is_frame and window.runs else self._alone(window, nearest)
         return Compared(stored, _cosine(stored.vector, vector), distance(nearest))
 
     @torch.inference_mode()
-    def _embedded(self, pictures: Sequence[Pixels]) -> Float32Array:
-        features = [
-            self._encoder.features(torch.from_numpy(np.stack(pictures[first : first + BATCH])))
-            for first in range(0, len(pictures), BATCH)
-        ]
-        whole = [np.arange(len(pictures), dtype=np.int64)]
-        vector: Float32Array = _on_host(self._encoder.clips(torch.cat(features), whole))[0]
+    def _alone(self, window: Window[Pixels], row: Row) -> Float32Array:
+        features = self._features([window.features[place] for place in row.index.tolist()])
+        vector: Float32Array = _on_host(self._encoder.clips(features, [np.arange(len(features))]))[0]
         return vector
+
+    @torch.inference_mode()
+    def _among(self, window: Window[Pixels], row: Row) -> Float32Array:
+        """Of a frame whose row depends on the runs that hold it, and on no other."""
+        begins = np.cumsum([0, *map(len, window.runs)])
+        numbers = np.searchsorted(begins, row.index, side="right") - 1
+        runs = [window.runs[number] for number in numbers.tolist()]
+        places = np.unique(np.concatenate(runs))
+        features = self._features([window.features[place] for place in places.tolist()])
+        lengths = np.cumsum([0, *map(len, runs)])[:-1]
+        index = [row.index - begins[numbers] + lengths]
+        own = [np.searchsorted(places, run) for run in runs]
+        vector: Float32Array = _on_host(framed(cast(Contextual, self._encoder), features, own, index))[0]
+        return vector
+
+    def _features(self, pictures: Sequence[Pixels]) -> torch.Tensor:
+        """Of pictures, or of runs of them that make one each."""
+        return torch.cat(
+            [
+                self._encoder.features(torch.from_numpy(np.stack(pictures[at : at + BATCH])).flatten(0, -4))
+                for at in range(0, len(pictures), BATCH)
+            ]
+        )
+
+
+def _limit(sampling: Sampling, run: int) -> int:
+    """Of a window's points: as many as clips have, where each is a run of pictures, which takes memory."""
+    if run == 1 or sampling.is_whole:
+        return MAX_CLIP_POINTS
+    return min(MAX_CLIP_POINTS, ceil(sampling.fps * sampling.clip_seconds) + 1)
 
 
 def _of(window: Window[Pixels], kind: Kind) -> Sequence[Row]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from core.types import IntArray, Kind, Line, Sampling, Segment
 from core.writer import Float16Array, KindRows, halved
 from extractor.ahead import Ended
 from extractor.captions import MOST_TOKENS, Captions
-from extractor.encoders.base import Encoder
+from extractor.encoders.base import Around, Contextual, Encoder, framed
 from extractor.media.picture import Pixels
 from extractor.media.reader import Picture
 from extractor.windows import Row, Window, Windows
@@ -45,8 +46,8 @@ class Video:
     captions: list[Line] = field(default_factory=list)
 
     @classmethod
-    def begun(cls, work: Work, source: str, sampling: Sampling) -> Video:
-        return cls(work, source, Windows(sampling))
+    def begun(cls, work: Work, source: str, sampling: Sampling, around: Around | None = None) -> Video:
+        return cls(work, source, Windows(sampling, around=around))
 
     def all_rows(self) -> KindRows:
         """As a writer takes them."""
@@ -86,17 +87,18 @@ class _Made:
 
 
 class _Buffer:
-    """Where the pictures of one batch gather: what the encoder takes, and the same memory to be filled."""
+    """Where the pictures of one batch, or the runs of them, gather: what the encoder takes, and the same
+    memory to be filled."""
 
-    def __init__(self, count: int, size: int, device: torch.device | None = None) -> None:
+    def __init__(self, count: int, shape: Sequence[int], device: torch.device | None = None) -> None:
         self._device = device  # that they are brought to while this process goes on
-        self._pictures = torch.empty((count, size, size, 3), dtype=torch.uint8, pin_memory=device is not None)
+        self._pictures = torch.empty((count, *shape), dtype=torch.uint8, pin_memory=device is not None)
         self.pixels: Pixels = self._pictures.numpy()
         self._read: torch.cuda.Event | None = None
 
     def taken(self, count: int) -> Tensor:
-        """The first so many."""
-        pictures = self._pictures[:count]
+        """The first so many, each picture of a run by itself."""
+        pictures = self._pictures[:count].flatten(0, -4)
         if self._device is None:
             return pictures
         there = pictures.to(self._device, non_blocking=True)
@@ -189,33 +191,70 @@ class Encoding:
         return list(zip(*(each.unbind() for each in found), strict=True))
 
     def _buffer(self) -> _Buffer:
-        return _Buffer(self._batch, self._encoder.spec.look.size, self._device)
+        return _Buffer(self._batch, self._encoder.spec.look.shape, self._device)
 
     def _made(self, windows: Sequence[tuple[Video, Window[Feature]]], closed: Sequence[Video]) -> _Made:
         """Few passes for all of them: what they make does not depend on what else is made."""
         wanted: list[tuple[Video, Kind, Sequence[Row]]] = []
         vectors: list[Tensor] = []
-        features: list[Feature] = []
-        index: list[IntArray] = []
+        this = _Pass()
         for video, window in windows:
             if self._captions and window.clips:
                 tokens = [feature[-1] for feature in window.features]
                 video.captions += self._captions.written(tokens, window.clips)
-            if features and len(features) + len(window.features) > self._most:
-                vectors.append(self._clips(features, index))
-                features, index = [], []
-            kinds: dict[Kind, Sequence[Row]] = {"frame": window.frames, "clip": window.clips}
-            for kind, rows in kinds.items():
-                if rows:
-                    wanted.append((video, kind, rows))
-                    index += [row.index + len(features) for row in rows]
-            features += window.features
-        if features:
-            vectors.append(self._clips(features, index))
+            if this.features and len(this.features) + len(window.features) > self._most:
+                vectors += self._rows(this)
+                wanted += this.wanted
+                this = _Pass()
+            this.add(video, window)
+        if this.features:
+            vectors += self._rows(this)
+            wanted += this.wanted
         event = _event(self._device) if vectors and self._device else None
         return _Made(vectors, event, wanted, closed)
 
-    def _clips(self, features: Sequence[Feature], index: Sequence[IntArray]) -> Tensor:
-        rows = self._encoder.clips(torch.stack([feature[0] for feature in features]), index)
+    def _rows(self, this: _Pass) -> Iterator[Tensor]:
+        """In the order in which they are wanted."""
+        features = torch.stack([feature[0] for feature in this.features])
+        if this.entries:
+            around = cast(Contextual, self._encoder)
+            yield self._to_host(framed(around, features, this.runs, this.entries))
+        if this.index:
+            yield self._to_host(self._encoder.clips(features, this.index))
+
+    def _to_host(self, rows: Tensor) -> Tensor:
         # Without waiting only where an event tells when they are there.
         return rows.to("cpu", torch.float32, non_blocking=self._device is not None)
+
+
+class _Pass:
+    """What some windows want of the encoder."""
+
+    def __init__(self) -> None:
+        self.features: list[Feature] = []
+        self.runs: list[IntArray] = []
+        self.entries: list[IntArray] = []  # of what the runs give, for each frame row
+        self.index: list[IntArray] = []  # of features, for each other row
+        self._around: list[tuple[Video, Kind, Sequence[Row]]] = []
+        self._others: list[tuple[Video, Kind, Sequence[Row]]] = []
+        self._count = 0  # of what the runs give
+
+    @property
+    def wanted(self) -> list[tuple[Video, Kind, Sequence[Row]]]:
+        """First the rows of entries, then those of features."""
+        return self._around + self._others
+
+    def add(self, video: Video, window: Window[Feature]) -> None:
+        first = len(self.features)
+        if window.frames and window.runs:
+            self._around.append((video, "frame", window.frames))
+            self.entries += [row.index + self._count for row in window.frames]
+            self.runs += [run + first for run in window.runs]
+            self._count += sum(map(len, window.runs))
+        elif window.frames:
+            self._others.append((video, "frame", window.frames))
+            self.index += [row.index + first for row in window.frames]
+        if window.clips:
+            self._others.append((video, "clip", window.clips))
+            self.index += [row.index + first for row in window.clips]
+        self.features += window.features

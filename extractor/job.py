@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, takewhile
 
+from core import files
 from core.log import LastWords, Log, Task
 from core.rules import Wish, why_not
 from core.store import Store
@@ -85,6 +86,8 @@ class Run:
                     self._begin()
                 if self.stop.is_set() or not has_work:
                     break
+                files.require_temporary()  # before an encoder is loaded for nothing
+                files.require_writable(self.job.store)
                 yield from self._pass(is_last=self.job.again or number == PASSES - 1)
             finally:
                 self._retags.commit()

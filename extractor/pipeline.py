@@ -8,34 +8,35 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from core.errors import EncoderError
 from core.store import Store
 from core.types import Facts, Float32Array, Line, Look, Segment, Source, Thumbs
 from core.writer import KindRows, Writer
 from extractor.ahead import Begun, Claims, Decoders, Ended, MakeDecoder, Message, Seen, Settled, Unread
+from extractor.around import require_seen
 from extractor.captions import Captions, captions_of
 from extractor.cores import Cores, allowed
 from extractor.encoders import load
-from extractor.encoders.base import Encoder, Pace
+from extractor.encoders.base import Encoder, Pace, around_of
 from extractor.encoders.devices import choose_device, use
 from extractor.encoders.precision import Precision
 from extractor.encoding import Encoding, Video
 from extractor.media import children, fork
 from extractor.media.reading import Here, Order, Trouble
+from extractor.media.runs import require_grid, require_run
+from extractor.probes import probes_of
 from extractor.shortcut import ShortCut, View
 from extractor.teller import Beside, Teller
+from extractor.usage import keep_loaded
 from extractor.work import Committed, Encoded, Job, Loaded, Outcome, Report, Stalled, Work
 
 Told = Loaded | Report | Encoded | Committed | Stalled
 BEAT_S = 0.5
 MINDING_S = 60.0  # until a child is there, or gone
-PROBES = Path(__file__).with_name("probes.txt")
 
 
 def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> Iterator[Told]:
@@ -46,10 +47,10 @@ def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> 
     with closing(Cores(job.cores)) as cores:
         cores.leave(0)  # there are no decoders yet
         encoder, device, captions = load_for(job, device)
+        keep_loaded()
         if stop.is_set():  # loading may take a while, and nothing is begun
             return
-        if encoder.spec.pictures_per_feature != 1:
-            raise EncoderError(f"{encoder.spec.name} wants runs of pictures, which this version cannot feed.")
+        require_run(encoder.spec)
         writer = Writer(open_store(job, encoder), max_seconds=job.commit_s)
         if device.startswith("cuda") and job.decoder == "cuda":
             job = replace(job, decoder=device)  # its own, where there are several
@@ -115,9 +116,11 @@ def open_store(job: Job, encoder: Encoder) -> Store:
         store = Store.open(job.store)
         store.require(encoder.spec, store.sampling.but(job.sampling))
         return store
-    sentences = PROBES.read_text(encoding="utf-8").splitlines()
-    probes = _on_host(encoder.texts(sentences))
-    return Store.create(job.store, encoder.spec, encoder.spec.sampling.but(job.sampling), probes)
+    sampling = encoder.spec.sampling.but(job.sampling)
+    if encoder.spec.look.run > 1:
+        require_grid(sampling)
+    require_seen(encoder, sampling)
+    return Store.create(job.store, encoder.spec, sampling, probes_of(encoder))
 
 
 def make_decoder(job: Job, look: Look) -> MakeDecoder:
@@ -127,7 +130,7 @@ def make_decoder(job: Job, look: Look) -> MakeDecoder:
     # CUDA maps far more than it uses: no limit that it lives with tells anything of a file.
     memory_bytes = job.memory_bytes if job.decoder == "cpu" else 0
     limits = children.Limits(job.stall_s, memory_bytes, log_format=job.log_format, log_level=job.log_level)
-    return lambda beat, is_left: children.Child(limits, look.size, beat, is_left)
+    return lambda beat, is_left: children.Child(limits, look.size, beat, is_left, look.run)
 
 
 def extract(
@@ -204,7 +207,7 @@ class _Extraction:
             case Begun(work, source):
                 if source in self._videos:
                     self._videos[source].is_void = True
-                self._videos[source] = Video.begun(work, source, self._sampling)
+                self._videos[source] = Video.begun(work, source, self._sampling, around_of(self._encoder))
             case Seen(source, picture):
                 self._encoding.add(self._videos[source], picture)
                 if self._encoding.is_full:

@@ -39,8 +39,6 @@ from index.survey import survey
 
 log = logging.getLogger(__name__)
 
-MOST_PARTS = 64  # each costs descriptors, and a search of its own
-
 
 @dataclass(frozen=True, slots=True)
 class Built:
@@ -251,19 +249,28 @@ def _is_alive(live_rows: int, rows: int, means: Means) -> bool:
 def _taken_over(
     view: View, newest: Snapshot | None, plan: Plan, means: Means
 ) -> tuple[list[Kept], list[Kept]]:
-    """Parts of this training that are mostly alive; of too many the smallest are merged, which are new."""
+    """Parts of this training that are mostly alive; of those that are outgrown larger ones, which are new."""
     found = [] if newest is None else _looked_at(view, newest, plan)
     good = [kept for kept in found if _is_alive(kept.live_rows, kept.about.rows, means)]
+    more = sum(run.count for run in plan.runs) - sum(kept.live_rows for kept in good)
     most_rows = _most_rows(view, plan, means)
-    # Parts that are about as large as memory allows cannot be merged, however many there are.
-    small = sorted((k for k in good if k.live_rows <= most_rows // 2), key=lambda k: k.live_rows)
-    if len(good) <= max(MOST_PARTS, len(good) - len(small) + MOST_PARTS // 8):
-        return good, []
-    # Half of them at once: else every build would merge again.
-    groups = [group for group in cut(small[: MOST_PARTS // 2], most_rows) if len(group) > 1]
+    groups = [group for group in cut(_outgrown(good, more, most_rows), most_rows) if len(group) > 1]
     merging = {kept.about.name for group in groups for kept in group}
     merged = (_merged(view, plan, group) for group in groups)
     return [k for k in good if k.about.name not in merging], [m for m in merged if m]
+
+
+def _outgrown(parts: Sequence[Kept], more: int, most_rows: int) -> list[Kept]:
+    """The smallest, up to one that has no more rows than all smaller ones and what is new together.
+
+    So each part is larger than all below it, which keeps them few: a search looks into the same lists of
+    every one. And no row is copied more often than what lies with it doubles.
+    """
+    # Parts that are about as large as memory allows cannot be merged.
+    small = sorted((k for k in parts if k.live_rows <= most_rows // 2), key=lambda kept: kept.live_rows)
+    below = more + np.cumsum([0, *(kept.live_rows for kept in small)])
+    upto = [n + 1 for n, kept in enumerate(small) if more and kept.live_rows <= below[n]]
+    return small[: max(upto, default=0)]
 
 
 def _merged(view: View, plan: Plan, group: Sequence[Kept]) -> Kept | None:

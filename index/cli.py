@@ -36,7 +36,13 @@ from index.listing import Listed, listed, table, to_json
 from index.part import MOST_DEAD
 from index.recall import WANTED, Measured, measure, shortfall
 from index.snapshot import Snapshot, folder_of, read_manifest
+from index.threads import bound_threads
 from index.worn import advice, worn
+
+_CURE = (
+    "`cinedex index build --fresh` makes parts, trainings and snapshots anew, "
+    "`extract --again` shards of their videos."
+)
 
 
 class StoreSettings(Settings):
@@ -160,6 +166,7 @@ def _each(verb: str, settings: StoreSettings, work: Callable[[Path], int]) -> in
 
 def _build(settings: BuildSettings) -> int:
     device = chosen_device(settings.device)
+    bound_threads()
     if settings.follow:
         return _build_on(settings, device)
 
@@ -271,7 +278,9 @@ def _check_files(root: Path) -> int:
     for sentence in damage(root):
         _say(sentence)
         code = 1
-    if not code:
+    if code:
+        _complain("check", _CURE)
+    else:
         _say(f"{root.name}: every file is as it was written.")
     return code
 

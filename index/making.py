@@ -22,7 +22,7 @@ from index.trial import reason
 
 FORMAT = 1
 
-_STEP_ROWS = 16_384
+_STEP_ROWS = 8_192  # of 512 numbers: the most that malloc takes from memory that it has already
 _COPIES = 3  # lists of codes grow by doubling
 
 

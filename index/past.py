@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,10 +11,13 @@ import numpy as np
 from core.errors import SnapshotError
 from core.types import IntArray, Kind
 from index import asked as queries
+from index import part as parts
 from index import truth
 from index.asked import Drawn
 from index.live import LivePart
+from index.part import Run
 from index.snapshot import Snapshot, folder_of
+from index.truth import Array
 
 log = logging.getLogger(__name__)
 
@@ -61,21 +64,58 @@ class Past:
         texts = self.kept["text"] if by_text else np.arange(self._texts(kind))
         return np.concatenate([self.kept[kind], len(self.drawn[kind]) + texts])
 
-    def truth(self, part: LivePart, rows: IntArray) -> truth.Array | None:
+    def truth(self, part: LivePart, rows: IntArray) -> Array | None:
         """Those rows of what was true of a part, where it is true of what lives now."""
-        held = self.before.parts if self.before else ()
-        then = next((each for each in held if each.about.name == part.about.name), None)
-        name = truth.file_of(part.about.name)
-        if self.before is None or then is None or name not in self.before.held["files"]:
+        then = self._then(part)
+        each = [found[rows] for found in map(self._read, then) if found is not None]
+        if not then or len(each) < len(then):
             return None
-        path = folder_of(self.before.store.root, self.before.number) / name
-        count = len(self.drawn[part.about.kind]) + self._texts(part.about.kind)
+        found = truth.together(each, [old.about.rows for old in then])
+        is_good = truth.is_good(part, np.concatenate([old.numbers for old in then]), found)
+        return found if is_good else None
+
+    def _then(self, part: LivePart) -> list[LivePart]:
+        """A part as it was, or those that it was merged from, in their order; none where it is new."""
+        if self.before is None:
+            return []
+        held = [each for each in self.before.parts if each.about.kind == part.about.kind]
+        if same := [each for each in held if each.about.name == part.about.name]:
+            return same
+        smaller = [each for each in held if each.about.rows < part.about.rows]
         try:
-            found = truth.read(path, self.before.held["files"][name], count)[rows]
+            return _merged_from(self._runs(part), [(self._runs(each), each) for each in smaller])
         except SnapshotError as error:
             log.warning("part=%s is compared anew: %s", part.about.name, error)
+            return []
+
+    def _runs(self, part: LivePart) -> list[Run]:
+        return parts.runs_of(parts.read(part.part.shards.parent / "parts", part.about.name))
+
+    def _read(self, then: LivePart) -> Array | None:
+        """What was true of one of the parts before."""
+        name = truth.file_of(then.about.name)
+        if self.before is None or name not in self.before.held["files"]:
             return None
-        return found if truth.is_good(part, then, found) else None
+        path = folder_of(self.before.store.root, self.before.number) / name
+        count = len(self.drawn[then.about.kind]) + self._texts(then.about.kind)
+        try:
+            return truth.read(path, self.before.held["files"][name], count)
+        except SnapshotError as error:
+            log.warning("part=%s is compared anew: %s", then.about.name, error)
+            return None
 
     def _texts(self, kind: Kind) -> int:
         return 0 if self.before is None else len(queries.texts(self.before.store, kind, self.drawn))
+
+
+def _merged_from(runs: Sequence[Run], olds: Sequence[tuple[list[Run], LivePart]]) -> list[LivePart]:
+    """The parts whose runs, one part's after another's, are these; none where there are others among them."""
+    begins = {old[0]: (old, part) for old, part in olds if old}
+    found, at = [], 0
+    while at < len(runs):
+        old, part = begins.get(runs[at], ([], None))
+        if part is None or runs[at : at + len(old)] != old:
+            return []
+        found.append(part)
+        at += len(old)
+    return found

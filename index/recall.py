@@ -91,15 +91,19 @@ class Trial:
 
     def reached(self, share: float, errors: float = 0.0) -> Effort | None:
         """The effort that finds as much, as the lists of the best rows tell; None where they do not."""
-        reach = self._reach
-        if reach is None or self.held[0].about.lossy:
-            return None
 
         def is_enough(lists: int) -> bool:
-            return self._is_enough(reach.shares(self._lists(lists)), share, errors)
+            return self.reaches(Effort(lists), share, errors) or False
 
         most = min(FARTHEST, self.held[0].part.list_count)
         return Effort(least(most, is_enough)) if is_enough(most) else None
+
+    def reaches(self, effort: Effort, share: float, errors: float = 0.0) -> bool | None:
+        """Whether an effort finds as much, told without a search; None where that cannot be told."""
+        lists = self._lists(effort.lists)
+        if lists > FARTHEST or self.held[0].about.lossy or self._reach is None:
+            return None
+        return self._is_enough(self._reach.shares(lists), share, errors)
 
     @cached_property
     def _reach(self) -> Reach | None:

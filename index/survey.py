@@ -81,7 +81,8 @@ def _effort(trial: Trial, wanted: float, first: Effort | None) -> Effort:
     if not recall.may_miss(trial.held):
         return Effort()
     lists, is_lossy = trial.held[0].part.list_count, trial.held[0].about.lossy
-    if first is not None and trial.finds(first, wanted, _SURE):
+    is_told_short = first is not None and trial.reaches(first, wanted, _SURE) is False
+    if first is not None and not is_told_short and trial.finds(first, wanted, _SURE):
         return first
     reached = trial.reached(wanted, _SURE)
     if reached is not None and trial.finds(reached, wanted, _SURE):

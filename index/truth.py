@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from core.types import Float32Array, IntArray
 from index import mapped
 from index import part as parts
 from index.asked import Asked
-from index.live import LivePart
+from index.live import Lines, LivePart
 
 ROW = np.dtype([("score", "<f4"), ("position", "<i4")])
 DEEPEST = 100  # what recall is measured to
@@ -88,9 +89,20 @@ def lives(part: LivePart, found: Array) -> np.ndarray[tuple[int, int], np.dtype[
     return (position >= 0) & part.is_live(np.maximum(position, 0))
 
 
-def is_good(part: LivePart, before: LivePart, found: Array) -> bool:
-    """Whether what was true of a part's live rows then still gives the best of those that live now."""
-    if ((part.numbers >= 0) & (before.numbers < 0)).any():
+def together(each: Sequence[Array], rows: Sequence[int]) -> Array:
+    """What is true of the part that parts of so many rows were merged into, by what is of each of them."""
+    moved = [np.array(found) for found in each]
+    for found, first in zip(moved, np.cumsum([0, *rows]), strict=False):
+        found["position"][found["position"] >= 0] += first
+    both = np.concatenate(moved, axis=1)
+    order = np.lexsort((both["position"], -both["score"]))[:, :DEPTH]
+    return np.take_along_axis(both, order, axis=1)
+
+
+def is_good(part: LivePart, before: Lines, found: Array) -> bool:
+    """Whether what was true of a part's live rows then still gives the best of those that live now. before:
+    the line of each of its runs then."""
+    if ((part.numbers >= 0) & (before < 0)).any():
         return False  # a source came back, and its rows were not looked at
     is_all = found["position"][:, -1] < 0
     return bool((is_all | (lives(part, found).sum(axis=1) >= DEEPEST)).all())

@@ -52,7 +52,7 @@ class Access:
         self._file = file
         self._stamp, self._said = _stamp(file.path), ""
         held = file.read()
-        if held is None and must_be:
+        if self._stamp is None and must_be:
             raise StoreError(f"{file.path} is not there; `cinedex keys create --keys-file` makes it.")
         self._keys: Mapping[str, Key] | None = None if held is None else _by_id(held)
 
@@ -82,7 +82,7 @@ class Access:
             self._keys, self._said = _by_id(held), ""
             log.info("keys read count=%d", len(held))
         elif self._keys is not None:
-            self._complain(f"{self._file.path} is gone.")
+            self._complain(f"{self._file.path} is gone, or has none any more.")
 
     def _complain(self, why: str) -> None:
         if why != self._said:

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-from core import logs
+from core import files, logs
 from core.config import run
 from core.errors import Error, UsageError
 from core.running import running
@@ -44,6 +44,7 @@ def serve(settings: ServeSettings) -> int:
     _refuse_strangers(settings, Access.of(settings))
     _tell_names(settings)
     chosen_device(settings.device)  # or an error, before anything is bound
+    files.require_temporary()
     listening = bind(settings.host, settings.port)
 
     def heeding() -> None:
@@ -81,12 +82,12 @@ def _share_cpus(settings: ServeSettings) -> int:
 
 
 def _refuse_strangers(settings: ServeSettings, access: Access) -> None:
-    host = settings.host
+    name, host = ("published", settings.published) if settings.published else ("host", settings.host)
     if is_loopback(host) or access.is_by_key:
         return
     if not settings.insecure:
         raise UsageError(
-            f"host: {host} can be reached from outside, and there are no keys; "
+            f"{name}: {host} can be reached from outside, and there are no keys; "
             "`cinedex keys create` makes one, --insecure says that none is meant."
         )
     log.warning("whoever reaches the server may ask it, since it has no keys host=%s", host)

@@ -111,6 +111,9 @@ class Decoding:
 
     def decoded(self, sent: Sequence[Sent], how: How, spent: Spent | None = None) -> Mapping[str, Frames]:
         """The same, in the calling thread."""
+        if how.look.run > 1:
+            said = "the encoder looks at runs of pictures; what is sent with a request is not decoded for it."
+            raise ApiError(409, f"{sent[0].field}: {said}", sent[0].field)
         spent = spent or Spent()
         self._held.require_room(spent)
         began, spent.is_in = time.perf_counter(), True

@@ -79,7 +79,7 @@ class KeysFile:
     path: Path
 
     def read(self) -> tuple[Key, ...] | None:
-        """The keys, or None where there is no file."""
+        """The keys, or None where there is no file, or one that says that none are meant."""
         with files.reading(self.path):
             try:
                 data = self.path.read_bytes()
@@ -139,10 +139,12 @@ def _iso(when: datetime) -> str:
     return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _keys(held: Any) -> tuple[Key, ...]:
+def _keys(held: Any) -> tuple[Key, ...] | None:
     """What is not understood is damage: to pass over it could let somebody in."""
     if not isinstance(held, dict) or held.get("format") != FORMAT:
         raise ValueError(f"it must be an object of format {FORMAT}")
+    if held["keys"] is None:
+        return None
     keys = tuple(_key(each) for each in held["keys"])
     for what in ("id", "name"):
         if len({getattr(key, what) for key in keys}) < len(keys):

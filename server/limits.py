@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from asyncio import CancelledError, wrap_future
@@ -12,6 +11,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import TypeVar
 
+from core.cpus import usable_cpus
 from core.stop import until_set
 from server.crew import Crew
 from server.errors import ApiError
@@ -95,5 +95,4 @@ class Slots:
 
 def cpus(processes: int = 1) -> int:
     """The CPUs that this process may use, if others like it share them: one at least."""
-    all_ = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, all_ // max(1, processes))
+    return max(1, usable_cpus() // max(1, processes))

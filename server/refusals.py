@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from core.commands import nearest
-from core.errors import EncoderError, Error, UsageError
+from core.errors import EncoderError, Error, NoTextsError, UsageError
 from server.errors import ApiError, type_of
 from server.filters import TESTS
 from server.gate import error_answer
@@ -94,7 +94,7 @@ def of_validation(errors: Sequence[Any], asked: Any) -> Refusal:
 
 def of_error(error: Error) -> Refusal:
     """Of what is known to go wrong."""
-    if isinstance(error, (ApiError, UsageError)):
+    if isinstance(error, (ApiError, UsageError, NoTextsError)):
         return Refusal(error.http_status, str(error), getattr(error, "field", None))
     log.error("request failed error=%s", error)  # it may name files, which no answer does
     what = "encoder cannot answer" if isinstance(error, EncoderError) else "store cannot be read"

@@ -16,6 +16,9 @@ class ServeSettings(Settings):
 
     host: str = Field("127.0.0.1", min_length=1, description="the address to bind to")
     port: int = Field(8000, ge=0, le=65_535, description="0: a free one, which is printed")
+    published: str | None = Field(
+        None, min_length=1, description="the address at which a container's port is reached; else --host"
+    )
     allowed_hosts: list[str] = Field([], description="further names clients may ask for; '*': any")
     insecure: bool = Field(False, description="bind elsewhere than to loopback, even without keys")
     follow_seconds: float = Field(2.0, gt=0, le=86_400, description="between two looks at what has changed")

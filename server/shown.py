@@ -145,11 +145,12 @@ def around(results: list[Any], answer: Answer, body: str) -> SearchAnswer:
         took_ms=TookMs(
             total=_ms(took.total), encode=_ms(took.encode), search=_ms(took.search), look_up=_ms(took.look_up)
         ),
-        next_cursor=_next(answer, body),
+        next_cursor=next_of(answer, body),
     )
 
 
-def _next(answer: Answer, body: str) -> str | None:
+def next_of(answer: Answer, body: str) -> str | None:
+    """The cursor of the page behind it."""
     place = answer.next
     if place is None or not body:
         return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.types import Float32Array, Float64Array
+from core.types import Float32Array, Float64Array, Kind
 from extractor.encoders.base import Encoder
 from server.judged import rounded
 from server.labels import Labelling
@@ -45,13 +45,37 @@ def tagged(searcher: Searcher, named: Named, labelling: Labelling, seconds: floa
     return Tagged(tags, searcher.encoder.spec.name, searcher.view.number, truncated)
 
 
+@dataclass(frozen=True, slots=True)
+class TaggedRow:
+    """The labels of seconds [start, end), best first."""
+
+    start: float
+    end: float
+    tags: list[Tag]
+
+
+def tagged_rows(
+    searcher: Searcher, named: Named, kind: Kind, labelling: Labelling, most: int | None = None
+) -> list[TaggedRow]:
+    """Each row of a kind by itself, in the order of time; the labels must be encoded."""
+    _, rows = named.rows(searcher.view, kind)
+    labels, (vectors, _) = labelling.vocabulary.labels, labelling.vectors()
+    found = [ranked(labels, vectors, row, searcher.encoder, most) for some in rows.vectors() for row in some]
+    times = zip(rows.start.tolist(), rows.end.tolist(), rows.order.tolist(), strict=True)
+    return [TaggedRow(start, end, found[at]) for start, end, at in times]
+
+
 def ranked(
-    labels: tuple[str, ...], vectors: Float32Array, video: Float32Array, encoder: Encoder
+    labels: tuple[str, ...],
+    vectors: Float32Array,
+    video: Float32Array,
+    encoder: Encoder,
+    most: int | None = None,
 ) -> list[Tag]:
-    """Best first; of equal ones, as they were given."""
+    """Best first; of equal ones, as they were given. most: only so many, their shares still among all."""
     scores = (vectors @ video).astype(np.float64)
     shares = _softmax(scores * float(getattr(encoder, "logit_scale", LOGIT_SCALE)))
-    order = np.argsort(-scores, kind="stable").tolist()
+    order = np.argsort(-scores, kind="stable")[:most].tolist()
     return [Tag(labels[at], rounded(float(scores[at])), float(shares[at])) for at in order]
 
 

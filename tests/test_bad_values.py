@@ -27,7 +27,7 @@ def kinds(annotation: Any) -> set[Any]:
 MAY_BE_NOUGHT = {
     *("random-weights", "seed", "skip-still", "workers", "decoders", "nice", "port", "age-s", "dead"),
     *("max-concurrent", "max-waiting", "max-decoding", "least-cosine", "min-score", "min-confidence"),
-    "cache-mb",
+    *("cache-mb", "start"),
 }
 BELOW = {"least-cosine": "-2", "min-score": "-1e305"}  # of what may be below nought
 

@@ -22,18 +22,30 @@ BUILT_IN = {  # family: (module:function, extra to install)
     "toy": ("extractor.encoders.toy:load", ""),
     "open_clip": ("extractor.encoders.open_clip:load", ""),
     "clip2video": ("extractor.encoders.clip2video:load", ""),
+    "s3d": ("extractor.encoders.s3d:load", ""),
     "videococa": ("extractor.encoders.videococa:load", ""),
+    "videoclip": ("extractor.encoders.videoclip:load", ""),
 }
-TAKE_WEIGHTS = ("open_clip", "clip2video", "videococa")  # of a file, or random ones
+TAKE_WEIGHTS = ("open_clip", "clip2video", "s3d", "videococa", "videoclip")  # of a file, or random ones
 # May be told who resizes, and how colours are read.
 TAKE_LOOKS = ("toy", "open_clip", "clip2video", "videococa")
-PLAIN = ("clip2video",)  # are whole without a variant
+PLAIN = ("clip2video", "s3d", "videoclip")  # are whole without a variant
+S3D = "s3d"  # of a spec's options: the hash of the S3D under it
+TAKE_S3D = ("videoclip",)  # and so a second file
 WRITERS = {"videococa": "extractor.encoders.videococa:load_writer"}  # for captions alone
 DOWNLOAD = ("open_clip", "videococa")  # can fetch their weights
 BY_HAND = {  # where the weights of others are, for people
     "clip2video": (
         "the README of https://github.com/CryhanFang/CLIP2Video links to Google Drive folders, "
         "one a data set, from which a browser fetches pytorch_model.bin.2 (MSR-VTT, MSVD) or .22 (VATEX)"
+    ),
+    "s3d": (
+        "s3d_howto100m.pth, and the list of words s3d_dict.npy, are on the page of HowTo100M's authors at "
+        "www.rocq.inria.fr"
+    ),
+    "videoclip": (
+        "https://dl.fbaipublicfiles.com/MMPT/retri/videoclip/checkpoint_best.pt, whose tensors `cinedex "
+        "convert` takes out, and s3d_howto100m.pth on the page of HowTo100M's authors at www.rocq.inria.fr"
     ),
 }
 
@@ -92,6 +104,8 @@ def how(spec: EncoderSpec) -> dict[str, Any]:
     """What `load` needs beside the name to make the same vectors again."""
     found: dict[str, Any] = {}
     family = spec.name.partition(":")[0]
+    if s3d := dict(spec.options).get(S3D):
+        found["s3d_weights"] = _there(spec, s3d)
     if spec.weights.startswith(RANDOM):
         found["random_weights"] = int(spec.weights.removeprefix(RANDOM))
     elif (file := registered(spec.weights)) is not None:
@@ -99,13 +113,21 @@ def how(spec: EncoderSpec) -> dict[str, Any]:
     elif (
         family in TAKE_WEIGHTS and "/" not in spec.name and spec.weights != UNKNOWN
     ):  # no tag: the file that it was made with is all there is
-        raise EncoderError(
-            f"The weights {spec.weights} of {spec.name} are not in {folder()}: "
-            "copy them there from where the store was made, or run `extract` with the same --weights here."
-        )
+        found["weights"] = _there(spec, spec.weights)
     if family in TAKE_LOOKS and spec.look.choices:
         found["look"] = spec.look.choices
     return found
+
+
+def _there(spec: EncoderSpec, hash: str) -> Path:
+    """The registered file, or an EncoderError."""
+    file = registered(hash)
+    if file is None:
+        raise EncoderError(
+            f"The weights {hash} of {spec.name} are not in {folder()}: "
+            "copy them there from where the store was made, or run `extract` with the same --weights here."
+        )
+    return file
 
 
 def _loader(family: str) -> Callable[..., Encoder]:

@@ -29,8 +29,8 @@ class Encoder(Protocol):
     """Rows are comparable by inner product, and do not depend on what else is in the batch. Tensors stay on
     the encoder's device.
 
-    Optional beside it: `frames(features, index)`, one row for every entry of every clip; without it a frame
-    row is a clip of one. `precision`, a `Precision`: what its pictures are computed in, settled at the latest
+    Optional beside it: what `Contextual` has; without it a frame row is a clip of one.
+    `precision`, a `Precision`: what its pictures are computed in, settled at the latest
     when one was. `logit_scale`, a float: by what its scores were multiplied before the softmax it was trained
     with.
     """
@@ -46,12 +46,37 @@ class Encoder(Protocol):
         ...
 
     def texts(self, texts: Sequence[str]) -> Tensor:
-        """float32 [len(texts), dim]."""
+        """float32 [len(texts), dim]; a NoTextsError where it reads none, and why."""
         ...
 
     def too_long(self, texts: Sequence[str]) -> list[bool]:
         """Which of them are cut."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """How far an encoder looks around a point: runs of so many, that begin every `step` of them."""
+
+    points: int
+    step: int
+
+
+class Contextual(Protocol):
+    """Optional beside an encoder: the row of a frame says what happens then, seen among what is around it. It
+    is the mean of what the runs that hold it make of it."""
+
+    around: Around
+
+    def frames(self, features: Tensor, index: Sequence[IntArray]) -> Tensor:
+        """Runs of features → float32 [entries of all of them, dim]."""
+        ...
+
+
+def around_of(encoder: Encoder) -> Around | None:
+    """None: its frame rows are clips of one."""
+    found: Around | None = getattr(encoder, "around", None)
+    return found
 
 
 class Adjustable(Protocol):
@@ -75,6 +100,20 @@ class Captioner(Protocol):
     def caption(self, tokens: Tensor, index: Sequence[IntArray], *, beams: int) -> list[str]:
         """One sentence a clip: the likeliest word each time, or the best of so many sentences."""
         ...
+
+
+def framed(
+    encoder: Contextual, features: Tensor, runs: Sequence[IntArray], index: Sequence[IntArray]
+) -> Tensor:
+    """float32 [len(index), dim]: each the mean of some entries of all runs, one behind the other."""
+    import torch
+
+    states = encoder.frames(features, runs)
+    counts = torch.tensor([len(entries) for entries in index])
+    owners = torch.repeat_interleave(torch.arange(len(index)), counts).to(states.device)
+    entries = torch.cat([torch.from_numpy(each) for each in index]).to(states.device)
+    sums = states.new_zeros(len(index), states.shape[1]).index_add_(0, owners, states[entries])
+    return sums / counts.to(states.device, states.dtype)[:, None]
 
 
 def unit(rows: Tensor) -> Tensor:

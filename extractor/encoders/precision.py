@@ -13,7 +13,7 @@ from torch import Tensor
 
 from core.errors import EncoderError, UsageError
 from core.types import EncoderSpec
-from extractor.encoders.trial import trial_pictures
+from extractor.encoders.trial import trial_pictures, trial_runs
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ Name = Literal["fp32", "bf16", "fp16"]
 Features = Callable[[Tensor], Tensor]
 
 LEAST_COSINE = 0.9995  # to fp32, of every picture of the trial; what `verify` asks of real ones is less
-PICTURES = 16
+PICTURES, RUNS = 16, 4
 _TYPES: Mapping[str, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _BF16 = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")  # what processors call it; others only emulate it
 _AMPERE = (8, 0)  # the first GPUs that have it
@@ -46,7 +46,7 @@ def settle(
         return Precision()
     if name == "bf16" and not has_bf16(device):
         log.warning("this %s only emulates bf16: fp32 would be faster", device.type)
-    pictures = torch.from_numpy(trial_pictures(spec.look.size, PICTURES * spec.pictures_per_feature))
+    pictures, count = _tried(spec)
     exact = _rows(features, pictures)
     held = [tensor.detach().cpu() for tensor in _tensors(tower)]  # a GPU never holds both
     tower.to(_TYPES[name])
@@ -55,8 +55,8 @@ def settle(
         return Precision(name, worst)
     if asked != "auto":
         raise EncoderError(
-            f"--precision {name} is not exact enough for {spec.name}: the worst cosine to fp32 of {PICTURES} "
-            f"pictures is {worst:.5f}, below {LEAST_COSINE}; fp32 is."
+            f"--precision {name} is not exact enough for {spec.name}: the worst cosine to fp32 of {count} "
+            f"is {worst:.5f}, below {LEAST_COSINE}; fp32 is."
         )
     for tensor, exactly in zip(_tensors(tower), held, strict=True):
         tensor.data = exactly.to(device)
@@ -67,6 +67,14 @@ def settle(
         LEAST_COSINE,
     )
     return Precision("fp32", worst)
+
+
+def _tried(spec: EncoderSpec) -> tuple[Tensor, str]:
+    """What goes through the tower, and how much that is."""
+    if spec.pictures_per_feature == 1:
+        return torch.from_numpy(trial_pictures(spec.look.size, PICTURES)), f"{PICTURES} pictures"
+    runs = trial_runs(spec.look.size, RUNS, spec.pictures_per_feature)
+    return torch.from_numpy(runs), f"{RUNS} runs of pictures"
 
 
 def wanted(asked: str, device: torch.device) -> Name:

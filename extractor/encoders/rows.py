@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ import torch
 from core.query import Frames
 from core.types import Float32Array, IntArray, Kind
 from core.writer import halved
-from extractor.encoders.base import Captioner, Encoder
+from extractor.encoders.base import Captioner, Contextual, Encoder, around_of, framed
 from extractor.windows import Window, Windows
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def photo_rows(encoder: Encoder, pixels: NDArray[np.uint8]) -> Float32Array:
 def video_rows(encoder: Encoder, frames: Frames) -> dict[Kind, Float32Array]:
     """A video's rows of each kind, to the last bit of those that extraction stores."""
     assert frames.sampling is not None
-    windows: Windows[Tensor] = Windows(frames.sampling)
+    windows: Windows[Tensor] = Windows(frames.sampling, around=around_of(encoder))
     made: dict[Kind, list[Float32Array]] = {"frame": [], "clip": []}
 
     ready: list[Window[Tensor]] = []
@@ -40,7 +40,7 @@ def video_rows(encoder: Encoder, frames: Frames) -> dict[Kind, Float32Array]:
         ready += windows.push(t, end, feature, shot)
     for window in [*ready, *windows.finish()]:
         features = torch.stack(window.features)
-        made["frame"].append(_rows(encoder, features, [row.index for row in window.frames]))
+        made["frame"].append(_frames(encoder, features, window))
         made["clip"].append(_rows(encoder, features, [row.index for row in window.clips]))
     return {kind: halved(np.concatenate(rows)).astype(np.float32) for kind, rows in made.items() if rows}
 
@@ -64,6 +64,17 @@ def _features(encoder: Encoder, pixels: NDArray[np.uint8]) -> Tensor:
     return torch.cat([encoder.features(torch.from_numpy(batch)) for batch in batches])
 
 
+def _frames(encoder: Encoder, features: Tensor, window: Window[Tensor]) -> Float32Array:
+    index = [row.index for row in window.frames]
+    if not window.runs:
+        return _rows(encoder, features, index)
+    return _on_host(framed(cast(Contextual, encoder), features, window.runs, index))
+
+
 def _rows(encoder: Encoder, features: Tensor, index: Sequence[IntArray]) -> Float32Array:
-    found: Float32Array = encoder.clips(features, index).to("cpu", torch.float32).numpy()
+    return _on_host(encoder.clips(features, index))
+
+
+def _on_host(rows: Tensor) -> Float32Array:
+    found: Float32Array = rows.to("cpu", torch.float32).numpy()
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import re
 import warnings
@@ -111,8 +112,12 @@ def _unpickled(path: Path) -> Any:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old protocols, and that what is sparse takes long
             return torch.load(file, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # which torch is told where it looks beyond a file's ends
+            raise
+        raise EncoderError(
+            f"{path} is no checkpoint of torch.save, or a damaged one: it is too short."
+        ) from error
     except pickle.UnpicklingError as error:
         found = _GLOBAL.search(str(error))
         which = f" ({found[1] or found[2]})" if found else ""

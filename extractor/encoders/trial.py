@@ -20,6 +20,12 @@ def trial_pictures(size: int, count: int) -> NDArray[np.uint8]:
     return np.stack([_picture(random, size) for _ in range(count)])
 
 
+def trial_runs(size: int, count: int, run: int) -> NDArray[np.uint8]:
+    """uint8 [count · run, size, size, 3]: some pictures, each of which moves on for so many."""
+    moving = [np.roll(picture, n, axis=1) for picture in trial_pictures(size, count) for n in range(run)]
+    return np.stack(moving)
+
+
 def _picture(random: np.random.Generator, size: int) -> NDArray[np.uint8]:
     y, x = np.mgrid[0:size, 0:size] / size
     picture = _slope(random, y, x)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NAME = "bert-vocabulary"  # what `cinedex download` calls it
 VARIABLE = "CINEDEX_VOCAB"
 SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
+PIECES = 30_522
 PAD, UNKNOWN, START, END = 0, 100, 101, 102  # [PAD], [UNK], [CLS], [SEP]
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

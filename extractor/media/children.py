@@ -6,6 +6,7 @@ through a block of memory that both sides map; all else are small messages over 
 
 from __future__ import annotations
 
+import copyreg
 import os
 import pickle
 import select
@@ -13,28 +14,31 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from operator import attrgetter
+from typing import Any, Literal
 
 import torch
 
 from core import logs
 from core.errors import Error
-from core.types import Facts
-from extractor.content import Content, content_of
+from core.types import Facts, Thumbs
+from extractor.content import SAMPLE_BYTES, Content, content_of
 from extractor.media import fork
 from extractor.media.reader import Anew, Picture
 from extractor.media.reading import Beat, GoneError, LeftError, Order, Read, read
 from extractor.media.ring import Handed, Ring, block
 from extractor.work import Patience, how_ended
 
-_FILES = 500  # that one child reads before a fresh one takes its place
+_FILES = 2_000  # that one child reads before a fresh one takes its place
 _LOOK_S = 0.2  # how soon it is noticed that nobody wants more, or that a child is silent
 _BEAT_S = 0.5
 _TOGETHER_S = 0.01  # how long a picture waits for others that can be told of together
+_SMALL_BYTES = SAMPLE_BYTES  # a file that is hashed and read at once: asking twice costs as much as either
 _CPU_MORE = 20.0  # times what decoding a file is expected to take
 _CPU_S_PER_PIXEL = 3e-9
 _CPU_S_PER_BYTE = 1e-7  # of hashing, by far
@@ -58,60 +62,117 @@ class _Alive:
 
 
 _Times = tuple[float, float, float]  # a picture's start and end, and where its shot begins
-# Hash that file; read that file, as this order says or the one before; so many slots are free.
-_Asked = bytes | tuple[bytes, Order | None] | int
-_Answer = _Alive | Anew | Content | Read | OSError | Error
-_Told = tuple[tuple[_Times, ...], _Answer | None]  # of pictures in the next slots, and of what is behind them
+# What to do with a file: hash it, perhaps read it right behind that, as before; or read it, as before or so.
+_Wish = Literal["hash", "hash and read", "read"] | Order
+_Asked = tuple[bytes, _Wish] | int  # so many slots are free
+_Answer = _Alive | Anew | Read | OSError | Error
+# What the file holds; of pictures in the next slots; and what is behind them.
+_Told = tuple[Content | None, tuple[_Times, ...], _Answer | None]
+
+
+def _sent_by_values(kind: type[Any]) -> None:
+    """Dataclasses with slots are pickled field by field, in Python: that takes six times as long."""
+    values = attrgetter(*(each.name for each in fields(kind)))
+    copyreg.pickle(kind, lambda held: (kind, values(held)))
+
+
+for each in (Content, Facts, Thumbs, Read):
+    _sent_by_values(each)
 
 
 class Child:
     """A `Decoder` whose files are read elsewhere. Used by one thread; `beat` is called while it waits."""
 
-    def __init__(self, limits: Limits, size: int, beat: Beat, is_left: Callable[[], bool]) -> None:
-        self._limits, self._size, self._beat, self._is_left = limits, size, beat, is_left
+    def __init__(
+        self, limits: Limits, size: int, beat: Beat, is_left: Callable[[], bool], run: int = 1
+    ) -> None:
+        """`size` and `run`: of the look of all orders."""
+        self._limits, self._beat, self._is_left = limits, beat, is_left
+        self._size, self._run = size, run
         self._running: _Running | None = None
         self._files = 0
+        self._is_read = False  # the last file that was hashed: the next one probably will be
+        self._begun: tuple[bytes, Iterator[Picture | Content | _Answer]] | None = None  # read unasked
+        self._lost: tuple[bytes, GoneError] | None = None  # by that
 
     def content(self, file: bytes) -> Content:
-        """What the file holds; an OSError, or a GoneError."""
+        """What the file holds; an OSError, or a GoneError. A small one is read before that is asked."""
+        self._let_go()
         self._files += 1
         if self._files > _FILES:
             self.close()
             self._files = 1
-        for said in self._answers(self._alive(), file):
+        running, goes_on = self._alive(), False
+        if self._is_read and running.order is not None:
+            goes_on = os.stat(file).st_size <= _SMALL_BYTES
+        self._is_read = False
+        if goes_on:
+            try:
+                return self._hashed(running, file, goes_on=True)
+            except GoneError as error:  # it may be reading it that does this, so that is what is told of it
+                self._lost = file, error
+        return self._hashed(self._alive(), file, goes_on=False)
+
+    def _hashed(self, running: _Running, file: bytes, *, goes_on: bool) -> Content:
+        answers = self._answers(running, (file, "hash and read" if goes_on else "hash"))
+        for said in answers:
             if isinstance(said, Content):
+                self._begun = (file, answers) if goes_on else None
                 return said
         raise AssertionError("a child answers, or is gone")
 
     def read(self, file: bytes, order: Order) -> Iterator[Picture | Anew | Read]:
         """Its pictures and a `Read`; a GoneError at any time."""
+        self._is_read = True
+        lost, self._lost = self._lost, None
+        if lost and lost[0] == file:
+            raise lost[1]
         running = self._alive()
-        news, running.order = None if order is running.order else order, order
-        for said in self._answers(running, (file, news)):
+        if self._begun and self._begun[0] == file and order is running.order:
+            answers = self._begun[1]
+        else:
+            self._let_go()
+            running = self._alive()
+            wish: _Wish = "read" if order is running.order else order
+            running.order = order
+            answers = self._answers(running, (file, wish))
+        self._begun = None
+        for said in answers:
             if isinstance(said, Picture | Anew):
                 yield said
             elif isinstance(said, Read):
                 yield said
                 return
 
+    def _let_go(self) -> None:
+        """Hear out what was read unasked and nobody wants."""
+        begun, self._begun = self._begun, None
+        if begun:
+            with suppress(GoneError, OSError, Error):
+                while not isinstance(next(begun[1]), Read):
+                    pass
+
     def close(self) -> None:
         """End it, whatever it does."""
+        self._begun = None
         if self._running is not None:
             self._running.kill()
             self._running = None
 
     def _alive(self) -> _Running:
         if self._running is None:
-            self._running = _Running.start(self._limits, self._size)
+            self._running = _Running.start(self._limits, self._size, self._run)
         return self._running
 
-    def _answers(self, running: _Running, asked: _Asked) -> Iterator[Picture | _Answer]:
+    def _answers(self, running: _Running, asked: _Asked) -> Iterator[Picture | Content | _Answer]:
         running.say(asked)
         while True:
-            pictures, said = self._heard(running)
+            content, pictures, said = self._heard(running)
             taken = [Picture(t, end, running.ring.take(), shot) for t, end, shot in pictures]
             if taken and not isinstance(said, Read):  # with the next file all slots are free anyway
                 running.say(len(taken))
+            if content is not None:
+                yield content
             yield from taken
             if isinstance(said, OSError | Error):
                 raise said
@@ -157,16 +218,16 @@ class _Running:
         self._look.register(self.line, select.POLLIN)
 
     @classmethod
-    def start(cls, limits: Limits, size: int) -> _Running:
-        return fork.started(lambda: cls._started(limits, size))
+    def start(cls, limits: Limits, size: int, run: int) -> _Running:
+        return fork.started(lambda: cls._started(limits, size, run))
 
     @classmethod
-    def _started(cls, limits: Limits, size: int) -> _Running:
-        memory = block(size)
+    def _started(cls, limits: Limits, size: int, run: int) -> _Running:
+        memory = block(size, run)
         line, theirs = fork.pipe()
         try:
-            process = fork.process(_live, (theirs, Handed(memory), size, limits))
-            return cls(process, line, Ring(memory, size))
+            process = fork.process(_live, (theirs, Handed(memory), size, run, limits))
+            return cls(process, line, Ring(memory, size, run))
         finally:
             theirs.close()
             os.close(memory)
@@ -197,26 +258,27 @@ class _Running:
 # --- the child's side ------------------------------------------------------------------------------------
 
 
-def _live(line: Connection, memory: int, size: int, limits: Limits) -> None:
+def _live(line: Connection, memory: int, size: int, run: int, limits: Limits) -> None:
     """The whole life of a child: one order after another, until the parent is gone."""
     fork.die_with_parent()
     logs.set_up(limits.log_format, limits.log_level)
     torch.set_num_threads(1)
-    sender = _Sender(line, Ring(memory, size))
+    sender = _Sender(line, Ring(memory, size, run))
     os.close(memory)
     if limits.memory_bytes:
         fork.limit_memory(limits.memory_bytes)
     order: Order | None = None
     with suppress(EOFError, ConnectionError):
         while True:
-            asked = sender.asked()
+            file, wish = sender.asked()
             try:
-                if isinstance(asked, bytes):
-                    fork.limit_cpu(limits.cpu_s + os.stat(asked).st_size * _CPU_S_PER_BYTE)
-                    sender.say(content_of(asked, sender.beat))
+                if wish == "hash" or wish == "hash and read":
+                    fork.limit_cpu(limits.cpu_s + os.stat(file).st_size * _CPU_S_PER_BYTE)
+                    sender.keep(content_of(file, sender.beat))
+                if wish == "hash":
+                    sender.say(None)
                 else:
-                    file, news = asked
-                    order = news or order
+                    order = wish if isinstance(wish, Order) else order
                     assert order is not None
                     sender.send_all(file, order, limits)
             except ConnectionError:
@@ -231,11 +293,12 @@ class _Sender:
     def __init__(self, line: Connection, ring: Ring) -> None:
         self._line, self._ring = line, ring
         self._free = ring.count
-        self._times: list[_Times] = []  # of pictures that the parent has not been told of
+        self._content: Content | None = None  # that the parent has not been told of
+        self._times: list[_Times] = []  # of pictures likewise
         self._since = 0.0  # when the first of them came
         self._beaten = time.monotonic()
 
-    def asked(self) -> bytes | tuple[bytes, Order | None]:
+    def asked(self) -> tuple[bytes, _Wish]:
         """What to do next."""
         while True:
             asked: _Asked = pickle.loads(self._line.recv_bytes())
@@ -246,14 +309,19 @@ class _Sender:
     def beat(self) -> None:
         """Tell of pictures that have waited long enough; a sign of life, if the last one is a while ago."""
         now = time.monotonic()
-        if self._times and now - self._since > _TOGETHER_S:
+        if (self._times or self._content) and now - self._since > _TOGETHER_S:
             self.say(None)
         elif now - self._beaten > _BEAT_S:
             self.say(_Alive())
 
+    def keep(self, content: Content) -> None:
+        """Tell of it with what comes next."""
+        self._content, self._since = content, time.monotonic()
+
     def say(self, what: _Answer | None) -> None:
         """Tell of all pictures so far, and that."""
-        told: _Told = (tuple(self._times), what)
+        told: _Told = (self._content, tuple(self._times), what)
+        self._content = None
         self._times.clear()
         self._beaten = time.monotonic()
         self._line.send_bytes(pickle.dumps(told))
@@ -273,7 +341,7 @@ class _Sender:
             self._free += freed
         self._free -= 1
         self._ring.put(picture.pixels)
-        if not self._times:
+        if not self._times and not self._content:
             self._since = time.monotonic()
         self._times.append((picture.t, picture.end, picture.shot))
         if len(self._times) >= self._ring.count // 2:

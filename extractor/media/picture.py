@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.types import Look
+from extractor.media.filtered import Scale
 from extractor.media.tone import Transfer, mapped, transfer_of
 
 Pixels = NDArray[np.uint8]
@@ -59,6 +60,8 @@ class Lens:
         self._look = look
         self._sar = stretch(sar) if look.sar else Fraction(1)
         self._reformatter, self._scaler = VideoReformatter(), VideoReformatter()
+        self._filter = Scale(look.resize)
+        self.run = look.run
         self.rotation = 0  # degrees clockwise of the latest picture
         self.transfer: Transfer = ""  # of the latest one that is HDR
 
@@ -68,15 +71,17 @@ class Lens:
         self.rotation, transfer = degrees(turn), transfer_of(frame)
         self.transfer = transfer or self.transfer
         is_toned = bool(transfer) and self._look.hdr == "tonemap"
-        if self._look.scale == "swscale" or is_toned:
+        if self._look.scale == "swscale" or self._look.fit == "ffmpeg" or is_toned:
             scaled, drawn = self._direct(frame, is_toned)
         else:
             scaled, drawn = self._by_way_of_rgb(frame, turn)
         if also is not None:
             also(Whole(*self._shape(frame), turn, scaled, drawn))
-        if self._look.fit == "crop":
-            return np.ascontiguousarray(cropped(turned(scaled, turn), self._look.size))
-        return np.ascontiguousarray(turned(scaled, turn))
+        upright = turned(scaled, turn)
+        if self._look.fit == "squash":
+            return np.ascontiguousarray(upright)
+        cut = cropped if self._look.fit == "crop" else cropped_by_ffmpeg
+        return np.ascontiguousarray(cut(upright, self._look.size))
 
     def _by_way_of_rgb(self, frame: VideoFrame, turn: Turn) -> _Made:
         """Colours first, at full size; then scaled by torch or Pillow."""
@@ -101,6 +106,8 @@ class Lens:
             found = self._converted(self._scaler, source, kind, size)
             return mapped(found, frame) if is_toned else found
 
+        if self._look.fit == "ffmpeg":
+            return self._filter(source, self._size(frame)), drawn
         return drawn(self._size(frame)), drawn
 
     def _shape(self, frame: VideoFrame) -> Size:
@@ -171,6 +178,13 @@ def cropped(picture: Pixels, size: int) -> Pixels:
     """The middle square; offsets rounded as torchvision does."""
     height, width = picture.shape[:2]
     top, left = round((height - size) / 2), round((width - size) / 2)
+    return picture[top : top + size, left : left + size]
+
+
+def cropped_by_ffmpeg(picture: Pixels, size: int) -> Pixels:
+    """The same; offsets cut off as people write them for its filter `crop`."""
+    height, width = picture.shape[:2]
+    top, left = (height - size) // 2, (width - size) // 2
     return picture[top : top + size, left : left + size]
 
 

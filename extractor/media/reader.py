@@ -23,12 +23,14 @@ from core.errors import VideoError
 from core.types import Facts, Line, Look, Sampling, Thumbs
 from extractor.media import sniff
 from extractor.media.clock import TICK, Clock, Shown, Times, time_zero
+from extractor.media.grid import exact
 from extractor.media.hardware import CPU, is_by_gpu
 from extractor.media.opening import choose_stream, open_container
 from extractor.media.packets import Ahead, Losses, VideoPacket, decode, look_ahead, read, taken
 from extractor.media.plan import Plan, UnmetError, plan
 from extractor.media.points import Choice, needs_scan
-from extractor.media.scan import of_pictures
+from extractor.media.runs import Runs, require_grid
+from extractor.media.scan import begin_of, of_pictures
 from extractor.media.shot_watch import Watch
 from extractor.media.subtitles import Tracks
 from extractor.media.timeline import survey
@@ -50,7 +52,7 @@ _TIMECODE = re.compile(r"\d\d:\d\d:\d\d[:;.]\d\d")
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is shown from `t` until `end`, as an encoder sees it: uint8 [size, size, 3]."""
+    """What is shown from `t` until `end`, as an encoder sees it: uint8 [size, size, 3], or a run of such."""
 
     t: float
     end: float
@@ -101,7 +103,7 @@ class Reader:
     ) -> None:
         """`shots`: find them whatever the points; `beat` is called for each packet, as a sign of life;
         `times` says when each picture is shown; `decoder`: cpu, cuda or cuda:1."""
-        self.path = Path(path)
+        self.path = path if isinstance(path, Path) else Path(path)
         self._finds_shots, self._beat, self._times, self._decoder = shots, beat, times, decoder
         self.thumbs = Thumbs()  # where they are wanted, and as the lines once all pictures were read
         self.lines: tuple[Line, ...] = ()  # of the text tracks
@@ -170,15 +172,17 @@ class Reader:
         from extractor.media.picture import Lens, stretch  # bring torch, which facts alone do not need
         from extractor.media.thumbs import Strip
 
+        if look.run > 1:
+            require_grid(sampling)
         with self._told():
-            ready = self._ready(sampling, way)
+            ready = self._ready(sampling, way if look.run == 1 else "full")  # every picture is of a run
         sar = ready.stream.sample_aspect_ratio
         lens, strip = Lens(look, sar), Strip(sampling.stride_seconds, stretch(sar))
         still = Still(sampling.skip_still)
         any_row = False
         try:
             with self._told():
-                for picture in still.left_out(self._seen(ready, lens, strip)):
+                for picture in still.left_out(self._seen(ready, lens, strip, sampling)):
                     any_row = True
                     yield picture
             self.thumbs, self.lines = strip.thumbs(), ready.tracks.lines(self._zero)
@@ -198,17 +202,40 @@ class Reader:
         except av.error.FFmpegError as error:
             raise VideoError(f"{self.name} cannot be read: {error.strerror}.") from error
 
-    def _seen(self, ready: _Ready, lens: Lens, strip: Strip) -> Iterator[Picture]:
+    def _seen(self, ready: _Ready, lens: Lens, strip: Strip, sampling: Sampling) -> Iterator[Picture]:
         watch = Watch() if self._finds_shots or ready.choice.needs_shots else None
-        for row in self._planned_rows(ready) if ready.plan else self._rows(ready, watch):
-            also = strip.wants(row.t) if self._wants_thumbs else None
-            yield Picture(float(row.t), float(row.end), lens(row.frame, also), float(row.shot))
+
+        def see(row: Shown[VideoFrame]) -> Pixels:
+            return lens(row.frame, strip.wants(row.t) if self._wants_thumbs else None)
+
+        if lens.run > 1:
+            yield from self._runs(ready, watch, see, lens.run, sampling)
+        else:
+            for row in self._planned_rows(ready) if ready.plan else self._rows(ready, watch):
+                yield Picture(float(row.t), float(row.end), see(row), float(row.shot))
         self._found["shots"] = tuple(map(float, watch.begins)) if watch else ()
 
     def _rows(self, ready: _Ready, watch: Watch | None) -> Iterator[Shown[VideoFrame]]:
         clock = self._clock(ready.stream)
         shown = self._shown(ready.packets, ready.stream, clock)
         yield from ready.choice(watch(shown) if watch else shown, lambda: clock.end)
+        self._found["seconds"] = float(clock.end)
+
+    def _runs(
+        self,
+        ready: _Ready,
+        watch: Watch | None,
+        see: Callable[[Shown[VideoFrame]], Pixels],
+        run: int,
+        sampling: Sampling,
+    ) -> Iterator[Picture]:
+        clock = self._clock(ready.stream)
+        shown = self._shown(ready.packets, ready.stream, clock)
+        runs = Runs(
+            run, exact(sampling.fps), lambda t: begin_of((t,), ready.stream, self._zero), lambda: clock.end
+        )
+        for start, end, pixels, shot in runs(watch(shown) if watch else shown, see):
+            yield Picture(float(start), float(end), pixels, float(shot))
         self._found["seconds"] = float(clock.end)
 
     def _planned_rows(self, ready: _Ready) -> Iterator[Shown[VideoFrame]]:

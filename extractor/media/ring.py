@@ -20,17 +20,18 @@ _MOST_BYTES = 64 << 20  # of one block
 _LEAST, _MOST = 2, 16  # slots
 
 
-def slots_for(size: int) -> int:
-    """How many pictures of that size may be on their way: both sides can go on, and who waits for the
-    encoder does so soon."""
-    return max(_LEAST, min(_MOST, _MOST_BYTES // (size * size * 3)))
+def slots_for(size: int, run: int = 1) -> int:
+    """How many pictures of that size, or runs of so many, may be on their way: both sides can go on, and who
+    waits for the encoder does so soon."""
+    return max(_LEAST, min(_MOST, _MOST_BYTES // (run * size * size * 3)))
 
 
 class Ring:
     """The slots of one block, and which comes next on this side."""
 
-    def __init__(self, descriptor: int, size: int) -> None:
-        self._pixels = np.frombuffer(mmap.mmap(descriptor, 0), np.uint8).reshape(-1, size, size, 3)
+    def __init__(self, descriptor: int, size: int, run: int = 1) -> None:
+        shape = (size, size, 3) if run == 1 else (run, size, size, 3)
+        self._pixels = np.frombuffer(mmap.mmap(descriptor, 0), np.uint8).reshape(-1, *shape)
         self.count = len(self._pixels)
         self._next = 0
 
@@ -61,12 +62,12 @@ def _detached(handed: Any) -> int:
     return descriptor
 
 
-def block(size: int) -> int:
+def block(size: int, run: int = 1) -> int:
     """A descriptor of memory without a name: nothing to sweep, whoever dies."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("pictures", os.MFD_CLOEXEC)
     else:
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, slots_for(size) * size * size * 3)
+    os.ftruncate(descriptor, slots_for(size, run) * run * size * size * 3)
     return descriptor

@@ -32,9 +32,14 @@ def of_pictures(
 
 def scan_of(times: tuple[Fraction, ...], end: Fraction, stream: VideoStream, zero: Fraction) -> Scan:
     """With where the sound begins."""
+    return Scan(times, end, begin_of(times[:1], stream, zero))
+
+
+def begin_of(first: tuple[Fraction, ...], stream: VideoStream, zero: Fraction) -> Fraction:
+    """Where the first picture or sound begins."""
     sounds = [
         each.start_time * each.time_base - zero
         for each in stream.container.streams.audio
         if each.start_time is not None and each.time_base
     ]
-    return Scan(times, end, min([*times[:1], *sounds], default=Fraction(0)))
+    return min([*first, *sounds], default=Fraction(0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def _frames_or_why(path: Path, look: Look, sampling: Sampling | None, bounds: Bo
 
 def _video(path: Path, look: Look, sampling: Sampling, bounds: Bounds) -> Frames:
     held: list[Picture] = []
-    most = max(1, _HELD_BYTES // (look.size * look.size * 3))
+    most = max(1, _HELD_BYTES // prod(look.shape))
     with Reader(path) as reader:
         _require_bounds(path, reader.name, reader.facts, bounds)
         for found in reader.planned(sampling, look):

@@ -48,6 +48,7 @@ class MigrateSettings(Settings):
     random_weights: int | None = Field(
         None, ge=0, lt=1 << 63, description="no weights but random ones, by this seed"
     )
+    s3d_weights: Path | None = Field(None, description="of videoclip: its other file, s3d_howto100m.pth")
     collection: str = Field("default", description="whose default store is replaced")
     points: Points | None = Field(None, description="which pictures; all of these: else as in the old store")
     fps: float | None = Field(None, gt=0, le=1000, description="pictures a second")
@@ -237,6 +238,7 @@ def _extract(
         words = ["extract", "--videos", str(videos), "--store", str(stores.path), *_shared(settings)]
         words += ["--collection", stores.collection, "--encoder", settings.encoder, *_flags(sampling)]
         words += ["--weights", str(settings.weights)] if settings.weights else []
+        words += ["--s3d-weights", str(settings.s3d_weights)] if settings.s3d_weights else []
         seed = settings.random_weights
         words += [] if seed is None else [f"--random-weights={seed}"]
         words += ["--embed-subtitles"] if has_line_vectors(stores.old) else []

@@ -8,8 +8,9 @@ import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import CliPositionalArg
@@ -17,15 +18,20 @@ from pydantic_settings import CliPositionalArg
 from core.config import Settings, run
 from core.errors import Error, UsageError
 from core.logs import plain
-from core.store import Store
 from index.device import chosen_device
 from server.asked import refused
-from server.commands.straight import answers, searcher_of, store_in
+from server.commands.columns import aligned, clock, writable
+from server.commands.straight import answers, exported, searcher_by
 from server.errors import ApiError
+from server.schemas.fields import MediaPrefix, Rate
+
+if TYPE_CHECKING:
+    from cinedex_client import Client
+
+    from server.searcher import Searcher
 
 log = logging.getLogger(__name__)
 MAX_LIMIT = 1_000  # of one answer
-_GAP = "  "
 _KEY = "CINEDEX_KEY, or --key, says which is sent."
 _MOST_S = 120.0  # until a server answers, which may have a file to decode
 
@@ -85,6 +91,15 @@ class SearchSettings(Settings):
         "", repr=False, description="the server's key; better in CINEDEX_KEY, where nobody sees it"
     )
     json_output: bool = Field(False, alias="json", description="the whole answer, as the server gives it")
+    export: Literal["csv", "edl"] | None = Field(
+        None, description="as a table for spreadsheets, or an edit decision list; > FILE keeps it"
+    )
+    media_prefix: MediaPrefix = Field(
+        "", description="with --export: put before every path, as /Volumes/media or D:\\media"
+    )
+    frame_rate: Rate | None = Field(
+        None, description="with --export edl: of its record timecodes; else what most of its files have"
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -97,6 +112,8 @@ def search(settings: SearchSettings) -> int:
     logging.getLogger().setLevel(logging.WARNING)
     _refuse_idle_flags(settings)
     with _told_by_flags(settings):
+        if settings.export is not None:
+            return _export(settings, settings.export)
         pages = answers_to(settings)
         answer = _whole(pages) if settings.all else next(pages)
     if answer["query_truncated"]:
@@ -138,6 +155,23 @@ def _refuse_idle_flags(settings: SearchSettings) -> None:
         raise UsageError("--start and --end need --video with the id of a stored video.")
     if settings.store is not None and settings.collection is not None:
         raise UsageError("--store and --collection exclude each other: a store is asked by itself.")
+    _refuse_idle_export(settings)
+
+
+def _refuse_idle_export(settings: SearchSettings) -> None:
+    if settings.export is None and (settings.media_prefix or settings.frame_rate):
+        raise UsageError("--media-prefix and --frame-rate need --export: they are for a file.")
+    if settings.export == "csv" and settings.frame_rate:
+        raise UsageError("--frame-rate needs --export edl: a table has each file's own.")
+    if settings.export == "edl" and settings.target == "texts":
+        raise UsageError("--export edl lists seconds of videos, and --target texts finds texts.")
+    if settings.export and settings.json_output:
+        raise UsageError("--export and --json exclude each other: each is a form of its own.")
+    if settings.export and settings.server and settings.all:
+        most = f"--top {MAX_LIMIT}"
+        raise UsageError(f"--export and --all exclude each other with --server, which gives {most} at most.")
+    if settings.export and settings.server and _file(settings) is not None:
+        raise UsageError("--export with --server takes the id of a stored video, and no file as --video.")
 
 
 def body_of(settings: SearchSettings) -> dict[str, Any]:
@@ -212,35 +246,59 @@ def answers_to(settings: SearchSettings) -> Iterator[dict[str, Any]]:
     body, file = body_of(settings), _file(settings)
     if settings.server:
         return from_server(settings, body, file)
-    device = chosen_device(settings.device)
-    collection, root = "default", settings.store
-    if root is None:
-        collection, root = store_in(settings.data, settings.collection, settings.encoder)
-    store = Store.open(root)
-    if settings.encoder not in (None, store.spec.name):
-        raise UsageError(f"--store {root} holds vectors of {store.spec.name}, not of {settings.encoder!r}.")
-    return answers(searcher_of(store, collection, settings.trust_import, device), body, file)
+    return answers(_searcher(settings), body, file)
+
+
+def _searcher(settings: SearchSettings) -> Searcher:
+    """What answers without a server."""
+    chosen = (settings.store, settings.collection, settings.encoder)
+    return searcher_by(settings.data, chosen, settings.trust_import, chosen_device(settings.device))
 
 
 def from_server(
     settings: SearchSettings, body: dict[str, Any], file: Path | None
 ) -> Iterator[dict[str, Any]]:
     """A server's answers, page by page."""
+    with _asking(settings) as client:
+        while True:
+            answer = client.search(**body) if file is None else client.upload(file, **body)
+            yield answer.model_dump()
+            if answer.next_cursor is None:
+                return
+            body = {**body, "cursor": answer.next_cursor}
+
+
+@contextmanager
+def _asking(settings: SearchSettings) -> Iterator[Client]:
+    """A client of the server; what goes wrong with it is an error of ours."""
     import cinedex_client
 
     try:
         with cinedex_client.Client(settings.server, key=settings.key, timeout_s=_MOST_S) as client:
-            while True:
-                answer = client.search(**body) if file is None else client.upload(file, **body)
-                yield answer.model_dump()
-                if answer.next_cursor is None:
-                    return
-                body = {**body, "cursor": answer.next_cursor}
+            yield client
     except cinedex_client.ApiError as error:
         how = f" {_KEY}" if error.status == 401 else ""
-        raise ApiError(error.status, f"{error.message}{how}", error.field) from error
+        message, field = (text.removeprefix("search.") for text in (error.message, error.field or ""))
+        raise ApiError(error.status, f"{message}{how}", field or None) from error
     except cinedex_client.ClientError as error:
         raise Error(str(error)) from error
+
+
+def _export(settings: SearchSettings, form: Literal["csv", "edl"]) -> int:
+    """The file of POST /export on stdout, byte by byte; a table has the user's columns too."""
+    body = {**body_of(settings), "include": ["metadata"] if form == "csv" else []}
+    if settings.server:
+        how: dict[str, Any] = {"media_prefix": settings.media_prefix, "frame_rate": settings.frame_rate}
+        with _asking(settings) as client:
+            sys.stdout.buffer.write(client.export(format=form, **body, **how))
+        return 0
+    from server.exports.written import Export
+
+    rate = Fraction(settings.frame_rate) if settings.frame_rate else None
+    asked = Export(form, settings.media_prefix, rate)
+    for piece in exported(_searcher(settings), body, _file(settings), asked, is_all=settings.all):
+        sys.stdout.buffer.write(piece)
+    return 0
 
 
 def _whole(pages: Iterator[dict[str, Any]]) -> dict[str, Any]:
@@ -264,22 +322,11 @@ def table(answer: dict[str, Any], encoding: str) -> str:
     rows = [["time", "score", "confidence", "path"], *(_row(moment) for moment in moments)]
     if all(moment.get("confidence_level") is None for moment in moments):  # nothing is calibrated
         rows = [[time, score, *rest] for time, score, _, *rest in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    pad = (str.ljust, str.rjust, str.ljust)
-    lines = [
-        _GAP.join(
-            [*(p(c, w) for p, c, w in zip(pad, row, widths, strict=False)), *row[len(widths) :]]
-        ).rstrip()
-        for row in rows
-    ]
-    shown = "".join(line + "\n" for line in lines)
+    pads = (str.ljust, str.rjust, str.ljust)[: len(rows[0]) - 1]
+    shown = aligned(rows, pads, encoding)
     if answer.get("confident") is False:
         shown += "Nothing here is confident: what is asked for is likely not in this library.\n"
-    try:
-        shown.encode(encoding)
-    except UnicodeEncodeError:
-        return shown.replace("–", "-").encode(encoding, "replace").decode(encoding)
-    return shown
+    return writable(shown, encoding)
 
 
 def _moments(result: dict[str, Any]) -> list[dict[str, Any]]:
@@ -305,9 +352,3 @@ def _told(moment: dict[str, Any]) -> list[str]:
     text = plain(moment["text"]) if moment["text"] else ""
     told = f"{on}: {text}" if on and text else on or text
     return [told] if told else []
-
-
-def clock(seconds: float) -> str:
-    """mm:ss.mmm; more than an hour is more than 60 minutes."""
-    sign, ms = "-" if seconds < 0 else "", round(abs(seconds) * 1000)
-    return f"{sign}{ms // 60_000:02d}:{ms // 1000 % 60:02d}.{ms % 1000:03d}"

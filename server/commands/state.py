@@ -14,7 +14,7 @@ from core.log import LastWords, saying
 from core.rules import Word
 from core.store import Store
 from core.types import KINDS, UNKNOWN, EncoderSpec
-from extractor.encoders import TAKE_WEIGHTS, families
+from extractor.encoders import S3D, TAKE_WEIGHTS, families
 from extractor.encoders.weights import RANDOM, folder, registered
 from index import recall, sources
 from index.gc import freed_bytes
@@ -164,6 +164,7 @@ def encoder_missing(spec: EncoderSpec) -> str:
     if family not in families():
         return f"There is no encoder family {family!r} here; there are {', '.join(families())}."
     has_weights = family in TAKE_WEIGHTS and spec.weights and not spec.weights.startswith(RANDOM)
-    if has_weights and registered(spec.weights) is None:
-        return f"Its weights {spec.weights} are not in {folder()}."
+    for hash in (spec.weights, dict(spec.options).get(S3D)) if has_weights else ():
+        if hash and registered(hash) is None:
+            return f"Its weights {hash} are not in {folder()}."
     return ""

@@ -18,26 +18,52 @@ from server.trust import distrusted, misfit
 
 if TYPE_CHECKING:
     from extractor.encoders.base import Encoder
+    from server.exports.written import Export
+    from server.paging import Page
     from server.schemas.search import SearchAsked
-    from server.searcher import Searcher
+    from server.searcher import Answer, Searcher
 
 
 def answers(searcher: Searcher, body: Mapping[str, Any], file: Path | None) -> Iterator[dict[str, Any]]:
     """What POST /search answers to the body, or /search/upload with the file, and to each next cursor."""
+    from server.shown import as_sent
+
+    for answer, page in _pages(searcher, body, file):
+        sent: dict[str, Any] = json.loads(as_sent(answer, page.body))
+        yield sent
+
+
+def exported(
+    searcher: Searcher, body: Mapping[str, Any], file: Path | None, how: Export, *, is_all: bool
+) -> Iterator[bytes]:
+    """What POST /export answers: of the first page, or of all as one."""
+    from server.exports.written import written
+
+    pages = _pages(searcher, body, file)
+    answer, _ = next(pages)
+    if is_all:
+        rest = [found for each, _ in pages for found in each.results]
+        answer = replace(answer, results=[*answer.results, *rest])
+    return written(answer, how)
+
+
+def _pages(searcher: Searcher, body: Mapping[str, Any], file: Path | None) -> Iterator[tuple[Answer, Page]]:
+    """The first page, and each that goes on behind it."""
     from server.cursor import Cursor
     from server.paging import page_of
-    from server.routes.search import answered
+    from server.routes.search import found
+    from server.shown import next_of
 
     asked = _valid(body, file)
     frames = _decoded(searcher, asked, file)
     page = page_of(asked, frames, frames.get("file"))
     while True:
-        _, sent = answered(searcher, page)
-        answer: dict[str, Any] = json.loads(sent)
-        yield answer
-        if answer["next_cursor"] is None:
+        answer = found(searcher, page)
+        yield answer, page
+        token = next_of(answer, page.body)
+        if token is None:
             return
-        page = replace(page, cursor=Cursor.read(answer["next_cursor"]))
+        page = replace(page, cursor=Cursor.read(token))
 
 
 def _valid(body: Mapping[str, Any], file: Path | None) -> SearchAsked:
@@ -69,6 +95,20 @@ def _decoded(searcher: Searcher, asked: SearchAsked, file: Path | None) -> Mappi
         return found
     with file.open("rb") as content:
         return found | dict(decoding.decoded([Sent("file", content)], How(look, sampling)))
+
+
+def searcher_by(
+    data: Path, chosen: tuple[Path | None, str | None, str | None], trusted: Sequence[str], device: str
+) -> Searcher:
+    """What answers for a store that was chosen by its folder, or by its collection and its encoder."""
+    root, collection, encoder = chosen
+    name = "default"
+    if root is None:
+        name, root = store_in(data, collection, encoder)
+    store = Store.open(root)
+    if encoder not in (None, store.spec.name):
+        raise UsageError(f"--store {root} holds vectors of {store.spec.name}, not of {encoder!r}.")
+    return searcher_of(store, name, trusted, device)
 
 
 def searcher_of(store: Store, collection: str, trusted: Sequence[str], device: str) -> Searcher:

@@ -45,14 +45,23 @@ class _Line:
 
 def lines(moments: Iterable[Listed], names: Sequence[str]) -> Iterator[str]:
     """The head, then a line for each moment; names: the user's columns."""
+    head, *_ = written_lines([[*COLUMNS, *(f"metadata.{name}" for name in names)]])
+    yield MARK + head
+    yield from written_lines([*_cells(each), *_own(each, names)] for each in moments)
+
+
+def written_lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Each row as a line of CSV."""
     line = _Line()
     writer = csv.writer(line, lineterminator="\r\n")
-    writer.writerow([*COLUMNS, *(f"metadata.{name}" for name in names)])
-    yield MARK + line.text
-    for moment in moments:
-        metadata = moment.result.metadata
-        writer.writerow([*_cells(moment), *(cell(metadata.get(name)) for name in names)])
+    for row in rows:
+        writer.writerow(row)
         yield line.text
+
+
+def _own(listed: Listed, names: Sequence[str]) -> Iterator[str]:
+    metadata = listed.result.metadata
+    return (cell(metadata.get(name)) for name in names)
 
 
 def _cells(listed: Listed) -> list[str]:

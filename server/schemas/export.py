@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from server.asked import Strict, refused
+from server.schemas.fields import MediaPrefix, Rate
 from server.schemas.search import SearchAsked
-
-MAX_PREFIX = 1_000
-Rate = Literal["24000/1001", "24", "25", "30000/1001", "30", "48000/1001", "48", "50", "60000/1001", "60"]
-
-
-def _is_printable(value: str) -> str:
-    if not value.isprintable():
-        raise refused("must be a path or an address, without line breaks and the like")
-    return value
 
 
 class ExportAsked(Strict):
@@ -24,9 +16,7 @@ class ExportAsked(Strict):
 
     search: SearchAsked = Field(description="a body of POST /search")
     format: Literal["json", "csv", "edl"]
-    media_prefix: Annotated[str, AfterValidator(_is_printable)] = Field(
-        "", max_length=MAX_PREFIX, description="put before every path, as /Volumes/media or D:\\media"
-    )
+    media_prefix: MediaPrefix = Field("", description="put before every path, as /Volumes/media or D:\\media")
     frame_rate: Rate | None = Field(
         None, description="of an EDL's record timecodes; null: what most of its files have"
     )

@@ -6,7 +6,7 @@ import base64
 import string
 from array import array
 from hashlib import blake2b
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
@@ -16,6 +16,7 @@ from server.asked import is_unicode, refused
 MAX_TEXT = 2_000
 MAX_URL = 2_048
 MAX_DIM = 65_536
+MAX_PREFIX = 1_000
 _SPACE = string.whitespace.encode()
 
 
@@ -72,6 +73,12 @@ def _is_no_zero(value: list[float]) -> list[float]:
     return value
 
 
+def _is_printable(value: str) -> str:
+    if not value.isprintable():
+        raise refused("must be a path or an address, without line breaks and the like")
+    return value
+
+
 Hashed = PlainSerializer(_hashed, return_type=str, when_used="json")
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_is_text)]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
@@ -85,3 +92,5 @@ Photo = Annotated[
 Url = Annotated[str, Field(min_length=1, max_length=MAX_URL), AfterValidator(_is_url)]
 Numbers = Annotated[list[float], Field(min_length=1, max_length=MAX_DIM, fail_fast=True)]
 Vector = Annotated[Numbers, AfterValidator(_is_no_zero), Hashed]
+MediaPrefix = Annotated[str, AfterValidator(_is_printable), Field(max_length=MAX_PREFIX)]
+Rate = Literal["24000/1001", "24", "25", "30000/1001", "30", "48000/1001", "48", "50", "60000/1001", "60"]

@@ -54,6 +54,20 @@ def test_an_interrupted_import_is_an_exit_code(tmp_path: Path, monkeypatch: pyte
     assert main(["slow"]) == 130
 
 
+def test_sigterm_ends_whatever_verb_has_no_answer_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text("import sys, time\nprint('begun', flush=True)\ntime.sleep(600)\n")
+    code = (
+        "import sys; from core import commands\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        "commands.VERBS['endless'] = commands.Verb('endless:main', '')\n"
+        "sys.exit(commands.main(['endless']))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "begun\n"
+        process.terminate()
+        assert process.wait(timeout=60) == 130
+
+
 def test_help_imports_none_of_the_heavy_things() -> None:
     code = (
         "import sys; from core.commands import main; main(['--help'])\n"

@@ -106,3 +106,20 @@ def test_a_text_for_its_owner_only_is_never_anybody_elses(tmp_path: Path) -> Non
     files.replace_text(path, "old")
     files.replace_text(path, "new", 0o600)
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o600)
+
+
+def test_whether_a_folder_can_be_written_is_tried_and_leaves_nothing(tmp_path: Path) -> None:
+    files.require_writable(tmp_path / "not" / "there" / "yet")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"file/data cannot be written: Not a directory\.$"):
+        files.require_writable(tmp_path / "file" / "data")
+
+
+def test_no_room_for_temporary_files_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", refuse)
+    with pytest.raises(StoreError, match="TMPDIR names one"):
+        files.require_temporary()

@@ -22,11 +22,12 @@ import pytest
 from core.errors import UsageError
 from core.types import Facts, Look, Sampling
 from extractor.content import content_of
+from extractor.media import children
 from extractor.media.children import Child, Limits
 from extractor.media.fork import prepare
 from extractor.media.reader import Picture, Reader
 from extractor.media.reading import Order, Read
-from extractor.work import Lost
+from extractor.work import Lost, Report
 from tests.extractor.shelf import FIRST, Shelf, outcome, trap, vectors
 from tests.extractor.test_cli import run_command
 from tests.extractor.test_executors import is_running, run_of
@@ -129,6 +130,56 @@ def test_a_fresh_child_takes_over_after_some_hundreds_of_files(
         assert child._running is not None
         pids.add(child._running.process.pid)
     assert len(pids) == 3
+
+
+def test_a_small_file_is_read_before_that_is_asked_for_as_long_as_it_is_asked_for(
+    child: Child, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wishes, say = list[Any](), children._Running.say
+
+    def heard(running: Any, asked: Any) -> None:
+        wishes.extend(asked[1:] if isinstance(asked, tuple) else ())
+        say(running, asked)
+
+    monkeypatch.setattr(children._Running, "say", heard)
+    order, found = Order(SAMPLING, LOOK), dict[str, list[Any]]()
+    for name in ("red.mp4", "late.mp4", "short.webm", "vfr.mkv", "blue.mp4"):
+        file = os.fsencode(videos / name)
+        assert child.content(file) == content_of(file)
+        if name != "short.webm":  # a copy, let us say
+            found[name] = list(child.read(file, order))
+    assert wishes == ["hash", order, "hash and read", "hash and read", "hash", "read", "hash and read"]
+    for name, (*pictures, last) in found.items():
+        with Reader(videos / name) as reader:
+            here = list(reader.pictures(SAMPLING, LOOK))
+        assert last.trouble is None and [p.t for p in pictures] == [p.t for p in here], name
+        assert all(
+            np.array_equal(one.pixels, other.pixels) for one, other in zip(pictures, here, strict=True)
+        )
+
+
+def test_another_order_than_the_last_is_followed_though_the_file_was_read_as_that_says(
+    child: Child, videos: Path
+) -> None:
+    first, second = os.fsencode(videos / "red.mp4"), os.fsencode(videos / "blue.mp4")
+    child.content(first)
+    assert len(list(child.read(first, Order(SAMPLING, LOOK)))) == 51
+    child.content(second)
+    assert len(list(child.read(second, Order(Sampling(fps=1.0), LOOK)))) == 11
+
+
+def test_a_file_that_ends_its_decoder_before_it_is_asked_for_fails_by_its_name_and_alone(
+    shelf: Shelf, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.put(videos / "blue.mp4", "very-deadly.mp4")  # neither the first one nor the last
+    crash, when = "os.kill(os.getpid(), signal.SIGSEGV)", "isinstance(args[0], str)"
+    trap(shelf.folder, monkeypatch, "very-deadly.mp4", crash, once=False, when=when)
+    run = run_of(shelf, workers=1)
+    failed = [event for event in run.events() if isinstance(event, Report) and event.outcome == "failed"]
+    assert [(each.place.path, each.source) for each in failed] == [
+        (b"very-deadly.mp4", content_of(os.fsencode(videos / "blue.mp4")).id)
+    ]
+    assert run.tally.done == 6 and failed[0].error == "its decoder was killed by SIGSEGV"
 
 
 def test_a_decoder_that_crashes_once_is_replaced_and_the_file_read_again(

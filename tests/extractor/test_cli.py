@@ -19,7 +19,7 @@ import pytest
 from core.collections import Library
 from core.store import Store
 from core.types import Place
-from extractor.cli import core_count, main
+from extractor.cli import main
 from extractor.progress import Progress
 from extractor.tally import Tally
 from extractor.work import Committed, Encoded, Left, Lost, Report
@@ -432,12 +432,6 @@ def test_a_report_that_cannot_be_written_later_hides_no_mistake(
     reports.mkdir()
     told = said(shelf, capsys, f"--report={reports / 'x.json'}", f"--videos={empty}")
     assert told.endswith("/empty holds no videos.")
-
-
-def test_the_cores_are_counted_where_no_system_says_which_are_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("os.sched_getaffinity", raising=False)
-    monkeypatch.setattr("os.cpu_count", lambda: 6)
-    assert core_count() == 6
 
 
 def test_a_lost_report_is_taken_back() -> None:

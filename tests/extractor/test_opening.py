@@ -42,9 +42,9 @@ def jpegs(folder: Path, count: int) -> list[bytes]:
 def told_of(container: InputContainer) -> list[object]:
     told: list[object] = [container.format.name, container.start_time, container.duration, container.metadata]
     for stream in container.streams.video:
-        codec = stream.codec_context
+        codec = stream.codec_context  # whose pix_fmt is read only where a GPU has decoded
         told += [stream.start_time, stream.duration, stream.frames, stream.average_rate, stream.guessed_rate]
-        told += [codec.width, codec.height, codec.pix_fmt, codec.profile, codec.reorder_depth]
+        told += [codec.width, codec.height, codec.profile, codec.reorder_depth]
     return told
 
 

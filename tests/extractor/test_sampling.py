@@ -15,7 +15,7 @@ from extractor.cli import main
 from extractor.media.reader import Reader
 from extractor.media.write import Encoding, write_video
 from extractor.still import difference
-from extractor.world import COLOURS
+from extractor.world.plain_films import COLOURS
 from tests.conftest import FPS
 from tests.extractor.shelf import Shelf, outcome, vectors
 
@@ -153,9 +153,6 @@ WRONG = {
         "preset 'clip2video-msvd' is a choice of points and clips itself; leave out fps, whole."
     ),
     "--preset=clip2video": "preset 'clip2video' is not known; clip2video-msrvtt and clip2video-msvd are.",
-    "--preset=videoclip": (
-        "preset 'videoclip' feeds 30 pictures a second to S3D and comes with that encoder."
-    ),
 }
 
 

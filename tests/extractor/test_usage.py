@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from extractor.usage import cpu_s
+from extractor.usage import cpu_s, keep_loaded
 from tests.extractor.shelf import Shelf, trap
 
 
@@ -88,3 +89,12 @@ def test_whoever_decodes_is_as_nice_as_was_asked(
     line = [sys.executable, "-c", code, *shelf.flags("--nice=19", f"--workers={workers}")]
     subprocess.run(line, check=True)
     assert noted.read_text().split() == ["19"]
+
+
+def test_what_is_loaded_is_looked_through_no_more() -> None:
+    before = gc.get_freeze_count()
+    keep_loaded()
+    try:
+        assert gc.get_freeze_count() > max(before, 10_000)
+    finally:
+        gc.unfreeze()

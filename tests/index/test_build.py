@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,8 @@ from index import build as building
 from index import making, part
 from index.build import build, build_snapshot, publish
 from index.check import damage
+from index.part import About, Run
+from index.plan import Plan
 from index.snapshot import Snapshot, current, numbers
 from tests.index.machine import opened
 from tests.index.test_snapshot import assert_answers
@@ -108,21 +110,52 @@ def test_a_part_that_is_a_fifth_dead_is_made_anew(tmp_path: Path) -> None:
     assert_answers(lived, Snapshot.open(lived.store))
 
 
-def test_too_many_parts_are_merged_the_smallest_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(building, "MOST_PARTS", 4)
+def test_parts_are_merged_once_what_is_smaller_and_new_is_as_much(tmp_path: Path) -> None:
     lived = world(tmp_path / "store")
     lived.add(50)
     build(lived.store)
     large = max(Snapshot.open(lived.store).parts, key=lambda part: part.live).about.name
-    for _ in range(6):
+    most = 0
+    for _ in range(12):
         lived.add(1)
         build(lived.store)
         snapshot = Snapshot.open(lived.store)
-        assert sum(part.about.kind == "frame" for part in snapshot.parts) <= 5
+        sizes = sorted(part.about.rows for part in snapshot.parts_of("frame"))
+        most = max(most, len(sizes))
         assert large in {part.about.name for part in snapshot.parts}
         assert_answers(lived, snapshot)
+    assert 2 < most < 6
+
+
+def test_a_part_is_copied_a_few_times_however_often_little_is_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[int] = []
+    merge = making.merge
+
+    def counted(store: Store, plan: Plan, olds: Sequence[tuple[About, Sequence[Run]]]) -> About:
+        copied.extend(about.rows for about, _ in olds if about.kind == "frame")
+        return merge(store, plan, olds)
+
+    monkeypatch.setattr(making, "merge", counted)
+    lived = world(tmp_path / "store")
+    for _ in range(16):
+        lived.add(1)
+        build(lived.store)
+    rows = len(lived.rows("frame")[0])
+    assert rows < sum(copied) < 4 * rows
+
+
+def test_a_build_without_new_rows_merges_nothing(tmp_path: Path) -> None:
+    lived = world(tmp_path / "store")
+    for count in (20, 1, 1):
+        lived.add(count)
+        build(lived.store)
+    before = part_files(lived.store.root)
+    lived.remove(source_id(1))
+    built = build_snapshot(lived.store)
+    assert (built.parts_kept, built.parts_made) == (6, 0)
+    assert part_files(lived.store.root) == before
 
 
 def test_after_a_compaction_the_rows_of_the_new_shard_are_searched(tmp_path: Path) -> None:
@@ -315,10 +348,7 @@ def test_what_a_build_that_was_not_published_was_asked_for_does_not_hold_on(tmp_
     assert (held["asked"], held["recall_wanted"]) == ({"frame": "IVF2,SQ8"}, 0.9)
 
 
-def test_parts_are_merged_to_what_memory_holds_and_no_further(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(building, "MOST_PARTS", 4)
+def test_parts_are_merged_to_what_memory_holds_and_no_further(tmp_path: Path) -> None:
     lived = world(tmp_path / "store")
     for _ in range(3):
         lived.add(10)

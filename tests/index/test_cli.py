@@ -123,7 +123,9 @@ def test_check_exits_1_and_names_what_is_damaged(lived: World, capsys: Out) -> N
     path = shard / "sources.parquet"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     assert call(lived, "check", "--files") == 1
-    assert capsys.readouterr().out == f"{path} is damaged: its hash is not the one its manifest holds.\n"
+    shown = capsys.readouterr()
+    assert shown.out == f"{path} is damaged: its hash is not the one its manifest holds.\n"
+    assert re.fullmatch(r"cinedex index check: `cinedex index build --fresh` makes .* videos\.\n", shown.err)
     (lived.store.root / "store.json").write_text("{}")
     assert call(lived, "check", "--files") == 1
     assert "store.json is damaged" in capsys.readouterr().out

@@ -195,18 +195,41 @@ def test_the_lists_of_the_best_rows_tell_what_a_search_of_so_many_finds(filled: 
         assert 0 < np.nanmean(told) <= 1
 
 
-def test_choosing_an_effort_searches_each_query_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    counted = list[int]()
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many queries each search was made for."""
+    found = list[int]()
 
     def counting(held: Any, queries: Float32Array, *args: Any) -> Any:
-        counted.append(len(queries))
+        found.append(len(queries))
         return best_rows(held, queries, *args)
 
     monkeypatch.setattr(index.recall, "best_rows", counting)
+    return found
+
+
+def most_searched() -> int:
+    texts = min(ASKED, TEXTS)  # rows of texts are compared one by one, and timed apart
+    return (ASKED + texts) + 2 * texts
+
+
+def test_choosing_an_effort_searches_each_query_once(store: Store, counted: list[int]) -> None:
     snapshot = made(store, "IVF40,SQfp16")
     assert snapshot.held["recall_texts"]["frame"]["10"] >= 0.95
-    texts = min(ASKED, TEXTS)  # rows of texts are compared one by one, and timed apart
-    assert sum(counted) <= (ASKED + texts) + 2 * texts
+    assert sum(counted) <= most_searched()
+
+
+def test_an_effort_that_finds_too_little_by_now_is_not_searched_with(
+    store: Store, counted: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = made(store, "IVF40,SQfp16").effort("frame")
+    monkeypatch.setattr(index.survey, "_effort_before", lambda *_: Effort(1))
+    counted.clear()
+    add(store, Law(2).rows(300), 1_000)
+    after = made(store, "IVF40,SQfp16")
+    assert after.effort("frame").lists > before.lists // 2
+    assert after.held["recall"]["frame"]["10"] >= 0.95
+    assert sum(counted) <= most_searched()
 
 
 def test_what_finds_too_little_is_not_published_unless_somebody_says_so(

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from core.query import Filter
-from index import merge, part
+from index import merge, part, threads
 from index.build import build, build_snapshot
+from index.faissfile import FAISS
 from index.snapshot import Snapshot
 from tests.index.test_snapshot import told
 from tests.index.worlds import Answer, lived_in, world
@@ -120,3 +121,15 @@ def test_no_search_shares_its_parameters_with_another(
     snapshot.search("frame", lived.vectors(1), 1000)
     assert searched > 1
     assert len({id(parameters) for parameters in made}) == searched
+
+
+def test_faiss_takes_no_more_threads_than_the_container_has_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = FAISS.omp_get_max_threads()
+    try:
+        FAISS.omp_set_num_threads(8)
+        for cpus, taken in ((16, 8), (3, 3)):
+            monkeypatch.setattr(threads, "usable_cpus", lambda cpus=cpus: cpus)
+            threads.bound_threads()
+            assert FAISS.omp_get_max_threads() == taken
+    finally:
+        FAISS.omp_set_num_threads(before)

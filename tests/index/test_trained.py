@@ -14,7 +14,6 @@ from core.errors import UsageError
 from core.query import Effort, Filter
 from core.store import Store
 from core.types import Kind
-from index import build as building
 from index import making, merge, train
 from index.build import build, build_snapshot
 from index.check import damage
@@ -203,12 +202,11 @@ def test_parts_of_one_training_are_merged_without_the_shards(
     lived = world(tmp_path / "store")
     lived.add(60)
     build_snapshot(lived.store, publish=False, factories={"frame": factory, "clip": "Flat"})
-    monkeypatch.setattr(building, "MOST_PARTS", 4)
-    for _ in range(5):
+    for _ in range(2):
         lived.add(10)
         build_snapshot(lived.store, publish=False)
     lived.remove(source_id(62))
-    lived.add(1)
+    lived.add(25)
     before = names(lived, numbers(lived.store.root)[-1])
     added: set[str] = set()
     fill = making._fill
@@ -219,21 +217,20 @@ def test_parts_of_one_training_are_merged_without_the_shards(
 
     monkeypatch.setattr(making, "_fill", noted)
     build_snapshot(lived.store, publish=False)
-    assert added == {source_id(111)}, "rows of parts that are merged are not added again"
+    assert added == set(map(source_id, range(81, 106))), "rows of parts that are merged are not added again"
     assert len(before - names(lived, numbers(lived.store.root)[-1])) == 4, "two of each kind became one"
     assert_answers(lived, newest(lived))
     assert list(damage(lived.store.root)) == []
 
 
-def test_what_cannot_be_merged_is_added_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_merged_is_added_again(tmp_path: Path) -> None:
     lived = world(tmp_path / "store")
     lived.add(30)
     build_snapshot(lived.store, publish=False, factories={"frame": "HNSW8"})
-    monkeypatch.setattr(building, "MOST_PARTS", 4)
-    for _ in range(5):
-        lived.add(2)
+    for count in (2, 2, 5):
+        lived.add(count)
         build_snapshot(lived.store, publish=False)
-    assert len(parts_of(newest(lived))) == 4
+    assert len(newest(lived).parts_of("frame")) == 2
     assert_answers(lived, newest(lived))
 
 

@@ -103,6 +103,23 @@ def test_an_increment_compares_only_new_rows_and_comes_to_the_same(
         assert (held_truth(first, kind)[0].vectors == held_truth(second, kind)[0].vectors).all()
 
 
+def test_what_is_true_of_merged_parts_is_put_together_and_comes_to_the_same(
+    lived: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    built(lived, caplog)
+    for _ in range(2):
+        lived.add(3)
+        before, _ = built(lived, caplog)
+    lived.remove(source_id(121))
+    rows = len(lived.rows("frame")[0])
+    lived.add(9)
+    now, compared = built(lived, caplog)
+    merged = {part.about.name for part in before.parts} - {part.about.name for part in now.parts}
+    assert len(merged) >= 2
+    assert compared["frame"] == len(lived.rows("frame")[0]) - rows
+    assert_true(lived, now)
+
+
 def test_who_is_removed_is_neither_asked_nor_found(lived: World, caplog: pytest.LogCaptureFixture) -> None:
     built(lived, caplog)
     for number in (3, 40, 77, 130):

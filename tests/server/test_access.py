@@ -350,6 +350,23 @@ def test_a_damaged_file_starts_no_server(tmp_path: Path) -> None:
         Access.of(ServeSettings(data=tmp_path, keys_file=tmp_path / "none.json"))
 
 
+def test_a_file_may_say_that_no_keys_are_meant_until_there_are_some(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = KeysFile(tmp_path / "none.json")
+    none_meant = '{"format": 1, "keys": null}'
+    file.path.write_text(none_meant)
+    found = Access.of(ServeSettings(data=tmp_path, keys_file=file.path))
+    assert not found.is_by_key
+    key, text = keys.make("first", "read", None)
+    file.add(key)
+    found.look()
+    assert found.is_by_key and found.session(text)
+    file.path.write_text(none_meant)
+    found.look()
+    assert found.is_by_key and "has none any more" in caplog.text
+
+
 def test_an_unknown_id_is_compared_as_long_as_a_known_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

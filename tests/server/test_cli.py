@@ -149,6 +149,24 @@ def test_another_address_than_loopback_must_be_meant(host: str, capsys: pytest.C
     assert "--insecure" in error and error.count("\n") == 1
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1"])
+def test_where_a_port_is_published_counts_and_not_where_a_container_binds(
+    host: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    none_meant = tmp_path / "none.json"
+    none_meant.write_text('{"format": 1, "keys": null}')
+    flags = ["--host", "0.0.0.0", "--port", "0", "--keys-file", str(none_meant)]
+    assert main(["serve", *flags, "--published", host]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"cinedex serve: published: {host} can be reached from outside")
+
+
+def test_what_is_published_on_loopback_needs_no_keys(serve: Callable[..., Running]) -> None:
+    server = serve("--host", "0.0.0.0", "--published", "127.0.0.1", wait=False)
+    port = server.url.rpartition(":")[2]
+    assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+
+
 @pytest.mark.parametrize(
     "flags", [["--port", "70000"], ["--follow-seconds", "0"], ["--max-concurrent", "-1"]]
 )

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from core.commands import main
-from server.commands.search import as_json, clock, table
+from server.commands.columns import clock
+from server.commands.search import as_json, table
 from tests.server.conftest import Running
 from tests.server.sent import picture
 from tests.server.test_lines import told
@@ -196,6 +197,7 @@ def test_a_library_without_texts_finds_none(tmp_path: Path, capsys: pytest.Captu
         (["red", "--device", "cuda", "--server", "http://x"], 2, "--server and --device exclude each other"),
         (["red", "--device", "cuda"], 2, "device 'cuda' is not on this machine; no GPU is found."),
         (["red", "--server", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1 does not answer:"),
+        (["red", "--server", "nowhere"], 2, "server 'nowhere' is no address: http://HOST:PORT is."),
     ],
 )
 def test_a_mistake_is_one_sentence(

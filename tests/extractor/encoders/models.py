@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from copy import deepcopy
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 from open_clip import pretrained
 
+from extractor.encoders import bert, videoclip_model
 from extractor.encoders.clip2video_model import Shape, drawn
 from extractor.encoders.temporal import HEAD, Sizes
 
@@ -130,3 +132,36 @@ def coca_folder(folder: Path, seed: int = 1) -> Path:
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": TINY_COCA}))
     torch.save(coca_state(seed, lively=2.0), folder / "open_clip_pytorch_model.bin")
     return folder
+
+
+def videoclip_state(seed: int, *, features: int = 32, layers: int = 2) -> dict[str, torch.Tensor]:
+    """The weights of a tiny VideoCLIP by the names of its authors' files, less their prefix. As lively as
+    trained ones: in a fresh one all seconds are alike."""
+    video = bert.Sizes(bert.HEAD, 96, layers, words=200, places=64)
+    text = bert.Sizes(bert.HEAD, 96, 1, places=64)
+    shape = videoclip_model.Shape(features, video, text)
+    state: dict[str, torch.Tensor] = videoclip_model.drawn(shape, seed).state_dict()
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        for tensor in state.values():
+            if tensor.dim() > 1:
+                tensor.normal_(std=2.0 * tensor.shape[-1] ** -0.5)
+    return state
+
+
+def videoclip_file(path: Path, state: dict[str, torch.Tensor]) -> Path:
+    """As fairseq saves it: in half precision, among Python's objects."""
+    held = {f"{videoclip_model.PREFIX}{key}": tensor.half() for key, tensor in state.items()}
+    for part in ("video_encoder.bert", "text_encoder"):
+        held[f"{videoclip_model.PREFIX}{part}.embeddings.position_ids"] = torch.arange(64)[None]
+    whole = {
+        "args": argparse.Namespace(arch="mmfusion", lr=[5e-5]),
+        "model": held,
+        "criterion": None,
+        "optimizer_history": [{"criterion_name": "MMCriterion", "num_updates": 3}],
+        "task_state": {},
+        "extra_state": {"epoch": 1, "best": 1.5},
+        "last_optimizer_state": {"state": {}, "param_groups": [{"lr": 5e-5}]},
+    }
+    torch.save(whole, path)
+    return path

@@ -17,10 +17,10 @@ from core.types import Sampling
 from extractor.encoders import how, load, recall
 from extractor.encoders.base import Pace, unit
 from extractor.encoders.clip2video import Clip2Video, joined
+from extractor.encoders.contract import check, features, pictures
 from extractor.encoders.trial import trial_pictures
 from extractor.encoders.weights import About, register
 from tests.extractor.encoders.models import TINY, TINY_CLIP, add_model, clip2video_state, in_half
-from tests.extractor.encoders.test_contract import check, features, pictures
 
 Held = dict[str, Tensor]
 CENTRES = 3

@@ -1,11 +1,10 @@
-"""What every encoder must keep, whoever wrote it.
-
-A plugin's author runs it over a family of their own by importing `check` from here.
-"""
+"""The contract over every family, by the module that plugins use; and that it catches who breaks it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,13 @@ import torch
 from torch import Tensor
 
 from core.errors import EncoderError
-from extractor.encoders import families, load
-from extractor.encoders.base import Encoder
+from core.types import Float32Array
+from extractor.encoders import BUILT_IN, TAKE_WEIGHTS, families, load
+from extractor.encoders.contract import ContractError, check, features, pictures
+
+__all__ = ["check", "features", "pictures"]
 
 BIT_EQUAL = ("toy",)
-TEXTS = ["red", "a green thing", "ein Hund läuft über die Wiese", "", "word " * 500, "🐈", "white"]
-SINGLE = [1, 2, 3, 5, 8]  # features a clip
 
 
 def loadable() -> list[str]:
@@ -37,77 +37,6 @@ def loadable() -> list[str]:
 FAMILIES = loadable()
 
 
-def pictures(encoder: Encoder, count: int, seed: int = 0) -> Tensor:
-    size = encoder.spec.look.size
-    random = np.random.default_rng(seed)
-    flat = random.integers(0, 256, (count, 1, 1, 3)) + random.integers(-60, 60, (count, size, size, 3))
-    return torch.from_numpy(np.clip(flat, 0, 255).astype(np.uint8))
-
-
-def features(encoder: Encoder, count: int) -> Tensor:
-    return encoder.features(pictures(encoder, count * encoder.spec.pictures_per_feature))
-
-
-def assert_same(found: Tensor, expected: Tensor, *, bit_equal: bool, precision: str = "fp32") -> None:
-    """The rule for all encoders: bit-equal for toy, 1e-5 relative in fp32, cosine 0.999 in bf16."""
-    if bit_equal:
-        assert torch.equal(found, expected)
-    elif precision == "fp32":
-        assert float((found - expected).norm() / expected.norm()) <= 1e-5
-    else:
-        assert float(torch.cosine_similarity(found.double(), expected.double(), dim=-1).min()) >= 0.999
-
-
-def check(make: Callable[[], Encoder], *, bit_equal: bool = False, precision: str = "fp32") -> None:
-    """All of the contract over one encoder; `make` loads it."""
-    encoder = make()
-    same: dict[str, Any] = {"bit_equal": bit_equal, "precision": precision}
-    check_rows(encoder)
-    check_batches(encoder, same)
-    check_reload(encoder, make(), same)
-
-
-def check_rows(encoder: Encoder) -> None:
-    """Shape, dtype, finite, comparable."""
-    dim, held = encoder.spec.dim, features(encoder, 8)
-    clips = encoder.clips(held, [np.arange(n) for n in SINGLE])
-    texts = encoder.texts(TEXTS)
-    for rows, count in ((clips, len(SINGLE)), (texts, len(TEXTS))):
-        assert (tuple(rows.shape), rows.dtype) == ((count, dim), torch.float32)
-        assert bool(torch.isfinite(rows).all())
-        assert bool((rows.norm(dim=-1) > 0).all())
-    assert tuple(encoder.clips(held, []).shape) == (0, dim)
-    assert tuple(encoder.texts([]).shape) == (0, dim)
-    too_long = encoder.too_long(TEXTS)
-    assert len(too_long) == len(TEXTS)
-    assert not too_long[0]
-
-
-def check_batches(encoder: Encoder, same: dict[str, Any]) -> None:
-    """A row does not depend on what else is in the batch, nor on the order of its clip's neighbours."""
-    per, count = encoder.spec.pictures_per_feature, 8
-    held = pictures(encoder, count * per)
-    whole = encoder.features(held)
-    alone = torch.cat([encoder.features(held[i * per : (i + 1) * per]) for i in range(count)])
-    index = [np.arange(n) for n in SINGLE] + [np.array([i]) for i in range(count)]
-    clips = encoder.clips(whole, index)
-    for one, points in zip(clips, index, strict=True):
-        assert_same(encoder.clips(alone, [points])[0], one, **same)
-        assert_same(encoder.clips(alone[points], [np.arange(len(points))])[0], one, **same)
-    texts = encoder.texts(TEXTS)
-    for text, row in zip(TEXTS, texts, strict=True):
-        assert_same(encoder.texts([text])[0], row, **same)
-
-
-def check_reload(encoder: Encoder, again: Encoder, same: dict[str, Any]) -> None:
-    """The same when it is loaded again, and so its name for what it makes."""
-    assert again.spec == encoder.spec
-    assert again.spec.fingerprint == encoder.spec.fingerprint
-    index = [np.arange(3)]
-    assert_same(again.clips(features(again, 3), index), encoder.clips(features(encoder, 3), index), **same)
-    assert_same(again.texts(TEXTS), encoder.texts(TEXTS), **same)
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_keeps_the_contract(family: str) -> None:
     check(lambda: load(family), bit_equal=family in BIT_EQUAL)
@@ -117,28 +46,166 @@ def test_toy_is_among_the_families_that_load() -> None:
     assert "toy" in FAMILIES
 
 
-class Leaky:
-    """An encoder whose rows depend on the batch, as upstream models have been seen to do."""
+@pytest.mark.parametrize("family", BUILT_IN)
+def test_every_family_that_is_built_in_is_checked(family: str) -> None:
+    """Here, or in its own file of tests, by tiny weights."""
+    if family not in FAMILIES:
+        assert family in TAKE_WEIGHTS
+        module = import_module(f"tests.extractor.encoders.test_{family}")
+        assert module.check is check, f"test_{family}.py does not check the contract"
+
+
+class Broken:
+    """The toy encoder, with something wrong."""
 
     def __init__(self) -> None:
-        self._toy = load("toy")
-        self.spec = self._toy.spec
+        self.toy = load("toy")
+        self.spec = self.toy.spec
 
     def features(self, pictures: Tensor) -> Tensor:
-        found = self._toy.features(pictures).float()
-        return found + found.mean(dim=0) * 0.1
+        return self.toy.features(pictures).float()
 
     def clips(self, features: Tensor, index: Any) -> Tensor:
-        return self._toy.clips(features, index)
+        return self.toy.clips(features, index)
 
     def texts(self, texts: Any) -> Tensor:
-        return self._toy.texts(texts)
+        return self.toy.texts(texts)
 
     def too_long(self, texts: Any) -> list[bool]:
-        return self._toy.too_long(texts)
+        return self.toy.too_long(texts)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_the_contract_catches_rows_that_depend_on_their_batch(precision: str) -> None:
-    with pytest.raises(AssertionError):
-        check(Leaky, precision=precision)
+class Leaky(Broken):
+    """Rows depend on the batch, as upstream models have been seen to do."""
+
+    def features(self, pictures: Tensor) -> Tensor:
+        found = super().features(pictures)
+        return found + found.mean(dim=0) * 0.1
+
+
+class Padded(Broken):
+    """Texts depend on the longest of them."""
+
+    def texts(self, texts: Any) -> Tensor:
+        return super().texts(texts) + 0.01 * max(map(len, texts), default=0)
+
+
+class Narrow(Broken):
+    """Rows are of another width than it says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spec = replace(self.spec, dim=11)
+
+
+class Double(Broken):
+    """Rows are of another type."""
+
+    def texts(self, texts: Any) -> Tensor:
+        return super().texts(texts).double()
+
+
+class Mute(Broken):
+    """An empty text is like nothing."""
+
+    def texts(self, texts: Any) -> Tensor:
+        return super().texts(texts) * torch.tensor([[bool(text)] for text in texts]).reshape(-1, 1)
+
+
+class Endless(Broken):
+    """Some numbers are none."""
+
+    def clips(self, features: Tensor, index: Any) -> Tensor:
+        return super().clips(features, index) / torch.zeros(1)
+
+
+class Fussy(Broken):
+    """Cannot do with nothing."""
+
+    def texts(self, texts: Any) -> Tensor:
+        return super().texts(texts or ["nothing"])
+
+
+class Hasty(Broken):
+    """Says of short texts that they are cut."""
+
+    def too_long(self, texts: Any) -> list[bool]:
+        return [True] * len(texts)
+
+
+class Random(Broken):
+    """Is another one each time."""
+
+    count = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        Random.count += 1
+        self.spec = replace(self.spec, weights=f"{Random.count}")
+
+
+class Cold(Broken):
+    """Says a scale that makes no probabilities."""
+
+    logit_scale = 0.0
+
+
+class Pushy(Broken):
+    """Changes queries unasked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.options = {"w": "a number"}
+
+    def adjusted(self, queries: Float32Array, chosen: Mapping[str, Any]) -> Float32Array:
+        return np.asarray(queries * 2, np.float32)
+
+
+class Silent(Broken):
+    """Writes one sentence for all clips."""
+
+    def tokens(self, pictures: Tensor) -> Tensor:
+        return self.features(pictures)
+
+    def caption(self, tokens: Tensor, index: Any, *, beams: int) -> list[str]:
+        return ["a colour"]
+
+
+class Whole(Broken):
+    """Gives a frame row a clip, not a picture."""
+
+    def frames(self, features: Tensor, index: Any) -> Tensor:
+        return self.clips(features, index)
+
+
+def test_what_is_not_broken_passes() -> None:
+    check(Broken)
+    check(Broken, precision="bf16")
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (Leaky, "a clip of 1 features alone is not as among others, whose pictures were encoded together"),
+        (Padded, "the text 'red' alone is not as among others"),
+        (Narrow, r"clips is \(5, 12\), not \(5, 11\)"),
+        (Double, "texts is torch.float64, not float32"),
+        (Mute, "texts has a row of zeros"),
+        (Endless, "clips has numbers that are not finite"),
+        (Fussy, r"texts of none is \(1, 12\), not \(0, 12\)"),
+        (Hasty, "too_long says that 'red' is cut"),
+        (Random, "loaded again, it has another spec"),
+        (Cold, "logit_scale is 0.0, not a number above 0"),
+        (Pushy, "adjusted changes queries unasked"),
+        (Silent, "caption writes .* not a sentence for each of 2 clips"),
+        (Whole, r"frames is \(2, 12\), not \(4, 12\)"),
+    ],
+)
+def test_the_contract_catches_what_breaks_it(broken: type[Broken], says: str) -> None:
+    with pytest.raises(ContractError, match=says):
+        check(broken)
+
+
+def test_rows_that_depend_on_their_batch_are_caught_in_less_than_fp32_too() -> None:
+    with pytest.raises(ContractError, match="a cosine of"):
+        check(Leaky, precision="bf16")

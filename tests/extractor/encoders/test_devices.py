@@ -105,7 +105,7 @@ def test_each_gpu_has_a_worker_with_its_share_of_the_cores(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("extractor.cli.gpu_count", lambda: 2)
-    monkeypatch.setattr("extractor.cli.core_count", lambda: 8)
+    monkeypatch.setattr("extractor.cli.usable_cpus", lambda: 8)
     job = _job(ExtractSettings(**flags), Chosen(tmp_path, "toy:rgb", Library(tmp_path)), {})
     assert job.device_of_each == devices
     assert (job.workers, job.decoders, job.cores) == each

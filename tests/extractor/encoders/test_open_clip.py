@@ -15,10 +15,10 @@ from safetensors.torch import save_file
 
 from core.errors import EncoderError, Error, UsageError
 from extractor.encoders import how, load, recall
+from extractor.encoders.contract import check, features, pictures
 from extractor.encoders.open_clip import OpenClip, fetch
 from extractor.encoders.recipe import CONFIG, recipe_of
 from tests.extractor.encoders.models import TINY, add_model, tiny_state
-from tests.extractor.encoders.test_contract import check, features, pictures
 
 CLIP = {
     "mean": (0.48, 0.46, 0.41),

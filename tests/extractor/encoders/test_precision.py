@@ -17,12 +17,12 @@ from core.errors import EncoderError, UsageError
 from extractor.cli import main
 from extractor.encoders import BUILT_IN, load
 from extractor.encoders.base import Encoder, Pace
+from extractor.encoders.contract import check, pictures
 from extractor.encoders.open_clip import OpenClip
 from extractor.encoders.precision import Precision, chosen, has_bf16, names_bf16, settle, worst_cosine
 from extractor.tally import Tally
 from extractor.work import Loaded
 from tests.extractor.encoders.models import TINY, add_model, derived, inexact_state
-from tests.extractor.encoders.test_contract import check, pictures
 from tests.extractor.shelf import Shelf
 
 CPU = torch.device("cpu")

@@ -14,11 +14,11 @@ from torch import Tensor
 from core.errors import EncoderError
 from extractor.encoders import load, load_captioner, recall
 from extractor.encoders.base import Pace, unit
+from extractor.encoders.contract import check, features, pictures
 from extractor.encoders.decoder import LEAST, MOST, Marks, _Finished
 from extractor.encoders.recipe import CONFIG
 from extractor.encoders.videococa import VideoCoCa
 from tests.extractor.encoders.models import TINY, TINY_COCA, add_model, coca_folder, coca_state
-from tests.extractor.encoders.test_contract import check, features, pictures
 from tests.extractor.encoders.test_open_clip import saved
 from tests.golden.runner import HOLDS
 from tests.golden.runner import check as check_golden

@@ -1,0 +1,136 @@
+"""S3D of HowTo100M: a vector a second of video, and texts by their words (MIL-NCE)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from core.errors import EncoderError
+from core.types import EncoderSpec, IntArray, Look, Sampling
+from extractor.encoders import BY_HAND
+from extractor.encoders.base import EXACT, Pace, unit
+from extractor.encoders.open_clip import ready
+from extractor.encoders.precision import Precision
+from extractor.encoders.recipe import seed_of
+from extractor.encoders.s3d_model import PICTURES, WORDS, Model, Sizes, Video, drawn, filled
+from extractor.encoders.s3d_words import Words, words_for
+from extractor.encoders.tensors import read
+from extractor.encoders.tower import Tower
+from extractor.encoders.weights import RANDOM, called, hash_of
+
+FAMILY = "s3d"
+UNIT = "unit"  # the variant whose seconds have length 1, as the authors of VideoCLIP stored them
+LOOK = Look(size=224, fit="ffmpeg", sar=False, run=PICTURES)
+SAMPLING = Sampling(fps=1.0, clip_seconds=8.0, stride_seconds=4.0)
+_MOST = 4  # seconds computed together: more would only fill memory
+_TEXTS = 256
+
+
+class Seconds:
+    """The tower of pictures, on a device: runs of 30 of them to a feature each."""
+
+    def __init__(self, spec: EncoderSpec, video: Video, device: str) -> None:
+        self._video = video.to(device)
+        self.tower = Tower(spec, self._video, self._encoded, lambda rows: rows.float())
+
+    def begin(self, pace: Pace) -> None:
+        """Bring it to a precision, and perhaps compile it for as many as go through it at once."""
+        most = min(pace.compiled_for, _MOST) * PICTURES
+        self.tower.begin(replace(pace, compiled_for=most))
+
+    def __call__(self, pictures: Tensor, *, is_unit: bool) -> Tensor:
+        """float32 [seconds, dim] of uint8 [30 · seconds, size, size, 3]; each brought to length 1, or as the
+        net makes it."""
+        runs = torch.split(pictures, _MOST * PICTURES)
+        found = torch.cat([self.tower(run) for run in runs]).float()
+        return unit(found) if is_unit else found
+
+    def _encoded(self, pictures: Tensor) -> Tensor:
+        """Of [30 · seconds, 3, size, size]."""
+        seconds = pictures.reshape(-1, PICTURES, *pictures.shape[1:])
+        found: Tensor = self._video(seconds.transpose(1, 2))
+        return found
+
+
+class S3D:
+    """A model, on a device. A clip is the mean of its seconds, and a score an inner product, as the authors'
+    is."""
+
+    def __init__(self, spec: EncoderSpec, model: Model, words: Words, device: str) -> None:
+        self.spec = spec
+        self._device = torch.device(device)
+        self._texts, self._words = model.texts.to(self._device), words
+        self._is_unit = spec.name == f"{FAMILY}:{UNIT}"
+        self.seconds = Seconds(spec, model.video, device)
+
+    @property
+    def precision(self) -> Precision:
+        """What seconds are computed in."""
+        return self.seconds.tower.precision
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """float32 [n / 30, dim]: one of each second."""
+        return self.seconds(pictures, is_unit=self._is_unit)
+
+    def clips(self, features: Tensor, index: Sequence[IntArray]) -> Tensor:
+        """The mean of each one's seconds; of those of length 1 it has again length 1."""
+        if not index:
+            return self._none()
+        means = features[torch.tensor([rows[0] for rows in index], device=features.device)].double()
+        for line, rows in enumerate(index):
+            if len(rows) > 1:  # most are of one second
+                means[line] = features[torch.from_numpy(rows).to(features.device)].double().mean(dim=0)
+        return unit(means) if self._is_unit else means.float()
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """By the first 16 words that are known of each."""
+        ids = self._words.ids(texts)
+        rows = [
+            self._texts(torch.tensor(ids[first : first + _TEXTS], device=self._device))
+            for first in range(0, len(texts), _TEXTS)
+        ]
+        return torch.cat(rows) if rows else self._none()
+
+    def too_long(self, texts: Sequence[str]) -> list[bool]:
+        """Which have more known words than are read."""
+        return [count > WORDS for count in self._words.counts(texts)]
+
+    def _none(self) -> Tensor:
+        return torch.empty(0, self.spec.dim, device=self._device)
+
+
+def load(
+    variant: str, device: str, weights: Path | None, *, random_weights: int | None = None, pace: Pace = EXACT
+) -> S3D:
+    """With the weights of a file, all of whose sizes are read off it, or with random ones of the authors'
+    sizes."""
+    if variant not in ("", UNIT):
+        raise EncoderError(f"There is no {FAMILY}:{variant}; there are {FAMILY} and {FAMILY}:{UNIT}.")
+    device = ready(device, pace, weights, random_weights)
+    name = f"{FAMILY}:{variant}" if variant else FAMILY
+    hash, model = model_of(weights, random_weights, name=name)
+    spec = EncoderSpec(
+        name,
+        model.video.fc.out_features,
+        LOOK,
+        weights=hash,
+        pictures_per_feature=PICTURES,
+        sampling=SAMPLING,
+    )
+    known = model.texts.word_embd.num_embeddings - 1
+    encoder = S3D(spec, model, words_for(hash, known, name=name), device)
+    encoder.seconds.begin(pace)
+    return encoder
+
+
+def model_of(weights: Path | None, random_weights: int | None, *, name: str) -> tuple[str, Model]:
+    """The model of the authors' file, or a random one of their sizes, and how a spec names its weights."""
+    if random_weights is not None:
+        return f"{RANDOM}{seed_of(random_weights)}", drawn(Sizes(), random_weights)
+    if weights is None:
+        raise EncoderError(f"{name} needs --weights FILE: {BY_HAND[FAMILY]}.")
+    return hash_of(weights), filled(read(weights), file=called(weights), name=name)

@@ -1,0 +1,69 @@
+"""`cinedex sample`: something to look at before there are videos of one's own."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from core import files
+from core.collections import Library
+from core.config import Settings, run
+from core.stop import Stop, stopping
+from server.commands.children import Crew
+
+log = logging.getLogger(__name__)
+COLLECTION, FOLDER, ENCODER = "sample", "sample-videos", "toy:rgb"
+
+
+class SampleCollectionSettings(Settings):
+    """Render a few small videos into the data folder and make them searchable, as the collection `sample`;
+    where that answers already, nothing is done. Its encoder knows colours and needs no weights."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The verb."""
+    return run(SampleCollectionSettings, fill, argv, prog="cinedex sample")
+
+
+def fill(settings: SampleCollectionSettings) -> int:
+    """Whoever comes at the same time waits, and finds it done."""
+    library = Library(settings.data)
+    with files.writing(settings.data):
+        settings.data.mkdir(parents=True, exist_ok=True)
+    with stopping() as stop, files.locked(settings.data / "sample.lock"):
+        if is_there(library):
+            log.info("there already collection=%s", COLLECTION)
+            return 0
+        return _filled(settings, stop)
+
+
+def is_there(library: Library) -> bool:
+    """Whether the collection has stores, and each of them a snapshot that is published."""
+    slugs = library.collections().get(COLLECTION, [])
+    return bool(slugs) and all(files.exists(library.store_path(slug) / "CURRENT") for slug in slugs)
+
+
+def _filled(settings: SampleCollectionSettings, stop: Stop) -> int:
+    crew = Crew(_pass_on, stop, lambda: None)
+    videos, of_it = str(settings.data / FOLDER), ("--collection", COLLECTION)
+    is_rendered = files.exists(settings.data / FOLDER)  # it appears whole
+    for words in (
+        *(() if is_rendered else (("sample-videos", "--plain", videos),)),
+        ("extract", "--videos", videos, "--encoder", ENCODER, *of_it),
+        ("index", "build", *of_it),
+    ):
+        crew.run((*words, *_shared(settings)))
+        if stop.is_set():
+            return 130
+    sys.stdout.write(f"{COLLECTION} can be searched\n")
+    return 0
+
+
+def _shared(settings: Settings) -> list[str]:
+    words = ["--data", str(settings.data), "--log-format", settings.log_format]
+    words += ["--config", str(settings.config)] if settings.config else []
+    return words + (["--quiet"] if settings.quiet else [])
+
+
+def _pass_on(line: str) -> None:
+    sys.stderr.write(line + "\n")

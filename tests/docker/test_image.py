@@ -1,0 +1,105 @@
+"""What is in the image, and what is not."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import core
+from tests.docker.conftest import Image
+from tests.docker.engine import ROOT, Engine
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(3600)]
+
+
+def inspected(engine: Engine, tag: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(engine.says("image", "inspect", tag))[0]
+    return found
+
+
+def test_it_runs_as_somebody_with_a_health_check_and_says_what_it_is(engine: Engine, image: Image) -> None:
+    config = inspected(engine, image.tag)["Config"]
+    assert config["User"] == "10001:10001"
+    assert config["Healthcheck"]["Test"] == ["CMD", "python3", "-m", "server.commands.ready"]
+    labels = {name.rpartition(".")[2]: value for name, value in config["Labels"].items()}
+    assert (labels["title"], labels["version"]) == ("Cinedex", core.__version__)
+    assert "GPL-2.0-or-later" in labels["licenses"]
+
+
+def test_one_image_has_all_commands_and_their_licences(image: Image) -> None:
+    assert image.run(image.tag, "--version") == f"cinedex {core.__version__}"
+    assert "usage: extract" in image.run("--entrypoint", "extract", image.tag, "--help")
+    for name in ("LICENSE", "THIRD_PARTY.md"):
+        held = image.run("--entrypoint", "cat", image.tag, f"/usr/share/doc/cinedex/{name}")
+        assert held == (ROOT / name).read_text().strip()
+
+
+def test_every_package_in_it_is_the_one_that_is_pinned(image: Image) -> None:
+    pinned = set((ROOT / "constraints.txt").read_text().splitlines())
+    found = image.run("--entrypoint", "cat", image.tag, "/usr/share/doc/cinedex/packages.txt").splitlines()
+    assert len(found) > 40 and set(found) <= pinned
+
+
+def test_it_holds_no_compiler_no_installer_of_its_own_no_cache_and_none_of_our_tests(image: Image) -> None:
+    look = (
+        "command -v gcc cc c++ g++ make ld; "
+        "ls -d /opt/cinedex/bin/pip* /root/.cache /tmp/* /opt/pip /src /wheel 2>/dev/null; "
+        "find / -xdev -name '.cache' -o -xdev -name 'test_bad_values.py' -o -xdev -name '*.whl' 2>/dev/null "
+        "| grep -v ensurepip | grep -v python-wheels; true"
+    )
+    assert image.run("--user", "0", "--entrypoint", "sh", image.tag, "-c", look) == ""
+
+
+def test_nothing_of_a_model_is_baked_in(image: Image) -> None:
+    look = "find /weights -type f; find / -xdev -name '*.safetensors' -o -xdev -name '*.pt' 2>/dev/null; true"
+    assert image.run("--user", "0", "--entrypoint", "sh", image.tag, "-c", look) == ""
+
+
+def test_no_layer_and_no_variable_has_a_secret(engine: Engine, image: Image) -> None:
+    said = engine.says("history", "--no-trunc", "--format", "{{.CreatedBy}}", image.tag)
+    said += json.dumps(inspected(engine, image.tag)["Config"]["Env"])
+    assert not re.search(r"cdx_[0-9a-f]|(?i:password|token|secret)\s*=", said)
+
+
+def test_a_second_build_takes_all_from_the_cache(
+    engine: Engine, image: Image, capfd: pytest.CaptureFixture[str]
+) -> None:
+    seconds = engine.build("cpu", image.tag)
+    size = inspected(engine, image.tag)["Size"]
+    with capfd.disabled():
+        print(  # noqa: T201
+            f"\nthe image: {size / 1e9:.2f} GB; built in {image.seconds:.0f} s, again in {seconds:.1f} s"
+        )
+    log = engine.logs[-1]
+    assert log.count("CACHED") >= 12 and "pip" not in _steps_that_ran(log)
+
+
+def _steps_that_ran(log: str) -> str:
+    """The commands of those that were not taken from the cache."""
+    steps = dict(re.findall(r"^#(\d+) (\[.+)$", log, re.MULTILINE))
+    cached = set(re.findall(r"^#(\d+) CACHED$", log, re.MULTILINE))
+    return "\n".join(step for number, step in steps.items() if number not in cached and "RUN" in step)
+
+
+def test_the_image_for_gpus_is_the_same_with_the_drivers_video_engine_asked_for(
+    engine: Engine, image: Image
+) -> None:
+    seconds = engine.build("cuda", "cinedex-test:cuda")
+    assert seconds < image.seconds or image.seconds < 60
+    config = inspected(engine, "cinedex-test:cuda")["Config"]
+    assert "NVIDIA_DRIVER_CAPABILITIES=compute,utility,video" in config["Env"]
+    assert "NVIDIA" in config["Labels"]["org.opencontainers.image.licenses"]
+
+
+def test_a_torch_index_is_asked_for_torch_alone(engine: Engine, image: Image, tmp_path: Path) -> None:
+    """The one that is named is not there, so the build ends where it is asked."""
+    words = ["build", "--progress", "plain", "-f", "docker/Dockerfile", "--target", "packages"]
+    words += ["--build-arg", f"BASE_IMAGE={engine.base}"] if engine.base else []
+    words += ["--build-arg", "TORCH_INDEX=http://127.0.0.1:9/simple", "--network", "none", str(ROOT)]
+    done = engine.run(*words, check=False)
+    assert done.returncode != 0
+    assert "--index-url" in done.stderr and "/simple/torch/" in done.stderr

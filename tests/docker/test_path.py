@@ -1,0 +1,169 @@
+"""The deployment as it is used: from nothing to answers, new videos, a kill, an upgrade, keys."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tests.docker.deployment import Deployment, until
+from tests.docker.engine import ROOT, Engine, called
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(3600)]
+Deploy = Callable[..., Deployment]
+V1 = ROOT / "tests" / "data" / "store-v1"
+CLI = "import sys; from core.commands import main; sys.exit(main())"
+
+
+def ours(*words: str) -> str:
+    """A verb on this machine."""
+    return called([sys.executable, "-c", CLI, *words], {**os.environ, "PYTHONPATH": str(ROOT)}).stdout
+
+
+def put_videos(found: Deployment, count: int = 3) -> None:
+    ours("sample-videos", "--plain", str(found.folder / "videos"), "--seed", "7", "--count", str(count))
+
+
+def paths(results: list[dict[str, str]]) -> set[str]:
+    return {result["path"].partition("/")[0] for result in results}
+
+
+def test_from_nothing_to_answers_and_on_through_new_videos_and_a_kill(deploy: Deploy, engine: Engine) -> None:
+    found = deploy()
+    found.compose("up", "-d")
+    until(found.is_ready)
+    page = found.get("/")
+    assert page is not None and page.status_code == 200 and "<html" in page.text
+    assert paths(until(lambda: found.search("red", collection="sample"))) == {"sample-videos"}
+    until(lambda: found.inspected("server")["State"]["Health"]["Status"] == "healthy")
+    began = found.inspected("server")["State"]["StartedAt"]
+
+    put_videos(found)
+    found.job("extract", "--videos", "/videos")
+    found.job("index", "build")
+    until(lambda: "videos" in paths(found.search("red", collection="default", limit=100)))
+    collections = found.get("/collections")
+    assert collections is not None
+    assert [each["name"] for each in collections.json()["collections"] if each["default"]] == ["default"]
+    assert found.inspected("server")["State"]["StartedAt"] == began, "the server was started again"
+
+    found.crash("server")
+    until(lambda: found.inspected("server")["State"]["StartedAt"] != began and found.is_ready())
+    assert found.search("red", collection="default")
+    engine.run("kill", found.container("server"))
+    assert found.get("/readyz") is None
+    found.compose("up", "-d", "server")
+    until(found.is_ready)
+    assert found.search("red", collection="default")
+    assert found.compose("up", "sample").returncode == 0, "the sample is made once"
+    assert "there already" in found.logs("sample")
+
+
+def test_every_compose_brings_it_up_and_takes_it_away(
+    deploy: Deploy, composes: list[str], engine: Engine
+) -> None:
+    for which in range(1, len(composes)):
+        found = deploy(which)
+        found.compose("up", "-d")
+        until(found.is_ready)
+        assert found.search("red", collection="sample")
+        assert "sample" in found.job("cinedex", "status").stdout
+        found.compose("down", "--volumes")
+        assert not engine.says("volume", "ls", "-q", f"--filter=name={found.project}")
+
+
+def test_a_volume_of_the_first_version_opens_and_answers(deploy: Deploy) -> None:
+    found = deploy()
+    library = found.folder / "library"
+    shutil.copytree(V1, library / "toy-rgb")
+    held = {"format": 1, "collections": {"default": ["toy-rgb"]}}
+    (library / "collections.json").write_text(json.dumps(held))
+    put_videos(found, 1)
+    found.job("--volume", f"{library}:/old:ro", "--entrypoint", "cp", "cinedex", "-r", "/old/.", "/data/")
+    found.compose("up", "-d", "server")
+    until(found.is_ready)
+    before = {result["path"].rpartition("/")[2] for result in found.search("red", limit=100)}
+    assert before >= {"copy \N{SNOWMAN}.mp4", "sample-03.mp4"}
+    found.job("extract", "--videos", "/videos")
+    found.job("index", "build")
+    until(lambda: "videos" in paths(found.search("red", limit=100)))
+    assert "is damaged" not in found.logs("server")
+
+
+def test_jobs_may_run_twice_and_two_at_once(deploy: Deploy) -> None:
+    found = deploy()
+    put_videos(found)
+    both = [found.begun("extract", "--videos", "/videos") for _ in range(2)]
+    said = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    both = [found.begun("index", "build") for _ in range(2)]
+    said = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    status = json.loads(found.job("cinedex", "status", "--json").stdout)
+    again = found.job("extract", "--videos", "/videos")
+    assert "0 done, 3 skipped (3 already)" in again.stdout + again.stderr
+    found.job("index", "build")
+    after = json.loads(found.job("cinedex", "status", "--json").stdout)
+    one, two = (each["collections"][0]["stores"][0]["snapshot"] for each in (status, after))
+    assert one["rows"] == two["rows"] and sum(two["rows"].values()) > 0 and two["sources"] == 3
+
+
+def test_sigterm_ends_each_service_in_time_and_nothing_is_lost(deploy: Deploy, engine: Engine) -> None:
+    found = deploy()
+    put_videos(found)
+    found.compose("up", "-d", "server")
+    found.compose("run", "-d", "extract", "--videos", "/videos", "--watch", "--watch-seconds", "1")
+    found.compose("run", "-d", "index", "build", "--follow", "--follow-seconds", "0.5")
+    until(found.is_ready)
+    jobs = engine.says("ps", "-q", f"--filter=name={found.project}").split()
+    assert len(jobs) == 3
+    engine.run("stop", "--time", "200", *jobs)
+    label = "com.docker.compose.service"
+    states = json.loads(engine.says("inspect", *jobs))
+    codes = {each["Config"]["Labels"][label]: each["State"]["ExitCode"] for each in states}
+    assert codes == {"server": 0, "extract": 130, "index": 0}
+    found.compose("up", "-d", "server")
+    until(found.is_ready)
+    assert len(found.search("red", limit=100)) > 0
+    again = found.job("extract", "--videos", "/videos")
+    assert "0 done, 3 skipped (3 already)" in again.stdout + again.stderr
+    check = found.job("index", "check", "--files", check=False)
+    assert check.returncode == 0, check.stdout + check.stderr
+
+
+def test_a_secret_file_of_keys_lets_in_who_has_one_and_is_told_to_nobody(
+    deploy: Deploy, engine: Engine
+) -> None:
+    found = deploy(CINEDEX_LISTEN="127.0.0.1")
+    secret = found.folder / "keys.json"
+    key = ours("keys", "create", "page", "--keys-file", str(secret)).strip()
+    secret.chmod(0o644)
+    env = found.folder / ".env"
+    env.write_text(env.read_text() + f"CINEDEX_KEYS_FILE={secret}\n")
+    found.compose("up", "-d")
+    until(found.is_ready)
+    assert until(lambda: found.search("red", key, collection="sample"))
+    denied = found.get("/collections")
+    assert denied is not None and denied.status_code == 401
+    told = found.logs("server") + found.logs("sample") + json.dumps(found.inspected("server"))
+    told += engine.says("exec", found.container("server"), "env")
+    assert key not in told and key.rpartition("_")[2] not in told
+    # Another one in its place: a file that is mounted is the one that was there when the container started.
+    other = ours("keys", "create", "other", "--keys-file", str(secret)).strip()
+    ours("keys", "revoke", "page", "--keys-file", str(secret))
+    secret.chmod(0o644)
+    found.compose("restart", "server")
+    until(found.is_ready)
+    answers = [found.get("/collections", each) for each in (key, other)]
+    assert [answer and answer.status_code for answer in answers] == [401, 200]
+
+
+def test_without_keys_it_is_published_on_loopback_only(deploy: Deploy) -> None:
+    found = deploy(CINEDEX_LISTEN="0.0.0.0")
+    found.compose("up", "-d", "server")
+    until(lambda: "published: 0.0.0.0 can be reached from outside" in found.logs("server"))
+    assert found.get("/healthz") is None

@@ -1,0 +1,61 @@
+"""`cinedex sample`: from an empty folder to answers, once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.collections import Library
+from core.commands import main
+from server.commands.sample import COLLECTION, ENCODER, FOLDER
+from tests.server.worlds import until
+
+
+def verb(data: Path) -> subprocess.Popen[bytes]:
+    code = "import sys; from core.commands import main; sys.exit(main())"
+    return subprocess.Popen([sys.executable, "-c", code, "sample", "--data", str(data)])
+
+
+def test_two_at_once_fill_one_collection_that_answers_and_a_third_does_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    both = [verb(data) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    library = Library(data)
+    assert library.collections() == {COLLECTION: ["toy-rgb"]}
+    assert len(list((data / FOLDER).glob("*.mp4"))) == 8
+    capfd.readouterr()
+    snapshots = list((library.store_path("toy-rgb") / "snapshots").iterdir())
+    assert main(["sample", "--data", str(data)]) == 0
+    assert "there already" in capfd.readouterr().err
+    assert list((library.store_path("toy-rgb") / "snapshots").iterdir()) == snapshots
+    assert main(["search", "red", "--collection", COLLECTION, "--data", str(data)]) == 0
+    assert f"{FOLDER}/sample-" in capfd.readouterr().out
+
+
+def test_stopped_half_way_it_goes_on_where_it_was(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with verb(data) as process:
+        until(lambda: (data / FOLDER / "sample-01.mp4").exists())
+        process.terminate()
+        assert process.wait() == 130
+    assert verb(data).wait() == 0
+    assert Library(data).collections() == {COLLECTION: ["toy-rgb"]}
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["sample", "--data", str(tmp_path / "file" / "data")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("cinedex sample: ") and error.endswith("cannot be written: Not a directory.\n")
+    assert error.count("\n") == 1
+
+
+def test_it_needs_no_weights() -> None:
+    assert ENCODER.startswith("toy")

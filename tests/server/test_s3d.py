@@ -1,0 +1,162 @@
+"""S3D from the authors' file to answers: ranks as MIL-NCE's score matrix; without its words, the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import torch
+
+from core.commands import main
+from core.store import Store
+from core.types import Float32Array, Sampling
+from extractor.encoders import load
+from extractor.encoders.s3d import S3D
+from extractor.media.reader import Reader
+from extractor.media.write import Encoding, write_video
+from extractor.world.plain_films import Film, Scene, frames
+from server.library import ServedLibrary
+from tests.extractor.encoders import tiny_s3d
+from tests.server.conftest import in_thread
+from tests.server.worlds import until
+
+TEXTS = ["a red circle moves", "green", "🐈", "square " * 90]
+NEAR = 2e-3  # of the largest score: stores keep float16
+FILMS = {  # name: colour, shape, motion, seconds, width, height, pictures a second
+    "right.mp4": ("red", "circle", "moves to the right", 4.0, 160, 90, 10),
+    "left.mp4": ("red", "circle", "moves to the left", 2.5, 160, 90, 60),
+    "portrait.mp4": ("blue", "square", "rises", 3.0, 90, 160, 25),
+    "short.mp4": ("green", "ring", "falls", 0.3, 160, 90, 10),
+    "one.mp4": ("yellow", "bar", "rises", 0.1, 160, 90, 10),
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """A library, what made it, and each video's mean of its seconds."""
+
+    data: Path
+    http: httpx.Client
+    encoder: S3D
+    rows: Float32Array
+
+    def scores(self, text: str) -> dict[str, float]:
+        """By the authors' formula."""
+        (row,) = self.encoder.texts([text]).numpy()
+        return dict(zip(FILMS, (self.rows @ row).tolist(), strict=True))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("s3d")
+    (folder / "films").mkdir()
+    for name, (colour, shape, motion, seconds, width, height, fps) in FILMS.items():
+        film = Film((Scene(colour, shape, "dark grey", motion, seconds),))
+        pictures = frames(film, Fraction(fps), width, height)
+        write_video(folder / "films" / name, pictures, Encoding(fps=Fraction(fps)))
+    file = tiny_s3d.file(folder / "s3d_howto100m.pth", 4)
+    data = ["--data", str(folder / "data"), "--quiet"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CINEDEX_WEIGHTS", str(folder / "weights"))
+        patch.setenv("CINEDEX_S3D_WORDS", str(tiny_s3d.word_list(folder / "words.json")))
+        how = ["--encoder", "s3d", "--weights", str(file), "--workers", "0", "--precision", "fp32"]
+        assert main(["extract", "--videos", str(folder / "films"), *how, *data]) == 0
+        file.unlink()  # what is registered is enough
+        patch.delenv("CINEDEX_S3D_WORDS")
+        assert main(["index", "build", *data]) == 0
+        encoder = load("s3d", weights=next((folder / "weights").glob("*/weights.safetensors")))
+        assert isinstance(encoder, S3D)
+        with in_thread(ServedLibrary.of_data(folder / "data")) as http:
+            until(lambda: http.get("/readyz").status_code == 200)
+            yield World(folder / "data", http, encoder, plain_rows(encoder, folder / "films"))
+
+
+@torch.inference_mode()
+def plain_rows(encoder: S3D, folder: Path) -> Float32Array:
+    """Of each video by itself."""
+    rows = []
+    for name in FILMS:
+        with Reader(folder / name) as reader:
+            shown = [second.pixels for second in reader.pictures(Sampling(), encoder.spec.look)]
+        rows.append(encoder.features(torch.from_numpy(np.concatenate(shown))).mean(dim=0).numpy())
+    return np.stack(rows)
+
+
+def test_a_video_has_a_row_each_second_and_clips_of_eight(world: World) -> None:
+    (root,) = (path.parent for path in world.data.glob("*/store.json"))
+    shards = Store.open(root)
+    assert shards.spec.name == "s3d"
+    assert shards.sampling == Sampling()
+    listed = world.http.get("/videos").json()["videos"]
+    rows = {each["path"].rpartition("/")[2]: each["rows"] for each in listed}
+    seconds = {"right.mp4": 4, "left.mp4": 3, "portrait.mp4": 3, "short.mp4": 1, "one.mp4": 1}
+    assert {name: (each["frame"], each["clip"]) for name, each in rows.items()} == {
+        name: (count, 1) for name, count in seconds.items()
+    }
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=["words", "word", "emoji", "long"])
+def test_a_search_ranks_as_the_plain_scores_do(world: World, text: str) -> None:
+    answer = world.http.post("/search", json={"query": text, "level": "video"})
+    assert answer.status_code == 200, answer.text
+    found = {each["path"].rpartition("/")[2]: each["score"] for each in answer.json()["results"]}
+    scores = world.scores(text)
+    near = NEAR * max(map(abs, scores.values()))
+    assert found == pytest.approx(scores, abs=near)
+    assert all(one > other - 2 * near for one, other in pairwise(scores[name] for name in found))
+    assert answer.json()["query_truncated"] == (text == TEXTS[3])
+
+
+def test_a_stored_video_is_a_query_and_one_that_is_sent_none(world: World) -> None:
+    video = world.http.get("/videos").json()["videos"][0]["video_id"]
+    answer = world.http.post("/search", json={"query": [{"video_id": video}]})
+    assert answer.status_code == 200
+    assert len(answer.json()["results"]) == len(FILMS) - 1
+    film = (world.data.parent / "films" / "right.mp4").read_bytes()
+    answer = world.http.post("/search/upload", files={"file": ("right.mp4", film)})
+    assert answer.status_code == 409, answer.text
+    assert "looks at runs of pictures" in answer.json()["error"]["message"]
+
+
+def test_without_its_words_texts_are_answered_409_with_the_reason(world: World) -> None:
+    (kept,) = world.data.parent.glob("weights/*/words.json")
+    held = kept.read_bytes()
+    kept.unlink()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CINEDEX_WEIGHTS", str(world.data.parent / "weights"))
+            with in_thread(ServedLibrary.of_data(world.data)) as http:
+                until(lambda: http.get("/readyz").status_code == 200)
+                videos = http.get("/videos").json()["videos"]
+                asked: dict[str, Any] = {
+                    "/search": {"query": "red"},
+                    "/embed": {"texts": ["red"]},
+                    "/tag": {"video_id": videos[0]["video_id"], "labels": ["red"]},
+                }
+                for path, body in asked.items():
+                    answer = http.post(path, json=body)
+                    assert answer.status_code == 409, answer.text
+                    assert "CINEDEX_S3D_WORDS" in answer.json()["error"]["message"]
+                query = [{"video_id": videos[0]["video_id"]}]
+                assert http.post("/search", json={"query": query}).status_code == 200
+    finally:
+        kept.write_bytes(held)
+
+
+def test_points_that_are_no_grid_are_refused(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--encoder", "s3d", "--random-weights", "1", "--points", "keyframes", "--workers", "0"]
+    films = str(world.data.parent / "films")
+    assert main(["extract", "--videos", films, *words, "--data", str(world.data / "other")]) == 2
+    assert "points 'keyframes' is for encoders of single pictures" in capsys.readouterr().err
+
+
+def test_verify_finds_the_rows_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CINEDEX_WEIGHTS", str(world.data.parent / "weights"))
+    assert main(["verify", "--data", str(world.data)]) == 0

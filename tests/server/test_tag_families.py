@@ -1,0 +1,154 @@
+"""Labels and choices by every family of encoders: the mean of the prompts against the mean of the rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import torch
+
+from core.commands import main
+from core.store import Store
+from core.types import Float32Array
+from extractor.encoders import recall
+from extractor.encoders.base import Encoder
+from extractor.media.write import Encoding, write_video
+from extractor.world.plain_films import Film, Scene, frames
+from index.snapshot import Snapshot
+from server.library import ServedLibrary
+from server.tagging import LOGIT_SCALE
+from tests.extractor.encoders.models import (
+    TINY,
+    add_model,
+    clip2video_state,
+    coca_folder,
+    in_half,
+    tiny_state,
+)
+from tests.server.conftest import in_thread
+
+FILMS = {"right.mp4": ("red", "moves to the right", 4.0), "short.mp4": ("green", "falls", 0.4)}
+LABELS = ["a red circle", "rain", "🐈", "a dog"]
+TEMPLATES = ["a video of {}", "{} at night", "a photo of the large {}"]
+CHOICES = ["a red circle moves to the right", "a green ring falls", "somebody cooks"]
+NEAR = 2e-3  # stores keep float16
+
+
+def _open_clip(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
+    add_model(patch, folder, "tiny", TINY)
+    torch.save(tiny_state(3), folder / "tiny.pt")
+    return ["open_clip:tiny", "--weights", str(folder / "tiny.pt")]
+
+
+def _clip2video(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
+    torch.save(in_half(clip2video_state(9)), folder / "pytorch_model.bin.2")
+    return ["clip2video", "--weights", str(folder / "pytorch_model.bin.2")]
+
+
+def _videococa(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
+    return [f"videococa:local-dir:{coca_folder(folder / 'coca')}"]
+
+
+FAMILIES: dict[str, Callable[[Path, pytest.MonkeyPatch], list[str]]] = {  # one line a family
+    "toy": lambda folder, patch: ["toy:rgb"],
+    "open_clip": _open_clip,
+    "clip2video": _clip2video,
+    "videococa": _videococa,
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """A library of one family, its encoder, and the clip rows of each video."""
+
+    data: Path
+    http: httpx.Client
+    encoder: Encoder
+    rows: dict[str, Float32Array]
+
+    def scores(self, label: str, templates: list[str]) -> dict[str, float]:
+        """As the authors of CLIP have it: the mean of unit vectors, of length 1 again, on both sides."""
+        prompts = [template.replace("{}", label) for template in templates]
+        text = _unit_mean(self.encoder.texts(prompts).numpy())
+        return {id: float(_unit_mean(rows) @ text) for id, rows in self.rows.items()}
+
+    def shares(self, scores: dict[str, float]) -> dict[str, float]:
+        values = np.array([*scores.values()]) * getattr(self.encoder, "logit_scale", LOGIT_SCALE)
+        weights = np.exp(values - values.max())
+        return dict(zip(scores, (weights / weights.sum()).tolist(), strict=True))
+
+
+def _unit_mean(rows: Float32Array) -> Float32Array:
+    mean = rows.mean(axis=0)
+    found: Float32Array = mean / np.linalg.norm(mean)
+    return found
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("tagged")
+    (folder / "films").mkdir()
+    for name, (colour, motion, seconds) in FILMS.items():
+        film = Film((Scene(colour, "circle", "dark grey", motion, seconds),))
+        pictures = frames(film, Fraction(10), 80, 60)
+        write_video(folder / "films" / name, pictures, Encoding(fps=Fraction(10)))
+    data = folder / "data"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CINEDEX_WEIGHTS", str(folder / "weights"))
+        how = ["--encoder", *FAMILIES[request.param](folder, patch), "--workers", "0"]
+        how += ["--clip-seconds", "2", "--stride-seconds", "1", "--fps", "2"]
+        assert main(["extract", "--videos", str(folder / "films"), *how, "--data", str(data), "--quiet"]) == 0
+        assert main(["index", "build", "--data", str(data), "--quiet"]) == 0
+        (root,) = (path.parent for path in data.glob("*/store.json"))
+        store = Store.open(root)
+        snapshot = Snapshot.open(store)
+        ids = [source.id for source in store.log.last().live()]
+        rows = {id: snapshot.vectors(id, "clip")[1].astype(np.float32) for id in ids}
+        with in_thread(ServedLibrary.of_data(data)) as http:
+            yield World(data, http, recall(store.spec), rows)
+
+
+def tagged(world: World, capsys: pytest.CaptureFixture[str], *flags: str) -> dict[str, dict[str, Any]]:
+    """What the command says of each video: label → score and probability."""
+    capsys.readouterr()
+    assert main(["tag", *flags, "--data", str(world.data), "--json", "--top", "9"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return {line["video_id"]: {tag["label"]: tag for tag in line["labels"]} for line in found}
+
+
+def require(world: World, found: dict[str, dict[str, Any]], labels: list[str], templates: list[str]) -> None:
+    """The plain scores, the same by HTTP, and shares by the encoder's own scale."""
+    scores = {label: world.scores(label, templates) for label in labels}
+    assert found.keys() == world.rows.keys()
+    for id, tags in found.items():
+        mine = {label: scores[label][id] for label in labels}
+        assert {label: tag["score"] for label, tag in tags.items()} == pytest.approx(mine, abs=NEAR)
+        shares = world.shares({label: tag["score"] for label, tag in tags.items()})
+        assert {label: tag["probability"] for label, tag in tags.items()} == pytest.approx(shares, abs=1e-3)
+        answer = world.http.post("/tag", json={"video_id": id, "labels": labels, "templates": templates})
+        assert answer.json()["labels"] == [*tags.values()]
+
+
+def test_labels_are_told_apart_by_the_mean_of_their_prompts(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labels.txt").write_text("\n".join(LABELS))
+    told = [flag for template in TEMPLATES for flag in ("--template", template)]
+    found = tagged(world, capsys, "--labels", str(tmp_path / "labels.txt"), *told)
+    require(world, found, LABELS, TEMPLATES)
+
+
+def test_a_choice_is_the_best_score_of_the_sentences(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = tagged(world, capsys, *(flag for choice in CHOICES for flag in ("--choice", choice)))
+    require(world, found, CHOICES, ["{}"])
+    for id, tags in found.items():
+        assert next(iter(tags)) == max(CHOICES, key=lambda choice: tags[choice]["score"]), id
