@@ -1,6 +1,6 @@
 PYTHON ?= python3
 BIN = .venv/bin
-CHECKED = core extractor index server client evaluation tests examples benchmarks docs docker
+CHECKED = core extractor index server client evaluation training tests examples benchmarks docs docker
 READY = .venv/installed
 LINTERS = .venv/linters
 COMPOSE = $(BIN)/docker-compose --env-file docker/.env.example --profile jobs -f docker/compose.yml

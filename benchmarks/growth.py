@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import faiss
@@ -49,7 +50,7 @@ def grown(root: Path, rows: int) -> Grown:
     more_s = _cpu_s(lambda: build_snapshot(store, publish=False))
     snapshot = Snapshot.open(store, 2)
     queries = law.queries(next(law.rows(WARM + QUERIES)))
-    took = [_cpu_s(lambda q=query: snapshot.search("frame", q[None], k=K)) for query in queries][WARM:]
+    took = [_cpu_s(partial(snapshot.search, "frame", query[None], K)) for query in queries][WARM:]
     median, slow = np.percentile(took, (50, 99)) * 1000
     return Grown(snapshot.held["factories"]["frame"], build_s, more_s, float(median), float(slow))
 

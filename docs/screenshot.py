@@ -18,7 +18,7 @@ def main() -> int:
     """From nothing to the picture."""
     with TemporaryDirectory() as folder:
         videos, data = f"{folder}/videos", f"{folder}/data"
-        verb("sample-videos", videos)
+        verb("sample-videos", "--plain", videos)
         verb("extract", "--videos", videos, "--encoder", "toy:rgb", "--data", data, "--quiet")
         verb("index", "build", "--data", data, "--quiet")
         with served(data) as address, chromium(Path(folder, "browser")) as browser:

@@ -34,7 +34,8 @@ def demo() -> int:
     say("Cinedex demo: everything it makes is in " + str(FOLDER))
     FOLDER.mkdir(parents=True, exist_ok=True)
     videos, data = str(FOLDER / "videos"), str(FOLDER / "data")
-    verb("sample-videos", videos)
+    if not Path(videos).exists():
+        verb("sample-videos", "--plain", videos)
     verb("extract", "--videos", videos, "--encoder", "toy:rgb", "--collection", "sample", "--data", data)
     verb("index", "build", "--data", data)
     with served(data) as address, httpx.Client(base_url=address, timeout=30) as client:

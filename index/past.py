@@ -17,6 +17,7 @@ from index.asked import Drawn
 from index.live import LivePart
 from index.part import Run
 from index.snapshot import Snapshot, folder_of
+from index.truth import Array
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class Past:
         texts = self.kept["text"] if by_text else np.arange(self._texts(kind))
         return np.concatenate([self.kept[kind], len(self.drawn[kind]) + texts])
 
-    def truth(self, part: LivePart, rows: IntArray) -> truth.Array | None:
+    def truth(self, part: LivePart, rows: IntArray) -> Array | None:
         """Those rows of what was true of a part, where it is true of what lives now."""
         then = self._then(part)
         each = [found[rows] for found in map(self._read, then) if found is not None]
@@ -90,7 +91,7 @@ class Past:
     def _runs(self, part: LivePart) -> list[Run]:
         return parts.runs_of(parts.read(part.part.shards.parent / "parts", part.about.name))
 
-    def _read(self, then: LivePart) -> truth.Array | None:
+    def _read(self, then: LivePart) -> Array | None:
         """What was true of one of the parts before."""
         name = truth.file_of(then.about.name)
         if self.before is None or name not in self.before.held["files"]:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from extractor.media.write import Encoding, write_sound, write_video
-from extractor.world import COLOURS, Film, Pixels, Scene, frames
+from extractor.world.grounds import Pixels
+from extractor.world.plain_films import COLOURS, Film, Scene, frames
 from tests import browser
 from tests.browser import Browser
 

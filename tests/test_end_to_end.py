@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from core.commands import main
-from extractor.world import film
+from extractor.world.plain_films import film
 from tests.server.test_command_open import descendants, is_there
 from tests.server.worlds import until
 
@@ -32,7 +32,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = folder / "colours.jsonl"
     texts.write_text("".join(json.dumps(line) + "\n" for line in TEXTS))
     common = ["--data", str(folder / "data"), "--quiet"]
-    assert main(["sample-videos", str(folder / "films"), "--count", str(SAMPLES)]) == 0
+    assert main(["sample-videos", "--plain", str(folder / "films"), "--count", str(SAMPLES)]) == 0
     videos = ["--videos", str(folder / "films"), "--encoder", "toy:rgb"]
     assert main(["extract", *videos, "--texts", str(texts), *common]) == 0
     assert main(["index", "build", *common]) == 0

@@ -46,8 +46,9 @@ def is_there(library: Library) -> bool:
 def _filled(settings: SampleCollectionSettings, stop: Stop) -> int:
     crew = Crew(_pass_on, stop, lambda: None)
     videos, of_it = str(settings.data / FOLDER), ("--collection", COLLECTION)
+    is_rendered = files.exists(settings.data / FOLDER)  # it appears whole
     for words in (
-        ("sample-videos", videos),
+        *(() if is_rendered else (("sample-videos", "--plain", videos),)),
         ("extract", "--videos", videos, "--encoder", ENCODER, *of_it),
         ("index", "build", *of_it),
     ):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks.encoders import Tried, figures, windows
 from core.errors import UsageError
 from extractor.encoders import load
+from tests.extractor.encoders import tiny_s3d
 from tests.extractor.encoders.models import TINY, TINY_CLIP, TINY_COCA, add_model
 
 
@@ -34,3 +36,14 @@ def test_a_model_is_measured_against_its_own_tower(
     assert (rows.bar.least, batches.bar.least) == (0.8, None)
     assert min(rows.value, batches.value, hour.value) > 0
     assert "pictures and" in rows.note and "clips a CPU second" in batches.note
+
+
+@torch.inference_mode()
+def test_of_an_encoder_of_seconds_an_entry_is_thirty_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CINEDEX_WEIGHTS", str(tmp_path / "weights"))
+    tried = Tried.of("s3d", load("s3d", weights=tiny_s3d.file(tmp_path / "s3d.pth", 1)))
+    pictures = tried.pictures(2)
+    assert (tried.per, tried.batch, len(pictures)) == (30, 120, 60)
+    assert tried.bare(tried.prepared(pictures)).shape == tried.features(pictures).shape == (2, 32)

@@ -20,7 +20,8 @@ import core.log
 from core.store import Store
 from core.types import KINDS
 from core.writer import Writer, compact
-from extractor import cli, world
+from extractor import cli
+from extractor.world.samples import main as write_samples
 from index.build import build
 from index.snapshot import Snapshot
 
@@ -33,8 +34,8 @@ def main(folder: Path) -> None:
     core.log.CHECKPOINT_ENTRIES = 4
     with tempfile.TemporaryDirectory() as work:
         films = Path(work) / "films"
-        world.main([str(films), "--count", "3", "--seconds", "6"])
-        videos = sorted(films.iterdir())
+        write_samples(["--plain", str(films), "--count", "3", "--seconds", "6"])
+        videos = sorted(films.glob("*.mp4"))
         (films / "broken.mp4").write_bytes(bytes(1000))
         (films / "notes.ogg").write_text("not a video")
         extract(films, folder)

@@ -18,7 +18,7 @@ from typing import Any
 from core.query import Condition, Filter, Where
 from core.store import Store
 from core.types import Kind
-from extractor import world
+from extractor.world.samples import main as write_samples
 from index.build import build_snapshot
 from index.lexical import WordKind
 from index.snapshot import Snapshot
@@ -41,8 +41,8 @@ def main(folder: Path) -> None:
     """Fill FOLDER, which must not exist."""
     with tempfile.TemporaryDirectory() as work:
         films = Path(work) / "films"
-        world.main([str(films), "--count", str(len(SAID)), "--seconds", "4"])
-        videos = sorted(films.iterdir())
+        write_samples(["--plain", str(films), "--count", str(len(SAID)), "--seconds", "4"])
+        videos = sorted(films.glob("*.mp4"))
         for video, said in zip(videos, SAID, strict=True):
             video.with_suffix(".srt").write_text(SRT.format(said))
         age(films)

@@ -21,7 +21,7 @@ import core.log
 from core.files import hash_bytes
 from core.store import Store
 from core.writer import compact
-from extractor import world
+from extractor.world.samples import main as write_samples
 from index.build import build
 from tests.data.make_store import age, answers, run
 from tests.extractor.subtitled import Track, write_subtitled
@@ -35,7 +35,7 @@ def main(folder: Path) -> None:
     core.log.CHECKPOINT_ENTRIES = 4
     with tempfile.TemporaryDirectory() as work:
         films = Path(work) / "films"
-        world.main([str(films), "--count", "2", "--seconds", "6"])
+        write_samples(["--plain", str(films), "--count", "2", "--seconds", "6"])
         plain = films / "sample-01.mp4"
         write_subtitled(films / "film.mp4", plain, [Track("mov_text", SAID, "eng")])
         plain.unlink()

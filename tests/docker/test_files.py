@@ -110,6 +110,9 @@ def test_the_context_holds_what_the_image_is_made_of_and_no_more() -> None:
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
     assert {name for line in copied for name in line.split()} == kept
     assert all((ROOT / name).exists() for name in kept)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert {name.partition("/")[0] for name in packages} <= kept
 
 
 def wanted(extras: str) -> subprocess.CompletedProcess[str]:

@@ -42,7 +42,9 @@ def test_anybody_fills_and_asks_a_folder_of_theirs(engine: Engine, image: Image,
 
 
 def test_no_room_for_temporary_files_is_one_sentence(engine: Engine, image: Image, owned: Path) -> None:
-    assert run(engine, image, owned, "sample-videos", "/data/videos", "--count", "1").returncode == 0
+    assert (
+        run(engine, image, owned, "sample-videos", "--plain", "/data/videos", "--count", "1").returncode == 0
+    )
     words = ("extract", "--videos", "/data/videos", "--encoder", "toy:rgb", "--quiet")
     done = run(engine, image, owned, *words, flags=("--tmpfs", "/tmp:ro"))
     assert done.returncode == 1
@@ -75,7 +77,7 @@ def test_a_volume_that_cannot_be_written_is_one_sentence(
 def test_64_mb_of_shared_memory_are_enough(engine: Engine, image: Image, owned: Path) -> None:
     """Docker's own, while several decoders hand their pictures over."""
     flags = ("--shm-size", "64m")
-    assert run(engine, image, owned, "sample-videos", "/data/videos", flags=flags).returncode == 0
+    assert run(engine, image, owned, "sample-videos", "--plain", "/data/videos", flags=flags).returncode == 0
     words = (
         "extract",
         "--videos",

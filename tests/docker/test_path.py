@@ -25,7 +25,7 @@ def ours(*words: str) -> str:
 
 
 def put_videos(found: Deployment, count: int = 3) -> None:
-    ours("sample-videos", str(found.folder / "videos"), "--seed", "7", "--count", str(count))
+    ours("sample-videos", "--plain", str(found.folder / "videos"), "--seed", "7", "--count", str(count))
 
 
 def paths(results: list[dict[str, str]]) -> set[str]:

@@ -9,7 +9,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from extractor.world import Film, Pixels, Scene, film, render
+from extractor.world.grounds import Pixels
+from extractor.world.plain_films import Film, Scene, film, render
 
 FPS = Fraction(25)
 WIDTH, HEIGHT = 320, 180

@@ -19,7 +19,7 @@ from extractor.media.cut import cut, still
 from extractor.media.reader import Reader
 from extractor.media.sound import RATE
 from extractor.media.write import Encoding, write_video
-from extractor.world import frames
+from extractor.world.plain_films import frames
 from tests.conftest import FPS, shapes, write_film
 from tests.extractor.cuts import Compared, compared, pictures, sound
 

@@ -15,7 +15,7 @@ from extractor.cli import main
 from extractor.media.reader import Reader
 from extractor.media.write import Encoding, write_video
 from extractor.still import difference
-from extractor.world import COLOURS
+from extractor.world.plain_films import COLOURS
 from tests.conftest import FPS
 from tests.extractor.shelf import Shelf, outcome, vectors
 

@@ -8,7 +8,7 @@ import pytest
 from core.types import Line, Look, Sampling
 from extractor.media.reader import Reader
 from extractor.media.write import Encoding, write_video
-from extractor.world import frames
+from extractor.world.plain_films import frames
 from tests.conftest import FPS, shapes
 from tests.extractor.subtitled import Track, write_subtitled
 

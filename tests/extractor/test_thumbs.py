@@ -14,7 +14,7 @@ from extractor.media.picture import UPRIGHT, Lens, Pixels, Turn, Whole
 from extractor.media.reader import Reader
 from extractor.media.thumbs import MOST_TILES, Strip, tile
 from extractor.media.write import Encoding, write_video
-from extractor.world import COLOURS
+from extractor.world.plain_films import COLOURS
 from tests.extractor.test_picture import noise
 
 TURNED: Turn = (0, 1, -1, 0)

@@ -62,7 +62,8 @@ def computed(manifest: Manifest, expected: dict[str, Array]) -> dict[str, Array]
     model = made(manifest)
     given = {name: torch.from_numpy(each) for name, each in recipe.inputs(manifest, expected).items()}
     found = _of_clips(model, given["clips30"]) | _of_video(model, given["video_u8"])
-    pooled = model.video.pooled(given["clips32"])
+    # One row alone is multiplied by other code, whose order of sums on the goldens' machine is not known.
+    pooled = model.video.pooled(given["clips32"].repeat(3, 1, 1, 1, 1))[:1]
     found |= {"clips32_mixed_5c": pooled, "clips32_video_embedding": model.video.fc(pooled)}
     ids = torch.tensor(_words(model.texts.word_embd.num_embeddings - 1).ids(manifest["config"]["sentences"]))
     found |= {"text_ids": ids, "text_embedding": model.texts(ids)}

@@ -18,7 +18,7 @@ from core.collections import Library
 from core.commands import main as cinedex
 from core.writer import Writer
 from extractor.media.write import Encoding, write_video
-from extractor.world import Pixels
+from extractor.world.grounds import Pixels
 from index.told import clock
 from tests.conftest import FPS, shapes, write_film
 from tests.extractor.shelf import Shelf, age

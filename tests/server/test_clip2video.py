@@ -22,7 +22,7 @@ from extractor.encoders.base import unit
 from extractor.encoders.clip2video import Clip2Video
 from extractor.media.reader import Reader
 from extractor.media.write import Encoding, write_video
-from extractor.world import Film, Scene, frames
+from extractor.world.plain_films import Film, Scene, frames
 from server.library import ServedLibrary
 from tests.extractor.encoders.models import clip2video_state, in_half
 from tests.server.conftest import in_thread

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from extractor.world import COLOURS
+from extractor.world.plain_films import COLOURS
 from server.clips import Clips
 from server.opened import Opened
 from server.routes import media

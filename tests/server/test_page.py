@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from core.types import EncoderSpec
 from extractor.encoders.base import Encoder
 from extractor.media.write import Encoding, write_video
-from extractor.world import frames
+from extractor.world.plain_films import frames
 from server import keys
 from server.app import create_app
 from server.library import ServedLibrary, load_encoder

@@ -21,7 +21,7 @@ from extractor.encoders import load
 from extractor.encoders.s3d import S3D
 from extractor.media.reader import Reader
 from extractor.media.write import Encoding, write_video
-from extractor.world import Film, Scene, frames
+from extractor.world.plain_films import Film, Scene, frames
 from server.library import ServedLibrary
 from tests.extractor.encoders import tiny_s3d
 from tests.server.conftest import in_thread

@@ -20,7 +20,7 @@ from core.types import Float32Array
 from extractor.encoders import recall
 from extractor.encoders.base import Encoder
 from extractor.media.write import Encoding, write_video
-from extractor.world import Film, Scene, frames
+from extractor.world.plain_films import Film, Scene, frames
 from index.snapshot import Snapshot
 from server.library import ServedLibrary
 from server.tagging import LOGIT_SCALE

@@ -23,7 +23,7 @@ from extractor.encoders.convert import converted
 from extractor.encoders.videoclip import VideoClip
 from extractor.media.reader import Reader
 from extractor.media.write import Encoding, write_video
-from extractor.world import Film, Scene, frames
+from extractor.world.plain_films import Film, Scene, frames
 from server import segmenting
 from server.library import ServedLibrary
 from tests.extractor.encoders import tiny_s3d

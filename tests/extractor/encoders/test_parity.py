@@ -23,7 +23,7 @@ from extractor.encoders.open_clip import OpenClip
 from extractor.encoders.recipe import pairs, recipe_of
 from extractor.media.picture import Lens, display_turn
 from extractor.media.write import Encoding, write_video
-from extractor.world import frames
+from extractor.world.plain_films import frames
 from tests.conftest import FPS, shapes
 from tests.extractor.encoders.models import add_model, derived
 

@@ -21,8 +21,8 @@ from extractor.encoders.base import unit
 from extractor.encoders.devices import choose_device
 from extractor.encoders.toy import COLOURS, NAMES
 from extractor.media.reader import Reader
-from extractor.world import BACKGROUNDS, Scene, render
-from extractor.world import COLOURS as WORLD
+from extractor.world.plain_films import BACKGROUNDS, Scene, render
+from extractor.world.plain_films import COLOURS as WORLD
 
 TOY = load("toy:rgb")
 

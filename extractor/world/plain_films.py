@@ -1,27 +1,19 @@
-"""A small rendered world: coloured shapes that move on plain backgrounds, scene after scene.
-
-Everything follows from a seed. `cinedex sample-videos` writes some of its videos; demo and tests use it.
-"""
+"""Plain films: one large shape at a time that moves on one colour. An encoder that knows nothing but colours
+can tell them apart, and what a picture must look like can be told by a glance at one of its pixels."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
-from pydantic_settings import CliPositionalArg
 
-from core.config import Settings, run
-from core.errors import UsageError
+from extractor.world.colours import Colour
+from extractor.world.grounds import Pixels
 
-Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
-Colour = tuple[int, int, int]
 
 COLOURS: dict[str, Colour] = {
     "red": (214, 32, 36),
@@ -140,36 +132,3 @@ def frames(film: Film, fps: Fraction, width: int = 320, height: int = 180) -> It
         while len(scenes) > 1 and t >= start + scenes[0].seconds:
             start += scenes.pop(0).seconds
         yield render(scenes[0], t - start, width, height)
-
-
-class SampleSettings(Settings):
-    """Render a few small videos of coloured shapes to try things on."""
-
-    folder: CliPositionalArg[Path] = Field(description="where they are written; made if need be")
-    count: int = Field(8, ge=1, le=1000, description="how many")
-    seconds: float = Field(12.0, gt=0, le=3600, description="how long each is")
-    seed: int = Field(0, ge=0, lt=1 << 63, description="another number, other videos")
-
-
-def main(argv: list[str] | None = None) -> int:
-    """`cinedex sample-videos DIR`."""
-    return run(SampleSettings, write_samples, argv, prog="cinedex sample-videos")
-
-
-def write_samples(settings: SampleSettings) -> int:
-    """Write them and say what is in them."""
-    from extractor.media.write import Encoding, write_video  # only this verb writes video
-
-    how = Encoding(fps=Fraction(12), gop=24, bframes=2)
-    try:
-        settings.folder.mkdir(parents=True, exist_ok=True)
-        for number in range(settings.count):
-            made = film(settings.seed, number, settings.seconds)
-            path = settings.folder / f"sample-{number + 1:02}.mp4"
-            write_video(path, frames(made, how.fps), how)
-            sys.stdout.write(f"{path}\n")
-            for start, end, caption in made.captions():
-                sys.stdout.write(f"  {start:5.1f} s to {end:5.1f} s  {caption}\n")
-    except OSError as error:
-        raise UsageError(f"{settings.folder} cannot be written: {error.strerror or error}.") from error
-    return 0

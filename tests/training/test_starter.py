@@ -1,0 +1,96 @@
+"""The trainer: what it shows is what the recipe says, and cut off it goes on as if it had not been."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.coded import coded_pictures
+from training.model import contrast, make, texts
+from training.recipe import Recipe
+from training.starter import prepared, train
+
+TINY = Recipe(steps=8, batch=16, width=8, dim=64, text_layers=1, coded_share=0.25, warm_share=0.4)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return prepared(folder, TINY).state.mean
+
+
+def test_a_training_that_was_cut_off_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    whole = prepared(tmp_path / "whole", TINY)
+    for number in range(6):
+        whole.step(number)
+    for number in range(6):  # in pieces of one step
+        piece = prepared(tmp_path / "pieces", TINY)
+        assert piece.state.step == number
+        piece.step(number)
+        piece.state.save(tmp_path / "pieces", TINY)
+    found = weights(tmp_path / "pieces")
+    for name, value in whole.state.mean.items():
+        assert torch.allclose(value.float(), found[name].float(), atol=1e-4), name
+
+
+def test_another_recipe_does_not_go_on_with_it(tmp_path: Path) -> None:
+    begun = prepared(tmp_path, TINY)
+    begun.state.save(tmp_path, TINY)
+    with pytest.raises(ValueError, match="another recipe"):
+        prepared(tmp_path, Recipe(steps=9, batch=16, width=8, dim=64, text_layers=1))
+
+
+def test_it_stops_when_its_time_is_over_and_keeps_what_it_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(tmp_path, TINY, for_seconds=0.0)
+    assert prepared(tmp_path, TINY).state.step == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_texts_come_when_the_warm_up_is_over_and_groups_with_them(tmp_path: Path) -> None:
+    training = prepared(tmp_path, TINY)
+    assert [training.is_warm(number) for number in range(8)] == [False] * 4 + [True] * 4
+    warm = [training.batch(number) for number in range(4, 30)]
+    assert {max(batch.groups) >= 0 for batch in warm} == {True, False}
+    assert all(max(training.batch(number).groups) < 0 for number in range(3))
+    assert {batch.pictures.shape[1] for batch in warm} == {1}
+
+
+def test_our_texts_are_open_clips_texts(tmp_path: Path) -> None:
+    training = prepared(tmp_path, TINY)
+    tokens = training.tokenizer(["a red star", "a small blue ring goes left over grass"], TINY.context)
+    with torch.inference_mode():
+        ours, theirs = texts(training.model, tokens), training.model.encode_text(tokens)
+    assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_a_loss_within_groups_does_not_look_beyond_them() -> None:
+    vectors = torch.eye(4, 8)
+    alike = vectors[[1, 0, 3, 2]]  # wrong within a group
+    apart = vectors[[2, 3, 0, 1]]  # right, as far as groups go: all within one are equal
+    scale = torch.tensor(3.0)
+    assert contrast(vectors, alike, scale, [0, 0, 1, 1], 0.0) > 10
+    assert float(contrast(vectors, apart, scale, [0, 0, 1, 1], 0.0)) == pytest.approx(0.6931, abs=1e-3)
+
+
+def test_coded_pictures_are_those_of_their_scenes() -> None:
+    batch = coded_pictures("train", 0, 0, 12, 64)
+    assert batch.pictures.shape == (12, 1, 64, 64, 3) and len(batch.captions) == 12
+    assert (batch.labels.counts == [len(scene.things) for scene in batch.scenes]).all()
+
+
+def test_the_rate_rises_falls_and_ends_low() -> None:
+    recipe = Recipe()
+    rates = [recipe.rate_at(step) for step in range(recipe.steps)]
+    assert rates[0] < rates[59] and max(rates) == pytest.approx(recipe.rate, rel=0.01)
+    assert rates[-1] < recipe.rate / 1000 and min(rates) > 0
+
+
+def test_a_model_is_open_clips_own_and_the_same_from_a_seed(tmp_path: Path) -> None:
+    config = Recipe().config(1113)
+    one, again = make(config, 3), make(config, 3)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), again.parameters(), strict=True))
+    assert 4e6 < sum(p.numel() for p in one.parameters()) < 7e6
+    assert json.loads(json.dumps(config))["model_cfg"]["text_cfg"]["vocab_size"] == 1113

@@ -1,0 +1,39 @@
+"""Pictures as a video file leaves them: a film written as H.264, decoded and scaled as `extract` does it."""
+
+from __future__ import annotations
+
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from core.types import Look, Sampling
+from extractor.media.reader import Reader
+from extractor.media.write import Encoding, write_video
+from extractor.world.chance import Chance
+from extractor.world.claims import claim
+from extractor.world.drawn import Split
+from extractor.world.film import film, frames
+from extractor.world.grammar import sentence
+from training.batches import Batch
+from training.labels import labels
+
+FPS = Fraction(3)  # few pictures, all of which are used
+_QUALITIES = (18, 22, 26, 30)  # x264's
+_SHOT_SECONDS = 2.0
+
+
+def coded_pictures(split: Split, seed: int, number: int, size: int, side: int) -> Batch:
+    """Single pictures out of one film."""
+    chance = Chance(split, seed, "coded", number)
+    made = film(split, seed, number, float(size / FPS), _SHOT_SECONDS)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        write_video(path, frames(made, FPS), Encoding(fps=FPS, gop=12, bframes=2, crf=chance.one(_QUALITIES)))
+        with Reader(path) as reader:
+            shown = [picture.pixels for picture in reader.pictures(Sampling(fps=float(FPS)), Look(side))]
+    seen = [made.at((i + 0.5) / float(FPS)) for i in range(len(shown))]
+    claims = [claim(each, chance) for each in seen]
+    captions = [sentence(each, chance) for each in claims]
+    return Batch(np.stack(shown)[:, None], captions, claims, seen, labels(seen), [-1] * len(seen))

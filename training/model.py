@@ -1,0 +1,86 @@
+"""A small model of open_clip's, and heads that are thrown away when it is trained."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from open_clip import CLIP
+from open_clip.model import CLIPTextCfg, CLIPVisionCfg
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from extractor.world.colours import COLOURS
+from extractor.world.grounds import GROUNDS, Pixels
+from extractor.world.shapes import SHAPES
+from training.labels import CELLS, MOST_COUNT, Labels
+from training.recipe import MEAN, STD
+
+_MOST_SCALE = 100.0
+
+
+def make(config: dict[str, Any], seed: int) -> CLIP:
+    """With weights by chance."""
+    torch.manual_seed(seed)
+    held = config["model_cfg"]
+    return CLIP(held["embed_dim"], CLIPVisionCfg(**held["vision_cfg"]), CLIPTextCfg(**held["text_cfg"]))
+
+
+def input_of(pictures: Pixels) -> Tensor:
+    """uint8 [n, side, side, 3] as the picture tower takes them."""
+    values = torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(255)
+    shape = (1, 3, 1, 1)
+    return (values - torch.tensor(MEAN).view(shape)) / torch.tensor(STD).view(shape)
+
+
+def texts(model: CLIP, tokens: Tensor) -> Tensor:
+    """[n, dim], not brought to any length; the batch is cut where its longest text ends."""
+    length = int(tokens.argmax(dim=1).max()) + 1
+    tokens = tokens[:, :length]
+    x = model.token_embedding(tokens) + model.positional_embedding[:length]
+    x = model.ln_final(model.transformer(x, attn_mask=model.attn_mask[:length, :length]))
+    ends = x[torch.arange(len(x)), tokens.argmax(dim=1)]
+    return cast(Tensor, ends @ model.text_projection)
+
+
+class Heads(nn.Module):
+    """From a picture's vector to what the renderer knows of it: so the vector comes to hold it."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.shapes = nn.Linear(dim, len(SHAPES))
+        self.colours = nn.Linear(dim, len(COLOURS))
+        self.places = nn.Linear(dim, CELLS * CELLS)
+        self.counts = nn.Linear(dim, MOST_COUNT + 1)
+        self.grounds = nn.Linear(dim, len(GROUNDS))
+
+    def loss(self, vectors: Tensor, known: Labels) -> Tensor:
+        """The sum over all heads."""
+        found = torch.zeros(())
+        for head, bits in (
+            (self.shapes, known.shapes),
+            (self.colours, known.colours),
+            (self.places, known.places),
+        ):
+            found = found + 4 * F.binary_cross_entropy_with_logits(head(vectors), torch.from_numpy(bits))
+        for head, numbers in ((self.counts, known.counts), (self.grounds, known.grounds)):
+            found = found + F.cross_entropy(head(vectors), torch.from_numpy(numbers))
+        return found
+
+
+def contrast(
+    pictures: Tensor, sentences: Tensor, scale: Tensor, groups: list[int], batch_weight: float
+) -> Tensor:
+    """InfoNCE both ways; of groups within each of them, and over the batch with a weight."""
+    a, b = F.normalize(pictures.float(), dim=1), F.normalize(sentences.float(), dim=1)
+    scores = scale.exp().clamp(max=_MOST_SCALE) * a @ b.T
+    of = torch.tensor(groups)
+    if of.max() < 0:
+        return _both_ways(scores)
+    inside = scores.masked_fill(of[:, None] != of[None], float("-inf"))
+    return _both_ways(inside) + batch_weight * _both_ways(scores)
+
+
+def _both_ways(scores: Tensor) -> Tensor:
+    right = torch.arange(len(scores))
+    return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2

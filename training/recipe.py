@@ -1,0 +1,65 @@
+"""How long, how fast and on what an encoder is trained: all that its weights follow from, and its size."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Shares are of the steps."""
+
+    seed: int = 0
+    steps: int = 8_000
+    batch: int = 256
+    side: int = 64
+    width: int = 24  # of the first layers of the picture tower
+    dim: int = 192
+    text_layers: int = 4
+    context: int = 64
+    rate: float = 2e-3
+    warm_share: float = 0.3  # with heads alone and no text
+    grouped_share: float = 0.5  # of batches after that
+    polish_share: float = 0.1  # at a tenth of the rate, at the end
+    coded_share: float = 0.1  # of batches: as a video file leaves pictures
+    heads_weight: float = 0.5  # beside texts
+    batch_weight: float = 0.3  # of the loss over a batch of groups
+    decay: float = 0.998  # of the mean of weights, which is what is released
+
+    def config(self, words: int) -> dict[str, Any]:
+        """open_clip's own, for a vocabulary of so many pieces."""
+        vision = {"image_size": self.side, "layers": [1, 1, 1, 1], "width": self.width, "patch_size": None}
+        text = {
+            "context_length": self.context,
+            "vocab_size": words,
+            "width": self.dim,
+            "heads": self.dim // 64,
+            "layers": self.text_layers,
+        }
+        return {
+            "model_cfg": {"embed_dim": self.dim, "vision_cfg": vision, "text_cfg": text},
+            "preprocess_cfg": {
+                "mean": MEAN,
+                "std": STD,
+                "interpolation": "bicubic",
+                "resize_mode": "shortest",
+            },
+        }
+
+    def write(self, path: Path) -> None:
+        """As JSON."""
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+
+    def rate_at(self, step: int) -> float:
+        """Up in 60 steps, then a half wave down; the polish at a tenth."""
+        from math import cos, pi
+
+        polish = int(self.steps * (1 - self.polish_share))
+        if step >= polish:
+            return self.rate / 10 * (1 - (step - polish) / max(1, self.steps - polish))
+        return self.rate * min(1.0, (step + 1) / 60) * (0.55 + 0.45 * cos(pi * step / polish))

@@ -1,0 +1,158 @@
+"""Train `starter`: pictures and texts of the sample world in one space.
+
+python -m training.starter --out DIR [--steps N] [--seed N] [--for-seconds S]
+
+Cut off, it goes on where it was when run again with the same words.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from open_clip import CLIP
+from open_clip.tokenizer import SimpleTokenizer
+from torch import Tensor, nn
+
+from extractor.world.chance import Chance
+from extractor.world.lexicon import words
+from training.batches import Batch, grouped, pictures
+from training.coded import coded_pictures
+from training.gallery import HARD
+from training.model import Heads, contrast, input_of, make, texts
+from training.probe import probed
+from training.recipe import Recipe
+from training.state import State, begun
+from training.vocabulary import write_vocabulary
+
+_TOLD, _SAVED, _PROBED = 20, 200, 500  # steps
+_STILL_GROUPS = tuple(attribute for attribute in HARD if attribute != "direction")
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """All that a step needs."""
+
+    recipe: Recipe
+    model: CLIP
+    heads: Heads
+    state: State
+    tokenizer: SimpleTokenizer
+
+    def step(self, number: int) -> float:
+        """One; its loss."""
+        batch = self.batch(number)
+        for slot in self.state.optimizer.param_groups:
+            slot["lr"] = self.recipe.rate_at(number)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = self.loss(batch, number)
+        self.state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.state.model.parameters(), 1.0)
+        self.state.optimizer.step()
+        self.state.step = number + 1
+        self.state.average(self.recipe.decay)
+        return float(loss.detach())
+
+    def is_warm(self, number: int) -> bool:
+        """Whether texts have their turn."""
+        return number >= self.recipe.warm_share * self.recipe.steps
+
+    def batch(self, number: int) -> Batch:
+        """What a step sees, by its number alone."""
+        recipe, chance = self.recipe, Chance("batch", self.recipe.seed, number)
+        if chance.yes(recipe.coded_share):
+            return coded_pictures("train", recipe.seed, number, recipe.batch, recipe.side)
+        if self.is_warm(number) and chance.yes(recipe.grouped_share):
+            return grouped("train", recipe.seed, number, recipe.side, _STILL_GROUPS, 1, recipe.batch)
+        return pictures("train", recipe.seed, number, recipe.batch, recipe.side)
+
+    def loss(self, batch: Batch, number: int) -> Tensor:
+        """Of the heads, and of texts when it is their turn."""
+        seen = input_of(batch.pictures[:, 0]).contiguous(memory_format=torch.channels_last)
+        vectors = self.model.encode_image(seen)
+        known = self.heads.loss(vectors.float(), batch.labels)
+        if not self.is_warm(number):
+            return known
+        said = texts(self.model, self.tokenizer(batch.captions, self.recipe.context))
+        scale = self.model.logit_scale
+        told = contrast(vectors, said, scale, batch.groups, self.recipe.batch_weight)
+        return told + self.recipe.heads_weight * known
+
+
+def prepared(folder: Path, recipe: Recipe) -> Training:
+    """New, or where it was."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces = write_vocabulary(folder / "bpe.txt.gz", words() | {",", ":", "-"})
+    config = recipe.config(pieces)
+    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n")
+    model = make(config, recipe.seed)
+    model.visual.to(memory_format=torch.channels_last)
+    heads = Heads(recipe.dim)
+    state = begun(nn.ModuleDict({"clip": model, "heads": heads}), recipe)
+    state.load(folder, recipe)
+    tokenizer = SimpleTokenizer(bpe_path=str(folder / "bpe.txt.gz"), context_length=recipe.context)
+    return Training(recipe, model, heads, state, tokenizer)
+
+
+def train(folder: Path, recipe: Recipe, for_seconds: float) -> None:
+    """To the last step, or for so long."""
+    training = prepared(folder, recipe)
+    state, began = training.state, time.monotonic()
+    training.model.train()
+    losses: list[float] = []
+    while state.step < recipe.steps and time.monotonic() - began < for_seconds:
+        losses.append(training.step(state.step))
+        if state.step % _TOLD == 0:
+            _tell(folder, step=state.step, loss=sum(losses) / len(losses), cpu_s=time.process_time())
+            losses = []
+        if state.step % _SAVED == 0:
+            state.save(folder, recipe)
+        if state.step % _PROBED == 0 and training.is_warm(state.step):
+            _tell(folder, step=state.step, **probe(training))
+    state.save(folder, recipe)
+    if training.is_warm(state.step):
+        _tell(folder, step=state.step, **probe(training))
+
+
+def probe(training: Training) -> dict[str, float]:
+    """What the mean of weights can do, on validation scenes."""
+    recipe = training.recipe
+    model = make(recipe.config(training.model.vocab_size), recipe.seed)
+    mean = training.state.mean
+    held = {name.removeprefix("clip."): value for name, value in mean.items() if name.startswith("clip.")}
+    model.load_state_dict(held)
+    return probed(model.eval(), training.tokenizer, recipe.side, recipe.seed)
+
+
+def _tell(folder: Path, **facts: float) -> None:
+    line = json.dumps({name: round(value, 4) for name, value in facts.items()})
+    with (folder / "log.jsonl").open("a") as file:
+        file.write(line + "\n")
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Train."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="the training's folder")
+    parser.add_argument("--steps", type=int, default=Recipe().steps, help="of the whole training")
+    parser.add_argument("--seed", type=int, default=0, help="another one, other scenes and weights")
+    parser.add_argument("--batch", type=int, default=Recipe().batch, help="pictures a step")
+    parser.add_argument(
+        "--for-seconds", type=float, default=float("inf"), help="stop after so long, and keep"
+    )
+    asked = parser.parse_args()
+    recipe = Recipe(seed=asked.seed, steps=asked.steps, batch=asked.batch)
+    train(asked.out, recipe, asked.for_seconds)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

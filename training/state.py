@@ -1,0 +1,89 @@
+"""Where a training is: weights, their mean and the optimizer, in a file that appears whole. A training
+that was killed goes on from the last one; what it draws follows from the number of the step."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from training.recipe import Recipe
+
+_FILE = "state.safetensors"
+
+
+@dataclass
+class State:
+    """Of one model and its heads."""
+
+    model: nn.Module
+    mean: dict[str, Tensor]  # what is released
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+
+    def average(self, decay: float) -> None:
+        """One step of the mean; early on it forgets faster, so that it does not begin with noise."""
+        decay = min(decay, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for name, value in self.model.state_dict().items():
+                if value.is_floating_point():
+                    self.mean[name].lerp_(value.float(), 1 - decay)
+                else:
+                    self.mean[name].copy_(value)
+
+    def save(self, folder: Path, recipe: Recipe) -> None:
+        """Over the one before."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {f"mean.{name}": value for name, value in self.mean.items()}
+        for number, held in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in held.items()}
+        about = {"step": str(self.step), "recipe": json.dumps(_plain(recipe))}
+        tensors = {name: value.contiguous() for name, value in tensors.items()}
+        save_file(tensors, folder / (_FILE + ".new"), about)
+        os.replace(folder / (_FILE + ".new"), folder / _FILE)
+
+    def load(self, folder: Path, recipe: Recipe) -> bool:
+        """Go on where it was, if there is anything; a training by another recipe is refused."""
+        path = folder / _FILE
+        if not path.exists():
+            return False
+        with safe_open(path, "pt") as file:
+            about = file.metadata()
+            if json.loads(about["recipe"]) != _plain(recipe):
+                raise ValueError(f"{path} belongs to another recipe; give another folder.")
+            held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        self.step = int(about["step"])
+        self.model.load_state_dict(_under(held, "model."))
+        self.mean = _under(held, "mean.")
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under(held, "optimizer.").items():
+            number, _, key = name.partition(".")
+            slots.setdefault(int(number), {})[key] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        return True
+
+
+def begun(model: nn.Module, recipe: Recipe) -> State:
+    """Before the first step."""
+    mean = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    plain = [p for p in model.parameters() if p.ndim < 2]
+    decayed = [p for p in model.parameters() if p.ndim >= 2]
+    groups = [{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
+    return State(model, mean, torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.98)))
+
+
+def _under(held: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in held.items() if name.startswith(prefix)}
+
+
+def _plain(recipe: Recipe) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return json.loads(json.dumps(asdict(recipe)))  # type: ignore[no-any-return]
