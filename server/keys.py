@@ -74,7 +74,8 @@ def hash_of(token: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KeysFile:
-    """`keys.json`: replaced whole, by one command at a time, and for its owner's eyes only."""
+    """`keys.json`: replaced whole, by one command at a time. A new one is for its owner's eyes only; one that
+    is there stays whose it is, and for whom: a server may run as somebody else."""
 
     path: Path
 
@@ -121,7 +122,7 @@ class KeysFile:
 
     def _write(self, keys: Sequence[Key]) -> None:
         held = {"format": FORMAT, "keys": [shown(key) | {"hash": key.hash} for key in keys]}
-        files.replace_text(self.path, json.dumps(held, indent=1) + "\n", 0o600)
+        files.replace_text(self.path, json.dumps(held, indent=1) + "\n", 0o600, keeps=True)
 
 
 def shown(key: Key) -> dict[str, str | None]:

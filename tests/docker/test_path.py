@@ -155,7 +155,6 @@ def test_a_secret_file_of_keys_lets_in_who_has_one_and_is_told_to_nobody(
     # Another one in its place: a file that is mounted is the one that was there when the container started.
     other = ours("keys", "create", "other", "--keys-file", str(secret)).strip()
     ours("keys", "revoke", "page", "--keys-file", str(secret))
-    secret.chmod(0o644)
     found.compose("restart", "server")
     until(found.is_ready)
     answers = [found.get("/collections", each) for each in (key, other)]
