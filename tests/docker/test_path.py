@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +27,16 @@ def ours(*words: str) -> str:
 
 
 def put_videos(found: Deployment, count: int = 3) -> None:
-    ours("sample-videos", "--plain", str(found.folder / "videos"), "--seed", "7", "--count", str(count))
+    arrive(found.folder / "videos", count)
+
+
+def arrive(folder: Path, count: int) -> None:
+    """Films come one by one into a folder that stays, since it may be mounted by now."""
+    with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
+        rendered = Path(beside) / "films"
+        ours("sample-videos", "--plain", str(rendered), "--seed", "7", "--count", str(count))
+        for film in sorted(rendered.glob("*.mp4")):
+            film.rename(folder / film.name)
 
 
 def paths(results: list[dict[str, str]]) -> set[str]:
