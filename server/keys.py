@@ -79,13 +79,17 @@ class KeysFile:
 
     path: Path
 
-    def read(self) -> tuple[Key, ...] | None:
-        """The keys, or None where there is no file, or one that says that none are meant."""
+    def read(self, *, must_be: bool = False) -> tuple[Key, ...] | None:
+        """The keys, or None where there is no file, or one that says that none are meant. must_be: no file is
+        an Error."""
         with files.reading(self.path):
             try:
                 data = self.path.read_bytes()
-            except FileNotFoundError:
-                return None
+            except FileNotFoundError as error:
+                if not must_be:
+                    return None
+                why = f"{self.path} is not there; `cinedex keys create --keys-file` makes it."
+                raise StoreError(why) from error
         try:
             return _keys(json.loads(data))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
