@@ -88,15 +88,20 @@ def _share_cpus(settings: ServeSettings) -> int:
 
 
 def _refuse_strangers(settings: ServeSettings, access: Access) -> None:
-    name, host = ("published", settings.published) if settings.published else ("host", settings.host)
-    if is_loopback(host) or access.is_by_key:
+    if access.is_by_key:
         return
-    if not settings.insecure:
+    name, host = ("published", settings.published) if settings.published else ("host", settings.host)
+    is_outside = not is_loopback(host)
+    if is_outside and not settings.insecure:
         raise UsageError(
             f"{name}: {host} can be reached from outside, and there are no keys; "
             "`cinedex keys create` makes one, --insecure says that none is meant."
         )
-    log.warning("whoever reaches the server may ask it, since it has no keys host=%s", host)
+    if is_outside or not is_loopback(
+        settings.host
+    ):  # what is published says nothing of a container's network
+        where = settings.host if is_loopback(host) else host
+        log.warning("whoever reaches the server may ask it, since it has no keys host=%s", where)
 
 
 def _tell_names(settings: ServeSettings) -> None:
