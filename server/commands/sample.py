@@ -30,7 +30,8 @@ def fill(settings: SampleCollectionSettings) -> int:
     library = Library(settings.data)
     with files.writing(settings.data):
         settings.data.mkdir(parents=True, exist_ok=True)
-    with stopping() as stop, files.locked(settings.data / "sample.lock"):
+    # The lock first: who waits for it ends by a signal, which `stopping` would only take note of.
+    with files.locked(settings.data / "sample.lock"), stopping() as stop:
         if is_there(library):
             log.info("there already collection=%s", COLLECTION)
             return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from core import files
 from core.collections import Library
 from core.commands import main
 from server.commands.sample import COLLECTION, ENCODER, FOLDER
@@ -45,6 +46,21 @@ def test_stopped_half_way_it_goes_on_where_it_was(tmp_path: Path) -> None:
         assert process.wait() == 130
     assert verb(data).wait() == 0
     assert Library(data).collections() == {COLLECTION: ["toy-rgb"]}
+
+
+def waits(pid: int) -> bool:
+    """For a lock that another process holds."""
+    locks = Path("/proc/locks").read_text().splitlines()
+    return any("->" in line and str(pid) in line.split() for line in locks)
+
+
+def test_who_waits_for_another_one_is_ended_by_sigterm(tmp_path: Path) -> None:
+    with files.locked(tmp_path / "sample.lock"):
+        with verb(tmp_path) as process:
+            until(lambda: waits(process.pid), 300)
+            process.terminate()
+            assert process.wait(300) == 130
+        assert not (tmp_path / FOLDER).exists()
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(
