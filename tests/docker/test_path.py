@@ -56,7 +56,7 @@ def test_from_nothing_to_answers_and_on_through_new_videos_and_a_kill(deploy: De
     put_videos(found)
     found.job("extract", "--videos", "/videos")
     found.job("index", "build")
-    until(lambda: "videos" in paths(found.search("red", collection="default", limit=100)))
+    until(lambda: paths(found.search("red", collection="default", limit=100)) == {"videos"})
     collections = found.get("/collections")
     assert collections is not None
     assert [each["name"] for each in collections.json()["collections"] if each["default"]] == ["default"]
