@@ -144,7 +144,7 @@ def test_a_search_ranks_as_the_plain_products_do(world: World, text: str) -> Non
 def test_scores_keep_the_lengths_of_rows(world: World) -> None:
     lengths = torch.cat([world.clips(name) for name in FILMS]).norm(dim=1)
     assert float(lengths.std() / lengths.mean()) > 1e-2 and float(lengths.min()) > 2
-    assert max(world.found(TEXTS[0]).values()) > 1.5  # no cosine is
+    assert max(map(abs, world.found(TEXTS[0]).values())) > 1.1  # no cosine is
 
 
 @pytest.mark.parametrize("name", FILMS)
