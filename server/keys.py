@@ -88,8 +88,9 @@ class KeysFile:
             except FileNotFoundError as error:
                 if not must_be:
                     return None
-                why = f"{self.path} is not there; `cinedex keys create --keys-file` makes it."
-                raise StoreError(why) from error
+                raise StoreError(
+                    f"{self.path} is not there; `cinedex keys create --keys-file` makes it."
+                ) from error
         try:
             return _keys(json.loads(data))
         except (ValueError, KeyError, TypeError, RecursionError) as error:

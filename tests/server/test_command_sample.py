@@ -57,7 +57,7 @@ def test_two_at_once_fill_one_collection_that_answers_and_a_third_does_nothing(
 def test_stopped_half_way_it_goes_on_where_it_was(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with verb(data) as process:
-        until(lambda: (data / FOLDER / "sample-01.mp4").exists())
+        until(lambda: (data / FOLDER / "sample-01.mp4").exists(), 300)
         process.terminate()
         assert process.wait() == 130
     assert verb(data).wait() == 0
