@@ -14,10 +14,8 @@ def bound_threads() -> None:
     given = usable_cpus()
     if given < FAISS.omp_get_max_threads():
         FAISS.omp_set_num_threads(given)
-    if "torch" in sys.modules:
-        import torch
-
-        if given < torch.get_num_threads():
-            torch.set_num_threads(given)
+    torch = sys.modules.get("torch")  # where an encoder has it; the index needs none
+    if torch is not None:
+        torch.set_num_threads(min(given, torch.get_num_threads()))
     elif given < (os.cpu_count() or 1):
         os.environ.setdefault("OMP_NUM_THREADS", str(given))  # which torch reads once it is imported
