@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from extractor.world.query import satisfies
+from extractor.world.render import render
 from training.coded import coded_pictures
 from training.model import contrast, make, texts
 from training.recipe import Recipe
@@ -75,10 +78,16 @@ def test_a_loss_within_groups_does_not_look_beyond_them() -> None:
     assert float(contrast(vectors, apart, scale, [0, 0, 1, 1], 0.0)) == pytest.approx(0.6931, abs=1e-3)
 
 
-def test_coded_pictures_are_those_of_their_scenes() -> None:
-    batch = coded_pictures("train", 0, 0, 12, 64)
-    assert batch.pictures.shape == (12, 1, 64, 64, 3) and len(batch.captions) == 12
-    assert (batch.labels.counts == [len(scene.things) for scene in batch.scenes]).all()
+@pytest.mark.parametrize("number", [0, 1])
+def test_coded_pictures_are_those_of_their_scenes(number: int) -> None:
+    batch = coded_pictures("train", 0, number, 48, 64)
+    assert batch.pictures.shape == (48, 1, 64, 64, 3)
+    assert len(batch.captions) == len(batch.claims) == len(batch.scenes) == 48
+    assert all(satisfies(scene, query) for scene, query in zip(batch.scenes, batch.claims, strict=True))
+    meant = np.stack([render(scene, [0.5], 64)[0] for scene in batch.scenes]).astype(int)
+    away = np.abs(batch.pictures[:, 0].astype(int) - meant)
+    cells = away.reshape(48, 8, 8, 8, 8, 3).mean(axis=(2, 4, 5))  # of 8 × 8 pixels, as the codec cuts them
+    assert cells.max() < 30
 
 
 def test_the_rate_rises_falls_and_ends_low() -> None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from extractor.world.film import Film, Shot, film, frames, there_and_back
+from extractor.world.film import Film, Shot, film, frames, taken, there_and_back
 from extractor.world.motions import REVERSED
 from extractor.world.render import render
 from extractor.world.scene import Scene, Thing, still
@@ -37,9 +37,17 @@ def test_a_moment_is_what_its_picture_shows() -> None:
     made = film("test", 5, 0, 8.0)
     for number, picture in enumerate(frames(made, Fraction(12), 64)):
         seen = made.at((number + 0.5) / 12)
-        if made.shots[0].scene.pan == made.shots[1].scene.pan == "":
-            (again,) = render(seen, [0.5], 64)
-            assert np.abs(again.astype(int) - picture).mean() < 1.5
+        (again,) = render(seen, [0.5], 64)
+        assert np.abs(again.astype(int) - picture).mean() < 1.5
+
+
+@pytest.mark.parametrize("fps", [1, 3, 7])
+def test_a_picture_shows_its_scene_at_its_part_of_the_time_exactly(fps: int) -> None:
+    made = film("test", 4, 1, 61.3, 1.7)
+    seen = [still(scene, part) for scene, parts in taken(made, Fraction(fps)) for part in parts]
+    assert any(shot.scene.pan for shot in made.shots)
+    for scene, picture in zip(seen, frames(made, Fraction(fps), 64), strict=True):
+        assert np.abs(render(scene, [0.5], 64)[0].astype(int) - picture).mean() < 0.05
 
 
 def test_the_first_and_the_last_moment_are_part_of_a_film() -> None:
