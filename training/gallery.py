@@ -31,7 +31,7 @@ def gallery(split: Split, seed: int, size: int = 1000, count: int | None = None)
 
 
 def still_gallery(split: Split, seed: int, size: int = 1000, count: int | None = None) -> list[Shown]:
-    """Pictures, each at half time of a scene in which nothing is hidden then."""
+    """Pictures, each at half time of a scene, when nothing is hidden."""
     return _distinct(
         Chance(split, seed, "still gallery"), split, size, lambda scene: still(scene, 0.5), count
     )

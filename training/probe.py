@@ -29,10 +29,8 @@ _COUNTS = (1, 2, 3, 4)
 
 def probed(model: CLIP, tokenizer: SimpleTokenizer, side: int, seed: int) -> dict[str, float]:
     """Zero-shot shape, colour and count; texts that look for one picture in a thousand; where things are."""
-    single = [still(scene("validation", seed, n, count=1), 0.5) for n in range(4 * _MANY)]
-    single = [each for each in single if each.things][:_MANY]
+    single = [still(scene("validation", seed, n, count=1), 0.5) for n in range(_MANY)]
     several = [still(scene("validation", seed, n, count=1 + n % 4), 0.5) for n in range(_MANY)]
-    several = [each for each in several if each.things]
     shown = still_gallery("validation", seed)
     seen, crowd = pictures_of(model, single, side), pictures_of(model, several, side)
     found = retrieval(texts_of(model, tokenizer, [s.text for s in shown]) @ _of(model, shown, side).T)

@@ -27,6 +27,17 @@ def test_shots_are_as_long_as_is_asked_for() -> None:
     assert len(lengths) == 50 and 4.5 < min(lengths) < 8 < max(lengths) < 11.5
 
 
+def test_shots_are_as_long_as_the_page_says() -> None:
+    lengths = [
+        shot.end - shot.start
+        for seconds in (6.0, 8.0, 9.9, 10.0, 10.1, 12.0, 13.9, 14.0, 18.0, 22.0, 100.0)
+        for seed in range(30)
+        for shot in film("test", seed, 0, seconds).shots
+    ]
+    assert 2 <= min(lengths) < 2.5 and 5.5 < max(lengths) <= 6.5
+    assert len(film("test", 0, 0, 5.9).shots) == 1
+
+
 @pytest.mark.parametrize("seconds", [0.1, 1.0, 3.3, 9.0])
 def test_a_film_has_as_many_frames_as_its_seconds(seconds: float) -> None:
     made = film("test", 0, 0, seconds)
