@@ -32,7 +32,7 @@ PANS = ("left", "right", "up", "down")  # where the camera turns to
 
 LEAST, MOST = 0.6, 1.25  # of its radius, while it grows or shrinks
 _BLINK = (0.1, 0.3)  # of the time away from half time, between which it is hidden
-MOMENTS = (0.1, 0.3, 0.45, 0.5, 0.55, 0.7, 0.9)  # that show all that anything hides from or shows at once
+MOMENTS = (0.1, 0.3, 0.45, 0.5, 0.55, 0.7, 0.9)  # between them they show all that hiding does to a scene
 
 
 class Pose(NamedTuple):
