@@ -1,4 +1,4 @@
-"""A video for people to try things on, with questions and where in which videos their answers are."""
+"""Videos for people to try things on, with questions and where in which videos their answers are."""
 
 from __future__ import annotations
 

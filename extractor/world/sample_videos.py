@@ -12,7 +12,7 @@ from pydantic_settings import CliPositionalArg
 from core import files
 from core.config import Settings, run
 from core.errors import UsageError
-from extractor.world.sample import plain_samples, queries, samples
+from extractor.world.questions import plain_samples, queries, samples
 
 QUERIES = "queries.csv"
 

@@ -12,9 +12,9 @@ from core.types import Look, Sampling
 from extractor.media.reader import Reader
 from extractor.world.colours import COLOURS
 from extractor.world.plain_films import film as plain_film
+from extractor.world.questions import Sample, queries, samples
 from extractor.world.render import render
-from extractor.world.sample import Sample, queries, samples
-from extractor.world.samples import main
+from extractor.world.sample_videos import main
 from extractor.world.shapes import SHAPES
 
 
