@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from extractor.world.film import FPS, Shot, film, frames
 from extractor.world.grammar import sentence
 from extractor.world.grounds import Pixels
 from extractor.world.query import Query, satisfies
+from extractor.world.scene import Scene
 
 _SAME_AGAIN = (  # x264's tree of macroblocks reads memory that nobody wrote, unless a row has 8 of them
     ("x264-params", "threads=1:log=-1:mbtree=0:weightp=0"),
@@ -32,13 +34,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Some seconds of a video that show a scene, in words and with questions that find it."""
+    """Some seconds of a video that show a scene; words and questions that find it are made when asked for."""
 
     start: float
     end: float
     scene: Any
-    caption: str
-    questions: tuple[Question, ...]
+    caption: Callable[[], str]
+    questions: Callable[[], tuple[Question, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,58 +59,91 @@ class Sample:
         write_video(path, self.pictures(), Encoding(fps=FPS, gop=24, bframes=2, options=self.options))
 
 
-def samples(seed: int, count: int, seconds: float) -> list[Sample]:
-    """The films that a seed gives."""
-    found = []
-    for number in range(count):
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The films of a seed. Each is made anew whenever its turn comes, so that they need not be held."""
+
+    make: Callable[[int], Sample]
+    count: int
+
+    def __iter__(self) -> Iterator[Sample]:
+        return map(self.make, range(self.count))
+
+
+def samples(seed: int, count: int, seconds: float) -> Samples:
+    """Those of the sample world."""
+
+    def make(number: int) -> Sample:
         made = film("sample", seed, number, seconds)
-        moments = (_moment(shot, Chance("sample", seed, number, i)) for i, shot in enumerate(made.shots))
-        found.append(Sample(_name(number), tuple(moments), partial(frames, made), _SAME_AGAIN))
-    return found
+        moments = (_moment(shot, ("sample", seed, number, i)) for i, shot in enumerate(made.shots))
+        return Sample(_name(number), tuple(moments), partial(frames, made), _SAME_AGAIN)
+
+    return Samples(make, count)
 
 
-def plain_samples(seed: int, count: int, seconds: float) -> list[Sample]:
-    """The plain films that a seed gives."""
-    found = []
-    for number in range(count):
+def plain_samples(seed: int, count: int, seconds: float) -> Samples:
+    """The plain ones."""
+
+    def make(number: int) -> Sample:
         made = plain_films.film(seed, number, seconds)
-        moments = []
-        for scene, (start, end, caption) in zip(made.scenes, made.captions(), strict=True):
-            moments.append(Moment(start, end, scene, caption, tuple(_plain_questions(scene))))
-        found.append(Sample(_name(number), tuple(moments), partial(plain_films.frames, made, FPS)))
-    return found
+        moments = (
+            Moment(start, end, scene, partial(str, caption), partial(_plain_questions, scene))
+            for scene, (start, end, caption) in zip(made.scenes, made.captions(), strict=True)
+        )
+        return Sample(_name(number), tuple(moments), partial(plain_films.frames, made, FPS))
+
+    return Samples(make, count)
 
 
-def queries(films: Sequence[Sample]) -> Iterator[tuple[str, str, float, float]]:
-    """Each question once, with every moment of all the films that it is true of."""
-    moments = [(film.name, moment) for film in films for moment in film.moments]
-    told: set[str] = set()
-    for _, asked in moments[:: -(-len(moments) // _ASKED)]:
-        for question in asked.questions:
-            if question.text not in told:
-                told.add(question.text)
-                for name, moment in moments:
-                    if question.is_true_of(moment.scene):
-                        yield question.text, name, moment.start, moment.end
+def asked(films: Samples) -> list[Question]:
+    """Those of evenly spread moments, each once."""
+    count = sum(len(each.moments) for each in films)
+    moments = (moment for each in films for moment in each.moments)
+    found: dict[str, Question] = {}
+    for moment in islice(moments, 0, None, -(-count // _ASKED)):
+        for question in moment.questions():
+            found.setdefault(question.text, question)
+    return list(found.values())
+
+
+def queries(films: Samples) -> Iterator[tuple[str, str, float, float]]:
+    """Each question with every moment that it is true of, film by film."""
+    questions = asked(films)
+    for each in films:
+        for question in questions:
+            for moment in each.moments:
+                if question.is_true_of(moment.scene):
+                    yield question.text, each.name, moment.start, moment.end
 
 
 def _name(number: int) -> str:
     return f"sample-{number + 1:02}.mp4"
 
 
-def _moment(shot: Shot, chance: Chance) -> Moment:
-    caption = sentence(full(shot.scene, chance), chance)
-    claims = full(shot.scene, chance), least(shot.scene, chance)
-    asked = tuple(Question(sentence(claim, chance), _truth(claim)) for claim in claims)
-    return Moment(shot.start, shot.end, shot.scene, caption, asked)
+def _moment(shot: Shot, key: tuple[str | int, ...]) -> Moment:
+    caption, questions = partial(_caption, shot.scene, key), partial(_questions, shot.scene, key)
+    return Moment(shot.start, shot.end, shot.scene, caption, questions)
+
+
+def _caption(scene: Scene, key: tuple[str | int, ...]) -> str:
+    chance = Chance(*key)
+    return sentence(full(scene, chance), chance)
+
+
+def _questions(scene: Scene, key: tuple[str | int, ...]) -> tuple[Question, ...]:
+    chance = Chance(*key, "questions")
+    claims = full(scene, chance), least(scene, chance)
+    return tuple(Question(sentence(claim, chance), _truth(claim)) for claim in claims)
 
 
 def _truth(claim: Query) -> Callable[[Any], bool]:
     return lambda scene: satisfies(scene, claim)
 
 
-def _plain_questions(scene: plain_films.Scene) -> Iterator[Question]:
-    yield Question(scene.caption, lambda other: bool(other.caption == scene.caption))
-    short = scene.caption.partition(f" {scene.motion}")[0].lower()
-    kind = scene.colour, scene.shape
-    yield Question(short, lambda other: bool((other.colour, other.shape) == kind))
+def _plain_questions(scene: plain_films.Scene) -> tuple[Question, ...]:
+    caption, kind = scene.caption, (scene.colour, scene.shape)
+    short = caption.partition(f" {scene.motion}")[0].lower()
+    return (
+        Question(caption, lambda other: bool(other.caption == caption)),
+        Question(short, lambda other: bool((other.colour, other.shape) == kind)),
+    )
