@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 import torch
 
+from extractor.encoders import devices
 from extractor.world.query import satisfies
 from extractor.world.render import render
+from training import starter
+from training.batches import grouped
 from training.coded import coded_pictures
+from training.gallery import HARD
 from training.model import contrast, make, texts
 from training.recipe import Recipe
-from training.starter import prepared, train
+from training.starter import prepared, probe, train
 
 TINY = Recipe(steps=8, batch=16, width=8, dim=64, text_layers=1, coded_share=0.25, warm_share=0.4)
 
@@ -103,3 +107,45 @@ def test_a_model_is_open_clips_own_and_the_same_from_a_seed(tmp_path: Path) -> N
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), again.parameters(), strict=True))
     assert 4e6 < sum(p.numel() for p in one.parameters()) < 7e6
     assert json.loads(json.dumps(config))["model_cfg"]["text_cfg"]["vocab_size"] == 1113
+
+
+def test_all_that_a_step_needs_is_where_the_model_is(tmp_path: Path) -> None:
+    """The device "meta" has no numbers; tensors that lie elsewhere cannot be mixed with its own."""
+    training = prepared(tmp_path, TINY, "meta")
+    for number, batch in enumerate((training.batch(0), grouped("train", 0, 0, 64, HARD[:2], 1, 16))):
+        loss = training.loss(batch, 4 * number)
+        loss.backward()  # type: ignore[no-untyped-call]
+        assert loss.device.type == "meta" and training.is_warm(4 * number) == bool(number)
+    kept = (*training.state.mean.values(), *training.state.model.parameters())
+    assert {value.device.type for value in kept} == {"meta"}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_training_goes_on_with_or_without_a_gpu(tmp_path: Path) -> None:
+    for number, device in enumerate(("cuda", "cpu", "cuda")):
+        training = prepared(tmp_path, TINY, device)
+        assert training.state.step == number and training.step(number) > 0
+        training.state.save(tmp_path, TINY)
+    assert probe(training)
+
+
+@pytest.mark.parametrize(
+    ("flags", "meant"),
+    [([], "cuda"), (["--device", "cpu"], "cpu"), (["--device", "cuda:1"], "cuda:1"), (["--device", "x"], "")],
+)
+def test_the_device_that_is_asked_for_is_used(
+    flags: list[str],
+    meant: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    used: list[object] = []
+    monkeypatch.setattr(devices, "gpu_count", lambda: 2)
+    monkeypatch.setattr(starter, "train", lambda *given: used.append(given[-1]))
+    if meant:
+        assert starter.main(["--out", str(tmp_path), *flags]) == 0 and used == [meant]
+    else:
+        with pytest.raises(SystemExit):
+            starter.main(["--out", str(tmp_path), *flags])
+        assert "device 'x' is unknown" in capsys.readouterr().err and not used
