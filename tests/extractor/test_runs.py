@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction as F
 from itertools import islice, pairwise
+from math import ceil
 from pathlib import Path
 
 import av
@@ -93,6 +94,7 @@ FILMS = {
     "25": (Encoding(fps=F(25), bframes=2), even(60, F(25))),
     "ntsc": (Encoding(fps=F(30_000, 1001)), even(70, F(30_000, 1001))),
     "60": (Encoding(fps=F(60)), even(100, F(60))),
+    "120": (Encoding(fps=F(120)), even(250, F(120))),
     "10": (Encoding(fps=F(10)), even(23, F(10))),
     "uneven": (Encoding(bframes=2), [F(n * n % 7, 100) + F(n, 12) for n in range(40)]),
 }
@@ -110,6 +112,22 @@ def test_runs_are_what_ffmpegs_filters_write(tmp_path: Path, name: str, shape: t
     assert not seen[len(expected) :].any()  # the end of the last run is black
     assert [each.t for each in found] == [float(n) for n in range(len(found))]
     assert all(one.end == other.t for one, other in pairwise(found))
+
+
+@pytest.mark.parametrize(("rate", "fps"), [(120, F(1)), (60, F(1, 2)), (1000, F(3)), (24, F(1))])
+@pytest.mark.parametrize("missing", [0, 1, 7])
+def test_a_run_lasts_until_the_next_one_and_the_last_until_the_end(rate: int, fps: F, missing: int) -> None:
+    count, passed = 3 * rate - missing, F(0)
+
+    def pictures() -> Iterator[Shown[int]]:
+        nonlocal passed
+        for n in range(count):
+            passed = F(n + 1, rate)  # no more is known of the end
+            yield Shown(F(n, rate), passed, n)
+
+    found = [each[:2] for each in Runs(30, fps, lambda t: t, lambda: passed)(pictures(), _dot)]
+    starts = [n / fps for n in range(ceil(passed * fps))]
+    assert found == list(pairwise([*starts, passed]))
 
 
 def test_a_picture_or_a_third_of_a_second_is_one_run(tmp_path: Path) -> None:
