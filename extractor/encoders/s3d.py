@@ -60,6 +60,10 @@ class S3D:
     """A model, on a device. A clip is the mean of its seconds, and a score an inner product, as the authors'
     is."""
 
+    logit_scale = (
+        1.0  # MIL-NCE's softmax is over the products as they are; of length 1 or not, none is a cosine
+    )
+
     def __init__(self, spec: EncoderSpec, model: Model, words: Words, device: str) -> None:
         self.spec = spec
         self._device = torch.device(device)

@@ -68,6 +68,11 @@ def test_what_it_is_follows_from_the_file(file: Path) -> None:
     assert spec.fingerprint != loaded(file, "s3d:unit").spec.fingerprint
 
 
+@pytest.mark.parametrize("name", ["s3d", "s3d:unit"])
+def test_probabilities_are_of_scores_as_they_are(file: Path, name: str) -> None:
+    assert loaded(file, name).logit_scale == 1
+
+
 @torch.inference_mode()
 def test_a_clip_is_the_mean_of_its_seconds_and_a_score_an_inner_product(file: Path) -> None:
     encoder, ones = loaded(file), loaded(file, "s3d:unit")
