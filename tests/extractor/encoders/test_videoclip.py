@@ -408,6 +408,15 @@ def test_a_file_that_would_run_something_is_refused_and_runs_nothing(
     assert not SPRUNG.exists()
 
 
+def test_a_file_beside_random_weights_is_refused(files: tuple[Path, Path]) -> None:
+    """Else it would be left out, and the store would name as its file's what is random."""
+    for name in ("weights", "s3d_weights"):
+        given: Any = {name: files[1], "random_weights": 1}
+        says = f"^--{name.replace('_', '-')} and --random-weights exclude each other\\.$"
+        with pytest.raises(UsageError, match=says):
+            load("videoclip", **given)
+
+
 def test_without_its_files_it_is_said_where_they_are(
     files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
