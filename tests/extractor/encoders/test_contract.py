@@ -16,9 +16,7 @@ from core.errors import EncoderError, NoTextsError
 from core.types import Float32Array
 from extractor.encoders import BUILT_IN, TAKE_WEIGHTS, families, load
 from extractor.encoders.base import Around
-from extractor.encoders.contract import ContractError, check, features, pictures
-
-__all__ = ["check", "features", "pictures"]
+from extractor.encoders.contract import ContractError, check
 
 BIT_EQUAL = ("toy",)
 

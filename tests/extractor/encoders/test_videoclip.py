@@ -15,6 +15,7 @@ from core.commands import main
 from core.errors import EncoderError, UsageError
 from extractor.encoders import how, load, recall
 from extractor.encoders.base import Pace, framed
+from extractor.encoders.contract import check, pictures
 from extractor.encoders.convert import converted
 from extractor.encoders.videoclip import VideoClip
 from extractor.encoders.vocabulary import framed as framed_ids
@@ -22,7 +23,6 @@ from extractor.encoders.weights import About, register
 from extractor.windows import Windows
 from tests.extractor.encoders import tiny_s3d
 from tests.extractor.encoders.models import videoclip_file, videoclip_state
-from tests.extractor.encoders.test_contract import check, pictures
 from tests.extractor.encoders.traps import SPRUNG, TRAPS, zipped
 
 Held = dict[str, Tensor]
