@@ -23,6 +23,8 @@ DOCUMENT = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read
 # Whose bodies are all like those of /search, and so many that they are tried by the slow suite.
 LARGE = "^/search$|^/search/|^/export$"
 
+ANSWER_S = 100  # what decodes files is loaded first; the server answers within 90 s in any case
+
 load_all_checks()
 
 
@@ -126,7 +128,7 @@ def tried_behind_keys(keyed_server: Running, request: pytest.FixtureRequest) -> 
 
 def tried_by(server: Running, session: Any, key: dict[str, str], id: str, case: Any) -> Any:
     made_real(case, id)
-    answer = case.call(base_url=server.url, session=session, headers=key)
+    answer = case.call(base_url=server.url, session=session, headers=key, timeout=ANSWER_S)
     case.validate_response(answer, checks=checks_of(case, answer.status_code))
     if server.keys and not key and case.operation.definition.raw["security"]:
         assert answer.status_code in (400, 401, 403, 414, 415, 431)
