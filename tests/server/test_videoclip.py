@@ -223,7 +223,7 @@ def test_a_stored_film_is_a_question_too_and_a_picture_is_none(world: World) -> 
     sent = base64_of(picture("red"))
     answer = world.http.post("/search", json={"query": [{"image": sent}]})
     assert answer.status_code == 409, answer.text
-    assert "looks at runs of pictures, and takes none alone" in answer.json()["error"]["message"]
+    assert "query[0].image: the encoder looks at runs of pictures" in answer.json()["error"]["message"]
     found = world.found([{"video_id": world.ids["portrait.mp4"]}])
     assert "portrait.mp4" not in found and len(found) == len(FILMS) - 1
 
