@@ -39,7 +39,7 @@ _CORNER = {  # what is kept of a stage itself
 
 def unlike() -> str:
     """Why this processor cannot compute as theirs did, or ""."""
-    if torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.backends.mkl.is_available():
+    if torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]
         return ""
     return "S3D's made-up gates magnify rounding, and without AVX-512 and MKL sums are in another order"
 
