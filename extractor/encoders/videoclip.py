@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.errors import EncoderError
+from core.errors import EncoderError, UsageError
 from core.types import EncoderSpec, IntArray
 from extractor.encoders import BY_HAND, S3D, s3d, vocabulary
 from extractor.encoders.base import EXACT, Around, Pace
@@ -136,6 +136,8 @@ def load(
     if variant not in ("", RAW):
         raise EncoderError(f"There is no {FAMILY}:{variant}; there are {FAMILY} and {FAMILY}:{RAW}.")
     name = f"{FAMILY}:{variant}" if variant else FAMILY
+    if s3d_weights is not None and random_weights is not None:
+        raise UsageError("--s3d-weights and --random-weights exclude each other.")
     device = ready(device, pace, weights, random_weights)
     if random_weights is None and (weights is None or s3d_weights is None):
         raise EncoderError(f"{name} needs --weights FILE and --s3d-weights FILE: {BY_HAND[FAMILY]}.")
