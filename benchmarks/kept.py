@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-Made = Mapping[str, int | str | bool]
+Made = Mapping[str, object]
 
 
 def is_kept(folder: Path, made: Made) -> bool:

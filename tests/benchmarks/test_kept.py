@@ -29,9 +29,8 @@ def test_each_benchmark_looks_before_it_asks_what_lies_there(tmp_path: Path) -> 
     for name in ("store", "data"):
         (tmp_path / name).mkdir()
         keep(tmp_path / name, MADE)
-    for change in ({"rows": 6}, {"factory": "Flat"}, {"is_grown": True}):
-        asked = {"rows": 5, "factory": "", "is_grown": False, **change}
+    for rows, factory, is_grown in ((6, "", False), (5, "Flat", False), (5, "", True)):
         with pytest.raises(SystemExit, match="remove both"):
-            search.bench(tmp_path / "store", lists=0, **asked)
+            search.bench(tmp_path / "store", rows, factory, lists=0, is_grown=is_grown)
     with pytest.raises(SystemExit, match="remove both"):
         serve.filled(tmp_path / "data", load("toy:rgb"), 5)

@@ -40,7 +40,7 @@ class AmongRuns(Counting):
 
     around = Around(8, 4)
 
-    def frames(self, features: Tensor, index: list[np.ndarray]) -> Tensor:  # type: ignore[type-arg]
+    def frames(self, features: Tensor, index: list[np.ndarray]) -> Tensor:
         return torch.cat([features[torch.from_numpy(run)].float() for run in index])
 
 
@@ -51,7 +51,7 @@ def test_pictures_of_no_more_than_so_many_bytes_wait(
 ) -> None:
     sampling = Sampling(whole=True) if whole else Sampling(clip_seconds=60.0, stride_seconds=30.0)
     alive = most = 0
-    refs: list[ref[np.ndarray]] = []  # type: ignore[type-arg]
+    refs: list[ref[np.ndarray]] = []
 
     def gone(_: object) -> None:
         nonlocal alive

@@ -109,7 +109,8 @@ class OfRuns(toy.Toy):
         self.spec = replace(self.spec, pictures_per_feature=30)
 
     def features(self, pictures: Tensor) -> Tensor:
-        return super().features(pictures).unflatten(0, (-1, 30)).sum(dim=1)
+        rows = super().features(pictures)
+        return rows.view(-1, 30, rows.shape[1]).sum(dim=1)
 
 
 def test_of_runs_as_many_pictures_gather_as_of_single_ones_and_each_counts() -> None:

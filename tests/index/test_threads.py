@@ -134,7 +134,7 @@ def test_torch_takes_no_more_threads_than_the_container_has_cpus_whenever_it_is_
     taken: list[int] = []
     torch = SimpleNamespace(get_num_threads=lambda: 8, set_num_threads=taken.append)
     monkeypatch.setattr(threads, "usable_cpus", lambda: 3)
-    monkeypatch.setattr(threads.FAISS, "omp_set_num_threads", lambda count: None)
+    monkeypatch.setattr(FAISS, "omp_set_num_threads", lambda count: None)
     monkeypatch.setattr("os.cpu_count", lambda: 16)
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.setenv("OMP_NUM_THREADS", "")

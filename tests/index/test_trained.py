@@ -149,7 +149,7 @@ def test_a_build_keeps_the_training_and_its_parts(tmp_path: Path) -> None:
     lived = filled(tmp_path / "store", "IVF8,SQfp16")
     before, files = newest(lived), trained(lived.store.root)
     lived.add(3)
-    built = build_snapshot(lived.store, publish=False)
+    built = build_snapshot(lived.store, publish=False, part_rows=150)
     assert built.parts_kept == len(before.parts)
     assert len(set(parts_of(newest(lived)))) == 1
     assert trained(lived.store.root) == files
@@ -287,7 +287,7 @@ def test_gc_keeps_the_trainings_that_kept_parts_are_copies_of(tmp_path: Path) ->
     assert not kept & trained(lived.store.root)
     assert list(damage(lived.store.root)) == []
     lived.add(1)
-    assert build_snapshot(lived.store).parts_made == 2
+    assert build_snapshot(lived.store, part_rows=150).parts_made == 2
 
 
 def test_fewer_rows_than_asked_for_come_only_where_fewer_live(tmp_path: Path, many: None) -> None:
