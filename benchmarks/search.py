@@ -4,7 +4,7 @@ python benchmarks/search.py [--quick] [--grown] [--rows N] [--factory STRING] [-
                             [--json FILE]
 
 With --grown, in place of twenty parts of one size, those that twenty increments of a hundredth of the rows
-leave. With --work the store stays there and is not made again.
+leave. With --work the store stays there and is not made again; one that was made otherwise is refused.
 Both have the same training, lists and candidates, and one thread; each query is asked of both in turn. Times
 are CPU time, which other work on the machine lengthens little. Quick: 100,000 rows in place of a million.
 """
@@ -25,6 +25,7 @@ import faiss
 import numpy as np
 
 from benchmarks.figures import Bar, Figure, exit_code, told, write_json
+from benchmarks.kept import is_kept, keep
 from benchmarks.rows import Law, count, fill, make
 from core.query import Effort, Filter
 from core.store import Store
@@ -89,9 +90,11 @@ def bench(root: Path, rows: int, factory: str, lists: int, *, is_grown: bool) ->
     """Built in several parts, of which one is merged."""
     law = Law()
     increments_s: tuple[float, ...] = ()
-    if not root.exists():
+    how = {"benchmark": "search", "rows": rows, "grown": is_grown, "factory": factory}
+    if not is_kept(root, how):
         factories: dict[Kind, str] = {"frame": factory} if factory else {}
         increments_s = (grow if is_grown else cut)(make(root), law, rows, factories)
+        keep(root, how)
     store = Store.open(root)
     several = Snapshot.open(store, numbers(root)[-1])
     first = next(law.rows(10_000))

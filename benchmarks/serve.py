@@ -32,6 +32,7 @@ import numpy as np
 import torch
 
 from benchmarks.figures import Bar, Figure, shown
+from benchmarks.kept import is_kept, keep
 from benchmarks.load import Clients, Turn, clients, only, visited
 from benchmarks.rows import DIM, Law, count, fill
 from core.collections import Library
@@ -100,12 +101,14 @@ class Bare:
 def filled(data: Path, encoder: Encoder, rows: int) -> Store:
     """A library of one store with so many rows, published as one part."""
     library, slug = Library(data), store_slug(encoder.spec.name)
-    if library.collections():  # of an earlier run
+    made = {"benchmark": "serve", "rows": rows}
+    if is_kept(data, made):
         return Store.open(library.store_path(slug))
     store = Store.create(library.store_path(slug), encoder.spec, Sampling())
     library.add_store("default", slug)
     fill(store, Law(), rows)
     build_snapshot(store)
+    keep(data, made)
     return store
 
 

@@ -27,7 +27,7 @@ from extractor.encoders import load
 from extractor.encoders.base import Encoder, Pace
 from extractor.media import fork
 from extractor.pipeline import extract
-from extractor.usage import cpu_s, keep_loaded
+from extractor.usage import cpu_s, kept_loaded
 from extractor.work import Committed, Encoded, Job, Report, Work
 
 MODEL = "open_clip:ViT-B-32"
@@ -51,11 +51,10 @@ class Worker:
 
     def __post_init__(self) -> None:
         fork.prepare()
-        keep_loaded()
 
     def run(self, files: Sequence[Path], sampling: Sampling) -> Cost:
         """What these files cost."""
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, kept_loaded():
             store = Store.create(Path(folder) / "store", self.encoder.spec, sampling)
             try:
                 return _Run(self, store, files).cost()

@@ -34,7 +34,7 @@ VERBS = {
     "extract": Verb("extractor.cli:main", "videos and texts in, vectors into the store"),
     "verify": Verb("extractor.verify:main", "decode some stored rows again, compare vectors and times"),
     "sample": Verb("server.commands.sample:main", "a few rendered videos, ready to be searched"),
-    "sample-videos": Verb("extractor.world.samples:main", "render a few small videos to try things on"),
+    "sample-videos": Verb("extractor.world.sample_videos:main", "render a few small videos to try things on"),
     "download": Verb("extractor.download:main", "an encoder's weights, for this machine or another one"),
     "convert": Verb("extractor.encoders.convert:main", "a checkpoint with Python objects to safetensors"),
     "remove": Verb("extractor.remove:main", "take videos or texts out of every answer, or back in"),

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 import uuid
@@ -78,21 +79,32 @@ def _write_temp(folder: Path, data: bytes, mode: int = 0o666) -> Path:
     return temp
 
 
-def replace_text(path: Path, text: str, mode: int = 0o666) -> None:
-    """The old text or the new one, never a mixture; for whom, but for the process' umask, `mode` says."""
-    replace_bytes(path, text.encode(), mode)
+def replace_text(path: Path, text: str, mode: int = 0o666, *, keeps: bool = False) -> None:
+    """The old text or the new one, never a mixture; for whom, but for the process' umask, `mode` says. keeps:
+    a file that is there stays whose it is, and for whom."""
+    replace_bytes(path, text.encode(), mode, keeps=keeps)
 
 
-def replace_bytes(path: Path, data: bytes, mode: int = 0o666) -> None:
+def replace_bytes(path: Path, data: bytes, mode: int = 0o666, *, keeps: bool = False) -> None:
     """The old bytes or the new ones, never a mixture."""
     with writing(path):
         temp = _write_temp(path.parent, data, mode)
         try:
+            if keeps and exists(path):
+                _make_like(temp, path.stat())
             os.replace(temp, path)
         except OSError:
             temp.unlink(missing_ok=True)
             raise
         sync(path.parent)
+
+
+def _make_like(path: Path, found: os.stat_result) -> None:
+    for owner in (found.st_uid, -1):  # whom only root may give it to; its group, whoever belongs to that
+        with suppress(PermissionError):
+            os.chown(path, owner, found.st_gid)
+            break
+    path.chmod(stat.S_IMODE(found.st_mode))
 
 
 def link_new(path: Path, data: bytes) -> bool:

@@ -71,7 +71,9 @@ class ExtractSettings(Settings):
     decoder_gb: float = Field(
         2.0, ge=0.1, le=1024, description="memory that decoding one file may take, in GiB"
     )
-    batch: int = Field(16, ge=1, le=4096, description="pictures encoded together")
+    batch: int = Field(
+        16, ge=1, le=4096, description="pictures encoded together, or seconds of them by s3d and videoclip"
+    )
     device: str = Field("auto", description="auto, cpu, cuda (all GPUs), cuda:1 or cuda:0,1")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="what pictures are encoded in; auto: less than fp32 where that is quick and right"

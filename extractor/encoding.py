@@ -25,6 +25,7 @@ from extractor.windows import Row, Window, Windows
 from extractor.work import Work
 
 _MOST_FEATURES = 1_024  # that clips are made of at once, unless one window alone has more
+_MOST_PICTURES = 4_096  # that gather, whatever was asked: of runs there are as many in few features
 _BUFFERS = 2  # one is filled while a device may still read the other
 _NONE = np.empty((0, 0), np.float16)
 Feature = tuple[Tensor, ...]  # of a picture: for vectors, and last for captions, which may be the same
@@ -125,7 +126,8 @@ class Encoding:
     def __init__(self, encoder: Encoder, batch: int, captions: Captions | None = None) -> None:
         self._captions, self._most = captions, MOST_TOKENS if captions else _MOST_FEATURES
         self.seconds, self.pictures = 0.0, 0  # since somebody last looked
-        self._encoder, self._batch = encoder, batch
+        self._encoder, self._run = encoder, encoder.spec.look.run
+        self._batch = min(batch, max(1, _MOST_PICTURES // self._run))
         self._device: torch.device | None = None  # that pictures go to, if it has memory of its own
         self._buffers = [self._buffer()] * _BUFFERS
         self._gathered: list[tuple[Video, float, float, float]] = []
@@ -171,7 +173,7 @@ class Encoding:
 
     def _pushed(self) -> Iterator[tuple[Video, Window[Feature]]]:
         gathered, self._gathered = self._gathered, []
-        self.pictures += len(gathered)
+        self.pictures += self._run * len(gathered)
         for (video, t, end, shot), feature in zip(gathered, self._features(len(gathered)), strict=True):
             if video.is_void:
                 continue

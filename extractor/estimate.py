@@ -157,10 +157,10 @@ def _expected(
     """Pictures and rows: of a grid by the lengths, else as the videos that were finished had them."""
     if probed is None:
         return 0, Counter()
-    sampling = probed.store.sampling
+    sampling, run = probed.store.sampling, probed.store.spec.look.run
     if sampling.points == "fps" and not sampling.skip_still and not sampling.preset:
         rows = lengths.rows(sampling)
-        pictures = lengths.pictures(sampling)
+        pictures = run * lengths.pictures(sampling)
     else:
         had, have = (
             (float(probed.tally.videos), float(len(lengths.works)))
@@ -171,7 +171,8 @@ def _expected(
             return None, None
         rows = Counter({kind: round(count * have / had) for kind, count in probed.tally.rows.items()})
         exact = probed.is_whole or not sampling.keep_frames
-        pictures = round((probed.tally.pictures if exact else probed.tally.rows["frame"]) * have / had)
+        tried = probed.tally.pictures if exact else run * probed.tally.rows["frame"]
+        pictures = round(tried * have / had)
     return round(pictures * scale), Counter({kind: round(count * scale) for kind, count in rows.items()})
 
 

@@ -31,7 +31,7 @@ from extractor.media.runs import require_grid, require_run
 from extractor.probes import probes_of
 from extractor.shortcut import ShortCut, View
 from extractor.teller import Beside, Teller
-from extractor.usage import keep_loaded
+from extractor.usage import kept_loaded
 from extractor.work import Committed, Encoded, Job, Loaded, Outcome, Report, Stalled, Work
 
 Told = Loaded | Report | Encoded | Committed | Stalled
@@ -47,14 +47,14 @@ def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> 
     with closing(Cores(job.cores)) as cores:
         cores.leave(0)  # there are no decoders yet
         encoder, device, captions = load_for(job, device)
-        keep_loaded()
         if stop.is_set():  # loading may take a while, and nothing is begun
             return
         require_run(encoder.spec)
         writer = Writer(open_store(job, encoder), max_seconds=job.commit_s)
         if device.startswith("cuda") and job.decoder == "cuda":
             job = replace(job, decoder=device)  # its own, where there are several
-        yield from _telling(device, encoder, _extracted(job, feed, encoder, writer, stop, captions))
+        with kept_loaded():
+            yield from _telling(device, encoder, _extracted(job, feed, encoder, writer, stop, captions))
 
 
 def _extracted(

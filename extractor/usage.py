@@ -6,7 +6,8 @@ import gc
 import os
 import resource
 from collections import defaultdict
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -20,11 +21,16 @@ def cpu_s() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used) + _running_s(os.getpid())
 
 
-def keep_loaded() -> None:
-    """All that is in memory now stays: libraries and a model, which the collector would look through again
-    and again, a tenth of a second each time."""
+@contextmanager
+def kept_loaded() -> Iterator[None]:
+    """What is in memory at the beginning stays until the end: libraries and a model, which the collector
+    would look through again and again, a tenth of a second each time."""
     gc.collect()
     gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()  # a process may go on with another model
 
 
 def be_nice(level: int) -> None:

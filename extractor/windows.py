@@ -1,7 +1,8 @@
 """A video as a run of bounded windows of features, each clip whole in one of them.
 
 Points come in order, one by one; what is held is never more than `limit` of them, whatever the length of the
-video. Which of them make a clip is told by clips.py.
+video, and where frames are made of what is around them as many as two runs have besides. Which of them make a
+clip is told by clips.py.
 """
 
 from __future__ import annotations

@@ -263,8 +263,9 @@ def _taken_over(
 def _outgrown(parts: Sequence[Kept], more: int, most_rows: int) -> list[Kept]:
     """The smallest, up to one that has no more rows than all smaller ones and what is new together.
 
-    So each part is larger than all below it, which keeps them few: a search looks into the same lists of
-    every one. And no row is copied more often than what lies with it doubles.
+    They become one part, and what is new one of its own, which may be as large as another. That keeps parts
+    few: a search looks into the same lists of every one. And the largest of them is copied only where what is
+    smaller and what is new have as many rows as it has.
     """
     # Parts that are about as large as memory allows cannot be merged.
     small = sorted((k for k in parts if k.live_rows <= most_rows // 2), key=lambda kept: kept.live_rows)

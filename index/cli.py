@@ -261,6 +261,7 @@ def _list(settings: ListSettings) -> int:
 
 def _check(settings: CheckSettings) -> int:
     both = settings.files == (settings.recall is not None)
+    bound_threads()
 
     def work(root: Path) -> int:
         files = _check_files(root) if settings.files or both else 0

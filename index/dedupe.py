@@ -18,6 +18,7 @@ from index.copies import find, groups
 from index.progress import Progress
 from index.recurring import recurring
 from index.snapshot import Snapshot
+from index.threads import bound_threads
 from index.view import view_of
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def dedupe(settings: DedupeSettings) -> int:
     """Find them, and show them."""
     if settings.json_output and settings.csv:
         raise UsageError("--json and --csv exclude each other: one of them is written.")
+    bound_threads()
     snapshot = _snapshot(settings)
     kind = _kind(snapshot)
     found = find(

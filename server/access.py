@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from starlette.datastructures import Headers
 from starlette.requests import Request, cookie_parser
 from starlette.types import Scope as AsgiScope
 
-from core.errors import Error, StoreError
+from core.errors import Error
 from server import keys
 from server.errors import ApiError
 from server.keys import Key, KeysFile
@@ -44,22 +45,35 @@ class Caller:
 ANYONE = Caller("", True)
 
 
-class Access:
-    """The keys of a server. Where there is no file it needs none; once there was one it always does."""
+class Closed(Protocol):
+    """Whether there ever were keys while a server runs; its workers share one."""
 
-    def __init__(self, file: KeysFile, *, must_be: bool) -> None:
+    value: bool
+
+
+@dataclass(slots=True)
+class _Closed:
+    value: bool = False
+
+
+class Access:
+    """The keys of a server. Where there is no file, or one that says that none are meant, it needs none; once
+    there were keys it always does, and so does a worker that takes the place of one."""
+
+    def __init__(self, file: KeysFile, *, must_be: bool, closed: Closed | None = None) -> None:
         """An Error where the file is damaged, or missing though it must be there."""
-        self._file = file
+        self._file, self._closed = file, _Closed() if closed is None else closed
         self._stamp, self._said = _stamp(file.path), ""
-        held = file.read()
-        if self._stamp is None and must_be:
-            raise StoreError(f"{file.path} is not there; `cinedex keys create --keys-file` makes it.")
-        self._keys: Mapping[str, Key] | None = None if held is None else _by_id(held)
+        held = file.read(must_be=must_be)
+        self._keys: Mapping[str, Key] | None = None
+        if held is not None:
+            self._take(held)
+        self._stay_closed()
 
     @classmethod
-    def of(cls, settings: ServeSettings) -> Access:
+    def of(cls, settings: ServeSettings, closed: Closed | None = None) -> Access:
         path = settings.keys_file
-        return cls(KeysFile(path or settings.data / keys.FILE), must_be=path is not None)
+        return cls(KeysFile(path or settings.data / keys.FILE), must_be=path is not None, closed=closed)
 
     @property
     def is_by_key(self) -> bool:
@@ -68,21 +82,37 @@ class Access:
 
     def look(self) -> None:
         """Take up a file that has changed; what cannot be taken up leaves the keys that hold now."""
+        self._stay_closed()
         stamp = _stamp(self._file.path)
         if stamp == self._stamp:
             return
         try:
             held = self._file.read()
         except Error as error:
-            self._keys = self._keys or {}  # a first file that cannot be read lets nobody in
+            if self._keys is None:
+                self._take(())  # a first file that cannot be read lets nobody in
             self._complain(str(error))  # and is read again at the next look: it may be the machine's fault
             return
         self._stamp = stamp
         if held is not None:
-            self._keys, self._said = _by_id(held), ""
+            self._take(held)
+            self._said = ""
             log.info("keys read count=%d", len(held))
         elif self._keys is not None:
-            self._complain(f"{self._file.path} is gone, or has none any more.")
+            self._complain(self._gone())
+
+    def _take(self, held: tuple[Key, ...]) -> None:
+        self._keys = {key.id: key for key in held}
+        self._closed.value = True
+
+    def _stay_closed(self) -> None:
+        """Where another worker has seen keys, or who was here before."""
+        if self._keys is None and self._closed.value:
+            self._take(())
+            self._complain(self._gone())
+
+    def _gone(self) -> str:
+        return f"{self._file.path} is gone, or has none any more."
 
     def _complain(self, why: str) -> None:
         if why != self._said:
@@ -151,10 +181,6 @@ def _sent(headers: Headers) -> Iterator[tuple[str, str]]:
     session = _SESSION.fullmatch(cookie_parser("; ".join(headers.getlist("cookie"))).get(COOKIE, ""))
     if session:
         yield session[1], session[2]
-
-
-def _by_id(held: tuple[Key, ...]) -> Mapping[str, Key]:
-    return {key.id: key for key in held}
 
 
 def _stamp(path: Path) -> _Stamp | None:

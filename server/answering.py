@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 
 from index.device import chosen_device
+from server.access import Closed
 from server.app import create_app
 from server.heads import TimedHeads
 from server.library import ServedLibrary
@@ -33,14 +34,15 @@ def answer(
     heeding: Callable[[], None],
     *,
     is_first: bool = True,
+    closed: Closed | None = None,
 ) -> None:
     """Until SIGTERM or Ctrl-C. heeding: called once a signal is heeded; is_first: not only once it can be
-    searched."""
+    searched; closed: what workers share."""
     device = chosen_device(settings.device)
     library = ServedLibrary.of_data(settings.data, trusted=settings.trust_import, device=device)
     server = _Server(
         uvicorn.Config(
-            create_app(library, settings, encoder_threads),
+            create_app(library, settings, encoder_threads, closed),
             log_config=None,
             access_log=False,
             server_header=False,

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from extractor.media import fork
 from server import gate, openapi, patience, refusals, temporary
-from server.access import LOOK_S, Access
+from server.access import LOOK_S, Access, Closed
 from server.batching import Batching
 from server.cache import vector_cache
 from server.clips import Clips
@@ -49,8 +49,11 @@ MIB = 1 << 20
 FILES_AT_ONCE = 16  # of the library, that are looked at: that takes hardly any time, but where a disk hangs
 
 
-def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads: int = 0) -> FastAPI:
-    """Serve what is in a library. encoder_threads: of each encoder; 0: as many as torch has."""
+def create_app(
+    library: ServedLibrary, settings: ServeSettings, encoder_threads: int = 0, closed: Closed | None = None
+) -> FastAPI:
+    """Serve what is in a library. encoder_threads: of each encoder; 0: as many as torch has. closed: what
+    workers share."""
     cores = cpus(settings.workers)
     slots = Slots(settings.max_concurrent or cores, settings.max_waiting)
     decoding = Slots(settings.max_decoding or cores, settings.max_waiting)
@@ -62,7 +65,7 @@ def create_app(library: ServedLibrary, settings: ServeSettings, encoder_threads:
     strangers = Decoding(decoding, settings, metrics.decoded)
     fetching = Fetching.of(settings.image_hosts, int(settings.max_body_mb * MIB))
     service = Service(library, settings, slots, metrics, decoding, files, clips, strangers, fetching)
-    access = Access.of(settings)
+    access = Access.of(settings, closed)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import ipaddress
 import logging
+import multiprocessing
 import os
 import socket
 import sys
@@ -21,7 +23,7 @@ from server.settings import ServeSettings
 from server.workers import supervise, unblock
 
 if TYPE_CHECKING:
-    from server.access import Access
+    from server.access import Access, Closed
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,8 @@ def serve(settings: ServeSettings) -> int:
         return 0
     from server.access import Access
 
-    _refuse_strangers(settings, Access.of(settings))
+    closed = multiprocessing.get_context("spawn").RawValue(ctypes.c_bool)  # no lock: a worker may be killed
+    _refuse_strangers(settings, Access.of(settings, closed))
     _tell_names(settings)
     chosen_device(settings.device)  # or an error, before anything is bound
     files.require_temporary()
@@ -55,19 +58,22 @@ def serve(settings: ServeSettings) -> int:
 
     with ExitStack() as told:
         if settings.workers > 1:
-            return supervise(partial(_work, settings, threads), listening, settings.workers, heeding)
+            work = partial(_work, settings, threads, closed)
+            return supervise(work, listening, settings.workers, heeding)
         from server.answering import answer
 
-        answer(settings, threads, listening, heeding)
+        answer(settings, threads, listening, heeding, closed=closed)
     return 0
 
 
-def _work(settings: ServeSettings, threads: int, listening: socket.socket, is_first: bool) -> None:
+def _work(
+    settings: ServeSettings, threads: int, closed: Closed, listening: socket.socket, is_first: bool
+) -> None:
     """What each of several workers does, in a process of its own."""
     logs.set_up(settings.log_format, logging.WARNING if settings.quiet else logging.INFO)
     from server.answering import answer
 
-    answer(settings, threads, listening, unblock, is_first=is_first)
+    answer(settings, threads, listening, unblock, is_first=is_first, closed=closed)
 
 
 def _share_cpus(settings: ServeSettings) -> int:
@@ -82,15 +88,20 @@ def _share_cpus(settings: ServeSettings) -> int:
 
 
 def _refuse_strangers(settings: ServeSettings, access: Access) -> None:
-    name, host = ("published", settings.published) if settings.published else ("host", settings.host)
-    if is_loopback(host) or access.is_by_key:
+    if access.is_by_key:
         return
-    if not settings.insecure:
+    name, host = ("published", settings.published) if settings.published else ("host", settings.host)
+    is_outside = not is_loopback(host)
+    if is_outside and not settings.insecure:
         raise UsageError(
             f"{name}: {host} can be reached from outside, and there are no keys; "
             "`cinedex keys create` makes one, --insecure says that none is meant."
         )
-    log.warning("whoever reaches the server may ask it, since it has no keys host=%s", host)
+    if is_outside or not is_loopback(
+        settings.host
+    ):  # what is published says nothing of a container's network
+        where = settings.host if is_loopback(host) else host
+        log.warning("whoever reaches the server may ask it, since it has no keys host=%s", where)
 
 
 def _tell_names(settings: ServeSettings) -> None:

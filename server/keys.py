@@ -74,17 +74,23 @@ def hash_of(token: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KeysFile:
-    """`keys.json`: replaced whole, by one command at a time, and for its owner's eyes only."""
+    """`keys.json`: replaced whole, by one command at a time. A new one is for its owner's eyes only; one that
+    is there stays whose it is, and for whom: a server may run as somebody else."""
 
     path: Path
 
-    def read(self) -> tuple[Key, ...] | None:
-        """The keys, or None where there is no file, or one that says that none are meant."""
+    def read(self, *, must_be: bool = False) -> tuple[Key, ...] | None:
+        """The keys, or None where there is no file, or one that says that none are meant. must_be: no file is
+        an Error."""
         with files.reading(self.path):
             try:
                 data = self.path.read_bytes()
-            except FileNotFoundError:
-                return None
+            except FileNotFoundError as error:
+                if not must_be:
+                    return None
+                raise StoreError(
+                    f"{self.path} is not there; `cinedex keys create --keys-file` makes it."
+                ) from error
         try:
             return _keys(json.loads(data))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -121,7 +127,7 @@ class KeysFile:
 
     def _write(self, keys: Sequence[Key]) -> None:
         held = {"format": FORMAT, "keys": [shown(key) | {"hash": key.hash} for key in keys]}
-        files.replace_text(self.path, json.dumps(held, indent=1) + "\n", 0o600)
+        files.replace_text(self.path, json.dumps(held, indent=1) + "\n", 0o600, keeps=True)
 
 
 def shown(key: Key) -> dict[str, str | None]:

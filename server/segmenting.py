@@ -20,7 +20,9 @@ from server.searcher import Searcher
 from server.stored import Named
 
 NONE = -1  # of a second that no label is about
-MOST_SCORES = 64_000_000  # seconds times labels: 256 MB
+BYTES_A_SCORE = 16  # a float32, and of steps its share and the second before it
+MOST_SCORES = 256_000_000 // BYTES_A_SCORE  # seconds times labels
+_LABELS = 1_000  # compared with all others at once: of 10,000 labels 40 MB
 
 Sort = Literal["labels", "steps"]
 
@@ -111,9 +113,14 @@ def _steps(rows: Timeline, texts: Sequence[str], scores: Float32Array) -> Iterat
 
 def background(labels: Float32Array) -> float:
     """What a score must exceed to say anything: the largest inner product of two different labels."""
-    products = labels @ labels.T
-    others = products[~np.eye(len(labels), dtype=bool)]
-    return float(others.max()) if len(others) else -np.inf
+    return max((_largest(labels, first) for first in range(0, len(labels), _LABELS)), default=-np.inf)
+
+
+def _largest(labels: Float32Array, first: int) -> float:
+    """Of some labels, from that number on, with all but themselves."""
+    products = labels[first : first + _LABELS] @ labels.T
+    np.fill_diagonal(products[:, first:], -np.inf)
+    return float(products.max())
 
 
 def labelled(scores: Float32Array, above: float) -> IntArray:
@@ -124,8 +131,12 @@ def labelled(scores: Float32Array, above: float) -> IntArray:
 
 def shares(scores: Float32Array) -> Float64Array:
     """[steps, seconds]: the logarithm of each step's share in a second."""
-    apart = scores.astype(np.float64) - scores.max(axis=0)
-    found: Float64Array = apart - np.log(np.exp(apart).sum(axis=0))
+    found = scores.astype(np.float64)
+    found -= scores.max(axis=0)
+    total = np.zeros(found.shape[1])
+    for step in found:
+        total += np.exp(step)
+    found -= np.log(total)
     return found
 
 
@@ -136,7 +147,7 @@ def in_order(shares: Float64Array) -> IntArray:
     if steps > seconds:
         raise ValueError(f"{steps} steps have no second each among {seconds}.")
     best = shares[0]
-    before = np.zeros((steps, seconds), np.int64)
+    before = np.zeros((steps, seconds), np.int32)
     for step in range(1, steps):
         leader = _leaders(best)
         before[step, 1:] = leader[:-1]

@@ -14,8 +14,9 @@ from extractor.media.write import Encoding, write_video
 from extractor.world.chance import Chance
 from extractor.world.claims import claim
 from extractor.world.drawn import Split
-from extractor.world.film import film, frames
+from extractor.world.film import film, frames, taken
 from extractor.world.grammar import sentence
+from extractor.world.scene import still
 from training.batches import Batch
 from training.labels import labels
 
@@ -33,7 +34,7 @@ def coded_pictures(split: Split, seed: int, number: int, size: int, side: int) -
         write_video(path, frames(made, FPS), Encoding(fps=FPS, gop=12, bframes=2, crf=chance.one(_QUALITIES)))
         with Reader(path) as reader:
             shown = [picture.pixels for picture in reader.pictures(Sampling(fps=float(FPS)), Look(side))]
-    seen = [made.at((i + 0.5) / float(FPS)) for i in range(len(shown))]
+    seen = [still(scene, part) for scene, parts in taken(made, FPS) for part in parts]
     claims = [claim(each, chance) for each in seen]
     captions = [sentence(each, chance) for each in claims]
     return Batch(np.stack(shown)[:, None], captions, claims, seen, labels(seen), [-1] * len(seen))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from extractor.world.chance import Chance
 from extractor.world.claims import full
@@ -27,11 +27,11 @@ class Shown:
 
 def gallery(split: Split, seed: int, size: int = 1000, count: int | None = None) -> list[Shown]:
     """Clips, with captions that tell how things move."""
-    return _distinct(Chance(split, seed, "gallery"), split, size, lambda scene: replace(scene), count)
+    return _distinct(Chance(split, seed, "gallery"), split, size, lambda scene: scene, count)
 
 
 def still_gallery(split: Split, seed: int, size: int = 1000, count: int | None = None) -> list[Shown]:
-    """Pictures, each at half time of a scene in which nothing is hidden then."""
+    """Pictures, each at half time of a scene, when nothing is hidden."""
     return _distinct(
         Chance(split, seed, "still gallery"), split, size, lambda scene: still(scene, 0.5), count
     )
@@ -45,7 +45,7 @@ def _distinct(
         scene = seen(drawn(chance, split == "train", count))
         claim = full(scene, chance)
         shown = Shown(scene, claim, sentence(claim, chance))
-        if scene.things and not any(_clash(shown, other) for other in found):
+        if not any(_clash(shown, other) for other in found):
             found.append(shown)
     return found
 

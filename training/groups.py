@@ -14,7 +14,7 @@ from extractor.world.motions import DIRECTIONS, MOTIONS
 from extractor.world.query import Named, Query, satisfying
 from extractor.world.scene import RELATIONS, Scene, Thing, relation
 from extractor.world.shapes import SHAPES, TURNS
-from extractor.world.unseen import unseen
+from extractor.world.unseen import ever_unseen
 
 Attribute = Literal["shape", "colour", "count", "direction", "motion", "relation", "swapped colours"]
 ATTRIBUTES: tuple[Attribute, ...] = get_args(Attribute)
@@ -41,7 +41,7 @@ def group(
         if not moving:
             scenes = [_resting(scene) for scene in scenes]
         if for_training:
-            scenes = [scene for scene in scenes if not unseen(scene)]
+            scenes = [scene for scene in scenes if not ever_unseen(scene)]
         scenes = chance.some(scenes, min(size, len(scenes)))
         claims = _claims(attribute, scenes, chance, moving)
         told_apart = all(satisfying(claim, scenes) == [i] for i, claim in enumerate(claims))
@@ -51,10 +51,9 @@ def group(
 
 def _claims(attribute: Attribute, scenes: Sequence[Scene], chance: Chance, moving: bool) -> list[Query]:
     """What is told besides the attribute is told of all of them or of none."""
-    has_motion = moving and (attribute in ("direction", "motion") or chance.yes(0.3))
+    has_motion = moving and (attribute in ("direction", "motion") or chance.yes(0.3)) and attribute != "count"
     has_ground = chance.yes(0.4)
     found = []
-    has_motion = has_motion and attribute != "count"
     for scene in scenes:
         things = scene.things if attribute in ("count", "relation", "swapped colours") else scene.things[:1]
         named = tuple(Named(t.shape, t.colour, motion=t.motion if has_motion else "") for t in things)

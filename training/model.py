@@ -26,20 +26,25 @@ def make(config: dict[str, Any], seed: int) -> CLIP:
     return CLIP(held["embed_dim"], CLIPVisionCfg(**held["vision_cfg"]), CLIPTextCfg(**held["text_cfg"]))
 
 
-def input_of(pictures: Pixels) -> Tensor:
+def device_of(model: nn.Module) -> torch.device:
+    """Where it computes."""
+    return next(model.parameters()).device
+
+
+def input_of(pictures: Pixels, device: torch.device) -> Tensor:
     """uint8 [n, side, side, 3] as the picture tower takes them."""
-    values = torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(255)
-    shape = (1, 3, 1, 1)
-    return (values - torch.tensor(MEAN).view(shape)) / torch.tensor(STD).view(shape)
+    values = torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float().div_(255)
+    mean, std = (torch.tensor(each, device=device).view(1, 3, 1, 1) for each in (MEAN, STD))
+    return (values - mean) / std
 
 
 def texts(model: CLIP, tokens: Tensor) -> Tensor:
     """[n, dim], not brought to any length; the batch is cut where its longest text ends."""
     length = int(tokens.argmax(dim=1).max()) + 1
-    tokens = tokens[:, :length]
+    tokens = tokens[:, :length].to(device_of(model))
     x = model.token_embedding(tokens) + model.positional_embedding[:length]
     x = model.ln_final(model.transformer(x, attn_mask=model.attn_mask[:length, :length]))
-    ends = x[torch.arange(len(x)), tokens.argmax(dim=1)]
+    ends = x[torch.arange(len(x), device=x.device), tokens.argmax(dim=1)]
     return cast(Tensor, ends @ model.text_projection)
 
 
@@ -56,15 +61,17 @@ class Heads(nn.Module):
 
     def loss(self, vectors: Tensor, known: Labels) -> Tensor:
         """The sum over all heads."""
-        found = torch.zeros(())
+        device = vectors.device
+        found = torch.zeros((), device=device)
         for head, bits in (
             (self.shapes, known.shapes),
             (self.colours, known.colours),
             (self.places, known.places),
         ):
-            found = found + 4 * F.binary_cross_entropy_with_logits(head(vectors), torch.from_numpy(bits))
+            right = torch.from_numpy(bits).to(device)
+            found = found + 4 * F.binary_cross_entropy_with_logits(head(vectors), right)
         for head, numbers in ((self.counts, known.counts), (self.grounds, known.grounds)):
-            found = found + F.cross_entropy(head(vectors), torch.from_numpy(numbers))
+            found = found + F.cross_entropy(head(vectors), torch.from_numpy(numbers).to(device))
         return found
 
 
@@ -74,13 +81,13 @@ def contrast(
     """InfoNCE both ways; of groups within each of them, and over the batch with a weight."""
     a, b = F.normalize(pictures.float(), dim=1), F.normalize(sentences.float(), dim=1)
     scores = scale.exp().clamp(max=_MOST_SCALE) * a @ b.T
-    of = torch.tensor(groups)
-    if of.max() < 0:
+    if max(groups) < 0:
         return _both_ways(scores)
+    of = torch.tensor(groups, device=scores.device)
     inside = scores.masked_fill(of[:, None] != of[None], float("-inf"))
     return _both_ways(inside) + batch_weight * _both_ways(scores)
 
 
 def _both_ways(scores: Tensor) -> Tensor:
-    right = torch.arange(len(scores))
+    right = torch.arange(len(scores), device=scores.device)
     return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2

@@ -20,7 +20,7 @@ from extractor.world.render import render
 from extractor.world.scene import Scene, still
 from extractor.world.shapes import SHAPES
 from training.gallery import still_gallery
-from training.model import input_of, texts
+from training.model import device_of, input_of, texts
 
 Vectors = NDArray[np.float32]
 _MANY = 500
@@ -29,10 +29,8 @@ _COUNTS = (1, 2, 3, 4)
 
 def probed(model: CLIP, tokenizer: SimpleTokenizer, side: int, seed: int) -> dict[str, float]:
     """Zero-shot shape, colour and count; texts that look for one picture in a thousand; where things are."""
-    single = [still(scene("validation", seed, n, count=1), 0.5) for n in range(4 * _MANY)]
-    single = [each for each in single if each.things][:_MANY]
+    single = [still(scene("validation", seed, n, count=1), 0.5) for n in range(_MANY)]
     several = [still(scene("validation", seed, n, count=1 + n % 4), 0.5) for n in range(_MANY)]
-    several = [each for each in several if each.things]
     shown = still_gallery("validation", seed)
     seen, crowd = pictures_of(model, single, side), pictures_of(model, several, side)
     found = retrieval(texts_of(model, tokenizer, [s.text for s in shown]) @ _of(model, shown, side).T)
@@ -62,10 +60,10 @@ def pictures_of(model: CLIP, scenes: Sequence[Scene], side: int) -> Vectors:
     """[n, dim], of length 1."""
     rows: list[Pixels] = [render(each, [0.5], side)[0] for each in scenes]
     found = [
-        F.normalize(model.encode_image(input_of(np.stack(rows[i : i + 128]))), dim=1)
+        F.normalize(model.encode_image(input_of(np.stack(rows[i : i + 128]), device_of(model))), dim=1)
         for i in range(0, len(rows), 128)
     ]
-    return torch.cat(found).numpy()
+    return torch.cat(found).cpu().numpy()
 
 
 @torch.inference_mode()
@@ -74,7 +72,7 @@ def texts_of(model: CLIP, tokenizer: SimpleTokenizer, said: Sequence[str]) -> Ve
     found = [
         F.normalize(texts(model, tokenizer(list(said[i : i + 128]))), dim=1) for i in range(0, len(said), 128)
     ]
-    return torch.cat(found).numpy()
+    return torch.cat(found).cpu().numpy()
 
 
 def _share(scores: Vectors, right: Sequence[int]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from math import cos, pi
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,6 @@ class Recipe:
 
     def rate_at(self, step: int) -> float:
         """Up in 60 steps, then a half wave down; the polish at a tenth."""
-        from math import cos, pi
-
         polish = int(self.steps * (1 - self.polish_share))
         if step >= polish:
             return self.rate / 10 * (1 - (step - polish) / max(1, self.steps - polish))

@@ -1,6 +1,6 @@
 """Train `starter`: pictures and texts of the sample world in one space.
 
-python -m training.starter --out DIR [--steps N] [--seed N] [--for-seconds S]
+python -m training.starter --out DIR [--steps N] [--seed N] [--for-seconds S] [--device D]
 
 Cut off, it goes on where it was when run again with the same words.
 """
@@ -19,12 +19,14 @@ from open_clip import CLIP
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
 
+from core.errors import UsageError
+from extractor.encoders.devices import choose_device
 from extractor.world.chance import Chance
 from extractor.world.lexicon import words
 from training.batches import Batch, grouped, pictures
 from training.coded import coded_pictures
 from training.gallery import HARD
-from training.model import Heads, contrast, input_of, make, texts
+from training.model import Heads, contrast, device_of, input_of, make, texts
 from training.probe import probed
 from training.recipe import Recipe
 from training.state import State, begun
@@ -49,7 +51,7 @@ class Training:
         batch = self.batch(number)
         for slot in self.state.optimizer.param_groups:
             slot["lr"] = self.recipe.rate_at(number)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(device_of(self.heads).type, torch.bfloat16):
             loss = self.loss(batch, number)
         self.state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -74,7 +76,8 @@ class Training:
 
     def loss(self, batch: Batch, number: int) -> Tensor:
         """Of the heads, and of texts when it is their turn."""
-        seen = input_of(batch.pictures[:, 0]).contiguous(memory_format=torch.channels_last)
+        seen = input_of(batch.pictures[:, 0], device_of(self.heads))
+        seen = seen.contiguous(memory_format=torch.channels_last)
         vectors = self.model.encode_image(seen)
         known = self.heads.loss(vectors.float(), batch.labels)
         if not self.is_warm(number):
@@ -85,24 +88,24 @@ class Training:
         return told + self.recipe.heads_weight * known
 
 
-def prepared(folder: Path, recipe: Recipe) -> Training:
-    """New, or where it was."""
+def prepared(folder: Path, recipe: Recipe, device: str = "cpu") -> Training:
+    """New, or where it was, on whichever device that was."""
     folder.mkdir(parents=True, exist_ok=True)
     pieces = write_vocabulary(folder / "bpe.txt.gz", words() | {",", ":", "-"})
     config = recipe.config(pieces)
     (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n")
-    model = make(config, recipe.seed)
+    model = make(config, recipe.seed).to(device)
     model.visual.to(memory_format=torch.channels_last)
-    heads = Heads(recipe.dim)
+    heads = Heads(recipe.dim).to(device)
     state = begun(nn.ModuleDict({"clip": model, "heads": heads}), recipe)
     state.load(folder, recipe)
     tokenizer = SimpleTokenizer(bpe_path=str(folder / "bpe.txt.gz"), context_length=recipe.context)
     return Training(recipe, model, heads, state, tokenizer)
 
 
-def train(folder: Path, recipe: Recipe, for_seconds: float) -> None:
+def train(folder: Path, recipe: Recipe, for_seconds: float, device: str = "cpu") -> None:
     """To the last step, or for so long."""
-    training = prepared(folder, recipe)
+    training = prepared(folder, recipe, device)
     state, began = training.state, time.monotonic()
     training.model.train()
     losses: list[float] = []
@@ -123,7 +126,7 @@ def train(folder: Path, recipe: Recipe, for_seconds: float) -> None:
 def probe(training: Training) -> dict[str, float]:
     """What the mean of weights can do, on validation scenes."""
     recipe = training.recipe
-    model = make(recipe.config(training.model.vocab_size), recipe.seed)
+    model = make(recipe.config(training.model.vocab_size), recipe.seed).to(device_of(training.heads))
     mean = training.state.mean
     held = {name.removeprefix("clip."): value for name, value in mean.items() if name.startswith("clip.")}
     model.load_state_dict(held)
@@ -138,7 +141,7 @@ def _tell(folder: Path, **facts: float) -> None:
     sys.stdout.flush()
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Train."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="the training's folder")
@@ -148,9 +151,16 @@ def main() -> int:
     parser.add_argument(
         "--for-seconds", type=float, default=float("inf"), help="stop after so long, and keep"
     )
-    asked = parser.parse_args()
+    parser.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1, or auto: a GPU where there is one"
+    )
+    asked = parser.parse_args(argv)
     recipe = Recipe(seed=asked.seed, steps=asked.steps, batch=asked.batch)
-    train(asked.out, recipe, asked.for_seconds)
+    try:
+        device = choose_device(asked.device)
+    except UsageError as error:
+        parser.error(str(error))
+    train(asked.out, recipe, asked.for_seconds, device)
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -60,7 +60,8 @@ class State:
             held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         self.step = int(about["step"])
         self.model.load_state_dict(_under(held, "model."))
-        self.mean = _under(held, "mean.")
+        for name, value in _under(held, "mean.").items():
+            self.mean[name].copy_(value)
         slots: dict[int, dict[str, Tensor]] = {}
         for name, value in _under(held, "optimizer.").items():
             number, _, key = name.partition(".")
@@ -84,6 +85,4 @@ def _under(held: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _plain(recipe: Recipe) -> dict[str, object]:
-    from dataclasses import asdict
-
     return json.loads(json.dumps(asdict(recipe)))  # type: ignore[no-any-return]

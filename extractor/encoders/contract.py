@@ -17,8 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.types import IntArray
-from extractor.encoders.base import Encoder
+from core.errors import EncoderError, NoTextsError
+from core.types import Float32Array, IntArray
+from extractor.encoders.base import Around, Encoder, around_of
+from extractor.media.runs import require_run
 
 TEXTS = ["red", "a green thing", "ein Hund läuft über die Wiese", "", "word " * 500, "🐈", "white"]
 SINGLE = [1, 2, 3, 5, 8]  # features a clip
@@ -52,6 +54,7 @@ class Same:
 def check(make: Callable[[], Encoder], *, bit_equal: bool = False, precision: str = "fp32") -> None:
     """All of the contract over one encoder, or a ContractError; `make` loads it, and is called twice."""
     encoder, same = make(), Same(bit_equal, precision)
+    check_spec(encoder)
     check_rows(encoder)
     check_batches(encoder, same)
     check_optional(encoder, same)
@@ -71,17 +74,41 @@ def features(encoder: Encoder, count: int) -> Tensor:
     return encoder.features(pictures(encoder, count * encoder.spec.pictures_per_feature))
 
 
+def reads_texts(encoder: Encoder) -> bool:
+    """Whether it does, here; one that does not has to say why."""
+    try:
+        encoder.texts(TEXTS[:1])
+    except NoTextsError as error:
+        _require(bool(str(error)), "texts raises a NoTextsError without a reason.")
+        return False
+    return True
+
+
+def check_spec(encoder: Encoder) -> None:
+    """That it can be extracted with."""
+    try:
+        require_run(encoder.spec)
+    except EncoderError as error:
+        raise ContractError(str(error)) from error
+
+
 def check_rows(encoder: Encoder) -> None:
     """Shape, dtype, finite, comparable."""
     dim, held = encoder.spec.dim, features(encoder, 8)
     _require(len(held) == 8, f"features gives {len(held)} of 8 × spec.pictures_per_feature pictures, not 8.")
     _require_rows("clips", encoder.clips(held, [np.arange(n) for n in SINGLE]), len(SINGLE), dim)
+    _require_none("clips", encoder.clips(held, []), dim)
+    if not reads_texts(encoder):
+        return
     _require_rows("texts", encoder.texts(TEXTS), len(TEXTS), dim)
-    for what, none in (("clips", encoder.clips(held, [])), ("texts", encoder.texts([]))):
-        _require(tuple(none.shape) == (0, dim), f"{what} of none is {tuple(none.shape)}, not (0, {dim}).")
+    _require_none("texts", encoder.texts([]), dim)
     too_long = encoder.too_long(TEXTS)
     _require(len(too_long) == len(TEXTS), f"too_long says {len(too_long)} of {len(TEXTS)} texts.")
     _require(not too_long[0], f"too_long says that {TEXTS[0]!r} is cut.")
+
+
+def _require_none(what: str, none: Tensor, dim: int) -> None:
+    _require(tuple(none.shape) == (0, dim), f"{what} of none is {tuple(none.shape)}, not (0, {dim}).")
 
 
 def _require_rows(what: str, rows: Tensor, count: int, dim: int) -> None:
@@ -104,6 +131,8 @@ def check_batches(encoder: Encoder, same: Same) -> None:
         where = f"a clip of {len(points)} features alone is not as among others"
         same.require(encoder.clips(alone, [points])[0], one, f"{where}, whose pictures were encoded together")
         same.require(encoder.clips(alone[points], [np.arange(len(points))])[0], one, where)
+    if not reads_texts(encoder):
+        return
     texts = encoder.texts(TEXTS)
     for text, row in zip(TEXTS, texts, strict=True):
         same.require(encoder.texts([text])[0], row, f"the text {text[:20]!r} alone is not as among others")
@@ -113,20 +142,37 @@ def check_optional(encoder: Encoder, same: Same) -> None:
     """What an encoder may have beside the rest, where it has it."""
     scale = getattr(encoder, "logit_scale", 1.0)
     _require(scale > 0 and math.isfinite(scale), f"logit_scale is {scale}, not a number above 0.")
+    around, has_frames = around_of(encoder), hasattr(encoder, "frames")
+    _require(has_frames or around is None, "around is there without frames, which makes the rows of it.")
+    _require(around is not None or not has_frames, "frames is there without around, and so never asked.")
+    if around is not None:
+        _check_frames(encoder, around, same)
     index: list[IntArray] = [np.arange(3), np.array([4])]
-    frames = getattr(encoder, "frames", None)
-    if frames is not None:
-        rows = frames(features(encoder, 8), index)
-        _require_rows("frames", rows, sum(map(len, index)), encoder.spec.dim)
-        alone = frames(features(encoder, 8), index[1:])
-        same.require(alone[0], rows[-1], "a frame of one clip is not as beside another")
     adjusted = getattr(encoder, "adjusted", None)
     if adjusted is not None:
-        queries = encoder.texts(TEXTS).numpy(force=True)
+        queries = _queries(encoder)
         _require(np.array_equal(adjusted(queries, {}), queries), "adjusted changes queries unasked.")
         _require(bool(encoder.options), "adjusted has no options to choose.")  # type: ignore[attr-defined]
     if hasattr(encoder, "caption"):
         _check_captions(encoder, index, same)
+
+
+def _check_frames(encoder: Encoder, around: Around, same: Same) -> None:
+    is_run = 1 <= around.step <= around.points
+    _require(is_run, f"{around} leaves points out: its step is from 1 to its points.")
+    index: list[IntArray] = [np.arange(min(3, around.points)), np.array([4])]
+    held, frames = features(encoder, 8), encoder.frames  # type: ignore[attr-defined]
+    rows = frames(held, index)
+    _require_rows("frames", rows, sum(map(len, index)), encoder.spec.dim)
+    same.require(frames(held, index[1:])[0], rows[-1], "a frame of one clip is not as beside another")
+
+
+def _queries(encoder: Encoder) -> Float32Array:
+    rows = (
+        encoder.texts(TEXTS) if reads_texts(encoder) else encoder.clips(features(encoder, 1), [np.arange(1)])
+    )
+    found: Float32Array = rows.numpy(force=True)
+    return found
 
 
 def _check_captions(encoder: Encoder, index: Sequence[IntArray], same: Same) -> None:
@@ -146,7 +192,10 @@ def check_reload(encoder: Encoder, again: Encoder, same: Same) -> None:
     index = [np.arange(3)]
     clips, others = (each.clips(features(each, 3), index) for each in (encoder, again))
     same.require(others, clips, "loaded again, it makes other clips")
-    same.require(again.texts(TEXTS), encoder.texts(TEXTS), "loaded again, it reads texts otherwise")
+    reads = [reads_texts(each) for each in (encoder, again)]
+    _require(reads[0] == reads[1], "loaded again, it reads texts where it did not, or none where it did.")
+    if all(reads):
+        same.require(again.texts(TEXTS), encoder.texts(TEXTS), "loaded again, it reads texts otherwise")
 
 
 def _require(holds: bool, says: str) -> None:

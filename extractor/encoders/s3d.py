@@ -26,7 +26,8 @@ FAMILY = "s3d"
 UNIT = "unit"  # the variant whose seconds have length 1, as the authors of VideoCLIP stored them
 LOOK = Look(size=224, fit="ffmpeg", sar=False, run=PICTURES)
 SAMPLING = Sampling(fps=1.0, clip_seconds=8.0, stride_seconds=4.0)
-_MOST = 4  # seconds computed together: more would only fill memory
+_MOST = 4  # seconds computed together on a GPU: more would only fill memory
+_ALONE = 1  # on a processor, which one second keeps busy: what a row is then never depends on its neighbours
 _TEXTS = 256
 
 
@@ -35,17 +36,18 @@ class Seconds:
 
     def __init__(self, spec: EncoderSpec, video: Video, device: str) -> None:
         self._video = video.to(device)
+        self.at_once = _ALONE if torch.device(device).type == "cpu" else _MOST
         self.tower = Tower(spec, self._video, self._encoded, lambda rows: rows.float())
 
     def begin(self, pace: Pace) -> None:
         """Bring it to a precision, and perhaps compile it for as many as go through it at once."""
-        most = min(pace.compiled_for, _MOST) * PICTURES
+        most = min(pace.compiled_for, self.at_once) * PICTURES
         self.tower.begin(replace(pace, compiled_for=most))
 
     def __call__(self, pictures: Tensor, *, is_unit: bool) -> Tensor:
         """float32 [seconds, dim] of uint8 [30 · seconds, size, size, 3]; each brought to length 1, or as the
         net makes it."""
-        runs = torch.split(pictures, _MOST * PICTURES)
+        runs = torch.split(pictures, self.at_once * PICTURES)
         found = torch.cat([self.tower(run) for run in runs]).float()
         return unit(found) if is_unit else found
 
@@ -59,6 +61,10 @@ class Seconds:
 class S3D:
     """A model, on a device. A clip is the mean of its seconds, and a score an inner product, as the authors'
     is."""
+
+    logit_scale = (
+        1.0  # MIL-NCE's softmax is over the products as they are; of length 1 or not, none is a cosine
+    )
 
     def __init__(self, spec: EncoderSpec, model: Model, words: Words, device: str) -> None:
         self.spec = spec

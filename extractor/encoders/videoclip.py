@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.errors import EncoderError
+from core.errors import EncoderError, UsageError
 from core.types import EncoderSpec, IntArray
 from extractor.encoders import BY_HAND, S3D, require_variant, s3d, vocabulary
 from extractor.encoders.base import EXACT, Around, Pace
@@ -135,6 +135,8 @@ def load(
     The one variant takes S3D's features as they come."""
     require_variant(f"{FAMILY}:{variant}")
     name = f"{FAMILY}:{variant}" if variant else FAMILY
+    if s3d_weights is not None and random_weights is not None:
+        raise UsageError("--s3d-weights and --random-weights exclude each other.")
     device = ready(device, pace, weights, random_weights)
     if random_weights is None and (weights is None or s3d_weights is None):
         raise _lacking(name, weights, s3d_weights)

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import av
 import numpy as np
 from av.filter import Graph
 from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
 Size = tuple[int, int]  # height and width
@@ -20,16 +22,30 @@ class Scale:
         self._flags = resize
         self._graph: Graph | None = None
         self._for: tuple[Any, ...] = ()
+        self._matrix = 0  # that it takes pictures to be of
 
     def __call__(self, frame: VideoFrame, size: Size) -> NDArray[np.uint8]:
         """uint8 [height, width, 3]."""
-        wanted = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range, size)
-        if self._graph is None or wanted != self._for:
-            self._graph, self._for = self._made(frame, size), wanted
-        self._graph.push(frame)
-        scaled = self._graph.pull()
-        assert isinstance(scaled, VideoFrame)
-        found: NDArray[Any] = scaled.to_ndarray()
+        said = int(frame.colorspace)
+        wanted = (frame.width, frame.height, frame.format.name, said, frame.color_range, size)
+        if wanted != self._for:
+            self._graph, self._for, self._matrix = None, wanted, said
+        try:
+            frame.colorspace = self._matrix
+            return self._begun(frame, size) if self._graph is None else _through(self._graph, frame)
+        finally:
+            frame.colorspace = said
+
+    def _begun(self, frame: VideoFrame, size: Size) -> NDArray[np.uint8]:
+        """The first picture of its kind."""
+        try:
+            graph = self._made(frame, size)
+            found = _through(graph, frame)
+        except av.error.FFmpegError:  # a matrix that it does not know is read as swscale alone would read it
+            frame.colorspace = self._matrix = int(Colorspace.BT2020)
+            graph = self._made(frame, size)
+            found = _through(graph, frame)
+        self._graph = graph
         return found
 
     def _made(self, frame: VideoFrame, size: Size) -> Graph:
@@ -49,3 +65,11 @@ class Scale:
             graph.add("buffersink"),
         ).configure()
         return graph
+
+
+def _through(graph: Graph, frame: VideoFrame) -> NDArray[np.uint8]:
+    graph.push(frame)
+    scaled = graph.pull()
+    assert isinstance(scaled, VideoFrame)
+    found: NDArray[Any] = scaled.to_ndarray()
+    return found

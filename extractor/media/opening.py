@@ -11,7 +11,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from core.errors import VideoError
-from extractor.media import avc, sniff
+from extractor.media import sniff
 from extractor.media.hardware import CPU, accelerated
 
 # Formats that hold their pictures themselves. Not here: what names other files or devices (hls, dash, concat,
@@ -39,7 +39,6 @@ _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"  # as FFmpeg calls it where it finds out by itself
 # FFmpeg decodes the first pictures of some streams to learn their order. Nobody sees these.
 _PROBING = {"skip_loop_filter": "all", "skip_idct": "all"}
-_NOT_PROBING = {"skip_frame": "all"}
 _DAMAGE = av.error.InvalidDataError | av.error.ArgumentError | av.error.EOFError
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
 
@@ -49,13 +48,11 @@ def open_container(path: Path, head: bytes, decoder: str = CPU) -> InputContaine
     try:
         # "file:" so that a name with a colon is no protocol; names and tags in no known spelling are kept
         name, hwaccel = f"file:{path.absolute()}", accelerated(decoder)
-        is_mov = sniff.is_mov(head)
-        is_told = is_mov and avc.tells_order(sniff.small(path))
         return av.open(
             name,
             "r",
-            format=_MOV if is_mov else None,
-            options=_NOT_PROBING if is_told else _PROBING,
+            format=_MOV if sniff.is_mov(head) else None,
+            options=_PROBING,
             container_options=_OPTIONS,
             metadata_errors="replace",
             hwaccel=hwaccel,

@@ -67,13 +67,15 @@ def _nearest(number: Fraction) -> int:
 
 
 class Runs:
-    """So many squares each, one run behind another; what the last one lacks is black."""
+    """So many squares each, one run behind another; what the last one lacks is black. Each lasts until the
+    next one, and the last until the end."""
 
     def __init__(self, run: int, fps: Fraction, begin: Begin, end: End) -> None:
         self._run, self._step, self._rate = run, 1 / fps, run * fps
         self._begin_at, self._end = begin, end
         self._start = Fraction(0)
         self._number = self._filled = 0  # of the run at hand, and how many squares it has
+        self._alike = 1  # how many runs it stands for
         self._pixels: Pixels | None = None
         self._shot = Fraction(0)
 
@@ -82,36 +84,35 @@ class Runs:
         for shown, count in repeated(pictures, self._rate, self._begun, self._end):
             yield from self._filled_with(see(shown), count, shown.shot)
         if self._filled:
-            yield self._done()
+            start, end, pixels, shot = self._done()
+            yield start, max(start, min(end, self._end())), pixels, shot
 
     def _begun(self, first: Fraction) -> Fraction:
         self._start = self._begin_at(first)
         return self._start
 
     def _filled_with(self, square: Pixels, count: int, shot: Fraction) -> Iterator[Filled]:
+        """The runs that this square goes on behind. One that it fills waits: it may be the last."""
         whole = 0  # runs of nothing else
         while count:
+            if self._filled == self._run:
+                yield self._done()
             if not self._filled:
+                self._pixels, self._shot = np.zeros((self._run, *square.shape), np.uint8), shot
                 whole += count >= self._run
                 if whole > _LONGEST:
-                    yield self._done(square, count // self._run, shot)
-                    count %= self._run
-                    whole = 0
-                    continue
-                self._pixels, self._shot = np.zeros((self._run, *square.shape), np.uint8), shot
+                    self._alike, whole = count // self._run, 0
+                    count -= (self._alike - 1) * self._run
             assert self._pixels is not None
             taken = min(count, self._run - self._filled)
             self._pixels[self._filled : self._filled + taken] = square
             self._filled += taken
             count -= taken
-            if self._filled == self._run:
-                yield self._done()
 
-    def _done(self, square: Pixels | None = None, runs: int = 1, shot: Fraction | None = None) -> Filled:
-        """The run at hand, or one of one picture that stands for several."""
-        pixels = self._pixels if square is None else np.stack([square] * self._run)
-        assert pixels is not None
-        start = self._start + self._number * self._step
-        self._number, self._filled, self._pixels = self._number + runs, 0, None
-        end = max(start, min(self._start + self._number * self._step, self._end()))
-        return start, end, pixels, self._shot if shot is None else shot
+    def _done(self) -> Filled:
+        """The run at hand, until the grid's next point."""
+        assert self._pixels is not None
+        start, pixels = self._start + self._number * self._step, self._pixels
+        self._number += self._alike
+        self._filled, self._alike, self._pixels = 0, 1, None
+        return start, self._start + self._number * self._step, pixels, self._shot

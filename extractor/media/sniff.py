@@ -90,15 +90,6 @@ def is_known_video(path: Path, head: bytes) -> bool:
     return known or f"{path.suffix.lower()} " in _SUFFIXES
 
 
-def small(path: Path) -> bytes:
-    """All bytes of a file that has few; of others nothing."""
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read() if os.fstat(file.fileno()).st_size <= _SMALL_BYTES else b""
-    except OSError:
-        return b""
-
-
 def is_mov(head: bytes) -> bool:
     """Whether FFmpeg, which tries hundreds of formats on a file's first bytes, takes it for an mp4 or mov."""
     return head[4:8] == b"ftyp" and head[8:12] not in _JPEG_BRANDS and _MPEG_IN_MOV not in head

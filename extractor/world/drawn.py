@@ -9,8 +9,7 @@ from typing import Literal
 from extractor.world.chance import Chance
 from extractor.world.grounds import DETAILED, GROUNDS, VARIANTS
 from extractor.world.motions import HIDING, PANS
-from extractor.world.render import PANNED
-from extractor.world.scene import SIZES, Scene, Thing, swept
+from extractor.world.scene import PANNED, SIZES, Scene, Thing, swept
 from extractor.world.shapes import SHAPES, TURNS
 from extractor.world.textures import TEXTURES
 from extractor.world.unseen import COUNT_COLOURS, colours_of, motions_of

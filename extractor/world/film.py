@@ -40,7 +40,7 @@ class Film:
         return self.shots[-1].end
 
     def at(self, t: float) -> Scene:
-        """What is to be seen at a time."""
+        """What is to be seen at a time; its pictures are taken at times near it (`taken`)."""
         shot = next((shot for shot in self.shots if t < shot.end), self.shots[-1])
         return still(shot.scene, min(max((t - shot.start) / (shot.end - shot.start), 0.0), 1.0))
 
@@ -68,11 +68,16 @@ def there_and_back(split: Split, seed: int, number: int, seconds: float) -> Film
     return Film((Shot(scene, 0.0, seconds / 2), Shot(scene.reversed(), seconds / 2, seconds)))
 
 
-def frames(film: Film, fps: Fraction = FPS, side: int = SIDE) -> Iterator[Pixels]:
-    """The film as a camera takes it: the parts of a shot that are shown lie evenly around its half time."""
+def taken(film: Film, fps: Fraction = FPS) -> Iterator[tuple[Scene, list[float]]]:
+    """Scene after scene, with the parts of its time at which pictures are taken: evenly around half time."""
     last = 0
     for shot in film.shots:
         first, last = last, max(round(shot.end * fps), last)
-        parts = [(number + 0.5) / (last - first) for number in range(last - first)]
+        yield shot.scene, [(number + 0.5) / (last - first) for number in range(last - first)]
+
+
+def frames(film: Film, fps: Fraction = FPS, side: int = SIDE) -> Iterator[Pixels]:
+    """The film as a camera takes it."""
+    for scene, parts in taken(film, fps):
         for at in range(0, len(parts), _AT_ONCE):
-            yield from render(shot.scene, parts[at : at + _AT_ONCE], side)
+            yield from render(scene, parts[at : at + _AT_ONCE], side)

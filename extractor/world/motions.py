@@ -31,7 +31,8 @@ HIDING = ("blink", "appear", "vanish")
 PANS = ("left", "right", "up", "down")  # where the camera turns to
 
 LEAST, MOST = 0.6, 1.25  # of its radius, while it grows or shrinks
-_BLINKS = 5  # parts of the time, of which it is seen in every other one
+_BLINK = (0.1, 0.3)  # of the time away from half time, between which it is hidden
+MOMENTS = (0.1, 0.3, 0.45, 0.5, 0.55, 0.7, 0.9)  # between them they show all that hiding does to a scene
 
 
 class Pose(NamedTuple):
@@ -56,7 +57,7 @@ def pose(motion: str, part: float, phase: float = 0.0) -> Pose:
         grown = part if motion == "grow" else 1 - part
         return Pose(scale=LEAST + (MOST - LEAST) * grown)
     if motion == "blink":
-        return Pose(is_seen=int(part * _BLINKS) % 2 == 0 or part == 1)
+        return Pose(is_seen=not _BLINK[0] < abs(part - 0.5) < _BLINK[1])
     if motion in ("appear", "vanish"):
-        return Pose(is_seen=(part >= 0.5) == (motion == "appear"))
+        return Pose(is_seen=part >= 0.5 if motion == "appear" else part <= 0.5)
     return Pose()

@@ -1,5 +1,6 @@
 """Plain films: one large shape at a time that moves on one colour. An encoder that knows nothing but colours
-can tell them apart, and what a picture must look like can be told by a glance at one of its pixels."""
+can tell them apart, and what a picture must look like can be told by a glance at one of its pixels. A seed
+gives the same ones with the same version of NumPy."""
 
 from __future__ import annotations
 

@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 from extractor.world.colours import COLOURS, shade
 from extractor.world.grounds import SCALE, Pixels, ground
 from extractor.world.motions import DIRECTIONS, pose
-from extractor.world.scene import Scene, Thing
+from extractor.world.scene import PANNED, Scene, Thing
 from extractor.world.shapes import CELLS, EXTENT, Floats, distances
 from extractor.world.textures import shares
-
-PANNED = 0.3  # of the picture's side, that a pan goes over
 
 _ONE = np.float32(1)
 

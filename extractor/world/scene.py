@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from extractor.world.motions import MOST, REVERSED, pose
+from extractor.world.motions import DIRECTIONS, MOST, REVERSED, pose
 
 Relation = Literal[
     "left of",
@@ -34,6 +34,7 @@ _BOUNDS = (("small", 0.105), ("medium", 0.157))  # below which radius a thing is
 PLACES = tuple(f"{y} {x}" for y in ("top", "middle", "bottom") for x in ("left", "centre", "right"))
 _OUTER = 1.15  # radii from the middle of a shape to its farthest point, at most
 _STRAIGHT, _SLANTED = 0.45, 0.6  # the lesser distance of the greater, at most and at least
+PANNED = 0.3  # of the picture's side, that a pan goes over
 _APART = 0.06  # of the side, at least, between things of which a relation is told
 
 
@@ -99,7 +100,10 @@ def still(scene: Scene, part: float) -> Scene:
         if is_seen:
             x, y = thing.x + dx * thing.reach / 2, thing.y + dy * thing.reach / 2
             seen.append(replace(thing, radius=thing.radius * scale, x=x, y=y, motion="", reach=0.0))
-    return replace(scene, things=tuple(seen), pan="")
+    dx, dy = DIRECTIONS[scene.pan] if scene.pan else (0.0, 0.0)
+    gone = PANNED * (part - 0.5)
+    corner = scene.corner[0] + dx * gone, scene.corner[1] + dy * gone
+    return replace(scene, things=tuple(seen), pan="", corner=corner)
 
 
 def relation(first: Thing, second: Thing) -> Relation | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from extractor.world.colours import COLOURS, UNSEEN_ON
-from extractor.world.motions import KINDS, MOTIONS
-from extractor.world.scene import Scene
+from extractor.world.motions import HIDING, KINDS, MOMENTS, MOTIONS
+from extractor.world.scene import Scene, still
 from extractor.world.shapes import SHAPES
 
 _SHAPES, _COLOURS = list(SHAPES), list(COLOURS)
@@ -40,6 +40,14 @@ def unseen(scene: Scene) -> set[tuple[str | int, str]]:
     found |= {(t.colour, t.shape) for t in scene.things} & COLOUR_SHAPES
     found |= {(t.shape, t.motion) for t in scene.things} & SHAPE_MOTIONS
     found |= {(colours.count(colour), colour) for colour in colours} & COUNT_COLOURS
+    return found
+
+
+def ever_unseen(scene: Scene) -> set[tuple[str | int, str]]:
+    """Those that it shows as a whole or at any moment, when some of its things are hidden."""
+    found = unseen(scene)
+    if any(thing.motion in HIDING for thing in scene.things):
+        found = found.union(*(unseen(still(scene, part)) for part in MOMENTS))
     return found
 
 

@@ -13,6 +13,7 @@ from server.commands.children import Crew
 
 log = logging.getLogger(__name__)
 COLLECTION, FOLDER, ENCODER = "sample", "sample-videos", "toy:rgb"
+STORE = "sample"  # of its own, so that videos of others by the same encoder never lie among these
 
 
 class SampleCollectionSettings(Settings):
@@ -30,7 +31,8 @@ def fill(settings: SampleCollectionSettings) -> int:
     library = Library(settings.data)
     with files.writing(settings.data):
         settings.data.mkdir(parents=True, exist_ok=True)
-    with stopping() as stop, files.locked(settings.data / "sample.lock"):
+    # The lock first: who waits for it ends by a signal, which `stopping` would only take note of.
+    with files.locked(settings.data / "sample.lock"), stopping() as stop:
         if is_there(library):
             log.info("there already collection=%s", COLLECTION)
             return 0
@@ -46,10 +48,11 @@ def is_there(library: Library) -> bool:
 def _filled(settings: SampleCollectionSettings, stop: Stop) -> int:
     crew = Crew(_pass_on, stop, lambda: None)
     videos, of_it = str(settings.data / FOLDER), ("--collection", COLLECTION)
+    store = ("--store", str(settings.data / STORE), "--encoder", ENCODER)
     is_rendered = files.exists(settings.data / FOLDER)  # it appears whole
     for words in (
         *(() if is_rendered else (("sample-videos", "--plain", videos),)),
-        ("extract", "--videos", videos, "--encoder", ENCODER, *of_it),
+        ("extract", "--videos", videos, *store, *of_it),
         ("index", "build", *of_it),
     ):
         crew.run((*words, *_shared(settings)))

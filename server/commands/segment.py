@@ -87,15 +87,16 @@ def _asked(settings: SegmentSettings) -> Asked:
     if None not in (settings.start, settings.end) and settings.end <= settings.start:  # type: ignore[operator]
         raise UsageError(f"--end {settings.end:g} must be above --start {settings.start:g}.")
     if settings.labels is not None:
-        return Asked("labels", _few(labels_in(settings.labels)))
+        return _few("labels", settings.labels)
     assert settings.steps is not None
-    return Asked("steps", _few(labels_in(settings.steps, may_repeat=True)))
+    return _few("steps", settings.steps)
 
 
-def _few(texts: list[str]) -> tuple[str, ...]:
+def _few(sort: Sort, file: Path) -> Asked:
+    texts = labels_in(file, sort)
     if len(texts) > MAX_LABELS:
-        raise UsageError(f"{len(texts)} labels are too many; {MAX_LABELS} at most can be.", "labels")
-    return tuple(texts)
+        raise UsageError(f"{len(texts)} {sort} are too many; {MAX_LABELS} at most can be.", sort)
+    return Asked(sort, tuple(texts))
 
 
 def _found(searcher: Searcher, settings: SegmentSettings, asked: Asked) -> Segmented:

@@ -113,9 +113,11 @@ def searcher_by(
 
 def searcher_of(store: Store, collection: str, trusted: Sequence[str], device: str) -> Searcher:
     """What answers for a store by itself."""
+    from index.threads import bound_threads
     from index.view import view_of
     from server.searcher import Searcher
 
+    bound_threads()
     return Searcher(collection, _trusted(store, trusted), view_of(store, device))
 
 

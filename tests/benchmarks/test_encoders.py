@@ -7,11 +7,22 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.encoders import Tried, figures, windows
+from benchmarks.encoders import MODELS, Tried, extracted, figures, main, whole, windows
 from core.errors import UsageError
-from extractor.encoders import load
+from core.types import IntArray
+from extractor.encoders import TAKE_WEIGHTS, load
+from extractor.encoders.base import Around
+from extractor.encoders.convert import converted
+from extractor.encoders.videoclip import VideoClip
 from tests.extractor.encoders import tiny_s3d
-from tests.extractor.encoders.models import TINY, TINY_CLIP, TINY_COCA, add_model
+from tests.extractor.encoders.models import (
+    TINY,
+    TINY_CLIP,
+    TINY_COCA,
+    add_model,
+    videoclip_file,
+    videoclip_state,
+)
 
 
 def test_an_encoder_without_a_tower_is_refused() -> None:
@@ -22,6 +33,51 @@ def test_an_encoder_without_a_tower_is_refused() -> None:
 def test_clips_overlap_and_the_last_ends_with_the_video() -> None:
     clips = windows(20)[20:]
     assert [(int(clip[0]), int(clip[-1])) for clip in clips] == [(0, 7), (4, 11), (8, 15), (12, 19)]
+
+
+def test_every_family_with_weights_is_among_the_models() -> None:
+    assert {name.partition(":")[0] for name in MODELS} == set(TAKE_WEIGHTS)
+
+
+def test_pictures_that_know_what_is_around_them_have_their_runs() -> None:
+    parts = [*extracted(20, Around(8, 4))]
+    assert sum(len(part.frames) for part in parts) == 20
+    clips = [[part.features[at] for at in row.index] for part in parts for row in part.clips]
+    assert [(clip[0], clip[-1]) for clip in clips] == [(0, 7), (4, 11), (8, 15), (12, 19)]
+
+
+@torch.inference_mode()
+def test_a_model_whose_pictures_know_what_is_around_them_is_measured_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vocabulary: Path
+) -> None:
+    monkeypatch.setenv("CINEDEX_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("CINEDEX_VOCAB", str(vocabulary))
+    file = tmp_path / "videoclip.safetensors"
+    converted(videoclip_file(tmp_path / "checkpoint_best.pt", videoclip_state(5)), file)
+    s3d = tiny_s3d.file(tmp_path / "s3d_howto100m.pth", 3)
+    encoder = load("videoclip", weights=file, s3d_weights=s3d)
+    assert isinstance(encoder, VideoClip)
+    seconds: list[int] = []
+    frames = encoder.frames
+
+    def counted(features: torch.Tensor, index: list[IntArray]) -> torch.Tensor:
+        seconds.extend(map(len, index))
+        return frames(features, index)
+
+    monkeypatch.setattr(encoder, "frames", counted)
+    tried = Tried.of("videoclip", encoder)
+    whole(tried, tried.pictures(9))
+    assert seconds == [9]
+
+
+def test_a_model_that_lacks_something_is_left_out_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CINEDEX_WEIGHTS", str(tmp_path / "weights"))
+    assert main(["s3d:none"]) == 1
+    assert capsys.readouterr().err == (
+        "s3d:none is left out: There is no s3d:none; there are s3d and s3d:unit.\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from core.store import Store
 from core.types import KINDS
 from core.writer import Writer, compact
 from extractor import cli
-from extractor.world.samples import main as write_samples
+from extractor.world.sample_videos import main as write_samples
 from index.build import build
 from index.snapshot import Snapshot
 

@@ -18,7 +18,7 @@ from typing import Any
 from core.query import Condition, Filter, Where
 from core.store import Store
 from core.types import Kind
-from extractor.world.samples import main as write_samples
+from extractor.world.sample_videos import main as write_samples
 from index.build import build_snapshot
 from index.lexical import WordKind
 from index.snapshot import Snapshot

@@ -21,7 +21,7 @@ import core.log
 from core.files import hash_bytes
 from core.store import Store
 from core.writer import compact
-from extractor.world.samples import main as write_samples
+from extractor.world.sample_videos import main as write_samples
 from index.build import build
 from tests.data.make_store import age, answers, run
 from tests.extractor.subtitled import Track, write_subtitled

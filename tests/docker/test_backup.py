@@ -10,7 +10,7 @@ import pytest
 
 from tests.docker.deployment import Deployment, until
 from tests.docker.engine import ROOT
-from tests.docker.test_path import put_videos
+from tests.docker.test_path import arrive, put_videos
 
 
 def script() -> str:
@@ -52,6 +52,16 @@ def test_a_backup_of_what_is_being_written_is_restored_whole(
     other.compose("up", "-d", "server")
     until(other.is_ready)
     assert other.search("red")
+
+
+def test_films_come_into_a_folder_that_has_some_and_stays_the_one_that_is_mounted(tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    mounted = folder.stat().st_ino
+    for count in (1, 2):
+        arrive(folder, count)
+        assert len(list(folder.iterdir())) == count
+    assert folder.stat().st_ino == mounted and list(tmp_path.iterdir()) == [folder]
 
 
 def test_the_script_leaves_out_what_need_not_be_kept_and_is_one_that_a_shell_reads() -> None:

@@ -100,6 +100,19 @@ def test_the_default_base_and_extras_are_the_same_everywhere() -> None:
     }
 
 
+def test_an_index_of_torch_need_not_have_what_torch_needs() -> None:
+    (asked,) = [line for line in DOCKERFILE.replace("\\\n", " ").splitlines() if "--index-url" in line]
+    assert "--no-deps" in asked and asked.split("--index-url")[1].split()[1:] == [
+        "torch",
+        "torchvision;",
+        "fi",
+    ]
+    rest = DOCKERFILE.partition("--index-url")[2]
+    assert "-r /wanted.txt" in rest and " check" in rest, (
+        "what torch needs comes behind it, and is looked for"
+    )
+
+
 def test_nothing_is_fetched_to_read_the_dockerfile() -> None:
     assert "# syntax=" not in DOCKERFILE
     assert "ADD " not in DOCKERFILE and "latest" not in DOCKERFILE

@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +27,16 @@ def ours(*words: str) -> str:
 
 
 def put_videos(found: Deployment, count: int = 3) -> None:
-    ours("sample-videos", "--plain", str(found.folder / "videos"), "--seed", "7", "--count", str(count))
+    arrive(found.folder / "videos", count)
+
+
+def arrive(folder: Path, count: int) -> None:
+    """Films come one by one into a folder that stays, since it may be mounted by now."""
+    with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
+        rendered = Path(beside) / "films"
+        ours("sample-videos", "--plain", str(rendered), "--seed", "7", "--count", str(count))
+        for film in sorted(rendered.glob("*.mp4")):
+            film.rename(folder / film.name)
 
 
 def paths(results: list[dict[str, str]]) -> set[str]:
@@ -45,7 +56,7 @@ def test_from_nothing_to_answers_and_on_through_new_videos_and_a_kill(deploy: De
     put_videos(found)
     found.job("extract", "--videos", "/videos")
     found.job("index", "build")
-    until(lambda: "videos" in paths(found.search("red", collection="default", limit=100)))
+    until(lambda: paths(found.search("red", collection="default", limit=100)) == {"videos"})
     collections = found.get("/collections")
     assert collections is not None
     assert [each["name"] for each in collections.json()["collections"] if each["default"]] == ["default"]
@@ -155,7 +166,6 @@ def test_a_secret_file_of_keys_lets_in_who_has_one_and_is_told_to_nobody(
     # Another one in its place: a file that is mounted is the one that was there when the container started.
     other = ours("keys", "create", "other", "--keys-file", str(secret)).strip()
     ours("keys", "revoke", "page", "--keys-file", str(secret))
-    secret.chmod(0o644)
     found.compose("restart", "server")
     until(found.is_ready)
     answers = [found.get("/collections", each) for each in (key, other)]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from core.types import IntArray, Kind, Sampling
+from extractor.around import Among
 from extractor.encoders import load
 from extractor.encoders.base import Around, framed
 from extractor.encoders.toy import Toy
@@ -89,6 +90,26 @@ def test_a_day_is_held_a_few_seconds_at_a_time_and_hardly_any_run_twice() -> Non
             most, runs = max(most, len(window.features)), runs + len(window.runs)
     assert most <= 256
     assert runs <= 1.1 * 86_400 / 16
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("limit", [8, 64, 256])
+@pytest.mark.parametrize("around", [Around(32, 16), Around(4, 4), Around(5, 1)], ids=str)
+def test_held_points_are_no_more_than_those_of_clips_and_of_two_runs(
+    whole: bool, limit: int, around: Around
+) -> None:
+    run: Windows[int] = Windows(Sampling(whole=whole), limit, around)
+    most = limit + 2 * around.points
+    for number in range(3_000):
+        found = run.push(float(number), number + 1.0, number)
+        assert len({each.number for each in (*run._former.held, *_among(run).held)}) <= most
+        assert all(len(window.features) <= most for window in found)
+    assert all(len(window.features) <= most for window in run.finish())
+
+
+def _among(run: Windows[int]) -> Among[int]:
+    assert run._among
+    return run._among
 
 
 def test_without_frame_rows_nothing_waits_for_others() -> None:

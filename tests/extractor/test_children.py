@@ -120,7 +120,7 @@ def test_a_child_waits_for_whoever_is_slow(child: Child, videos: Path) -> None:
     assert [p.t for p in (*first, *rest[:-1]) if isinstance(p, Picture)] == [n / 10 for n in range(100)]
 
 
-def test_a_fresh_child_takes_over_after_some_hundreds_of_files(
+def test_a_fresh_child_takes_over_after_so_many_files(
     child: Child, videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("extractor.media.children._FILES", 2)

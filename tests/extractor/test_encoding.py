@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,36 @@ def test_what_is_void_makes_no_rows_and_takes_none_away() -> None:
         end(encoding, each)
     assert [*encoding.encode(), *encoding.settle()] == [again, other]
     assert rows(again) == alone(1, 3) and rows(other) == alone(2, 1)
+
+
+class OfRuns(toy.Toy):
+    """The colours of thirty pictures together."""
+
+    def __init__(self) -> None:
+        super().__init__("cpu", replace(load("toy:rgb").spec.look, run=30))
+        self.spec = replace(self.spec, pictures_per_feature=30)
+
+    def features(self, pictures: Tensor) -> Tensor:
+        return super().features(pictures).unflatten(0, (-1, 30)).sum(dim=1)
+
+
+def test_of_runs_as_many_pictures_gather_as_of_single_ones_and_each_counts() -> None:
+    encoding, of = Encoding(OfRuns(), 4_096), video("runs")
+    most = 4_096 * 32 * 32 * 3
+    assert 0.9 * most < encoding._buffers[0].pixels.nbytes <= most
+    shown = np.zeros((30, 32, 32, 3), np.uint8)
+    encoding.add(of, Picture(0.0, 1.0, shown))
+    encoding.encode()
+    assert encoding.pictures == 30
+    for number in range(1, 4_096 // 30):
+        encoding.add(of, Picture(float(number), number + 1.0, shown))
+        assert not encoding.is_full
+    encoding.add(of, Picture(999.0, 1_000.0, shown))
+    assert encoding.is_full
+
+
+def test_a_batch_has_one_run_at_least() -> None:
+    assert not Encoding(OfRuns(), 1).is_full
 
 
 class Noted(Tensor):

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
-from core.types import Facts, Sampling
+from core.store import Store
+from core.types import Facts, Look, Sampling
 from extractor import estimate, lengths
 from extractor.cli import main
+from extractor.encoders import toy
 from extractor.lengths import points_of, rows_of
 from extractor.probe import Probed, Spent, probe
 from extractor.tally import Tally
@@ -308,3 +310,17 @@ def test_what_was_done_whole_took_what_it_took() -> None:
 
 def test_where_nearly_all_came_at_once_it_is_all_in_proportion() -> None:
     assert probed(Spent(4.0, 2.0, 20), Spent(0.1, 0.1, 4)).expected(200) == Spent(40.0, 20.0, 200)
+
+
+@pytest.mark.parametrize("run", [1, 30])
+def test_pictures_to_come_are_counted_as_those_that_were_done(tmp_path: Path, run: int) -> None:
+    spec = replace(toy.load("", "cpu", None).spec, look=Look(size=32, run=run), pictures_per_feature=run)
+    store = Store.create(tmp_path / "store", spec, Sampling())
+    tally = Tally(pictures=20 * run)
+    of = replace(probed(Spent(4.0, 2.0, tally.pictures), Spent()), store=store, tally=tally)
+    pictures, rows = estimate._expected(
+        lengths.Lengths(facts=[Facts(seconds=60.0, frame_rate="30/1")]), of, 1.0
+    )
+    assert pictures is not None and rows is not None
+    assert (pictures, rows["frame"]) == (60 * run, 60)
+    assert of.expected(pictures).wall == 12.0

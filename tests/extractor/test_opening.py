@@ -42,9 +42,9 @@ def jpegs(folder: Path, count: int) -> list[bytes]:
 def told_of(container: InputContainer) -> list[object]:
     told: list[object] = [container.format.name, container.start_time, container.duration, container.metadata]
     for stream in container.streams.video:
-        codec = stream.codec_context  # whose pix_fmt is read only where a GPU has decoded
+        codec = stream.codec_context
         told += [stream.start_time, stream.duration, stream.frames, stream.average_rate, stream.guessed_rate]
-        told += [codec.width, codec.height, codec.profile, codec.reorder_depth]
+        told += [codec.width, codec.height, codec.pix_fmt, codec.profile, codec.reorder_depth]
     return told
 
 
@@ -57,6 +57,20 @@ def test_what_opening_does_not_look_at_changes_nothing_that_it_tells(
     write_video(path, numbered(12), Encoding(bframes=bframes))
     with opening.open_container(path, sniff.refuse(path)) as ours, av.open(str(path)) as plain:
         assert told_of(ours) == told_of(plain)
+
+
+def test_pictures_are_as_large_as_they_say_themselves_whatever_their_box_says(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    write_video(path, numbered(12), Encoding(bframes=3))
+    with Reader(path) as opened:
+        width, height = opened.facts.width, opened.facts.height
+    data = bytearray(path.read_bytes())
+    at = data.index(b"avc1\0\0\0\0\0\0\0\1") + 28
+    assert data[at : at + 4] == width.to_bytes(2) + height.to_bytes(2)
+    data[at : at + 4] = (16).to_bytes(2) + (16).to_bytes(2)
+    path.write_bytes(data)
+    with Reader(path) as opened:
+        assert (opened.facts.width, opened.facts.height) == (width, height)
 
 
 @pytest.mark.parametrize(

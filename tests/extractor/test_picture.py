@@ -163,16 +163,33 @@ LOOKS = (
 )
 
 
+FILTERED = Look(size=32, fit="ffmpeg", resize="bilinear")
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_every_format_with_every_matrix_gives_a_picture(kind: str) -> None:
     grey = av.VideoFrame.from_ndarray(np.full((50, 66, 3), 128, np.uint8), "rgb24").reformat(format=kind)
-    for look in LOOKS:
+    for look in (*LOOKS, FILTERED):
         lens = Lens(look, None)
         for grey.colorspace in MATRICES:
             found = lens(grey)
             assert found.shape == (32, 32, 3) and found.dtype == np.uint8
             if grey.colorspace or not kind.startswith(("yuv", "nv", "p0")):  # RGB in YUV has no grey
                 assert np.abs(found.astype(int) - 128).max() <= 4, (look, grey.colorspace)
+
+
+@pytest.mark.parametrize("matrix", [3, 8, 10, 11, 12, 13, 14, 15])
+def test_a_matrix_without_tables_is_read_alike_by_the_filter_and_without_it(matrix: int) -> None:
+    colours = np.random.default_rng(3).integers(0, 256, (50, 66, 3), np.uint8)
+    lens = Lens(FILTERED, None)
+    found = []
+    for said in (9, matrix, 1, matrix):
+        frame = av.VideoFrame.from_ndarray(colours, "rgb24").reformat(format="yuv420p")
+        frame.colorspace = said
+        found.append(lens(frame))
+        assert frame.colorspace == said  # others read it too
+    assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[3])
+    assert not np.array_equal(found[0], found[2])
 
 
 def test_a_palette_is_looked_up() -> None:

@@ -6,12 +6,18 @@ import gc
 import os
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from extractor.usage import cpu_s, keep_loaded
+from extractor.pipeline import Told, work
+from extractor.usage import cpu_s
+from extractor.work import Job, Work
 from tests.extractor.shelf import Shelf, trap
 
 
@@ -91,10 +97,22 @@ def test_whoever_decodes_is_as_nice_as_was_asked(
     assert noted.read_text().split() == ["19"]
 
 
-def test_what_is_loaded_is_looked_through_no_more() -> None:
-    before = gc.get_freeze_count()
-    keep_loaded()
-    try:
-        assert gc.get_freeze_count() > max(before, 10_000)
-    finally:
-        gc.unfreeze()
+def test_what_is_loaded_is_looked_through_no_more_until_the_work_is_done(tmp_path: Path) -> None:
+    found = []
+
+    def feed() -> Iterator[Work]:
+        found.append(gc.get_freeze_count())
+        yield from ()
+
+    list(work(Job(tmp_path / "store", "toy:rgb", workers=0), "cpu", feed(), threading.Event()))
+    assert found[0] > 10_000
+    assert gc.get_freeze_count() == 0
+
+
+def test_a_run_that_is_given_up_lets_go_too(tmp_path: Path) -> None:
+    job = Job(tmp_path / "store", "toy:rgb", workers=0)
+    with closing(cast(Generator[Told], work(job, "cpu", iter(()), threading.Event()))) as told:
+        next(told)
+        next(told)
+        assert gc.get_freeze_count() > 10_000
+    assert gc.get_freeze_count() == 0

@@ -7,14 +7,19 @@ crashes when threads shared them. So parts use positions as ids, and parameters 
 from __future__ import annotations
 
 import ast
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from core.commands import main
+from core.errors import Error
 from core.query import Filter
-from index import merge, part, threads
+from index import cli, dedupe, merge, part, threads
 from index.build import build, build_snapshot
 from index.faissfile import FAISS
 from index.snapshot import Snapshot
@@ -121,6 +126,44 @@ def test_no_search_shares_its_parameters_with_another(
     snapshot.search("frame", lived.vectors(1), 1000)
     assert searched > 1
     assert len({id(parameters) for parameters in made}) == searched
+
+
+def test_torch_takes_no_more_threads_than_the_container_has_cpus_whenever_it_is_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[int] = []
+    torch = SimpleNamespace(get_num_threads=lambda: 8, set_num_threads=taken.append)
+    monkeypatch.setattr(threads, "usable_cpus", lambda: 3)
+    monkeypatch.setattr(threads.FAISS, "omp_set_num_threads", lambda count: None)
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setenv("OMP_NUM_THREADS", "")
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    threads.bound_threads()
+    assert taken == [3] and "OMP_NUM_THREADS" not in os.environ
+    monkeypatch.delitem(sys.modules, "torch")
+    for count in ("3", "2"):
+        threads.bound_threads()
+        assert os.environ["OMP_NUM_THREADS"] == count
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")  # what the user says stays
+
+
+@pytest.mark.parametrize("words", [("index", "build"), ("index", "check"), ("dedupe",), ("search", "red")])
+def test_every_verb_that_computes_bounds_its_threads(
+    words: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def bound() -> None:
+        raise Error("bound")
+
+    monkeypatch.setattr(threads, "bound_threads", bound)
+    for module in (cli, dedupe):
+        monkeypatch.setattr(module, "bound_threads", bound)
+    world(tmp_path / "store")
+    assert main([*words, "--store", str(tmp_path / "store")]) == 1
+    assert capsys.readouterr().err == f"cinedex {' '.join(words[: 2 if words[0] == 'index' else 1])}: bound\n"
 
 
 def test_faiss_takes_no_more_threads_than_the_container_has_cpus(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import hmac
 import json
 import logging
+import multiprocessing
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,11 +18,12 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import Depends
+from starlette.datastructures import Headers
 
 from core.commands import main
 from core.errors import Error, StoreError
-from server import app, keys
-from server.access import COOKIE, NO_KEY, WRONG_KEY, Access, admin, is_public
+from server import access, app, keys
+from server.access import ANYONE, COOKIE, NO_KEY, WRONG_KEY, Access, admin, is_public
 from server.app import create_app, openapi_text
 from server.keys import KeysFile
 from server.library import ServedLibrary
@@ -365,6 +368,43 @@ def test_a_file_may_say_that_no_keys_are_meant_until_there_are_some(
     file.path.write_text(none_meant)
     found.look()
     assert found.is_by_key and "has none any more" in caplog.text
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_who_takes_the_place_of_a_worker_with_keys_stays_closed(
+    tmp_path: Path, is_there: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    closed = multiprocessing.get_context("spawn").RawValue(ctypes.c_bool)
+    file, headers = KeysFile(tmp_path / keys.FILE), Headers({})
+    first, beside = (Access(file, must_be=False, closed=closed) for _ in range(2))
+    assert first.caller(headers) == ANYONE and not closed.value
+    file.add(keys.make("first", "read", None)[0])
+    first.look()
+    file.path.unlink()
+    if is_there:
+        file.path.write_text('{"format": 1, "keys": null}')
+    beside.look()
+    second = Access(file, must_be=False, closed=closed)
+    for each in (beside, second):
+        assert each.is_by_key and each.caller(headers) is None
+    assert caplog.text.count("has none any more") == 2
+
+
+def test_a_file_that_must_be_there_and_goes_while_it_is_looked_at_starts_no_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = KeysFile(tmp_path / keys.FILE)
+    file.add(keys.make("first", "read", None)[0])
+    real = access._stamp
+
+    def stamp(path: Path) -> object:
+        found = real(path)
+        path.unlink()
+        return found
+
+    monkeypatch.setattr(access, "_stamp", stamp)
+    with pytest.raises(StoreError, match="is not there"):
+        Access(file, must_be=True)
 
 
 def test_an_unknown_id_is_compared_as_long_as_a_known_one(

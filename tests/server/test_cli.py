@@ -165,6 +165,13 @@ def test_what_is_published_on_loopback_needs_no_keys(serve: Callable[..., Runnin
     server = serve("--host", "0.0.0.0", "--published", "127.0.0.1", wait=False)
     port = server.url.rpartition(":")[2]
     assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+    assert (
+        "whoever reaches the server may ask it, since it has no keys host=0.0.0.0" in server.log.read_text()
+    )
+
+
+def test_on_loopback_alone_nobody_is_warned(serve: Callable[..., Running]) -> None:
+    assert "may ask it" not in serve("--published", "127.0.0.1", wait=False).log.read_text()
 
 
 @pytest.mark.parametrize(

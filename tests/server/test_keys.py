@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import threading
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,32 @@ def test_the_file_is_for_its_owner_only_and_no_draft_is_left(file: KeysFile) -> 
         file.add(keys.make(name, "read", None)[0])
         assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
     assert {path.name for path in file.path.parent.iterdir()} == {"keys.json", "keys.json.lock"}
+
+
+def test_a_file_that_others_may_read_stays_so(file: KeysFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.add(keys.make("a", "read", None)[0])
+    given: list[tuple[int, int]] = []
+
+    def refuse(path: Path, owner: int, group: int) -> None:
+        given.append((owner, group))
+        if owner >= 0:
+            raise PermissionError
+
+    monkeypatch.setattr("os.chown", refuse)
+    held = file.path.stat()
+    for change in (lambda: file.add(keys.make("b", "read", None)[0]), lambda: file.remove("a")):
+        file.path.chmod(0o664)
+        change()
+        assert stat.S_IMODE(file.path.stat().st_mode) == 0o664
+    assert given == [(held.st_uid, held.st_gid), (-1, held.st_gid)] * 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_of_somebody_else_stays_theirs(file: KeysFile) -> None:
+    file.add(keys.make("a", "read", None)[0])
+    os.chown(file.path, 10001, 10001)
+    file.remove("a")
+    assert (file.path.stat().st_uid, file.path.stat().st_gid) == (10001, 10001)
 
 
 def test_two_keys_have_nothing_in_common() -> None:

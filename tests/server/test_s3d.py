@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,22 @@ def test_a_search_ranks_as_the_plain_scores_do(world: World, text: str) -> None:
     assert found == pytest.approx(scores, abs=near)
     assert all(one > other - 2 * near for one, other in pairwise(scores[name] for name in found))
     assert answer.json()["query_truncated"] == (text == TEXTS[3])
+
+
+def test_probabilities_of_labels_are_a_softmax_over_the_scores_as_they_are(world: World) -> None:
+    listed = world.http.get("/videos").json()["videos"]
+    video = next(each["video_id"] for each in listed if each["path"].endswith("right.mp4"))
+    pairs = [f"{one} {other}" for one, other in combinations(tiny_s3d.WORDS, 2)]
+    scores = {text: world.scores(text)["right.mp4"] for text in pairs}
+    ranked = sorted(pairs, key=lambda text: scores[text])
+    gap, *labels = min(  # so near that another scale would tell them apart
+        (gap, one, other) for one, other in pairwise(ranked) if (gap := scores[other] - scores[one]) > 0.2
+    )
+    body = {"video_id": video, "labels": labels, "templates": ["{}"]}
+    found = world.http.post("/tag", json=body).json()["labels"]
+    odds = np.exp(found[0]["score"] - found[1]["score"])
+    assert gap < 2 and odds > 1
+    assert found[0]["probability"] / found[1]["probability"] == pytest.approx(odds, rel=1e-2)
 
 
 def test_a_stored_video_is_a_query_and_one_that_is_sent_none(world: World) -> None:

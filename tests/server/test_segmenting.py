@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,16 @@ import numpy as np
 import pytest
 
 from core.commands import main
+from core.errors import UsageError
 from core.types import Float32Array
 from extractor.encoders.base import Around
 from extractor.encoders.toy import Toy
-from server.segmenting import NONE, background, in_order, labelled, shares
+from server import segmenting
+from server.commands.segment import _few
+from server.commands.straight import searcher_by
+from server.schemas.tag import MAX_LABELS
+from server.segmenting import BYTES_A_SCORE, NONE, background, in_order, labelled, segmented, shares
+from server.stored import Named
 from tests.server.worlds import Shelf, id_of
 
 VIDEO = id_of("day")
@@ -52,6 +59,24 @@ def test_a_second_has_a_label_only_above_what_labels_score_among_themselves() ->
     scores = np.array([[4, 3, 0], [1, 2, 3.5], [0, 0, 3]], np.float32)
     assert labelled(scores, 3).tolist() == [0, NONE, 1]
     assert background(labels[:1]) == -np.inf and labelled(scores[:1], -np.inf).tolist() == [0, 0, 0]
+
+
+def test_labels_are_compared_with_all_others_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segmenting, "_LABELS", 3)
+    for seed in range(10):
+        labels = drawn(8, 4, seed=seed)
+        products = (labels @ labels.T)[~np.eye(8, dtype=bool)]
+        assert background(labels) == pytest.approx(float(products.max()))
+
+
+def test_many_labels_are_compared_in_the_memory_of_some() -> None:
+    labels = drawn(4000, 4)
+    tracemalloc.start()
+    try:
+        background(labels)
+        assert tracemalloc.get_traced_memory()[1] < 1.1 * 4 * 4000 * 1000  # a quarter of all products
+    finally:
+        tracemalloc.stop()
 
 
 # --- the verb ----------------------------------------------------------------------------------------
@@ -112,6 +137,55 @@ def test_each_step_has_one_second_after_the_step_before(
     assert first[2] == "blue" and 6 <= first[0] < 10
     assert rest == [(13, 14, "red"), (14, 15, "red")]
     assert found["min_score"] is None
+
+
+@pytest.mark.usefixtures("looking")
+@pytest.mark.parametrize("sort", ["labels", "steps"])
+def test_no_score_takes_more_memory_than_is_said(tmp_path: Path, sort: segmenting.Sort) -> None:
+    shelf = Shelf.make(tmp_path / "data")
+    shelf.add({"day": [("red", 1000), ("blue", 1000)]})
+    shelf.build()
+    searcher = searcher_by(tmp_path / "data", (None, None, None), [], "cpu")
+    texts = tuple(f"red {number}" for number in range(500))
+    segmented(searcher, Named(VIDEO, 0.0, 2.0), "labels", texts)  # what is opened once
+    tracemalloc.start()
+    try:
+        segmented(searcher, Named(VIDEO), sort, texts)
+        assert tracemalloc.get_traced_memory()[1] < 1.2 * BYTES_A_SCORE * 2000 * len(texts)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.usefixtures("looking")
+def test_too_many_scores_are_refused_before_any_is_computed(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segmenting, "MOST_SCORES", 29)
+    searcher = searcher_by(data, (None, None, None), [], "cpu")
+    says = "15 seconds and 2 steps are too many together; --start and --end take fewer."
+    with pytest.raises(UsageError, match=says):
+        segmented(searcher, Named(VIDEO), "steps", ("red", "blue"))
+    assert len(segmented(searcher, Named(VIDEO, 0.0, 14.0), "steps", ("red", "blue")).segments) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "steps '.*' cannot be read"),
+        (b"", "holds no step; each line is one"),
+        (b"red\n\nblue", "line 2, is empty; each line is a step"),
+        (b"\xff", "is not UTF-8"),
+        (b"a\n" * (MAX_LABELS + 1), f"{MAX_LABELS + 1} steps are too many; {MAX_LABELS} at most"),
+    ],
+    ids=["none", "empty", "hole", "binary", "many"],
+)
+def test_what_is_wrong_with_steps_is_told_of_steps(tmp_path: Path, content: bytes | None, says: str) -> None:
+    file = tmp_path / "plan.txt"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(UsageError, match=says) as told:
+        _few("steps", file)
+    assert told.value.field == "steps"
 
 
 @pytest.mark.usefixtures("looking")

@@ -17,13 +17,15 @@ import torch
 from core.commands import main
 from core.store import Store
 from core.types import Float32Array
-from extractor.encoders import recall
+from extractor.encoders import BUILT_IN, recall
 from extractor.encoders.base import Encoder
+from extractor.encoders.convert import converted
 from extractor.media.write import Encoding, write_video
 from extractor.world.plain_films import Film, Scene, frames
 from index.snapshot import Snapshot
 from server.library import ServedLibrary
 from server.tagging import LOGIT_SCALE
+from tests.extractor.encoders import tiny_s3d
 from tests.extractor.encoders.models import (
     TINY,
     add_model,
@@ -31,6 +33,8 @@ from tests.extractor.encoders.models import (
     coca_folder,
     in_half,
     tiny_state,
+    videoclip_file,
+    videoclip_state,
 )
 from tests.server.conftest import in_thread
 
@@ -38,7 +42,7 @@ FILMS = {"right.mp4": ("red", "moves to the right", 4.0), "short.mp4": ("green",
 LABELS = ["a red circle", "rain", "🐈", "a dog"]
 TEMPLATES = ["a video of {}", "{} at night", "a photo of the large {}"]
 CHOICES = ["a red circle moves to the right", "a green ring falls", "somebody cooks"]
-NEAR = 2e-3  # stores keep float16
+NEAR = 2e-3  # of the largest score, or of 1: stores keep float16
 
 
 def _open_clip(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
@@ -56,12 +60,28 @@ def _videococa(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
     return [f"videococa:local-dir:{coca_folder(folder / 'coca')}"]
 
 
+def _s3d(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
+    patch.setenv("CINEDEX_S3D_WORDS", str(tiny_s3d.word_list(folder / "words.json")))
+    return ["s3d", "--weights", str(tiny_s3d.file(folder / "s3d_howto100m.pth", 4))]
+
+
+def _videoclip(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
+    file = folder / "videoclip.safetensors"
+    converted(videoclip_file(folder / "checkpoint_best.pt", videoclip_state(5)), file)
+    s3d = tiny_s3d.file(folder / "s3d_howto100m.pth", 3)
+    return ["videoclip", "--weights", str(file), "--s3d-weights", str(s3d)]
+
+
 FAMILIES: dict[str, Callable[[Path, pytest.MonkeyPatch], list[str]]] = {  # one line a family
     "toy": lambda folder, patch: ["toy:rgb"],
     "open_clip": _open_clip,
     "clip2video": _clip2video,
     "videococa": _videococa,
+    "s3d": _s3d,
+    "videoclip": _videoclip,
 }
+PLAIN = ("s3d", "videoclip")  # scores are inner products of rows of any length
+READS_WORD_PIECES = ("videoclip",)
 
 
 @dataclass(frozen=True)
@@ -73,22 +93,23 @@ class World:
     encoder: Encoder
     rows: dict[str, Float32Array]
 
+    def mean(self, rows: Float32Array) -> Float32Array:
+        """Of unit vectors again one of length 1, as the authors of CLIP have it."""
+        mean: Float32Array = rows.mean(axis=0)
+        is_plain = self.encoder.spec.name in PLAIN
+        return mean if is_plain else np.asarray(mean / np.linalg.norm(mean), np.float32)
+
     def scores(self, label: str, templates: list[str]) -> dict[str, float]:
-        """As the authors of CLIP have it: the mean of unit vectors, of length 1 again, on both sides."""
+        """The mean of the prompts against the mean of the rows."""
         prompts = [template.replace("{}", label) for template in templates]
-        text = _unit_mean(self.encoder.texts(prompts).numpy())
-        return {id: float(_unit_mean(rows) @ text) for id, rows in self.rows.items()}
+        with torch.inference_mode():
+            text = self.mean(self.encoder.texts(prompts).numpy())
+        return {id: float(self.mean(rows) @ text) for id, rows in self.rows.items()}
 
     def shares(self, scores: dict[str, float]) -> dict[str, float]:
         values = np.array([*scores.values()]) * getattr(self.encoder, "logit_scale", LOGIT_SCALE)
         weights = np.exp(values - values.max())
         return dict(zip(scores, (weights / weights.sum()).tolist(), strict=True))
-
-
-def _unit_mean(rows: Float32Array) -> Float32Array:
-    mean = rows.mean(axis=0)
-    found: Float32Array = mean / np.linalg.norm(mean)
-    return found
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -102,6 +123,8 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     data = folder / "data"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CINEDEX_WEIGHTS", str(folder / "weights"))
+        if request.param in READS_WORD_PIECES:
+            patch.setenv("CINEDEX_VOCAB", str(request.getfixturevalue("vocabulary")))
         how = ["--encoder", *FAMILIES[request.param](folder, patch), "--workers", "0"]
         how += ["--clip-seconds", "2", "--stride-seconds", "1", "--fps", "2"]
         assert main(["extract", "--videos", str(folder / "films"), *how, "--data", str(data), "--quiet"]) == 0
@@ -129,11 +152,16 @@ def require(world: World, found: dict[str, dict[str, Any]], labels: list[str], t
     assert found.keys() == world.rows.keys()
     for id, tags in found.items():
         mine = {label: scores[label][id] for label in labels}
-        assert {label: tag["score"] for label, tag in tags.items()} == pytest.approx(mine, abs=NEAR)
+        near = NEAR * max(1, *map(abs, mine.values()))
+        assert {label: tag["score"] for label, tag in tags.items()} == pytest.approx(mine, abs=near)
         shares = world.shares({label: tag["score"] for label, tag in tags.items()})
         assert {label: tag["probability"] for label, tag in tags.items()} == pytest.approx(shares, abs=1e-3)
         answer = world.http.post("/tag", json={"video_id": id, "labels": labels, "templates": templates})
         assert answer.json()["labels"] == [*tags.values()]
+
+
+def test_every_family_that_is_built_in_is_here() -> None:
+    assert FAMILIES.keys() == set(BUILT_IN)
 
 
 def test_labels_are_told_apart_by_the_mean_of_their_prompts(

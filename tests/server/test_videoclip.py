@@ -29,6 +29,7 @@ from server.library import ServedLibrary
 from tests.extractor.encoders import tiny_s3d
 from tests.extractor.encoders.models import videoclip_file, videoclip_state
 from tests.server.conftest import in_thread
+from tests.server.sent import base64_of, picture
 from tests.server.worlds import until
 
 TEXTS = ["a red circle moves to the right", "rain", "🐈", "狗在草地上跑", "[SEP] rain", "word " * 90]
@@ -165,7 +166,10 @@ def test_where_texts_are_is_told_by_what_seconds_are_among_others(world: World, 
     assert found["level"] == "frame" and found["times"] == [*range(len(expected[0]))]
     near = NEAR * float(np.abs(expected).max())
     assert found["scores"] == [pytest.approx(mine, abs=near) for mine in expected]
-    assert all(each["ranges"] for each in [found])
+    for mine, ranges in zip(found["scores"], found["ranges"], strict=True):
+        best = max(mine)
+        assert ranges[0]["score"] == pytest.approx(best)
+        assert ranges[0]["start"] <= mine.index(best) < ranges[0]["end"]
 
 
 def test_labels_and_steps_sort_the_same_seconds(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -207,11 +211,19 @@ def test_a_choice_between_sentences_is_by_their_products(world: World) -> None:
     assert {each["label"]: each["score"] for each in found} == pytest.approx(
         dict(zip(TEXTS[:5], scores.tolist(), strict=True)), abs=near
     )
-    assert sum(each["probability"] for each in found) == pytest.approx(1)
+    assert {each["label"]: each["probability"] for each in found} == pytest.approx(
+        dict(zip(TEXTS, shares.tolist(), strict=False)), abs=2 * near
+    )
+    told = torch.softmax(torch.tensor([each["score"] for each in found], dtype=torch.float64), dim=0)
+    assert [each["probability"] for each in found] == pytest.approx(told.tolist(), rel=1e-3, abs=1e-9)
     assert found[0]["label"] == TEXTS[int(shares.argmax())]
 
 
 def test_a_stored_film_is_a_question_too_and_a_picture_is_none(world: World) -> None:
+    sent = base64_of(picture("red"))
+    answer = world.http.post("/search", json={"query": [{"image": sent}]})
+    assert answer.status_code == 409, answer.text
+    assert "query[0].image: the encoder looks at runs of pictures" in answer.json()["error"]["message"]
     found = world.found([{"video_id": world.ids["portrait.mp4"]}])
     assert "portrait.mp4" not in found and len(found) == len(FILMS) - 1
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.server.conftest import Running
-from tests.server.worlds import Shelf, until
+from tests.server.worlds import Shelf, make_keys, until
 
 
 def children(of: int) -> set[int]:
@@ -22,9 +22,9 @@ def children(of: int) -> set[int]:
     return {int(pid) for pid in held if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
 
 
-def ask(server: Running) -> int:
+def ask(server: Running, seconds: float = 30) -> int:
     """Over a connection of its own, which any worker may take."""
-    return httpx.post(f"{server.url}/search", json={"query": "red"}, timeout=30).status_code
+    return httpx.post(f"{server.url}/search", json={"query": "red"}, timeout=seconds).status_code
 
 
 def counted(server: Running, name: str) -> float:
@@ -86,6 +86,21 @@ def test_workers_answer_side_by_side_one_that_is_killed_comes_back_and_sigterm_l
     assert code == 0 and set(answers) == {200}
     assert not folder.exists()
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_workers_that_are_started_again_ask_for_keys_though_there_are_none_any_more(
+    shelf: Shelf, serve: Callable[..., Running]
+) -> None:
+    make_keys(shelf.library.data)
+    server = serve("--workers", "2")
+    first = children(server.process.pid)
+    (shelf.library.data / "keys.json").write_text('{"format": 1, "keys": null}')
+    for worker in first:
+        os.kill(worker, signal.SIGKILL)
+    until(lambda: len(children(server.process.pid) - first) == 2, 60)
+    for _ in range(20):
+        assert ask(server, seconds=300) == 401
     assert "Traceback" not in server.log.read_text()
 
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from extractor.encoders import devices
+from extractor.world.query import satisfies
+from extractor.world.render import render
+from training import starter
+from training.batches import grouped
 from training.coded import coded_pictures
+from training.gallery import HARD
 from training.model import contrast, make, texts
 from training.recipe import Recipe
-from training.starter import prepared, train
+from training.starter import prepared, probe, train
 
 TINY = Recipe(steps=8, batch=16, width=8, dim=64, text_layers=1, coded_share=0.25, warm_share=0.4)
 
@@ -75,10 +82,16 @@ def test_a_loss_within_groups_does_not_look_beyond_them() -> None:
     assert float(contrast(vectors, apart, scale, [0, 0, 1, 1], 0.0)) == pytest.approx(0.6931, abs=1e-3)
 
 
-def test_coded_pictures_are_those_of_their_scenes() -> None:
-    batch = coded_pictures("train", 0, 0, 12, 64)
-    assert batch.pictures.shape == (12, 1, 64, 64, 3) and len(batch.captions) == 12
-    assert (batch.labels.counts == [len(scene.things) for scene in batch.scenes]).all()
+@pytest.mark.parametrize("number", [0, 1])
+def test_coded_pictures_are_those_of_their_scenes(number: int) -> None:
+    batch = coded_pictures("train", 0, number, 48, 64)
+    assert batch.pictures.shape == (48, 1, 64, 64, 3)
+    assert len(batch.captions) == len(batch.claims) == len(batch.scenes) == 48
+    assert all(satisfies(scene, query) for scene, query in zip(batch.scenes, batch.claims, strict=True))
+    meant = np.stack([render(scene, [0.5], 64)[0] for scene in batch.scenes]).astype(int)
+    away = np.abs(batch.pictures[:, 0].astype(int) - meant)
+    cells = away.reshape(48, 8, 8, 8, 8, 3).mean(axis=(2, 4, 5))  # of 8 × 8 pixels, as the codec cuts them
+    assert cells.max() < 30
 
 
 def test_the_rate_rises_falls_and_ends_low() -> None:
@@ -94,3 +107,45 @@ def test_a_model_is_open_clips_own_and_the_same_from_a_seed(tmp_path: Path) -> N
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), again.parameters(), strict=True))
     assert 4e6 < sum(p.numel() for p in one.parameters()) < 7e6
     assert json.loads(json.dumps(config))["model_cfg"]["text_cfg"]["vocab_size"] == 1113
+
+
+def test_all_that_a_step_needs_is_where_the_model_is(tmp_path: Path) -> None:
+    """The device "meta" has no numbers; tensors that lie elsewhere cannot be mixed with its own."""
+    training = prepared(tmp_path, TINY, "meta")
+    for number, batch in enumerate((training.batch(0), grouped("train", 0, 0, 64, HARD[:2], 1, 16))):
+        loss = training.loss(batch, 4 * number)
+        loss.backward()  # type: ignore[no-untyped-call]
+        assert loss.device.type == "meta" and training.is_warm(4 * number) == bool(number)
+    kept = (*training.state.mean.values(), *training.state.model.parameters())
+    assert {value.device.type for value in kept} == {"meta"}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_training_goes_on_with_or_without_a_gpu(tmp_path: Path) -> None:
+    for number, device in enumerate(("cuda", "cpu", "cuda")):
+        training = prepared(tmp_path, TINY, device)
+        assert training.state.step == number and training.step(number) > 0
+        training.state.save(tmp_path, TINY)
+    assert probe(training)
+
+
+@pytest.mark.parametrize(
+    ("flags", "meant"),
+    [([], "cuda"), (["--device", "cpu"], "cpu"), (["--device", "cuda:1"], "cuda:1"), (["--device", "x"], "")],
+)
+def test_the_device_that_is_asked_for_is_used(
+    flags: list[str],
+    meant: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    used: list[object] = []
+    monkeypatch.setattr(devices, "gpu_count", lambda: 2)
+    monkeypatch.setattr(starter, "train", lambda *given: used.append(given[-1]))
+    if meant:
+        assert starter.main(["--out", str(tmp_path), *flags]) == 0 and used == [meant]
+    else:
+        with pytest.raises(SystemExit):
+            starter.main(["--out", str(tmp_path), *flags])
+        assert "device 'x' is unknown" in capsys.readouterr().err and not used

@@ -12,12 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.errors import EncoderError
+from core.errors import EncoderError, NoTextsError
 from core.types import Float32Array
 from extractor.encoders import BUILT_IN, TAKE_WEIGHTS, families, load
-from extractor.encoders.contract import ContractError, check, features, pictures
-
-__all__ = ["check", "features", "pictures"]
+from extractor.encoders.base import Around
+from extractor.encoders.contract import ContractError, check
 
 BIT_EQUAL = ("toy",)
 
@@ -171,8 +170,86 @@ class Silent(Broken):
         return ["a colour"]
 
 
+class Textless(Broken):
+    """Reads no texts and says why, which is no break; what else it may have works."""
+
+    options: Mapping[str, str] = {"w": "a number"}
+
+    def texts(self, texts: Any) -> Tensor:
+        raise NoTextsError("textless is of pictures alone.")
+
+    def too_long(self, texts: Any) -> list[bool]:
+        raise NoTextsError("textless is of pictures alone.")
+
+    def adjusted(self, queries: Float32Array, chosen: Mapping[str, Any]) -> Float32Array:
+        return queries
+
+
+class Sullen(Textless):
+    """Reads no texts, and says nothing."""
+
+    def texts(self, texts: Any) -> Tensor:
+        raise NoTextsError("")
+
+
+class Forgetful(Textless):
+    """Reads texts the second time."""
+
+    count = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        Forgetful.count += 1
+        self.reads = Forgetful.count % 2 == 0
+
+    def texts(self, texts: Any) -> Tensor:
+        return Broken.texts(self, texts) if self.reads else super().texts(texts)
+
+
+class Paired(Broken):
+    """Makes a feature of two pictures, and is shown one a point."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spec = replace(self.spec, pictures_per_feature=2)
+
+    def features(self, pictures: Tensor) -> Tensor:
+        return super().features(pictures)[::2]
+
+
+class Unasked(Broken):
+    """Has rows of frames that nobody asks for."""
+
+    def frames(self, features: Tensor, index: Any) -> Tensor:
+        return self.clips(features, [np.array([at]) for run in index for at in run])
+
+
+class Near(Unasked):
+    """Looks at no more than two points at a time, which is no break."""
+
+    around = Around(2, 1)
+
+    def frames(self, features: Tensor, index: Any) -> Tensor:
+        assert max(map(len, index)) <= 2
+        return super().frames(features, index)
+
+
+class Gappy(Unasked):
+    """Runs leave points out."""
+
+    around = Around(2, 3)
+
+
+class Idle(Broken):
+    """Says how far it looks, and does not."""
+
+    around = Around(4, 2)
+
+
 class Whole(Broken):
     """Gives a frame row a clip, not a picture."""
+
+    around = Around(4, 2)
 
     def frames(self, features: Tensor, index: Any) -> Tensor:
         return self.clips(features, index)
@@ -181,6 +258,8 @@ class Whole(Broken):
 def test_what_is_not_broken_passes() -> None:
     check(Broken)
     check(Broken, precision="bf16")
+    check(Textless)
+    check(Near)
 
 
 @pytest.mark.parametrize(
@@ -198,6 +277,12 @@ def test_what_is_not_broken_passes() -> None:
         (Cold, "logit_scale is 0.0, not a number above 0"),
         (Pushy, "adjusted changes queries unasked"),
         (Silent, "caption writes .* not a sentence for each of 2 clips"),
+        (Sullen, "texts raises a NoTextsError without a reason"),
+        (Forgetful, "loaded again, it reads texts where it did not, or none where it did"),
+        (Paired, "makes a feature of 2 pictures, and its look gives runs of 1; they must be the same"),
+        (Unasked, "frames is there without around, and so never asked"),
+        (Gappy, r"Around\(points=2, step=3\) leaves points out"),
+        (Idle, "around is there without frames"),
         (Whole, r"frames is \(2, 12\), not \(4, 12\)"),
     ],
 )

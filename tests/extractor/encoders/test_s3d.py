@@ -17,10 +17,10 @@ from core.commands import main
 from core.errors import EncoderError, NoTextsError, UsageError
 from extractor.encoders import how, load, recall, s3d
 from extractor.encoders.base import Pace
+from extractor.encoders.contract import check, features, pictures
 from extractor.encoders.s3d import S3D
 from extractor.encoders.weights import About, all_known, register, registered
 from tests.extractor.encoders import tiny_s3d, traps
-from tests.extractor.encoders.test_contract import check, features, pictures
 
 AUTHORS = s3d.LOOK
 SMALL = replace(AUTHORS, size=64)
@@ -66,6 +66,11 @@ def test_what_it_is_follows_from_the_file(file: Path) -> None:
     assert how(spec)["weights"] == registered(spec.weights)
     assert found.spec == spec
     assert spec.fingerprint != loaded(file, "s3d:unit").spec.fingerprint
+
+
+@pytest.mark.parametrize("name", ["s3d", "s3d:unit"])
+def test_probabilities_are_of_scores_as_they_are(file: Path, name: str) -> None:
+    assert loaded(file, name).logit_scale == 1
 
 
 @torch.inference_mode()
@@ -272,4 +277,4 @@ def test_no_second_goes_through_it_twice(file: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(encoder.seconds._video, "forward", counted)
     held = features(encoder, 9)
     encoder.clips(held, [np.arange(first, first + 4) for first in range(5)])
-    assert sizes == [4, 4, 1]
+    assert sizes == [1] * 9

@@ -15,6 +15,7 @@ from core.commands import main
 from core.errors import EncoderError, UsageError
 from extractor.encoders import how, load, recall
 from extractor.encoders.base import Pace, framed
+from extractor.encoders.contract import check, pictures
 from extractor.encoders.convert import converted
 from extractor.encoders.videoclip import VideoClip
 from extractor.encoders.vocabulary import framed as framed_ids
@@ -22,7 +23,6 @@ from extractor.encoders.weights import About, register
 from extractor.windows import Windows
 from tests.extractor.encoders import tiny_s3d
 from tests.extractor.encoders.models import videoclip_file, videoclip_state
-from tests.extractor.encoders.test_contract import check, pictures
 from tests.extractor.encoders.traps import SPRUNG, TRAPS, zipped
 
 Held = dict[str, Tensor]
@@ -406,6 +406,15 @@ def test_a_file_that_would_run_something_is_refused_and_runs_nothing(
         loaded((bad[0], bad[1]))
     assert str(caught.value).count("\n") == 0 and "bad.pt" in str(caught.value)
     assert not SPRUNG.exists()
+
+
+def test_a_file_beside_random_weights_is_refused(files: tuple[Path, Path]) -> None:
+    """Else it would be left out, and the store would name as its file's what is random."""
+    for name in ("weights", "s3d_weights"):
+        given: Any = {name: files[1], "random_weights": 1}
+        says = f"^--{name.replace('_', '-')} and --random-weights exclude each other\\.$"
+        with pytest.raises(UsageError, match=says):
+            load("videoclip", **given)
 
 
 def test_without_its_files_it_is_said_where_they_are(

@@ -82,12 +82,19 @@ def test_other_splits_show_held_out_pairs() -> None:
         assert {type(first) for first, _ in shown} == {int, str}
 
 
+@pytest.mark.parametrize("pictures", [1, 2, 3, 5, 8, 15, 49])
 @pytest.mark.parametrize("motion", MOTIONS)
-def test_backwards_a_motion_is_another_one_picture_for_picture(motion: str) -> None:
+def test_backwards_a_motion_is_another_one_picture_for_picture(motion: str, pictures: int) -> None:
+    parts = [(number + 0.5) / pictures for number in range(pictures)]
     thing = Thing("arrow", "red", "striped", 0.13, 0.45, 0.52, motion, 0.3, 40.0, 0.3)
     made = Scene((thing,), "grass", 2, "left", (0.3, 0.25))
     assert made.reversed().things[0].motion == REVERSED[motion] and made.reversed().reversed() == made
-    assert np.array_equal(render(made.reversed(), EIGHTHS, 64), render(made, EIGHTHS, 64)[::-1])
+    for at in (parts, [number / 10 for number in range(11)]):
+        assert np.array_equal(render(made.reversed(), at, 64), render(made, at, 64)[::-1])
+
+
+def test_nothing_is_hidden_at_half_time(training: list[Scene]) -> None:
+    assert all(len(still(each, 0.5).things) == len(each.things) for each in training[:1000])
 
 
 def test_directions_pass_the_middle_of_their_paths_at_half_time() -> None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from extractor.world.film import Film, Shot, film, frames, there_and_back
+from extractor.world.film import Film, Shot, film, frames, taken, there_and_back
 from extractor.world.motions import REVERSED
 from extractor.world.render import render
 from extractor.world.scene import Scene, Thing, still
@@ -27,6 +27,17 @@ def test_shots_are_as_long_as_is_asked_for() -> None:
     assert len(lengths) == 50 and 4.5 < min(lengths) < 8 < max(lengths) < 11.5
 
 
+def test_shots_are_as_long_as_the_page_says() -> None:
+    lengths = [
+        shot.end - shot.start
+        for seconds in (6.0, 8.0, 9.9, 10.0, 10.1, 12.0, 13.9, 14.0, 18.0, 22.0, 100.0)
+        for seed in range(30)
+        for shot in film("test", seed, 0, seconds).shots
+    ]
+    assert 2 <= min(lengths) < 2.5 and 5.5 < max(lengths) <= 6.5
+    assert len(film("test", 0, 0, 5.9).shots) == 1
+
+
 @pytest.mark.parametrize("seconds", [0.1, 1.0, 3.3, 9.0])
 def test_a_film_has_as_many_frames_as_its_seconds(seconds: float) -> None:
     made = film("test", 0, 0, seconds)
@@ -37,9 +48,17 @@ def test_a_moment_is_what_its_picture_shows() -> None:
     made = film("test", 5, 0, 8.0)
     for number, picture in enumerate(frames(made, Fraction(12), 64)):
         seen = made.at((number + 0.5) / 12)
-        if made.shots[0].scene.pan == made.shots[1].scene.pan == "":
-            (again,) = render(seen, [0.5], 64)
-            assert np.abs(again.astype(int) - picture).mean() < 1.5
+        (again,) = render(seen, [0.5], 64)
+        assert np.abs(again.astype(int) - picture).mean() < 1.5
+
+
+@pytest.mark.parametrize("fps", [1, 3, 7])
+def test_a_picture_shows_its_scene_at_its_part_of_the_time_exactly(fps: int) -> None:
+    made = film("test", 4, 1, 61.3, 1.7)
+    seen = [still(scene, part) for scene, parts in taken(made, Fraction(fps)) for part in parts]
+    assert any(shot.scene.pan for shot in made.shots)
+    for scene, picture in zip(seen, frames(made, Fraction(fps), 64), strict=True):
+        assert np.abs(render(scene, [0.5], 64)[0].astype(int) - picture).mean() < 0.05
 
 
 def test_the_first_and_the_last_moment_are_part_of_a_film() -> None:

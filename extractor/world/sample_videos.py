@@ -12,7 +12,7 @@ from pydantic_settings import CliPositionalArg
 from core import files
 from core.config import Settings, run
 from core.errors import UsageError
-from extractor.world.sample import plain_samples, queries, samples
+from extractor.world.questions import plain_samples, queries, samples
 
 QUERIES = "queries.csv"
 
@@ -48,7 +48,7 @@ def write_samples(settings: SampleSettings) -> int:
     for each in films:
         sys.stdout.write(f"{out / each.name}\n")
         for moment in each.moments:
-            sys.stdout.write(f"  {moment.start:5.1f} s to {moment.end:5.1f} s  {moment.caption}\n")
+            sys.stdout.write(f"  {moment.start:5.1f} s to {moment.end:5.1f} s  {moment.caption()}\n")
     return 0
 
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import csv
+import gc
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from core.types import Look, Sampling
 from extractor.media.reader import Reader
+from extractor.world import questions
 from extractor.world.colours import COLOURS
+from extractor.world.plain_films import Scene as PlainScene
 from extractor.world.plain_films import film as plain_film
+from extractor.world.questions import Question, Sample, queries, samples
 from extractor.world.render import render
-from extractor.world.sample import Sample, queries, samples
-from extractor.world.samples import main
+from extractor.world.sample_videos import main
+from extractor.world.scene import Scene
 from extractor.world.shapes import SHAPES
 
 
@@ -58,7 +64,7 @@ def test_the_table_holds_all_that_is_true_and_nothing_else(folder: Path) -> None
     table = rows(folder)
     assert [tuple(row.values()) for row in table] == [tuple(map(str, row)) for row in queries(made)]
     scenes = {(each.name, m.start): m for each in made for m in each.moments}
-    truths = {q.text: q.is_true_of for each in made for m in each.moments for q in m.questions}
+    truths = {q.text: q.is_true_of for each in made for m in each.moments for q in m.questions()}
     found = {(row["query"], row["video"], float(row["start"])) for row in table}
     for text, is_true_of in truths.items():
         for (name, start), moment in scenes.items():
@@ -77,6 +83,36 @@ def test_questions_are_bounded_where_there_are_many_moments() -> None:
     made = samples(1, 3, 900.0)
     assert sum(len(each.moments) for each in made) > 600
     assert len({row[0] for row in queries(made)}) <= 400
+
+
+@pytest.mark.parametrize("flags", [[], ["--plain"]])
+def test_of_many_films_no_more_than_two_are_held_and_no_more_is_asked_than_is_written(
+    flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, looks, held, asked = scenes_alive(), [], [], []
+
+    def look(*given: object) -> bool:
+        looks.append(len(given))
+        if len(looks) % 20 == 0:
+            held.append(scenes_alive() - before)
+        return True
+
+    def made(text: str, is_true_of: Callable[[Any], bool]) -> Question:
+        asked.append(text)
+        return Question(text, look if len(asked) == 1 else is_true_of)
+
+    monkeypatch.setattr(Sample, "write", look)
+    monkeypatch.setattr(questions, "Question", made)
+    per_film, count = (3, 80) if flags else (25, 10)
+    assert main([str(tmp_path / "out"), "--count", str(count), "--seconds", "100", *flags]) == 0
+    assert capsys.readouterr().out.count(" s to ") == per_film * count
+    assert len(looks) == count + per_film * count
+    assert 0 < max(held) <= 2 * per_film + 1
+    assert 200 <= len(asked) <= 400
+
+
+def scenes_alive() -> int:
+    return sum(type(each) in (Scene, PlainScene) for each in gc.get_objects())
 
 
 def test_plain_ones_are_the_plain_films(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
