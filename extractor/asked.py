@@ -170,7 +170,8 @@ def _require_fit(name: str, settings: ExtractSettings, library: Library, look: d
     if not any(is_called(spec.name, name) and spec.weights == hash for spec in held):
         options: dict[str, Any] = {"weights": settings.weights}
         options |= {_S3D: settings.s3d_weights} if settings.s3d_weights else {}
-        load(name, **options, **({"look": look} if look else {}))
+        options |= {"look": look} if look else {}
+        load(name, **options)
 
 
 def _flag(name: str) -> str:
