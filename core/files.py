@@ -141,6 +141,33 @@ def draft(final: Path) -> Iterator[Path]:
         sync(final.parent)
 
 
+@contextmanager
+def filling(final: Path, last: str) -> Iterator[Path]:
+    """The same for a folder that may be there and empty, and then stays, as a mount or somebody's current
+    folder must: it gets what was made file by file, and the one called `last` when all others are there."""
+    if not exists(final):
+        with draft(final) as made:
+            yield made
+        return
+    folder, moved = final / f"{DRAFT}{uuid.uuid4().hex}", list[Path]()
+    try:
+        with writing(final):
+            folder.mkdir()
+        yield folder
+        with writing(final):
+            for file in sorted(folder.iterdir(), key=lambda file: (file.name == last, file.name)):
+                sync(file)
+                os.rename(file, final / file.name)
+                moved.append(final / file.name)
+            folder.rmdir()
+            sync(final)
+    except BaseException:
+        for path in moved:
+            path.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 def retire(path: Path) -> None:
     """Take the final name away first, so that nobody meets a folder half removed."""
     gone = path.parent / f"{GONE}{uuid.uuid4().hex}"

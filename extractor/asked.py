@@ -13,11 +13,21 @@ from core.collections import Library
 from core.errors import StoreError, UsageError
 from core.store import Store, store_slug
 from core.types import LOOKS, EncoderSpec, Look
-from extractor.encoders import BUILT_IN, DOWNLOAD, PLAIN, S3D, TAKE_LOOKS, TAKE_S3D, TAKE_WEIGHTS, load
+from extractor.encoders import (
+    BUILT_IN,
+    DOWNLOAD,
+    PLAIN,
+    S3D,
+    TAKE_LOOKS,
+    TAKE_S3D,
+    TAKE_WEIGHTS,
+    load,
+    require_variant,
+)
 from extractor.encoders.auto import AUTO, chosen, is_auto
 from extractor.encoders.licences import licence_of
 from extractor.encoders.recipe import LOCAL_DIR
-from extractor.encoders.weights import RANDOM, About, about, register, registered, short
+from extractor.encoders.weights import RANDOM, About, about, hash_of, register, registered, short
 
 if TYPE_CHECKING:
     from extractor.choose import ExtractSettings
@@ -114,8 +124,10 @@ def asked_of(settings: ExtractSettings, library: Library, *, is_free: bool) -> A
     name = name or AUTO
     if is_auto(name):
         name = _auto(name, settings, library)
+    require_variant(name)
     _require_taken(name.partition(":")[0], given)
     look = tuple((each, str(getattr(settings, each))) for each in given if each in LOOKS)
+    _require_fit(name, settings, library, dict(look))
     return Asked(_absolute(name), _weights(settings), look, _registered(settings.s3d_weights))
 
 
@@ -149,6 +161,19 @@ def _require_taken(family: str, given: list[str]) -> None:
             raise UsageError(f"--{_flag(name)} is not for {family}, whose pictures are its own.")
 
 
+def _require_fit(name: str, settings: ExtractSettings, library: Library, look: dict[str, str]) -> None:
+    """A file is tried before a copy of it is kept, unless the collection has been made with it."""
+    if settings.weights is None or name.partition(":")[0] not in BUILT_IN:
+        return
+    hash = hash_of(settings.weights)
+    held = _specs(settings, library) if registered(hash) else []
+    if not any(is_called(spec.name, name) and spec.weights == hash for spec in held):
+        options: dict[str, Any] = {"weights": settings.weights}
+        options |= {_S3D: settings.s3d_weights} if settings.s3d_weights else {}
+        options |= {"look": look} if look else {}
+        load(name, **options)
+
+
 def _flag(name: str) -> str:
     return name.replace("_", "-")
 
@@ -168,12 +193,15 @@ def s3d_of(spec: EncoderSpec) -> str:
 
 
 def _auto(name: str, settings: ExtractSettings, library: Library) -> str:
-    slugs = library.collections().get(settings.collection, ())
-    paths = [library.store_path(slug) for slug in slugs]
-    held = [Store.open(path).spec.name for path in paths if (path / "store.json").exists()]
-    found = chosen(name, settings.device, held)
+    found = chosen(name, settings.device, [spec.name for spec in _specs(settings, library)])
     log.info("%s is encoder=%s", name, found)
     return found
+
+
+def _specs(settings: ExtractSettings, library: Library) -> list[EncoderSpec]:
+    slugs = library.collections().get(settings.collection, ())
+    paths = [library.store_path(slug) for slug in slugs]
+    return [Store.open(path).spec for path in paths if (path / "store.json").exists()]
 
 
 def _absolute(name: str) -> str:

@@ -30,6 +30,7 @@ TAKE_WEIGHTS = ("open_clip", "clip2video", "s3d", "videococa", "videoclip")  # o
 # May be told who resizes, and how colours are read.
 TAKE_LOOKS = ("toy", "open_clip", "clip2video", "videococa")
 PLAIN = ("clip2video", "s3d", "videoclip")  # are whole without a variant
+VARIANTS = {"s3d": "unit", "videoclip": "raw"}  # of families that have but one
 S3D = "s3d"  # of a spec's options: the hash of the S3D under it
 TAKE_S3D = ("videoclip",)  # and so a second file
 WRITERS = {"videococa": "extractor.encoders.videococa:load_writer"}  # for captions alone
@@ -93,6 +94,15 @@ def load_captioner(
         return load(name, device=device, pace=pace, **options)
     loader = _function(WRITERS[family])
     return loader(variant, device, **_paced(loader, family, pace), **options)
+
+
+def require_variant(name: str) -> None:
+    """An EncoderError for a variant that its family has not, where that is known without loading anything."""
+    family, _, variant = name.partition(":")
+    if family in VARIANTS and variant not in ("", VARIANTS[family]):
+        raise EncoderError(
+            f"There is no {family}:{variant}; there are {family} and {family}:{VARIANTS[family]}."
+        )
 
 
 def recall(spec: EncoderSpec, *, device: str = "cpu") -> Encoder:

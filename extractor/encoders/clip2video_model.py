@@ -15,6 +15,7 @@ from core.errors import EncoderError
 from extractor.encoders.base import unit
 from extractor.encoders.temporal import HEAD, Sizes, Temporal
 from extractor.encoders.tensors import State, insist, length_of
+from extractor.encoders.unfilled import unfilled
 
 PICTURES = 12  # of a clip
 WORDS = 32  # of a text, with those that mark its start and its end
@@ -74,7 +75,7 @@ def drawn(shape: Shape, seed: int) -> Model:
 
 def filled(state: State, shape: Shape, *, file: str, name: str) -> Model:
     """With a file's tensors; what it is to hold is seen before memory is taken for it."""
-    with torch.device("meta"):
+    with unfilled():
         model = Model(shape)
     wanted = {key: tensor.shape for key, tensor in model.state_dict().items()}
     model.load_state_dict(insist(state, wanted, file=file, name=name), assign=True)

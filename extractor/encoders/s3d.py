@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.errors import EncoderError
 from core.types import EncoderSpec, IntArray, Look, Sampling
-from extractor.encoders import BY_HAND
+from extractor.encoders import BY_HAND, require_variant
 from extractor.encoders.base import EXACT, Pace, unit
 from extractor.encoders.open_clip import ready
 from extractor.encoders.precision import Precision
@@ -114,8 +114,7 @@ def load(
 ) -> S3D:
     """With the weights of a file, all of whose sizes are read off it, or with random ones of the authors'
     sizes."""
-    if variant not in ("", UNIT):
-        raise EncoderError(f"There is no {FAMILY}:{variant}; there are {FAMILY} and {FAMILY}:{UNIT}.")
+    require_variant(f"{FAMILY}:{variant}")
     device = ready(device, pace, weights, random_weights)
     name = f"{FAMILY}:{variant}" if variant else FAMILY
     hash, model = model_of(weights, random_weights, name=name)

@@ -15,6 +15,7 @@ from torch.nn.functional import max_pool3d, pad, relu
 
 from core.errors import EncoderError
 from extractor.encoders.tensors import State, insist, length_of
+from extractor.encoders.unfilled import unfilled
 
 PICTURES = 30  # a feature: those of a second
 WORDS = 16  # of a text; what is shorter is filled up with zeros, which count as any word
@@ -246,7 +247,7 @@ def filled(state: State, *, file: str, name: str) -> Model:
     """With a file's tensors, off which all sizes are read; what it is to hold is seen before memory is taken
     for it."""
     sizes = sizes_of(state, file=file, name=name)
-    with torch.device("meta"):
+    with unfilled():
         model = Model(Video(sizes), Texts(sizes))
     wanted = {key: tensor.shape for key, tensor in model.state_dict().items()}
     held = insist(state, wanted, file=file, name=name)

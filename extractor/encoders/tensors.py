@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 from core.errors import EncoderError, UsageError
 
@@ -22,6 +23,7 @@ WRAPPERS = ("state_dict", "model")  # what training scripts put their tensors in
 _SHOWN = 3  # keys that an error names
 _HEAD_BYTES = 512
 _MOST_TIMES = 16  # a file's size; its tensors may share memory, but not without end
+_BLOCK_BYTES = 4 << 20
 _LFS = b"version https://git-lfs"
 _PAGE = (b"<!doctype", b"<html", b"<?xml", b"<head")
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)|[Cc]lass ([\w.]+)")
@@ -39,6 +41,26 @@ def read(path: Path) -> dict[str, Tensor]:
     except SafetensorError as error:
         raise EncoderError(f"{path} is no safetensors file, or a damaged one: {error}.") from error
     return _tensors(path, held)
+
+
+def require_whole(path: Path) -> None:
+    """An EncoderError where the check sums of torch.save's file are not those of its bytes, of which torch
+    itself takes any; the other kinds have none."""
+    if kind_of(path) != "zip":
+        return
+    with _zip(path) as held:
+        for member in held.infolist():
+            if member.compress_type == ZIP_STORED:  # as torch writes all of them
+                try:
+                    with held.open(member) as file:
+                        while file.read(_BLOCK_BYTES):
+                            pass
+                except OSError as error:
+                    raise EncoderError(f"{path} cannot be read: {error.strerror or error}.") from error
+                except (BadZipFile, EOFError, RuntimeError, ValueError, NotImplementedError) as error:
+                    raise EncoderError(
+                        f"{path} is damaged: {member.filename} in it is not what was written."
+                    ) from error
 
 
 def kind_of(path: Path) -> Kind:
@@ -105,9 +127,23 @@ def single(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
+def _zip(path: Path) -> ZipFile:
+    """An EncoderError where its end is not there, which lists what it holds."""
+    try:
+        return ZipFile(path)
+    except OSError as error:
+        raise EncoderError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+        raise EncoderError(
+            f"{path} is no checkpoint of torch.save, or a damaged one: it is cut short or damaged at its end."
+        ) from error
+
+
 def _unpickled(path: Path) -> Any:
     import torch
 
+    if kind_of(path) == "zip":
+        _zip(path).close()
     try:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old protocols, and that what is sparse takes long
@@ -126,10 +162,9 @@ def _unpickled(path: Path) -> Any:
             f"`cinedex convert {path} --to FILE.safetensors` takes out the tensors and runs nothing."
         ) from error
     except Exception as error:  # torch has none of its own for what is no checkpoint
-        why = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        raise EncoderError(
-            f"{path} is no checkpoint of torch.save, or a damaged one: {why[0].rstrip('.')}."
-        ) from error
+        lines = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        why = lines[0].partition(". ")[0].rstrip(".")  # what it guesses behind that is for programmers
+        raise EncoderError(f"{path} is no checkpoint of torch.save, or a damaged one: {why}.") from error
 
 
 def _tensors(path: Path, held: Any) -> dict[str, Tensor]:

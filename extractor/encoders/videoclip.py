@@ -14,7 +14,7 @@ from torch import Tensor
 
 from core.errors import EncoderError, UsageError
 from core.types import EncoderSpec, IntArray
-from extractor.encoders import BY_HAND, S3D, s3d, vocabulary
+from extractor.encoders import BY_HAND, S3D, require_variant, s3d, vocabulary
 from extractor.encoders.base import EXACT, Around, Pace
 from extractor.encoders.open_clip import ready
 from extractor.encoders.precision import Precision
@@ -133,14 +133,13 @@ def load(
 ) -> VideoClip:
     """With the weights of two files, off which all sizes are read, or with random ones of the authors' sizes.
     The one variant takes S3D's features as they come."""
-    if variant not in ("", RAW):
-        raise EncoderError(f"There is no {FAMILY}:{variant}; there are {FAMILY} and {FAMILY}:{RAW}.")
+    require_variant(f"{FAMILY}:{variant}")
     name = f"{FAMILY}:{variant}" if variant else FAMILY
     if s3d_weights is not None and random_weights is not None:
         raise UsageError("--s3d-weights and --random-weights exclude each other.")
     device = ready(device, pace, weights, random_weights)
     if random_weights is None and (weights is None or s3d_weights is None):
-        raise EncoderError(f"{name} needs --weights FILE and --s3d-weights FILE: {BY_HAND[FAMILY]}.")
+        raise _lacking(name, weights, s3d_weights)
     hash, shape, model = _model(name, weights, random_weights)
     s3d_hash, s3d_model = s3d.model_of(s3d_weights, random_weights, name=s3d.FAMILY)
     if (made := s3d_model.video.fc.out_features) != shape.features:
@@ -161,6 +160,13 @@ def load(
     encoder = VideoClip(spec, model, seconds, vocabulary.word_pieces(), device)
     seconds.begin(pace)
     return encoder
+
+
+def _lacking(name: str, weights: Path | None, s3d_weights: Path | None) -> EncoderError:
+    both = {"--weights FILE": weights, "--s3d-weights FILE": s3d_weights}
+    flags = [flag for flag, file in both.items() if file is None]
+    also = "also " if len(flags) == 1 else ""
+    return EncoderError(f"{name} {also}needs {' and '.join(flags)}: {BY_HAND[FAMILY]}.")
 
 
 def _model(name: str, weights: Path | None, random_weights: int | None) -> tuple[str, Shape, Model]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from core.errors import EncoderError
 from extractor.encoders.bert import HEAD, Bert, Sizes, masked_mean
 from extractor.encoders.tensors import State, insist, length_of
+from extractor.encoders.unfilled import unfilled
 from extractor.encoders.vocabulary import END, START
 
 SECONDS = 32  # of a run
@@ -104,7 +105,7 @@ def drawn(shape: Shape, seed: int) -> Model:
 def filled(state: State, shape: Shape, *, file: str, name: str) -> Model:
     """With a file's tensors; what it is to hold is seen before memory is taken for it. Of what the files of
     some versions and tasks hold beside them nothing is needed."""
-    with torch.device("meta"):
+    with unfilled():
         model = Model(shape)
     wanted = {key: tensor.shape for key, tensor in model.state_dict().items()}
     optional = [key for key in state if key.startswith(_CLASSIFIER) or key.endswith(".position_ids")]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import __version__, files
 from core.errors import EncoderError, StoreError
-from extractor.encoders.tensors import State, kind_of, read
+from extractor.encoders.tensors import State, kind_of, read, require_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -108,6 +108,7 @@ def hash_of(path: Path) -> str:
     cached = folder() / _HASHES / f"{key}.json"
     if (known := _cached(cached)) and known.get("stamp") == stamp:
         return str(known["hash"])
+    require_whole(path)
     found = hash_state(read(path))
     if (mine := about(path)) is not None and mine.hash != found:
         raise EncoderError(f"{path} is damaged: its tensors have the hash {found}, not {mine.hash}.")

@@ -38,7 +38,7 @@ def write_samples(settings: SampleSettings) -> int:
     out = _folder(settings)
     made = plain_samples if settings.plain else samples
     films = made(settings.seed, settings.count, settings.seconds)
-    with files.draft(out) as draft, files.writing(out):
+    with files.filling(out, QUERIES) as draft, files.writing(out):
         for each in films:
             each.write(draft / each.name)
         with (draft / QUERIES).open("w", newline="", encoding="utf-8") as file:

@@ -122,7 +122,16 @@ def _videos(settings: TagSettings, searcher: Searcher) -> Iterable[Listed]:
     """Those that are named, or all that there are, by path."""
     if settings.video:
         return [_named(searcher, id) for id in settings.video]
+    if settings.prefix:
+        _require_some(searcher, settings.prefix)
     return _all_videos(searcher, settings.prefix)
+
+
+def _require_some(searcher: Searcher, prefix: str) -> None:
+    from index.catalogue import page
+
+    if not page(searcher.view, [prefix], None, 1).videos:
+        raise UsageError(f"prefix {prefix[:200]!r}: no video has a path that begins so.", "prefix")
 
 
 def _named(searcher: Searcher, id: str) -> Listed:

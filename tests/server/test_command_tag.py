@@ -129,8 +129,10 @@ def test_what_has_no_rows_of_a_kind_is_left_out_and_told(
     captured = capsys.readouterr()
     assert captured.out.startswith("films/clips.mp4") and captured.out.count("\n") == 1
     assert "videos without such rows are left out level=clip videos=1" in captured.err
-    assert main([*flags, "--prefix", "none/"]) == 0
-    assert capsys.readouterr().out == "No video is there to have labels.\n"
+    assert main([*flags, "--prefix", "none/"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == "cinedex tag: prefix 'none/': no video has a path that begins so.\n"
+    assert captured.out == ""
     assert said(capsys, *flags[1:], "--level", "video").count("\n") == 2
 
 

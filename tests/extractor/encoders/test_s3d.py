@@ -19,7 +19,7 @@ from extractor.encoders import how, load, recall, s3d
 from extractor.encoders.base import Pace
 from extractor.encoders.contract import check, features, pictures
 from extractor.encoders.s3d import S3D
-from extractor.encoders.weights import About, register, registered
+from extractor.encoders.weights import About, all_known, register, registered
 from tests.extractor.encoders import tiny_s3d, traps
 
 AUTHORS = s3d.LOOK
@@ -219,6 +219,30 @@ def test_what_is_asked_for_but_not_there_is_said() -> None:
         load("s3d")
     with pytest.raises(EncoderError, match=r"^There is no s3d:raw; there are s3d and s3d:unit\.$"):
         load("s3d:raw", random_weights=1)
+
+
+def test_a_variant_that_there_is_not_is_refused_before_its_file_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["--data", "data", "--videos", str(tmp_path), "--encoder", "s3d:foo", "--weights", "none.pth"]
+    assert main(["extract", *line]) != 0
+    assert capsys.readouterr().err == "extract: There is no s3d:foo; there are s3d and s3d:unit.\n"
+
+
+def test_a_file_that_does_not_fit_is_not_kept_and_is_named_as_it_was_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tiny_s3d.state(3)
+    del state["fc.weight"]
+    torch.save(state, "mine.pth")
+    line = ["--data", "data", "--videos", str(tmp_path), "--encoder", "s3d", "--weights", "mine.pth"]
+    assert main(["extract", *line]) != 0
+    says = "extract: mine.pth does not fit s3d: fc.weight is missing.\n"
+    assert capsys.readouterr().err == says
+    assert not list(all_known())
+    register(Path("mine.pth"), About("other.pth"))
+    assert main(["extract", *line]) != 0
+    assert capsys.readouterr().err == says
 
 
 # --- how it computes ---------------------------------------------------------------------------------

@@ -420,10 +420,12 @@ def test_a_file_beside_random_weights_is_refused(files: tuple[Path, Path]) -> No
 def test_without_its_files_it_is_said_where_they_are(
     files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for given in ({}, {"weights": files[0]}, {"s3d_weights": files[1]}):
-        says = (
-            r"^videoclip needs --weights FILE and --s3d-weights FILE: https://dl\.fbaipublicfiles\.com/.*\.$"
-        )
+    for given, lacks in (
+        ({}, "needs --weights FILE and --s3d-weights FILE"),
+        ({"weights": files[0]}, "also needs --s3d-weights FILE"),
+        ({"s3d_weights": files[1]}, "also needs --weights FILE"),
+    ):
+        says = rf"^videoclip {lacks}: https://dl\.fbaipublicfiles\.com/.*\.$"
         with pytest.raises(EncoderError, match=says):
             load("videoclip", **given)  # type: ignore[arg-type]
     with pytest.raises(

@@ -125,3 +125,17 @@ def test_only_what_was_downloaded_is_found_by_name_and_the_newest_of_it(folder: 
     assert weights.downloaded(name) == (folder / new.hash / FILE, new)
     same = weights.register(tmp_path / "0.safetensors", About("hub", (name,), licence="MIT"))
     assert (same.hash, same.names, same.licence) == (mine.hash, (name,), "MIT")
+
+
+def test_a_file_whose_bytes_have_changed_is_not_taken(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.pth"
+    torch.save({"a": torch.full((2000,), 1.5)}, path)
+    data = bytearray(path.read_bytes())
+    at = data.index(torch.full((8,), 1.5).numpy().tobytes()) + 64
+    data[at] ^= 1
+    data[at + 9] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(EncoderError) as caught:
+        weights.register(path, About("mine.pth"))
+    assert str(caught.value) == f"{path} is damaged: mine/data/0 in it is not what was written."
+    assert not list(weights.all_known())

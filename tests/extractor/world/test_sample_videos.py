@@ -155,6 +155,14 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_the_current_folder_is_filled_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = tmp_path.stat().st_ino
+    assert main([".", "--count", "1", "--seconds", "1"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"sample-01.mp4", "queries.csv"}
+    assert tmp_path.stat().st_ino == before
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -177,4 +185,6 @@ def test_what_breaks_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Sample, "write", broken)
     assert main(["--out", str(tmp_path / "out"), "--count", "1"]) != 0
+    assert list(tmp_path.iterdir()) == []
+    assert main(["--out", str(tmp_path), "--count", "1"]) != 0
     assert list(tmp_path.iterdir()) == []
