@@ -91,6 +91,8 @@ class Encoders:
             loading.encoder = Batched.over(encoder, spec, self.batching)
             log.info("encoder loaded name=%s seconds=%.2f", name, time.perf_counter() - began)
         except Exception as error:  # a thread's edge: no memory, no module, a stranger's bug
+            if not threading.main_thread().is_alive():
+                return  # the process ends, so that nothing can be imported any more
             loading.patience.fail(f"encoder does not load name={name}", error)
         finally:
             loading.is_running = False

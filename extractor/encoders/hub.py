@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +17,8 @@ from core.errors import EncoderError, Error
 SAFE, PLAIN = "open_clip_model.safetensors", "open_clip_pytorch_model.bin"
 _ANSWER_S = 10.0  # for the first sign of life; the library itself would try for minutes
 _BLOCK_BYTES = 1 << 20
+_changing = threading.Lock()
+_before: list[bool] = []  # what HF_HUB_OFFLINE was whenever one of those that are offline now began
 
 
 def missing(name: str, why: str = "", of: str = "") -> EncoderError:
@@ -109,12 +112,17 @@ def offline(is_so: bool) -> Iterator[None]:
     """Keep libraries that would ask the hub by themselves from it: a text tower's config, say."""
     from huggingface_hub import constants
 
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or is_so
+    if not is_so:
+        yield
+        return
+    with _changing:
+        _before.append(constants.HF_HUB_OFFLINE)
+        constants.HF_HUB_OFFLINE = True
     try:
         yield
     finally:
-        constants.HF_HUB_OFFLINE = before
+        with _changing:  # whoever ends first, the last one finds what was there before all of them
+            constants.HF_HUB_OFFLINE = _before.pop()
 
 
 def _names(file: str) -> tuple[str, ...]:

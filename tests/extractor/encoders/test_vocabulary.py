@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 from core.errors import EncoderError, Error
 from extractor.download import main
@@ -132,9 +133,20 @@ def test_a_hub_with_another_list_is_refused(
     assert "gives a vocab.txt with the sha256 " in capsys.readouterr().err and not kept().exists()
 
 
+def test_whoever_ends_first_of_several_that_keep_offline_it_is_as_before() -> None:
+    before, first, second = constants.HF_HUB_OFFLINE, hub.offline(True), hub.offline(True)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert constants.HF_HUB_OFFLINE
+    second.__exit__(None, None, None)
+    assert before == constants.HF_HUB_OFFLINE
+
+
 def test_a_hub_that_cannot_be_reached_is_one_sentence(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     assert main(["bert-vocabulary"]) == 1
     said = capsys.readouterr().err
     assert said.startswith(
