@@ -116,6 +116,17 @@ def framed(
     return sums / counts.to(states.device, states.dtype)[:, None]
 
 
+def means(features: Tensor, index: Sequence[IntArray]) -> Tensor:
+    """float64: the mean of the rows of each clip, of which there is one at least."""
+    import torch
+
+    found = features[torch.tensor([rows[0] for rows in index], device=features.device)].double()
+    for line, rows in enumerate(index):
+        if len(rows) > 1:  # most are of one
+            found[line] = features[torch.from_numpy(rows).to(features.device)].double().mean(dim=0)
+    return found
+
+
 def unit(rows: Tensor) -> Tensor:
     """Rows of length 1, float32. Lengths are taken in float64, row by row; a row of zeros stays."""
     import torch

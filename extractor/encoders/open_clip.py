@@ -15,7 +15,7 @@ from core import files
 from core.errors import EncoderError, UsageError
 from core.types import EncoderSpec, IntArray
 from extractor.encoders import hub
-from extractor.encoders.base import EXACT, Pace, unit
+from extractor.encoders.base import EXACT, Pace, means, unit
 from extractor.encoders.devices import choose_device
 from extractor.encoders.licences import licence_of
 from extractor.encoders.precision import Precision, wanted
@@ -75,11 +75,7 @@ class OpenClip:
         """The unit mean of the pictures of each."""
         if not index:
             return self._none()
-        means = features[torch.tensor([rows[0] for rows in index], device=features.device)].double()
-        for line, rows in enumerate(index):
-            if len(rows) > 1:  # most are of one picture
-                means[line] = features[torch.from_numpy(rows).to(features.device)].double().mean(dim=0)
-        return unit(means)
+        return unit(means(features, index))
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """A unit vector each."""

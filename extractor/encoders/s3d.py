@@ -12,7 +12,7 @@ from torch import Tensor
 from core.errors import EncoderError
 from core.types import EncoderSpec, IntArray, Look, Sampling
 from extractor.encoders import BY_HAND, require_variant
-from extractor.encoders.base import EXACT, Pace, unit
+from extractor.encoders.base import EXACT, Pace, means, unit
 from extractor.encoders.open_clip import ready
 from extractor.encoders.precision import Precision
 from extractor.encoders.recipe import seed_of
@@ -86,11 +86,8 @@ class S3D:
         """The mean of each one's seconds; of those of length 1 it has again length 1."""
         if not index:
             return self._none()
-        means = features[torch.tensor([rows[0] for rows in index], device=features.device)].double()
-        for line, rows in enumerate(index):
-            if len(rows) > 1:  # most are of one second
-                means[line] = features[torch.from_numpy(rows).to(features.device)].double().mean(dim=0)
-        return unit(means) if self._is_unit else means.float()
+        found = means(features, index)
+        return unit(found) if self._is_unit else found.float()
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """By the first 16 words that are known of each."""
