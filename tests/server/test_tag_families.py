@@ -37,6 +37,7 @@ from tests.extractor.encoders.models import (
     videoclip_state,
 )
 from tests.server.conftest import in_thread
+from tests.server.worlds import until
 
 FILMS = {"right.mp4": ("red", "moves to the right", 4.0), "short.mp4": ("green", "falls", 0.4)}
 LABELS = ["a red circle", "rain", "🐈", "a dog"]
@@ -135,6 +136,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         ids = [source.id for source in store.log.last().live()]
         rows = {id: snapshot.vectors(id, "clip")[1].astype(np.float32) for id in ids}
         with in_thread(ServedLibrary.of_data(data)) as http:
+            until(lambda: http.get("/readyz").status_code == 200, 60)
             yield World(data, http, recall(store.spec), rows)
 
 
