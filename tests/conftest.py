@@ -19,6 +19,7 @@ from tests.browser import Browser
 
 FPS = Fraction(10)
 LIKE = Encoding(fps=FPS, gop=20, bframes=2)
+_LATE = ("extractor/encoders/", "training/", "test_concept")  # they hold models
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,6 +33,22 @@ def pytest_configure(config: pytest.Config) -> None:
         "HF_ENDPOINT": "http://127.0.0.1:9",
     }
     os.environ.pop("CINEDEX_VOCAB", None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What forks comes first: a process grows and gains threads with every test, so that a fork costs more
+    and may hang in a lock that one of them held. Models come last, which it grows by most."""
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    module = getattr(item, "module", None)
+    if any(getattr(value, "__module__", None) == "tests.durable" for value in vars(module).values()):
+        return 0
+    path = item.path.as_posix()
+    if any(f"tests/{late}" in path for late in _LATE):
+        return 3
+    return 1 if any(f"tests/{early}/" in path for early in ("core", "extractor", "index")) else 2
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 import traceback
 from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, Literal
 
 STEPS = ("fsync", "rename", "replace", "link", "unlink", "mkdir", "rmdir")
 _LONGEST_S = 60.0  # for a run that takes a second or two
+_IDLE_S = 5.0  # of no processor time at all, in which a run hangs
 Action = Callable[[], object]
 Start = Literal["fork", "forkserver", "spawn"]
 PROCESSES: dict[Start, Callable[..., BaseProcess]] = {
@@ -35,13 +38,31 @@ def _killed_at(step: int, action: Action, start: Start) -> bool | None:
     """The same; None where it hung, and was ended."""
     process = PROCESSES[start](target=_child, args=(step, action))
     process.start()
-    process.join(_LONGEST_S)
+    _wait(process)
     if process.exitcode is None:
         process.kill()
         process.join()
         return None
     assert process.exitcode in (0, -signal.SIGKILL), f"the run failed at step {step}: {process.exitcode}"
     return process.exitcode != 0
+
+
+def _wait(process: BaseProcess) -> None:
+    """Until it ends, hangs or takes too long."""
+    end = time.monotonic() + _LONGEST_S
+    while time.monotonic() < end:
+        before = _processor_time(process)
+        process.join(_IDLE_S)
+        if process.exitcode is not None or (before is not None and _processor_time(process) == before):
+            return
+
+
+def _processor_time(process: BaseProcess) -> list[str] | None:
+    """Its own and that of its children which have ended; None where the system does not tell."""
+    try:
+        return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11:15]
+    except OSError:
+        return None
 
 
 def _child(step: int, action: Action) -> None:

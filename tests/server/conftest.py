@@ -29,6 +29,9 @@ from tests.server.held import Decoders
 from tests.server.worlds import Shelf, make_keys, samples, until
 
 ROOT = Path(__file__).parents[2]
+_SELDOM = (
+    5.0  # seconds between looks of servers whose library stays as it is: many of them idle beside the tests
+)
 
 
 @dataclass
@@ -65,14 +68,14 @@ class Running:
         return code
 
 
-def start(data: Path, *flags: str, wait: bool = True) -> Running:
+def start(data: Path, *flags: str, wait: bool = True, follow_seconds: float = 0.05) -> Running:
     """Serve a library; the address is what it prints."""
     log = data.parent / f"{data.name}.log"
     serve = "import sys; from server.cli import main; sys.exit(main())"
     command = [sys.executable, "-W", "error", "-c", serve]
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [*command, "--data", str(data), "--port", "0", "--follow-seconds", "0.05", *flags],
+            [*command, "--data", str(data), "--port", "0", "--follow-seconds", f"{follow_seconds}", *flags],
             cwd=ROOT,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
@@ -93,7 +96,7 @@ def sample_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]
     """Three videos and three texts that nobody changes."""
     data = tmp_path_factory.mktemp("served") / "data"
     samples(data)
-    running = start(data)
+    running = start(data, follow_seconds=_SELDOM)
     yield running
     assert running.stop() == 0
     assert "Traceback" not in running.log.read_text()
@@ -105,7 +108,7 @@ def keyed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     data = tmp_path_factory.mktemp("keyed") / "data"
     samples(data)
     keys = make_keys(data)
-    running = start(data, "--log-format", "json")
+    running = start(data, "--log-format", "json", follow_seconds=_SELDOM)
     running.keys |= keys
     yield running
     assert running.stop() == 0
@@ -121,7 +124,7 @@ def film_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     (folder / "films").mkdir()
     write_film(folder / "films" / "red-then-blue.mp4", shapes("red", "blue", seconds=1))
     write_film(folder / "films" / "short.mp4", shapes("green", seconds=0.5))
-    running = start(Films.of(folder / "films", folder / "data").data)
+    running = start(Films.of(folder / "films", folder / "data").data, follow_seconds=_SELDOM)
     yield running
     assert running.stop() == 0
     assert "Traceback" not in running.log.read_text()
