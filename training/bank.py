@@ -21,10 +21,10 @@ _DOES = (
     "cooks a soup|runs a marathon|reads a newspaper|plays the piano|talks to the camera|washes a car|sleeps|"
     "drinks coffee|opens a parcel|paints a fence|speaks on the phone|rides a bicycle|feeds the pigeons|"
     "laughs|climbs a ladder|cuts an onion|throws a ball|dances at a wedding|folds a letter|waves|"
-    "repairs an engine|ties a shoe|swims in a pool|jumps into the snow|sings a song|writes an email|eats an apple|shakes hands",
+    "ties a shoe|swims in a pool|jumps into the snow|sings a song|writes an email|shakes hands",
     "bakes bread|lifts weights|watches television|plays chess|gives a speech|mows the garden|yawns|"
     "pours milk|unwraps a present|builds a shed|sends a message|drives a lorry|walks the puppy|skis downhill|"
-    "cries|peels a potato|kicks a football|cheers at a concert|irons a shirt|fixes the roof|brushes the teeth|"
+    "peels a potato|kicks a football|cheers at a concert|irons a shirt|fixes the roof|brushes the teeth|"
     "claps|dives from a boat|rolls in mud|hums a tune|signs a contract|bites into a burger|hugs a friend",
 )
 _THING = (
@@ -49,12 +49,9 @@ _ASKED = (
     "what is a {thing}|annual {thing} statistics|when does the {thing} open|price of a {thing}|"
     "best {thing} of the year|a lesson about the {thing}|{thing} or {thing2}|interview with the {who}",
 )
-_FORMS = ("{a} {who} {does}", "{a} {who} {does} {where}", "{a} {thing} {where}", "two people and {a} {thing}")
-_FORMS += (
-    "{a} {look} {thing}",
-    "{a} {look} {thing} {ground}",
-    "{a} {who} with {a} {look} {thing}",
-    "{asked}",
+_FORMS = (
+    *("{a} {who} {does}", "{a} {who} {does} {where}", "{a} {thing} {where}", "two people and {a} {thing}"),
+    *("{a} {look} {thing}", "{a} {look} {thing} {ground}", "{a} {who} with {a} {look} {thing}", "{asked}"),
 )
 _LOOKS = tuple(words[0] for words in (*COLOUR_WORDS.values(), *SIZE_WORDS.values()))
 _GROUNDS = tuple(words[0] for words in GROUND_WORDS.values())
