@@ -1,0 +1,52 @@
+"""Thresholds: between what is there and what is not, from films of validation scenes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from extractor.encoders import load, thresholds
+from training.thresholds import Found, main, measured, threshold_of
+
+
+def test_it_lies_between_what_is_there_and_what_is_not() -> None:
+    found = threshold_of(np.array([0.5, 0.8, 0.7], np.float32), np.array([0.1, 0.3, 0.2], np.float32))
+    assert found == Found(0.4, 1.0, 1.0, 1.0)
+
+
+def test_where_they_mix_as_many_of_both_are_right() -> None:
+    chance = np.random.default_rng(1)
+    right, wrong = chance.normal(0.6, 0.1, 500), chance.normal(0.4, 0.1, 900)
+    found = threshold_of(right.astype(np.float32), wrong.astype(np.float32))
+    assert found.threshold == pytest.approx(0.5, abs=0.02)
+    assert found.told == pytest.approx(found.refused, abs=0.02) and found.told == pytest.approx(0.84, abs=0.03)
+    assert found.area == pytest.approx(0.92, abs=0.02)
+
+
+def test_scores_that_tell_nothing_are_told_as_that() -> None:
+    same = np.full(7, 0.2, np.float32)
+    assert threshold_of(same, same) == Found(0.2, 1.0, 0.0, 0.5)
+
+
+def test_colours_alone_tell_something(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The toy encoder knows no shapes, but everyday sentences seldom name a colour."""
+    out = tmp_path / "thresholds.json"
+    asked = ["--encoder", "toy", "--seed", "3", "--seconds", "80", "--out", str(out)]
+    assert main(asked) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["kind"] for line in lines] == ["frame", "clip"]
+    assert thresholds.of_folder(tmp_path) == {line["kind"]: line["threshold"] for line in lines}
+    assert all(line["area"] > 0.6 and min(line["told"], line["refused"]) > 0.5 for line in lines)
+    again = measured(load("toy"), 3, 80)
+    assert [each.threshold for each in again.values()] == [line["threshold"] for line in lines]
+    assert main([*asked[:3], "4", *asked[4:]]) == 0
+    assert thresholds.of_folder(tmp_path) != {kind: each.threshold for kind, each in again.items()}
+
+
+def test_an_encoder_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--encoder", "nothing"])
+    assert "There is no encoder family 'nothing'" in capsys.readouterr().err
