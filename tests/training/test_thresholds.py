@@ -34,13 +34,13 @@ def test_scores_that_tell_nothing_are_told_as_that() -> None:
 def test_colours_alone_tell_something(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The toy encoder knows no shapes, but everyday sentences seldom name a colour."""
     out = tmp_path / "thresholds.json"
-    asked = ["--encoder", "toy", "--seed", "3", "--seconds", "80", "--out", str(out)]
+    asked = ["--encoder", "toy", "--seed", "3", "--seconds", "40", "--out", str(out)]
     assert main(asked) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["kind"] for line in lines] == ["frame", "clip"]
     assert thresholds.of_folder(tmp_path) == {line["kind"]: line["threshold"] for line in lines}
     assert all(line["area"] > 0.6 and min(line["told"], line["refused"]) > 0.5 for line in lines)
-    again = measured(load("toy"), 3, 80)
+    again = measured(load("toy"), 3, 40)
     assert [each.threshold for each in again.values()] == [line["threshold"] for line in lines]
     assert main([*asked[:3], "4", *asked[4:]]) == 0
     assert thresholds.of_folder(tmp_path) != {kind: each.threshold for kind, each in again.items()}
