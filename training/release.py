@@ -39,6 +39,7 @@ def release(training: Path, out: Path) -> dict[str, str]:
         (draft / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
         shutil.copyfile(training / VOCABULARY, draft / VOCABULARY)
         save_file({name: _shipped(value) for name, value in weights.items()}, draft / SAFE, facts)
+        (draft / SAFE).chmod(0o644)  # for whoever installs it, and not only for who made it
     return facts
 
 
@@ -74,7 +75,9 @@ def _require_fit(config: dict[str, Any], weights: dict[str, Tensor], training: P
         make(config, 0).load_state_dict(weights)
     except RuntimeError as error:
         lines = str(error).strip().splitlines()
-        raise UsageError(f"{training}/{STATE} does not fit {CONFIG}: {lines[-1].strip().rstrip('.')}.") from error
+        raise UsageError(
+            f"{training}/{STATE} does not fit {CONFIG}: {lines[-1].strip().rstrip('.')}."
+        ) from error
 
 
 def _shipped(value: Tensor) -> Tensor:

@@ -27,6 +27,10 @@ BUILT_IN = {  # family: (module:function, extra to install)
     "videoclip": ("extractor.encoders.videoclip:load", ""),
     "starter": ("extractor.encoders.starter:load", ""),
 }
+NOTICES = {  # of families, and those named after them, that must not be taken for more than they are
+    "starter": "The starter encoders know only the rendered world of `cinedex sample-videos`; for real "
+    "videos use one of open_clip's, as `--encoder auto` does.",
+}
 SHIPPED = ("starter",)  # with weights of their own, in the package
 TAKE_WEIGHTS = ("open_clip", "clip2video", "s3d", "videococa", "videoclip")  # of a file, or random ones
 # May be told who resizes, and how colours are read.
@@ -96,6 +100,12 @@ def load_captioner(
         return load(name, device=device, pace=pace, **options)
     loader = _function(WRITERS[family])
     return loader(variant, device, **_paced(loader, family, pace), **options)
+
+
+def notice_of(name: str) -> str | None:
+    """What is to be said wherever an encoder, or a store that is called after it, answers."""
+    begins = name.replace(":", "-") + "-"
+    return next((says for family, says in NOTICES.items() if begins.startswith(f"{family}-")), None)
 
 
 def require_variant(name: str) -> None:

@@ -308,7 +308,8 @@ def _byte_pairs(recipe: Recipe, length: int, options: dict[str, Any]) -> Any:
         raise EncoderError(f"{path} is no vocabulary, or a damaged one: {_first_line(error)}.") from error
     if (wanted := recipe.text.get("vocab_size")) != made.vocab_size:
         raise EncoderError(
-            f"{path} does not fit {recipe.name}: it has {made.vocab_size} word pieces, and vocab_size is {wanted}."
+            f"{path} does not fit {recipe.name}: it has {made.vocab_size} word pieces, and vocab_size is "
+            f"{wanted}."
         )
     return made
 

@@ -48,7 +48,10 @@ def test_what_was_released_makes_the_vectors_of_the_mean_weights(
         model.eval()
         tokens = training[1].tokenizer([each.text for each in shown], TINY.context)
         pairs = [
-            (encoder.features(torch.from_numpy(pixels)), model.encode_image(input_of(pixels, torch.device("cpu")))),
+            (
+                encoder.features(torch.from_numpy(pixels)),
+                model.encode_image(input_of(pixels, torch.device("cpu"))),
+            ),
             (encoder.texts([each.text for each in shown]), texts(model, tokens)),
         ]
     for ours, meant in pairs:
@@ -65,7 +68,11 @@ def test_it_is_in_halves_and_says_how_it_was_made(out: Path, training: tuple[Pat
     assert {str(value.dtype) for value in held.values() if value.ndim > 1} == {"torch.float16"}
     with safe_open(out / "open_clip_model.safetensors", "pt") as file:
         facts = file.metadata()
-    assert (facts["steps"], facts["seed"], json.loads(facts["recipe"])["batch"]) == ("4 of 4", "0", TINY.batch)
+    assert (facts["steps"], facts["seed"], json.loads(facts["recipe"])["batch"]) == (
+        "4 of 4",
+        "0",
+        TINY.batch,
+    )
     assert (out / "bpe.txt.gz").read_bytes() == (training[0] / "bpe.txt.gz").read_bytes()
     text = json.loads((out / "open_clip_config.json").read_text())["model_cfg"]["text_cfg"]
     assert text["tokenizer_kwargs"] == {"bpe_path": "bpe.txt.gz"}

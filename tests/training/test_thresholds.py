@@ -22,7 +22,9 @@ def test_where_they_mix_as_many_of_both_are_right() -> None:
     right, wrong = chance.normal(0.6, 0.1, 500), chance.normal(0.4, 0.1, 900)
     found = threshold_of(right.astype(np.float32), wrong.astype(np.float32))
     assert found.threshold == pytest.approx(0.5, abs=0.02)
-    assert found.told == pytest.approx(found.refused, abs=0.02) and found.told == pytest.approx(0.84, abs=0.03)
+    assert found.told == pytest.approx(found.refused, abs=0.02) and found.told == pytest.approx(
+        0.84, abs=0.03
+    )
     assert found.area == pytest.approx(0.92, abs=0.02)
 
 

@@ -1,4 +1,4 @@
-"""The encoder in the package: open_clip's own way under a name of its own; and what a folder's files may be."""
+"""The encoder in the package, loaded as a folder of open_clip's; and what such a folder's files may be."""
 
 from __future__ import annotations
 
@@ -63,12 +63,18 @@ def test_a_store_recalls_it_by_its_name(shipped: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "says"),
     [
-        ("starter", {"weights": Path("x.pt")}, "starter brings its own weights, but was given x.pt; leave them"),
+        (
+            "starter",
+            {"weights": Path("x.pt")},
+            "starter brings its own weights, but was given x.pt; leave them",
+        ),
         ("starter", {"random_weights": 1}, "starter takes no options, but was given random_weights."),
         ("starter:large", {}, "starter has no variants, but was asked for 'large'; leave it out."),
     ],
 )
-def test_what_it_does_not_take_is_refused(name: str, options: dict[str, Any], says: str, shipped: Path) -> None:
+def test_what_it_does_not_take_is_refused(
+    name: str, options: dict[str, Any], says: str, shipped: Path
+) -> None:
     with pytest.raises(Error) as caught:
         load(name, **options)
     assert says in str(caught.value) and str(caught.value).endswith(".")
@@ -175,10 +181,14 @@ def test_thresholds_are_of_the_folders_own_weights_alone(shipped: Path) -> None:
     assert calibration_of(load(name, weights=other)) == {}
 
 
-@pytest.mark.parametrize("held", ["[]", '{"scene": 0.3}', '{"clip": "high"}', '{"clip": true}', '{"clip": NaN}'])
+@pytest.mark.parametrize(
+    "held", ["[]", '{"scene": 0.3}', '{"clip": "high"}', '{"clip": true}', '{"clip": NaN}']
+)
 def test_thresholds_that_are_none_are_refused(held: str, shipped: Path) -> None:
     (shipped / "thresholds.json").write_text(held)
-    with pytest.raises(EncoderError, match=r"thresholds.json holds .*, not a number for each of frame, clip, "):
+    with pytest.raises(
+        EncoderError, match=r"thresholds.json holds .*, not a number for each of frame, clip, "
+    ):
         load("starter")
 
 
@@ -192,7 +202,9 @@ def test_what_ships_is_at_most_30_mb() -> None:
 
 
 @pytest.mark.skipif(not (SHIPPED / "starter").is_dir(), reason="it is not trained yet")
-def test_what_ships_keeps_the_contract_and_tells_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_ships_keeps_the_contract_and_tells_colours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CINEDEX_WEIGHTS", str(tmp_path / "weights"))
     check(lambda: load("starter"))
     encoder = load("starter")
