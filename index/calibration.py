@@ -69,7 +69,7 @@ class Scale:
     @property
     def doubtful(self) -> float:
         """The highest confidence that is not medium, as far as they are told."""
-        return max(0.0, self.medium - 10**-_DECIMALS)
+        return max(0.0, self.medium - 0.1**_DECIMALS)
 
     def least(self, level: str) -> float:
         """The lowest confidence of a level."""
