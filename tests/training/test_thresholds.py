@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.types import Kind
 from extractor.encoders import load, thresholds
 from training.thresholds import Found, main, measured, threshold_of
 
@@ -33,19 +34,28 @@ def test_scores_that_tell_nothing_are_told_as_that() -> None:
     assert threshold_of(same, same) == Found(0.2, 1.0, 0.0, 0.5)
 
 
-def test_colours_alone_tell_something(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The toy encoder knows no shapes, but everyday sentences seldom name a colour."""
+def test_they_are_told_and_written_and_follow_from_the_seed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "thresholds.json"
-    asked = ["--encoder", "toy", "--seed", "3", "--seconds", "40", "--out", str(out)]
-    assert main(asked) == 0
+    asked = ["--encoder", "toy", "--seconds", "24", "--out", str(out), "--seed"]
+    assert main([*asked, "3"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["kind"] for line in lines] == ["frame", "clip"]
-    assert thresholds.of_folder(tmp_path) == {line["kind"]: line["threshold"] for line in lines}
-    assert all(line["area"] > 0.6 and min(line["told"], line["refused"]) > 0.5 for line in lines)
-    again = measured(load("toy"), 3, 40)
-    assert [each.threshold for each in again.values()] == [line["threshold"] for line in lines]
-    assert main([*asked[:3], "4", *asked[4:]]) == 0
-    assert thresholds.of_folder(tmp_path) != {kind: each.threshold for kind, each in again.items()}
+    written = thresholds.of_folder(tmp_path)
+    assert written == {line["kind"]: line["threshold"] for line in lines}
+    again, other = ({kind: each.threshold for kind, each in _toys(seed, 24).items()} for seed in (3, 4))
+    assert again == written != other
+
+
+def test_colours_alone_tell_something() -> None:
+    """The toy encoder knows no shapes, but most everyday sentences name no colour."""
+    found = _toys(3, 120)["frame"]
+    assert found.area > 0.6 and min(found.told, found.refused) > 0.6
+
+
+def _toys(seed: int, seconds: float) -> dict[Kind, Found]:
+    return measured(load("toy"), seed, seconds)
 
 
 def test_an_encoder_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,10 @@ from extractor.encoders import load, recall, starter
 from extractor.encoders.contract import check, pictures
 from extractor.encoders.open_clip import OpenClip
 from extractor.encoders.thresholds import calibration_of
+from extractor.world.colours import COLOURS
+from extractor.world.drawn import scene
+from extractor.world.render import render
+from extractor.world.scene import still
 from tests.training.begun import released
 from training.thresholds import measured
 
@@ -208,8 +212,13 @@ def test_what_ships_keeps_the_contract_and_tells_colours(
     monkeypatch.setenv("CINEDEX_WEIGHTS", str(tmp_path / "weights"))
     check(lambda: load("starter"))
     encoder = load("starter")
-    for found in measured(encoder, 1, 96).values():
-        assert found.area > 0.9
-    names = ["red", "green", "blue", "white"]
-    rows = encoder.texts([f"a {name} shape" for name in names]).numpy()
-    assert np.argmax(rows @ rows.T, axis=1).tolist() == [0, 1, 2, 3]
+    assert measured(encoder, 1, 96)["frame"].area > 0.9
+    scenes = [still(scene("validation", 1, number, count=1), 0.5) for number in range(100)]
+    pixels = np.stack([render(each, [0.5], encoder.spec.look.size)[0] for each in scenes])
+    scores = encoder.features(torch.from_numpy(pixels)) @ encoder.texts([f"a {c} shape" for c in COLOURS]).T
+    colours = list(COLOURS)
+    is_right = [
+        colours[best] == each.things[0].colour
+        for best, each in zip(scores.argmax(dim=1).tolist(), scenes, strict=True)
+    ]
+    assert sum(is_right) >= 95
