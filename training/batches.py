@@ -34,10 +34,10 @@ class Batch:
     groups: list[int]
 
 
-def pictures(split: Split, seed: int, number: int, size: int, side: int) -> Batch:
-    """Single pictures, each at any moment of its scene."""
+def pictures(split: Split, seed: int, number: int, size: int, side: int, alone: float = 0.0) -> Batch:
+    """Single pictures, each at any moment of its scene; that share of them, and more, of one thing alone."""
     chance = Chance(split, seed, "pictures", number)
-    scenes = [drawn(chance, split == "train") for _ in range(size)]
+    scenes = [drawn(chance, split == "train", 1 if chance.yes(alone) else None) for _ in range(size)]
     parts = [chance.between(0, 1) for _ in range(size)]
     seen = [still(scene, part) for scene, part in zip(scenes, parts, strict=True)]
     shown = [render(scene, [part], side) for scene, part in zip(scenes, parts, strict=True)]

@@ -23,6 +23,19 @@ _SHAPES, _COLOURS, _GROUNDS, _MOTIONS = (
 Bits = NDArray[np.float32]
 
 
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Things:
+    """All that are in n scenes: of which scene, in which cell, and what."""
+
+    scenes: Numbers
+    cells: Numbers
+    shapes: Numbers
+    colours: Numbers
+
+
 @dataclass(frozen=True, slots=True)
 class Labels:
     """Of n scenes."""
@@ -31,8 +44,9 @@ class Labels:
     colours: Bits
     motions: Bits
     places: Bits  # [n, CELLS · CELLS]: 1 where the middle of a path lies
-    counts: NDArray[np.int64]  # [n]
-    grounds: NDArray[np.int64]
+    things: Things
+    counts: Numbers  # [n]
+    grounds: Numbers
 
 
 def labels(scenes: Sequence[Scene]) -> Labels:
@@ -41,13 +55,17 @@ def labels(scenes: Sequence[Scene]) -> Labels:
         np.zeros((len(scenes), width), np.float32)
         for width in (len(_SHAPES), len(_COLOURS), len(_MOTIONS), CELLS * CELLS)
     )
+    rows: list[tuple[int, int, int, int]] = []
     for i, scene in enumerate(scenes):
         for thing in scene.things:
-            shapes[i, _SHAPES[thing.shape]] = 1
-            colours[i, _COLOURS[thing.colour]] = 1
-            places[i, int(thing.y * CELLS) * CELLS + int(thing.x * CELLS)] = 1
+            cell = int(thing.y * CELLS) * CELLS + int(thing.x * CELLS)
+            rows.append((i, cell, _SHAPES[thing.shape], _COLOURS[thing.colour]))
             if thing.motion:
                 motions[i, _MOTIONS[thing.motion]] = 1
+    things = Things(*np.array(rows, np.int64).reshape(-1, 4).T)
+    shapes[things.scenes, things.shapes] = 1
+    colours[things.scenes, things.colours] = 1
+    places[things.scenes, things.cells] = 1
     counts = np.array([len(scene.things) for scene in scenes], np.int64)
     grounds = np.array([_GROUNDS[scene.ground] for scene in scenes], np.int64)
-    return Labels(shapes, colours, motions, places, counts, grounds)
+    return Labels(shapes, colours, motions, places, things, counts, grounds)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from extractor.world.colours import COLOURS
 from extractor.world.grounds import GROUNDS, Pixels
 from extractor.world.shapes import SHAPES
-from training.labels import CELLS, MOST_COUNT, Labels
+from training.labels import CELLS, MOST_COUNT, Labels, Things
 from training.recipe import MEAN, STD
 
 _MOST_SCALE = 100.0
@@ -29,6 +29,19 @@ def make(config: dict[str, Any], seed: int) -> CLIP:
 def device_of(model: nn.Module) -> torch.device:
     """Where it computes."""
     return next(model.parameters()).device
+
+
+def seen_places(model: CLIP, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """Vectors [n, dim], not brought to any length, and the map of CELLS · CELLS places under them."""
+    kept: list[Tensor] = []
+    layer = model.visual.layer3  # of a ResNet: a sixteenth of the picture's side
+    hook = layer.register_forward_hook(lambda _, __, found: kept.append(found))
+    try:
+        vectors = model.encode_image(pictures)
+    finally:
+        hook.remove()
+    (places,) = kept
+    return vectors, F.adaptive_avg_pool2d(places, CELLS)
 
 
 def input_of(pictures: Pixels, device: torch.device) -> Tensor:
@@ -49,18 +62,34 @@ def texts(model: CLIP, tokens: Tensor) -> Tensor:
 
 
 class Heads(nn.Module):
-    """From a picture's vector to what the renderer knows of it: so the vector comes to hold it."""
+    """From a picture's vector, and from the map of places under it, to what the renderer knows: so they come
+    to hold it. A place is told what lies there, and needs not guess which of several things is meant."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, channels: int) -> None:
         super().__init__()
+        self.kinds = nn.Linear(channels, len(SHAPES) + len(COLOURS))
         self.shapes = nn.Linear(dim, len(SHAPES))
         self.colours = nn.Linear(dim, len(COLOURS))
         self.places = nn.Linear(dim, CELLS * CELLS)
         self.counts = nn.Linear(dim, MOST_COUNT + 1)
         self.grounds = nn.Linear(dim, len(GROUNDS))
 
-    def loss(self, vectors: Tensor, known: Labels) -> Tensor:
-        """The sum over all heads."""
+    def loss(self, vectors: Tensor, places: Tensor, known: Labels) -> Tensor:
+        """The sum over all heads; of places [n, channels, CELLS, CELLS] where things are."""
+        return self._of_vectors(vectors, known) + self._of_places(places, known.things)
+
+    def _of_places(self, places: Tensor, things: Things) -> Tensor:
+        if not len(things.scenes):
+            return places.new_zeros(())
+        scenes, cells, shapes, colours = (
+            torch.from_numpy(numbers).to(places.device)
+            for numbers in (things.scenes, things.cells, things.shapes, things.colours)
+        )
+        found = self.kinds(places.flatten(2).transpose(1, 2)[scenes, cells])
+        shape, colour = found[:, : len(SHAPES)], found[:, len(SHAPES) :]
+        return F.cross_entropy(shape, shapes) + F.cross_entropy(colour, colours)
+
+    def _of_vectors(self, vectors: Tensor, known: Labels) -> Tensor:
         device = vectors.device
         found = torch.zeros((), device=device)
         for head, bits in (
@@ -78,16 +107,17 @@ class Heads(nn.Module):
 def contrast(
     pictures: Tensor, sentences: Tensor, scale: Tensor, groups: list[int], batch_weight: float
 ) -> Tensor:
-    """InfoNCE both ways; of groups within each of them, and over the batch with a weight."""
+    """InfoNCE both ways; of groups within each of them, and over the batch with a weight. Sentences behind
+    those of the pictures are true of none."""
     a, b = F.normalize(pictures.float(), dim=1), F.normalize(sentences.float(), dim=1)
     scores = scale.exp().clamp(max=_MOST_SCALE) * a @ b.T
     if max(groups) < 0:
         return _both_ways(scores)
     of = torch.tensor(groups, device=scores.device)
-    inside = scores.masked_fill(of[:, None] != of[None], float("-inf"))
+    inside = scores[:, : len(of)].masked_fill(of[:, None] != of[None], float("-inf"))
     return _both_ways(inside) + batch_weight * _both_ways(scores)
 
 
 def _both_ways(scores: Tensor) -> Tensor:
     right = torch.arange(len(scores), device=scores.device)
-    return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
+    return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T[: len(scores)], right)) / 2

@@ -27,6 +27,10 @@ class Recipe:
     warm_share: float = 0.3  # with heads alone and no text
     grouped_share: float = 0.5  # of batches after that
     polish_share: float = 0.1  # at a tenth of the rate, at the end
+    alone_share: float = (
+        0.5  # of pictures before that: of one thing, beside those that have but one by chance
+    )
+    outside: int = 32  # everyday sentences beside the captions of a batch
     coded_share: float = 0.1  # of batches: as a video file leaves pictures
     heads_weight: float = 0.5  # beside texts
     batch_weight: float = 0.3  # of the loss over a batch of groups

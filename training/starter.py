@@ -23,10 +23,11 @@ from core.errors import UsageError
 from extractor.encoders.devices import choose_device
 from extractor.world.chance import Chance
 from extractor.world.lexicon import words
+from training.bank import everyday
 from training.batches import Batch, grouped, pictures
 from training.coded import coded_pictures
 from training.gallery import HARD
-from training.model import Heads, contrast, device_of, input_of, make, texts
+from training.model import Heads, contrast, device_of, input_of, make, seen_places, texts
 from training.probe import probed
 from training.recipe import Recipe
 from training.state import State, begun
@@ -72,17 +73,19 @@ class Training:
             return coded_pictures("train", recipe.seed, number, recipe.batch, recipe.side)
         if self.is_warm(number) and chance.yes(recipe.grouped_share):
             return grouped("train", recipe.seed, number, recipe.side, _STILL_GROUPS, 1, recipe.batch)
-        return pictures("train", recipe.seed, number, recipe.batch, recipe.side)
+        alone = recipe.alone_share if not self.is_warm(number) else 0.0
+        return pictures("train", recipe.seed, number, recipe.batch, recipe.side, alone)
 
     def loss(self, batch: Batch, number: int) -> Tensor:
         """Of the heads, and of texts when it is their turn."""
         seen = input_of(batch.pictures[:, 0], device_of(self.heads))
         seen = seen.contiguous(memory_format=torch.channels_last)
-        vectors = self.model.encode_image(seen)
-        known = self.heads.loss(vectors.float(), batch.labels)
+        vectors, places = seen_places(self.model, seen)
+        known = self.heads.loss(vectors.float(), places.float(), batch.labels)
         if not self.is_warm(number):
             return known
-        said = texts(self.model, self.tokenizer(batch.captions, self.recipe.context))
+        outside = everyday("train", self.recipe.seed + number, self.recipe.outside)
+        said = texts(self.model, self.tokenizer(batch.captions + outside, self.recipe.context))
         scale = self.model.logit_scale
         told = contrast(vectors, said, scale, batch.groups, self.recipe.batch_weight)
         return told + self.recipe.heads_weight * known
@@ -96,7 +99,7 @@ def prepared(folder: Path, recipe: Recipe, device: str = "cpu") -> Training:
     (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n")
     model = make(config, recipe.seed).to(device)
     model.visual.to(memory_format=torch.channels_last)
-    heads = Heads(recipe.dim).to(device)
+    heads = Heads(recipe.dim, recipe.width * 16).to(device)
     state = begun(nn.ModuleDict({"clip": model, "heads": heads}), recipe)
     state.load(folder, recipe)
     tokenizer = SimpleTokenizer(bpe_path=str(folder / "bpe.txt.gz"), context_length=recipe.context)

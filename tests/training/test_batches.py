@@ -34,7 +34,10 @@ def test_a_batch_is_the_same_again_and_each_caption_is_true(kind: str, side: int
     assert len(one.scenes) == len(one.claims) == len(one.groups) == n
     assert all(satisfies(scene, query) for scene, query in zip(one.scenes, one.claims, strict=True))
     assert not any(unseen(scene) for scene in one.scenes)
-    assert {len(values) for values in asdict(one.labels).values()} == {n}
+    known = asdict(one.labels)
+    things = known.pop("things")
+    assert {len(values) for values in known.values()} == {n}
+    assert {len(values) for values in things.values()} == {sum(len(scene.things) for scene in one.scenes)}
     assert (max(one.groups) >= 1) == (kind == "groups")
 
 
