@@ -22,7 +22,7 @@ from extractor.world.query import Named, Query
 from extractor.world.render import render
 from extractor.world.scene import Scene
 from training.gallery import gallery
-from training.moving import rows_of
+from training.probe import _place_r2
 
 _PICTURES = 8  # a clip
 _PARTS = [(i + 0.5) / _PICTURES for i in range(_PICTURES)]
@@ -71,6 +71,11 @@ class Probe:
             "text_to_clip_r10": found.text_to_video.r10 / 100,
             "clip_to_text_r1": found.video_to_text.r1 / 100,
         }
+
+    def place_r2(self) -> float:
+        """How well the mean of a clip's pictures tells where its thing is: without that no head can tell
+        where it goes."""
+        return _place_r2(_means(self.moved)[:, : self.moved.features.shape[1]], self.moved.scenes)
 
 
 def probe_of(encoder: Clip2Video, seed: int, size: int = 400, many: int = 1000) -> Probe:

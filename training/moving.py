@@ -70,9 +70,7 @@ def moments(chance: Chance) -> list[float]:
     return [middle + length * ((i + 0.5) / count - 0.5) for i in range(count)]
 
 
-def _moving(
-    scenes: list[Scene], claims: list[Query], groups: list[int], side: int, chance: Chance
-) -> Moving:
+def _moving(scenes: list[Scene], claims: list[Query], groups: list[int], side: int, chance: Chance) -> Moving:
     by_group = {number: moments(chance) for number in dict.fromkeys(groups) if number >= 0}
     shown = [
         render(scene, by_group[number] if number >= 0 else moments(chance), side)

@@ -25,11 +25,12 @@ BUILT_IN = {  # family: (module:function, extra to install)
     "s3d": ("extractor.encoders.s3d:load", ""),
     "videococa": ("extractor.encoders.videococa:load", ""),
     "videoclip": ("extractor.encoders.videoclip:load", ""),
+    "starter-motion": ("extractor.encoders.starter_motion:load", ""),
 }
 TAKE_WEIGHTS = ("open_clip", "clip2video", "s3d", "videococa", "videoclip")  # of a file, or random ones
 # May be told who resizes, and how colours are read.
-TAKE_LOOKS = ("toy", "open_clip", "clip2video", "videococa")
-PLAIN = ("clip2video", "s3d", "videoclip")  # are whole without a variant
+TAKE_LOOKS = ("toy", "open_clip", "clip2video", "videococa", "starter-motion")
+PLAIN = ("clip2video", "s3d", "videoclip", "starter-motion")  # are whole without a variant
 VARIANTS = {"s3d": "unit", "videoclip": "raw"}  # of families that have but one
 S3D = "s3d"  # of a spec's options: the hash of the S3D under it
 TAKE_S3D = ("videoclip",)  # and so a second file

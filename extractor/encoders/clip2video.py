@@ -54,8 +54,8 @@ class Clip2Video:
         self.spec = spec
         self._device = torch.device(device)
         self._model = model.to(self._device)
-        self._tokenizer = byte_pairs.tokenizer(WORDS) if tokenizer is None else tokenizer
-        self._words = int(self._tokenizer.context_length)  # of a text
+        self.tokenizer = byte_pairs.tokenizer(WORDS) if tokenizer is None else tokenizer
+        self._words = int(self.tokenizer.context_length)  # of a text
         self.visual: torch.nn.Module = model.clip.visual
         self.tower = Tower(spec, self.visual, self.visual, lambda rows: rows.float())
         self._blank: Tensor | None = None
@@ -117,7 +117,7 @@ class Clip2Video:
         return self._blank
 
     def _ids(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        read = self._tokenizer
+        read = self.tokenizer
         rows = byte_pairs.framed(self._encoded(texts), self._words, read.sot_token_id, read.eot_token_id)
         ids = torch.zeros(len(rows), self._words, dtype=torch.int64)
         mask = torch.zeros(len(rows), self._words)
@@ -127,7 +127,7 @@ class Clip2Video:
         return ids.to(self._device), mask.to(self._device)
 
     def _encoded(self, texts: Sequence[str]) -> list[list[int]]:
-        return [self._tokenizer.encode(text.encode("utf-8", "replace").decode()) for text in texts]
+        return [self.tokenizer.encode(text.encode("utf-8", "replace").decode()) for text in texts]
 
     def _none(self) -> Tensor:
         return torch.empty(0, self.spec.dim, device=self._device)

@@ -24,7 +24,7 @@ from extractor.encoders.weights import hash_of
 FAMILY, STARTER = "starter-motion", "starter"
 SHIPPED = Path(__file__).parent / "shipped"  # a folder for each
 FILE, WORDS = "model.safetensors", "bpe.txt.gz"
-SAMPLING = Sampling(fps=3.0, clip_seconds=4.0)  # twelve pictures a clip
+SAMPLING = Sampling(fps=3.0, clip_seconds=4.0, stride_seconds=2.0)  # twelve pictures a clip
 
 
 def load(
@@ -38,7 +38,9 @@ def load(
 ) -> Clip2Video:
     """What is shipped, or the same two folders elsewhere: local-dir:FOLDER."""
     if variant and not variant.startswith(LOCAL_DIR):
-        raise EncoderError(f"There is no {FAMILY}:{variant}; there are {FAMILY} and {FAMILY}:local-dir:FOLDER.")
+        raise EncoderError(
+            f"There is no {FAMILY}:{variant}; there are {FAMILY} and {FAMILY}:{LOCAL_DIR}FOLDER."
+        )
     if weights is not None or options:
         given = ", ".join(sorted([*options, *(["weights"] if weights else [])]))
         raise EncoderError(f"{FAMILY} has its own weights and takes no options, but was given {given}.")
@@ -95,7 +97,9 @@ def _starter_hash(name: str, starter: Path, file: Path) -> str:
     with safe_open(file, "pt") as held:
         wanted = (held.metadata() or {}).get(STARTER, "")
     if not wanted:
-        raise EncoderError(f"{file} does not say which starter it was trained on; {name} needs one that does.")
+        raise EncoderError(
+            f"{file} does not say which starter it was trained on; {name} needs one that does."
+        )
     found = hash_of(starter / hub.SAFE)
     if found != wanted:
         raise EncoderError(

@@ -38,6 +38,7 @@ from tests.extractor.encoders.models import (
 )
 from tests.server.conftest import in_thread
 from tests.server.worlds import until
+from tests.training.barely import barely_shipped
 
 FILMS = {"right.mp4": ("red", "moves to the right", 4.0), "short.mp4": ("green", "falls", 0.4)}
 LABELS = ["a red circle", "rain", "🐈", "a dog"]
@@ -73,6 +74,10 @@ def _videoclip(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
     return ["videoclip", "--weights", str(file), "--s3d-weights", str(s3d)]
 
 
+def _starter_motion(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
+    return [f"starter-motion:local-dir:{barely_shipped(folder / 'shipped')}"]
+
+
 FAMILIES: dict[str, Callable[[Path, pytest.MonkeyPatch], list[str]]] = {  # one line a family
     "toy": lambda folder, patch: ["toy:rgb"],
     "open_clip": _open_clip,
@@ -80,6 +85,9 @@ FAMILIES: dict[str, Callable[[Path, pytest.MonkeyPatch], list[str]]] = {  # one 
     "videococa": _videococa,
     "s3d": _s3d,
     "videoclip": _videoclip,
+    "starter-motion": lambda folder, patch: [
+        f"starter-motion:local-dir:{barely_shipped(folder / 'shipped')}"
+    ],
 }
 PLAIN = ("s3d", "videoclip")  # scores are inner products of rows of any length
 READS_WORD_PIECES = ("videoclip",)
