@@ -60,13 +60,18 @@ class Probe:
             for each in (self.one, self.named, self.moved, self.there, self.back, self.many)
         )
         found = retrieval(_texts(encoder, self.texts) @ many.T)
+        one_mean, senses_mean = _means(self.one), np.concatenate([_means(self.there), _means(self.back)])
+        direction, direction_mean = _told(encoder, [one, one_mean], self.one.scenes, directions)
+        reversal, reversal_mean = _senses(encoder, [np.concatenate([there, back]), senses_mean], self)
+        (direction_named,) = _told(encoder, [named], self.named.scenes, directions)
+        (motions,) = _told(encoder, [moved], self.moved.scenes, MOTIONS)
         return {
-            "direction": _told(encoder, one, self.one.scenes, directions),
-            "direction_named": _told(encoder, named, self.named.scenes, directions),
-            "direction_mean": _told(encoder, _means(self.one), self.one.scenes, directions),
-            "motions": _told(encoder, moved, self.moved.scenes, MOTIONS),
-            "reversal": _senses(encoder, there, back, self),
-            "reversal_mean": _senses(encoder, _means(self.there), _means(self.back), self),
+            "direction": direction,
+            "direction_named": direction_named,
+            "direction_mean": direction_mean,
+            "motions": motions,
+            "reversal": reversal,
+            "reversal_mean": reversal_mean,
             "text_to_clip_r1": found.text_to_video.r1 / 100,
             "text_to_clip_r10": found.text_to_video.r10 / 100,
             "clip_to_text_r1": found.video_to_text.r1 / 100,
@@ -78,7 +83,7 @@ class Probe:
         return _place_r2(_means(self.moved)[:, : self.moved.features.shape[1]], self.moved.scenes)
 
 
-def probe_of(encoder: Clip2Video, seed: int, size: int = 400, many: int = 1000) -> Probe:
+def probe_of(encoder: Clip2Video, seed: int, size: int = 240, many: int = 1000) -> Probe:
     """From a seed; `encoder` makes the pictures' vectors."""
     senses = _scenes(seed, size, _SENSED)
     shown = gallery("validation", seed, many)
@@ -136,26 +141,26 @@ def _texts(encoder: Clip2Video, texts: list[str]) -> Vectors:
     return found
 
 
-def _told(encoder: Clip2Video, rows: Vectors, scenes: list[Scene], choices: Sequence[str]) -> float:
-    """How often the right one of these motions scores best."""
+def _told(
+    encoder: Clip2Video, rows: list[Vectors], scenes: list[Scene], choices: Sequence[str]
+) -> list[float]:
+    """How often the right one of these motions scores best, by each encoder's rows."""
     motions = [each.things[0].motion for each in scenes]
-    return _right(
-        encoder, rows, scenes, [(motion, *(c for c in choices if c != motion)) for motion in motions]
-    )
+    named = [(motion, *(each for each in choices if each != motion)) for motion in motions]
+    return _right(encoder, rows, scenes, named)
 
 
-def _senses(encoder: Clip2Video, there: Vectors, back: Vectors, probe: Probe) -> float:
+def _senses(encoder: Clip2Video, rows: list[Vectors], probe: Probe) -> list[float]:
     """How often, of a motion and what it is backwards, the one that is seen scores better: half of the time
     where both look the same."""
     scenes = [*probe.there.scenes, *probe.back.scenes]
     motions = [each.things[0].motion for each in scenes]
-    pairs = [(motion, REVERSED[motion]) for motion in motions]
-    return _right(encoder, np.concatenate([there, back]), scenes, pairs)
+    return _right(encoder, rows, scenes, [(motion, REVERSED[motion]) for motion in motions])
 
 
 def _right(
-    encoder: Clip2Video, rows: Vectors, scenes: list[Scene], motions: Sequence[tuple[str, ...]]
-) -> float:
+    encoder: Clip2Video, rows: list[Vectors], scenes: list[Scene], motions: Sequence[tuple[str, ...]]
+) -> list[float]:
     """How often the first of each scene's motions scores best, said of its first thing."""
     texts = []
     for number, (each, named) in enumerate(zip(scenes, motions, strict=True)):
@@ -163,6 +168,6 @@ def _right(
         for motion in named:
             query = Query((Named(first.shape, first.colour, motion=motion),))
             texts.append(sentence(query, Chance("said", number)))
-    said = _texts(encoder, texts).reshape(len(rows), len(motions[0]), -1)
-    scores = np.einsum("nmd,nd->nm", said, rows)
-    return float((scores[:, :1] > scores[:, 1:]).all(axis=1).mean())
+    said = _texts(encoder, texts).reshape(len(scenes), len(motions[0]), -1)
+    scores = [np.einsum("nmd,nd->nm", said, each) for each in rows]
+    return [float((each[:, :1] > each[:, 1:]).all(axis=1).mean()) for each in scores]
