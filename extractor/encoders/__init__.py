@@ -27,6 +27,7 @@ BUILT_IN = {  # family: (module:function, extra to install)
     "videoclip": ("extractor.encoders.videoclip:load", ""),
     "starter-motion": ("extractor.encoders.starter_motion:load", ""),
 }
+SHIPPED = ("starter-motion",)  # with weights of their own, in the package
 TAKE_WEIGHTS = ("open_clip", "clip2video", "s3d", "videococa", "videoclip")  # of a file, or random ones
 # May be told who resizes, and how colours are read.
 TAKE_LOOKS = ("toy", "open_clip", "clip2video", "videococa", "starter-motion")
@@ -117,7 +118,9 @@ def how(spec: EncoderSpec) -> dict[str, Any]:
     family = spec.name.partition(":")[0]
     if s3d := dict(spec.options).get(S3D):
         found["s3d_weights"] = _there(spec, s3d)
-    if spec.weights.startswith(RANDOM):
+    if family in SHIPPED:
+        pass  # a file that happens to be the same is none of theirs
+    elif spec.weights.startswith(RANDOM):
         found["random_weights"] = int(spec.weights.removeprefix(RANDOM))
     elif (file := registered(spec.weights)) is not None:
         found["weights"] = file

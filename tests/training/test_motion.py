@@ -56,7 +56,7 @@ def test_a_batch_is_the_same_again_and_each_caption_is_true(kind: object) -> Non
 
 def test_a_groups_clips_are_seen_at_the_same_moments_and_other_groups_at_theirs() -> None:
     batch = alike("train", 0, 1, 96, 64, ("motion",))
-    lengths = {number: set() for number in batch.groups}
+    lengths: dict[int, set[int]] = {number: set() for number in batch.groups}
     for number, rows in zip(batch.groups, batch.index, strict=True):
         lengths[number].add(len(rows))
     assert all(len(each) == 1 for each in lengths.values()) and len(set.union(*lengths.values())) > 1
@@ -157,7 +157,7 @@ def test_the_probe_knows_a_motion_and_what_it_is_backwards(starter: Path, tmp_pa
     probe = probe_of(begun(starter, tmp_path).encoder, 0, size=14, many=2)
     pairs = zip(probe.there.scenes, probe.back.scenes, strict=True)
     assert all(REVERSED[one.things[0].motion] == other.things[0].motion for one, other in pairs)
-    there, back = (each.features.unflatten(0, (14, -1)) for each in (probe.there, probe.back))
+    there, back = (each.features.reshape(14, -1, 64) for each in (probe.there, probe.back))
     assert torch.allclose(there, back.flip(1), atol=1e-4)
     assert all(len(scene.things) in (2, 3) for scene in probe.named.scenes)
 
