@@ -26,16 +26,17 @@ BUILT_IN = {  # family: (module:function, extra to install)
     "videococa": ("extractor.encoders.videococa:load", ""),
     "videoclip": ("extractor.encoders.videoclip:load", ""),
     "starter": ("extractor.encoders.starter:load", ""),
+    "starter-motion": ("extractor.encoders.starter_motion:load", ""),
 }
 NOTICES = {  # of families, and those named after them, that must not be taken for more than they are
     "starter": "The starter encoders know only the rendered world of `cinedex sample-videos`; for real "
     "videos use one of open_clip's, as `--encoder auto` does.",
 }
-SHIPPED = ("starter",)  # with weights of their own, in the package
+SHIPPED = ("starter", "starter-motion")  # with weights of their own, in the package
 TAKE_WEIGHTS = ("open_clip", "clip2video", "s3d", "videococa", "videoclip")  # of a file, or random ones
 # May be told who resizes, and how colours are read.
-TAKE_LOOKS = ("toy", "open_clip", "clip2video", "videococa", "starter")
-PLAIN = ("clip2video", "s3d", "videoclip", "starter")  # are whole without a variant
+TAKE_LOOKS = ("toy", "open_clip", "clip2video", "videococa", "starter", "starter-motion")
+PLAIN = ("clip2video", "s3d", "videoclip", "starter", "starter-motion")  # are whole without a variant
 VARIANTS = {"s3d": "unit", "videoclip": "raw"}  # of families that have but one
 S3D = "s3d"  # of a spec's options: the hash of the S3D under it
 TAKE_S3D = ("videoclip",)  # and so a second file
@@ -119,7 +120,13 @@ def require_variant(name: str) -> None:
 
 def recall(spec: EncoderSpec, *, device: str = "cpu") -> Encoder:
     """The encoder that made a store's vectors, from what the store says of it. Nothing is downloaded."""
-    return load(spec.name, device=device, **how(spec))
+    found = load(spec.name, device=device, **how(spec))
+    if spec.name.partition(":")[0] in SHIPPED and spec.weights not in (UNKNOWN, found.spec.weights):
+        raise EncoderError(
+            f"{spec.name} of this installation has the weights {found.spec.weights}, not those that made the "
+            f"store, {spec.weights}: extract anew, or install the release that made it."
+        )
+    return found
 
 
 def how(spec: EncoderSpec) -> dict[str, Any]:

@@ -26,6 +26,6 @@ def tokenizer(length: int) -> Any:
     return made
 
 
-def framed(rows: Sequence[Sequence[int]], length: int) -> list[list[int]]:
+def framed(rows: Sequence[Sequence[int]], length: int, start: int = START, end: int = END) -> list[list[int]]:
     """Start, as many ids as there is room for, end."""
-    return [[START, *row[: length - 2], END] for row in rows]
+    return [[start, *row[: length - 2], end] for row in rows]

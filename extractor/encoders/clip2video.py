@@ -45,17 +45,20 @@ _TEXT: Mapping[str, Any] = MappingProxyType(
 
 
 class Clip2Video:
-    """A model, on a device. Features are its CLIP's vectors of pictures, of whatever length."""
+    """A model, on a device. Features are its CLIP's vectors of pictures, of whatever length. A tokenizer of
+    open_clip's says how it reads texts, and how long they may be; without one, as OpenAI's CLIP."""
 
     options: Mapping[str, str] = MappingProxyType({"w": "a number from 0 to 1"})
 
-    def __init__(self, spec: EncoderSpec, model: Model, device: str) -> None:
+    def __init__(self, spec: EncoderSpec, model: Model, device: str, tokenizer: Any = None) -> None:
         self.spec = spec
         self._device = torch.device(device)
         self._model = model.to(self._device)
-        self._tokenizer = byte_pairs.tokenizer(WORDS)
+        self.tokenizer = byte_pairs.tokenizer(WORDS) if tokenizer is None else tokenizer
+        self._words = int(self.tokenizer.context_length)  # of a text
         self.visual: torch.nn.Module = model.clip.visual
         self.tower = Tower(spec, self.visual, self.visual, lambda rows: rows.float())
+        self.thresholds: Mapping[str, float] = {}
         self._blank: Tensor | None = None
 
     @property
@@ -87,7 +90,7 @@ class Clip2Video:
         )
 
     def texts(self, texts: Sequence[str]) -> Tensor:
-        """What is longer than 32 tokens is cut."""
+        """What is longer than it reads is cut: after 32 tokens, by OpenAI's tokenizer."""
         rows = [
             joined(*self._model.text_halves(*self._ids(texts[first : first + _TEXTS])))
             for first in range(0, len(texts), _TEXTS)
@@ -96,7 +99,7 @@ class Clip2Video:
 
     def too_long(self, texts: Sequence[str]) -> list[bool]:
         """Which have more tokens than the model reads."""
-        return [len(row) > WORDS - 2 for row in self._encoded(texts)]
+        return [len(row) > self._words - 2 for row in self._encoded(texts)]
 
     def adjusted(self, queries: Float32Array, chosen: Mapping[str, Value]) -> Float32Array:
         """For another `w`, the share of the global half in the score."""
@@ -115,16 +118,17 @@ class Clip2Video:
         return self._blank
 
     def _ids(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        rows = byte_pairs.framed(self._encoded(texts), WORDS)
-        ids = torch.zeros(len(rows), WORDS, dtype=torch.int64)
-        mask = torch.zeros(len(rows), WORDS)
+        read = self.tokenizer
+        rows = byte_pairs.framed(self._encoded(texts), self._words, read.sot_token_id, read.eot_token_id)
+        ids = torch.zeros(len(rows), self._words, dtype=torch.int64)
+        mask = torch.zeros(len(rows), self._words)
         for line, row in enumerate(rows):
             ids[line, : len(row)] = torch.tensor(row)
             mask[line, : len(row)] = 1
         return ids.to(self._device), mask.to(self._device)
 
     def _encoded(self, texts: Sequence[str]) -> list[list[int]]:
-        return [self._tokenizer.encode(text.encode("utf-8", "replace").decode()) for text in texts]
+        return [self.tokenizer.encode(text.encode("utf-8", "replace").decode()) for text in texts]
 
     def _none(self) -> Tensor:
         return torch.empty(0, self.spec.dim, device=self._device)

@@ -38,6 +38,7 @@ from tests.extractor.encoders.models import (
 )
 from tests.server.conftest import in_thread
 from tests.server.worlds import until
+from tests.training.barely import barely_shipped
 from tests.training.begun import released
 
 FILMS = {"right.mp4": ("red", "moves to the right", 4.0), "short.mp4": ("green", "falls", 0.4)}
@@ -80,6 +81,10 @@ def _starter(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
     return ["starter"]
 
 
+def _starter_motion(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
+    return [f"starter-motion:local-dir:{barely_shipped(folder / 'shipped')}"]
+
+
 FAMILIES: dict[str, Callable[[Path, pytest.MonkeyPatch], list[str]]] = {  # one line a family
     "toy": lambda folder, patch: ["toy:rgb"],
     "open_clip": _open_clip,
@@ -88,6 +93,7 @@ FAMILIES: dict[str, Callable[[Path, pytest.MonkeyPatch], list[str]]] = {  # one 
     "s3d": _s3d,
     "videoclip": _videoclip,
     "starter": _starter,
+    "starter-motion": _starter_motion,
 }
 PLAIN = ("s3d", "videoclip")  # scores are inner products of rows of any length
 READS_WORD_PIECES = ("videoclip",)

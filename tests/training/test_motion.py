@@ -1,0 +1,183 @@
+"""The trainer of motion: it goes on where it was cut off, over the pictures of one starter that it leaves."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from extractor.encoders.clip2video import Clip2Video
+from extractor.encoders.starter_motion import opened
+from extractor.encoders.tensors import read
+from extractor.world.chance import Chance
+from extractor.world.motions import MOTIONS, REVERSED
+from extractor.world.query import satisfies
+from extractor.world.unseen import unseen
+from tests.training.barely import barely_starter, tiny
+from training import motion
+from training.motion import Training, main, prepared, release
+from training.motion_probe import probe_of
+from training.moving import alike, moments, ordinary
+
+
+@pytest.fixture(scope="module")
+def starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return barely_starter(tmp_path_factory.mktemp("trained") / "starter")
+
+
+@pytest.fixture(autouse=True)
+def _weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CINEDEX_WEIGHTS", str(tmp_path / "weights"))
+
+
+def begun(starter: Path, folder: Path) -> Training:
+    return prepared(starter, folder, tiny(starter))
+
+
+# --- what is shown -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [ordinary, alike])
+def test_a_batch_is_the_same_again_and_each_caption_is_true(kind: object) -> None:
+    make = alike if kind is alike else ordinary
+    one, again, other = (make("train", 0, number, 48, 64) for number in (3, 3, 4))
+    assert np.array_equal(one.pictures, again.pictures) and one.captions == again.captions != other.captions
+    assert all(satisfies(scene, query) for scene, query in zip(one.scenes, one.claims, strict=True))
+    assert not any(unseen(scene) for scene in one.scenes)
+    assert len(one.index) == len(one.captions) == len(one.groups) <= 48
+    assert np.array_equal(np.concatenate(one.index), np.arange(len(one.pictures)))
+    assert all(4 <= len(rows) <= 12 for rows in one.index)
+    assert (min(one.groups) == 0) == (make is alike)
+
+
+def test_a_groups_clips_are_seen_at_the_same_moments_and_other_groups_at_theirs() -> None:
+    batch = alike("train", 0, 1, 96, 64, ("motion",))
+    lengths: dict[int, set[int]] = {number: set() for number in batch.groups}
+    for number, rows in zip(batch.groups, batch.index, strict=True):
+        lengths[number].add(len(rows))
+    assert all(len(each) == 1 for each in lengths.values()) and len(set.union(*lengths.values())) > 1
+    firsts = [scene.things[0].motion for scene in batch.scenes]
+    assert set(firsts) == set(MOTIONS)
+
+
+def test_a_clip_passes_half_time_and_sees_a_blink() -> None:
+    for number in range(200):
+        found = moments(Chance(number))
+        assert 4 <= len(found) <= 12 and 0 < found[0] < 0.45 and 0.55 < found[-1] < 1
+        assert np.diff(found) == pytest.approx([found[1] - found[0]] * (len(found) - 1))
+        assert {0.1 < abs(part - 0.5) < 0.3 for part in found} == {True, False}
+
+
+# --- the training ------------------------------------------------------------------------------------
+
+
+def test_a_training_that_was_cut_off_ends_as_one_that_was_not(starter: Path, tmp_path: Path) -> None:
+    whole = begun(starter, tmp_path / "whole")
+    for number in range(4):
+        whole.step(number)
+    for number in range(4):  # in pieces of one step
+        piece = begun(starter, tmp_path / "pieces")
+        assert piece.state.step == number
+        piece.step(number)
+        piece.state.save(tmp_path / "pieces", piece.recipe)
+    found = begun(starter, tmp_path / "pieces").state.mean
+    fresh = begun(starter, tmp_path / "fresh").state.mean
+    for name, value in whole.state.mean.items():
+        assert torch.allclose(value, found[name], rtol=0, atol=1e-5), name
+    assert any(not torch.allclose(value, fresh[name], rtol=0, atol=1e-3) for name, value in found.items())
+
+
+def test_it_does_not_go_on_with_what_was_trained_on_another_starter(starter: Path, tmp_path: Path) -> None:
+    training = begun(starter, tmp_path)
+    training.state.save(tmp_path, training.recipe)
+    with pytest.raises(ValueError, match="another recipe"):
+        prepared(starter, tmp_path, replace(training.recipe, starter="0" * 32))
+
+
+def test_it_leaves_the_pictures_tower_as_it_is_and_holds_nothing_of_it(starter: Path, tmp_path: Path) -> None:
+    training = begun(starter, tmp_path)
+    before = {name: value.clone() for name, value in training.encoder.visual.state_dict().items()}
+    training.step(0)
+    after = training.encoder.visual.state_dict()
+    assert before and all(torch.equal(value, after[name]) for name, value in before.items())
+    release(training, tmp_path / "model.safetensors")
+    held = read(tmp_path / "model.safetensors")
+    assert not any("visual" in name for name in held) and "clip.token_embedding.weight" in held
+    assert {value.dtype for value in held.values()} == {torch.float16}
+
+
+def test_our_texts_are_the_encoders_texts(starter: Path, tmp_path: Path) -> None:
+    training = begun(starter, tmp_path)
+    said = ["a red star", "a small blue ring goes left over grass", ""]
+    with torch.inference_mode():
+        assert torch.allclose(training.texts(said), training.encoder.texts(said), atol=1e-5)
+
+
+def test_groups_of_motions_are_most_of_what_it_sees_first(
+    starter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = begun(starter, tmp_path)
+    training = replace(training, recipe=replace(training.recipe, steps=1000))
+    monkeypatch.setattr(motion, "alike", lambda *given: given[5:] or "other groups")
+    monkeypatch.setattr(motion, "ordinary", lambda *given: "ordinary")
+    seen: list[object] = [training.batch(number) for number in range(1000)]
+    early, later = seen[:400], seen[400:]
+    assert early.count((("motion",),)) / 400 == pytest.approx(0.85, abs=0.05)
+    assert later.count((("motion",),)) / 600 == pytest.approx(0.5, abs=0.05)
+    assert later.count("ordinary") / 600 == pytest.approx(0.25, abs=0.05)
+    assert set(map(str, seen)) == {"(('motion',),)", "other groups", "ordinary"}
+
+
+def test_what_it_releases_is_what_its_probe_saw(starter: Path, tmp_path: Path) -> None:
+    training = begun(starter, tmp_path)
+    for number in range(2):
+        training.step(number)
+    probe = probe_of(training.encoder, 0, size=16, many=20)
+    learning = training.model.weight_center.detach().clone()
+    mine = motion.probed(training, probe)
+    assert torch.equal(training.model.weight_center, learning)
+    assert mine["reversal_mean"] == pytest.approx(0.5, abs=0.07)
+    assert all(0 <= figure <= 1 for figure in mine.values()) and probe.place_r2() < 1
+    release(training, tmp_path / "model.safetensors")
+    encoder = opened("starter-motion", starter, tmp_path / "model.safetensors")
+    theirs = probe(encoder)
+    assert theirs == pytest.approx(mine, abs=0.2) and isinstance(encoder, Clip2Video)
+    texts = ["a red star goes left", "a blue ring"]
+    training.model.load_state_dict(training.state.mean)
+    with torch.inference_mode():
+        one, other = encoder.texts(texts), training.encoder.texts(texts)
+    assert float(torch.cosine_similarity(one, other).min()) > 0.9999
+
+
+def test_the_probe_knows_a_motion_and_what_it_is_backwards(starter: Path, tmp_path: Path) -> None:
+    probe = probe_of(begun(starter, tmp_path).encoder, 0, size=14, many=2)
+    pairs = zip(probe.there.scenes, probe.back.scenes, strict=True)
+    assert all(REVERSED[one.things[0].motion] == other.things[0].motion for one, other in pairs)
+    there, back = (each.features.reshape(14, -1, 64) for each in (probe.there, probe.back))
+    assert torch.allclose(there, back.flip(1), atol=1e-4)
+    assert all(len(scene.things) in (2, 3) for scene in probe.named.scenes)
+
+
+def test_its_time_over_it_keeps_and_releases_what_it_has(
+    starter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = probe_of
+    monkeypatch.setattr(motion, "probe_of", lambda encoder, seed: small(encoder, seed, 8, 8))
+    assert (
+        main(["--starter", str(starter), "--out", str(tmp_path), "--steps", "2", "--for-seconds", "0"]) == 0
+    )
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [0, 0] and "place_r2" in lines[0]
+    assert (tmp_path / "model.safetensors").is_file() and (tmp_path / "state.safetensors").is_file()
+
+
+def test_without_a_starter_it_says_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--starter", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert "open_clip_model.safetensors do not exist" in capsys.readouterr().err

@@ -1,0 +1,213 @@
+"""Train `starter-motion`: what changes between pictures, over those that a trained starter makes.
+
+python -m training.motion --starter FOLDER --out DIR [--steps N] [--seed N] [--for-seconds S] [--device D]
+
+The picture tower stays as it is; CLIP2Video's blocks are new, and the text tower goes on learning, since no
+single picture taught it what words of motion mean. Cut off, it goes on where it was when run again with the
+same words.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from core.errors import Error
+from core.types import EncoderSpec
+from extractor.encoders import hub
+from extractor.encoders.clip2video import Clip2Video, joined
+from extractor.encoders.clip2video_model import PICTURES, Model, Shape, drawn
+from extractor.encoders.devices import choose_device
+from extractor.encoders.recipe import LOCAL_DIR, recipe_of
+from extractor.encoders.starter_motion import FAMILY, FILE, SAMPLING, STARTER, tokenizer_of
+from extractor.encoders.temporal import Sizes
+from extractor.encoders.tensors import insist, read
+from extractor.encoders.weights import hash_of
+from extractor.world.chance import Chance
+from training.bank import everyday
+from training.model import contrast, device_of
+from training.motion_probe import Probe, probe_of
+from training.moving import Moving, alike, ordinary
+from training.recipe import Recipe
+from training.starter import _tell
+from training.state import State, begun
+
+_TOLD, _SAVED, _PROBED = 20, 100, 250  # steps
+_NEW_STD = 0.02  # of what is drawn, as the authors have it
+
+
+@dataclass(frozen=True, slots=True)
+class MotionRecipe(Recipe):
+    """What differs from the starter's. Sizes that the starter has are the starter's."""
+
+    starter: str = ""  # its weights' hash
+    steps: int = 4_000
+    batch: int = 128  # clips
+    rate: float = 1e-3
+    layers: int = 2  # over pictures and differences
+    centres: int = 5
+    early_share: float = 0.4  # of steps
+    motion_shares: tuple[float, ...] = (0.85, 0.5)  # of batches, early and later: groups of 16 motions
+    outside: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """All that a step needs. The model has no picture tower: the encoder kept it."""
+
+    recipe: MotionRecipe
+    encoder: Clip2Video
+    model: Model
+    state: State
+
+    def step(self, number: int) -> float:
+        """One; its loss."""
+        batch = self.batch(number)
+        for slot in self.state.optimizer.param_groups:
+            slot["lr"] = self.recipe.rate_at(number)
+        with torch.autocast(device_of(self.model).type, torch.bfloat16):
+            loss = self.loss(batch, number)
+        self.state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.state.optimizer.step()
+        self.state.step = number + 1
+        self.state.average(self.recipe.decay)
+        return float(loss.detach())
+
+    def batch(self, number: int) -> Moving:
+        """What a step sees, by its number alone."""
+        recipe, chance = self.recipe, Chance("motion batch", self.recipe.seed, number)
+        side = self.encoder.spec.look.size
+        early, later = recipe.motion_shares
+        if chance.yes(early if number < recipe.early_share * recipe.steps else later):
+            return alike("train", recipe.seed, number, recipe.batch, side, ("motion",))
+        if chance.yes(recipe.grouped_share):
+            return alike("train", recipe.seed, number, recipe.batch, side)
+        return ordinary("train", recipe.seed, number, recipe.batch, side)
+
+    def loss(self, batch: Moving, number: int) -> Tensor:
+        """Within groups, and over the batch."""
+        with torch.no_grad():
+            features = self.encoder.features(torch.from_numpy(batch.pictures))
+        clips = self.encoder.clips(features, batch.index)
+        outside = everyday("train", self.recipe.seed + number, self.recipe.outside)
+        said = self.texts(batch.captions + outside)
+        scale = self.model.clip.logit_scale
+        return contrast(clips, said, scale, batch.groups, self.recipe.batch_weight)
+
+    def texts(self, texts: list[str]) -> Tensor:
+        """As the encoder's; all are cut where the longest one ends."""
+        ids = self.encoder.tokenizer(texts)
+        ends = ids.argmax(dim=1)
+        ids = ids[:, : int(ends.max()) + 1]
+        mask = (torch.arange(ids.shape[1]) <= ends[:, None]).float()
+        device = device_of(self.model)
+        return joined(*self.model.text_halves(ids.to(device), mask.to(device)))
+
+
+def prepared(starter: Path, folder: Path, recipe: MotionRecipe, device: str = "cpu") -> Training:
+    """New, or where it was."""
+    folder.mkdir(parents=True, exist_ok=True)
+    encoder, model = _begun(starter, recipe, device)
+    model.requires_grad_(True)
+    state = begun(model, recipe)
+    state.load(folder, recipe)
+    return Training(recipe, encoder, model, state)
+
+
+def recipe_for(starter: Path, seed: int, steps: int) -> MotionRecipe:
+    """The one for a starter's weights."""
+    return MotionRecipe(seed=seed, steps=steps, starter=hash_of(starter / hub.SAFE))
+
+
+def _begun(starter: Path, recipe: MotionRecipe, device: str) -> tuple[Clip2Video, Model]:
+    """Both towers as they are, and blocks by chance; the picture tower is the encoder's alone."""
+    known = recipe_of(f"{LOCAL_DIR}{starter}")
+    width = int(known.config["embed_dim"])
+    sizes = Sizes(width, recipe.centres, PICTURES, recipe.layers)
+    model = drawn(Shape(known.config, sizes), recipe.seed)
+    for places in (model.frame_position_embeddings, model.type_position_embeddings):
+        places.weight.mul_(_NEW_STD)
+    wanted = {name: tensor.shape for name, tensor in model.clip.state_dict().items()}
+    file = starter / hub.SAFE
+    model.clip.load_state_dict(insist(read(file), wanted, file=str(file), name=STARTER))
+    spec = EncoderSpec(FAMILY, 2 * width, known.look(), sampling=SAMPLING)
+    encoder = Clip2Video(spec, model, device, tokenizer_of(starter, known))
+    encoder.visual.to(memory_format=torch.channels_last)
+    model.clip.visual = nn.Identity()
+    return encoder, model
+
+
+def train(
+    starter: Path, folder: Path, recipe: MotionRecipe, for_seconds: float = float("inf"), device: str = "cpu"
+) -> None:
+    """To the last step, or for so long; then what it has is released."""
+    training = prepared(starter, folder, recipe, device)
+    probe = probe_of(training.encoder, recipe.seed)
+    state, began = training.state, time.monotonic()
+    if not state.step:
+        _tell(folder, step=0, place_r2=probe.place_r2(), **probed(training, probe))
+    losses: list[float] = []
+    while state.step < recipe.steps and time.monotonic() - began < for_seconds:
+        losses.append(training.step(state.step))
+        if state.step % _TOLD == 0:
+            _tell(folder, step=state.step, loss=sum(losses) / len(losses), cpu_s=time.process_time())
+            losses = []
+        if state.step % _SAVED == 0:
+            state.save(folder, recipe)
+        if state.step % _PROBED == 0:
+            _tell(folder, step=state.step, **probed(training, probe))
+    state.save(folder, recipe)
+    release(training, folder / FILE)
+    _tell(folder, step=state.step, **probed(training, probe))
+
+
+def probed(training: Training, probe: Probe) -> dict[str, float]:
+    """What the mean of weights can do."""
+    learning = {name: value.detach().clone() for name, value in training.model.state_dict().items()}
+    training.model.load_state_dict(training.state.mean)
+    found = probe(training.encoder)
+    training.model.load_state_dict(learning)
+    return found
+
+
+def release(training: Training, path: Path) -> None:
+    """The mean of weights in half precision, and whose pictures it takes."""
+    mean = training.state.mean
+    state = {name: value.half().contiguous().cpu() for name, value in mean.items()}
+    save_file(state, path, {STARTER: training.recipe.starter})
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--starter", type=Path, required=True, help="the folder of a released starter")
+    parser.add_argument("--out", type=Path, required=True, help="the training's folder")
+    parser.add_argument("--steps", type=int, default=MotionRecipe().steps, help="of the whole training")
+    parser.add_argument("--seed", type=int, default=0, help="another one, other scenes and weights")
+    parser.add_argument(
+        "--for-seconds", type=float, default=float("inf"), help="stop after so long, and keep"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1, or auto: a GPU where there is one"
+    )
+    asked = parser.parse_args(argv)
+    try:
+        device = choose_device(asked.device)
+        recipe = recipe_for(asked.starter, asked.seed, asked.steps)
+        train(asked.starter, asked.out, recipe, asked.for_seconds, device)
+    except Error as error:
+        parser.error(str(error))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
