@@ -1,0 +1,131 @@
+"""Texts that look for one scene in a thousand, and scenes for their texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.types import Float32Array
+from evaluation.retrieval import retrieval
+from extractor.world.claims import short
+from extractor.world.colours import COLOURS
+from extractor.world.grammar import sentence
+from extractor.world.query import Named, Query, satisfying
+from extractor.world.scene import Scene
+from extractor.world.shapes import SHAPES
+from training.gallery import Shown, gallery, hard_gallery, resting_gallery, still_gallery
+from training.measures.line import Bar, Line
+from training.measures.plainly import named
+from training.measures.scores import any_among, precision, told
+from training.measures.sight import Sight
+
+NEEDS_ORDER = "its clips do not know the order of pictures"
+_WHOLE = 1000
+_MIXED = 3000  # scenes, so that more than ten of most kinds are among them
+_FIRST = 10
+
+
+def retrieved(sight: Sight) -> list[Line]:
+    """Pictures, clips by what they look like, and clips by what happens in them."""
+    frames = still_gallery(sight.split, sight.seed, sight.many(_WHOLE))
+    resting = resting_gallery(sight.split, sight.seed, sight.many(_WHOLE))
+    moving = gallery(sight.split, sight.seed, sight.many(_WHOLE))
+    knows = sight.knows_order()
+    return [
+        *_both_ways(sight, "frame", frames, sight.pictures(_scenes(frames)), 0.90),
+        *_both_ways(sight, "clip by its looks", resting, sight.clips(_scenes(resting)), 0.90),
+        *_both_ways(sight, "clip", moving, sight.clips(_scenes(moving)), 0.85 if knows else None),
+    ]
+
+
+def _both_ways(
+    sight: Sight, what: str, shown: Sequence[Shown], rows: Float32Array, least: float | None
+) -> list[Line]:
+    found = retrieval(sight.texts([each.text for each in shown]) @ rows.T)
+    lines = []
+    for way, ranks in ((f"text → {what}", found.text_to_video), (f"{what} → text", found.video_to_text)):
+        for name, share, bar in (("R@1", ranks.r1, least), ("R@10", ranks.r10, 0.98)):
+            has_bar = bar is not None and least is not None
+            note = "" if has_bar else NEEDS_ORDER
+            lines.append(
+                Line(f"{way}, {name}", share / 100, len(shown), Bar(bar) if bar and has_bar else None, note)
+            )
+    return lines
+
+
+def hard(sight: Sight) -> list[Line]:
+    """The right one of eight that differ in one attribute."""
+    groups = hard_gallery(sight.split, sight.seed, sight.many(125))
+    chance, knows = sight.chance("hard"), sight.knows_order()
+    rows = sight.clips([scene for _, group in groups for scene in group.scenes])
+    found: dict[str, list[float]] = {}
+    first = 0
+    for attribute, group in groups:
+        count = len(group.scenes)
+        texts = sight.texts([sentence(claim, chance) for claim in group.claims])
+        share = told(texts @ rows[first : first + count].T, range(count))
+        found.setdefault(attribute, []).append(share)
+        first += count
+    lines = []
+    for attribute, shares in sorted(found.items()):
+        is_fit = knows or attribute != "direction"
+        lines.append(
+            Line(
+                f"hard gallery, {attribute}, R@1",
+                float(np.mean(shares)),
+                8 * len(shares),
+                Bar(0.80) if is_fit else None,
+                "" if is_fit else NEEDS_ORDER,
+            )
+        )
+    return lines
+
+
+def worded(sight: Sight) -> list[Line]:
+    """The same claims in other words, what people type, and all there is of a kind."""
+    shown = still_gallery(sight.split, sight.seed, sight.many(_WHOLE))
+    scenes, chance = _scenes(shown), sight.chance("worded")
+    rows = sight.pictures(scenes)
+    again = sight.texts([sentence(each.claim, chance) for each in shown])
+    claims = [short(scene, chance) for scene in scenes]
+    typed = sight.texts([sentence(claim, chance) for claim in claims])
+    right = [satisfying(claim, scenes) for claim in claims]
+    lines = [
+        Line("reworded questions, R@10", any_among(again @ rows.T, _each(shown)), len(shown), Bar(0.90)),
+        Line("short questions, R@10", any_among(typed @ rows.T, right), len(shown), Bar(0.90)),
+    ]
+    return lines + _precise(sight)
+
+
+def _each(shown: Sequence[Shown]) -> list[list[int]]:
+    return [[number] for number in range(len(shown))]
+
+
+def _precise(sight: Sight) -> list[Line]:
+    scenes = _scenes(still_gallery(sight.split, sight.seed + 1, sight.many(_MIXED)))
+    rows = sight.pictures(scenes)
+    shares, held = dict[tuple[str, str], float](), 0
+    for colour in COLOURS:
+        for shape in SHAPES:
+            right = satisfying(Query((Named(shape=shape, colour=colour),)), scenes)
+            held = len(right) if (colour, shape) == ("red", "circle") else held
+            if len(right) >= _FIRST:
+                (text,) = sight.texts([named(colour, shape)])
+                shares[colour, shape] = precision(rows @ text, right, _FIRST)
+    lines = []
+    if ("red", "circle") in shares:
+        note = f"{held} of {len(scenes)} pictures show one; the pair is held out of training"
+        lines.append(
+            Line("“a red circle”, precision@10", shares["red", "circle"], _FIRST, Bar(0.90), note)
+        )
+    if shares:
+        note = "every pair that ten pictures show"
+        lines.append(
+            Line("a colour and a shape, precision@10", sum(shares.values()) / len(shares), len(shares), None, note)
+        )
+    return lines
+
+
+def _scenes(shown: Sequence[Shown]) -> list[Scene]:
+    return [each.scene for each in shown]

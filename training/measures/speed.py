@@ -1,0 +1,39 @@
+"""How many pictures a second."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from extractor.encoders.base import Encoder
+from extractor.world.drawn import scene
+from training.measures.line import Bar, Line
+from training.measures.sight import Sight
+
+_BATCH, _SECONDS, _CORES = 64, 3.0, 2
+
+
+def speed(sight: Sight) -> list[Line]:
+    """Decoded pictures to vectors, in batches, by as many threads as torch was given."""
+    scenes = [scene(sight.split, sight.seed, number) for number in range(_BATCH)]
+    pictures = sight.decoded(scenes)
+    _encode(sight.encoder, pictures)  # what is made once
+    count, began = 0, time.perf_counter()
+    while (seconds := time.perf_counter() - began) < _SECONDS * min(1.0, sight.size):
+        _encode(sight.encoder, pictures)
+        count += len(pictures)
+    threads, cores = torch.get_num_threads(), f"{_CORES} cores"
+    is_fit = threads == _CORES
+    note = f"{precision_of(sight.encoder)}, {threads} threads" + ("" if is_fit else f"; the bar is for {cores}")
+    return [Line("pictures a second", count / seconds, count, Bar(300) if is_fit else None, note)]
+
+
+@torch.inference_mode()
+def _encode(encoder: Encoder, pictures: torch.Tensor) -> None:
+    encoder.features(pictures).sum().item()  # waits for a device
+
+
+def precision_of(encoder: Encoder) -> str:
+    """In words."""
+    return str(getattr(getattr(encoder, "precision", None), "name", "fp32"))

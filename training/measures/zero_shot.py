@@ -1,0 +1,85 @@
+"""What a single picture shows, chosen among prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from extractor.world.colours import COLOURS
+from extractor.world.drawn import drawn
+from extractor.world.scene import Scene, still
+from extractor.world.shapes import SHAPES
+from extractor.world.unseen import COLOUR_SHAPES
+from training.measures.line import Bar, Line
+from training.measures.plainly import named, numbered
+from training.measures.scores import is_told, told
+from training.measures.scores import numbered as places
+from training.measures.sight import Sight
+
+_SINGLE, _SEVERAL, _PAIRS = 2000, 1000, 600
+_MOST = 4
+KINDS = tuple((colour, shape) for colour in COLOURS for shape in SHAPES)
+
+
+def zero_shot(sight: Sight) -> list[Line]:
+    """Colour, shape and number."""
+    chance = sight.chance("single")
+    single = [still(drawn(chance, False, 1), 0.5) for _ in range(sight.many(_SINGLE))]
+    several = [still(drawn(chance, False, 1 + n % _MOST), 0.5) for n in range(sight.many(_SEVERAL))]
+    colours, shapes = _named_right(sight, single)
+    counts = sight.pictures(several) @ sight.texts([numbered(n + 1) for n in range(_MOST)]).T
+    is_small = np.array([scene.things[0].size == "small" for scene in single])
+    return [
+        Line("zero-shot colour", float(colours.mean()), len(single), Bar(0.97)),
+        Line(
+            "zero-shot shape, medium and large", float(shapes[~is_small].mean()), sum(~is_small), Bar(0.90)
+        ),
+        Line("zero-shot shape, small", float(shapes[is_small].mean()), sum(is_small), Bar(0.80)),
+        Line(
+            "zero-shot count", told(counts, [len(s.things) - 1 for s in several]), len(several), Bar(0.85)
+        ),
+    ]
+
+
+def pairs(sight: Sight) -> list[Line]:
+    """Pairs of colour and shape that no training showed, among all there are; and their parts in the others."""
+    held, seen = _of_pairs(sight, True), _of_pairs(sight, False)
+    prompts = sight.texts([named(colour, shape) for colour, shape in KINDS]).T
+    numbers = {kind: number for number, kind in enumerate(KINDS)}
+    found = {
+        name: told(sight.pictures(scenes) @ prompts, [numbers[_kind(scene)] for scene in scenes])
+        for name, scenes in (("held-out", held), ("seen", seen))
+    }
+    colours, shapes = (float(each.mean()) for each in _named_right(sight, seen))
+    note = f"0.80 × colour {colours:.3f} × shape {shapes:.3f} of seen pairs"
+    bar = Bar(0.80 * colours * shapes)
+    return [
+        Line("held-out colour-shape pairs, of 168", found["held-out"], len(held), bar, note),
+        Line("seen colour-shape pairs, of 168", found["seen"], len(seen)),
+    ]
+
+
+def _of_pairs(sight: Sight, is_held: bool) -> list[Scene]:
+    chance, found = sight.chance("pairs", is_held), list[Scene]()
+    while len(found) < sight.many(_PAIRS):
+        scene = still(drawn(chance, False, 1), 0.5)
+        if (_kind(scene) in COLOUR_SHAPES) == is_held:
+            found.append(scene)
+    return found
+
+
+def _kind(scene: Scene) -> tuple[str, str]:
+    return scene.things[0].colour, scene.things[0].shape
+
+
+def _named_right(sight: Sight, scenes: Sequence[Scene]) -> tuple[Bits, Bits]:
+    """For scenes of one thing, whether its colour and its shape are."""
+    rows = sight.pictures(scenes)
+    colours = rows @ sight.texts([named(colour=colour) for colour in COLOURS]).T
+    shapes = rows @ sight.texts([named(shape=shape) for shape in SHAPES]).T
+    things = [scene.things[0] for scene in scenes]
+    return (
+        is_told(colours, places(list(COLOURS), [thing.colour for thing in things])),
+        is_told(shapes, places(list(SHAPES), [thing.shape for thing in things])),
+    )
