@@ -28,7 +28,7 @@ def moments(sight: Sight) -> list[Line]:
         there_and_back(sight.split, sight.seed, n, 2 * SHOT_SECONDS) for n in range(_count(sight, _RETURNS))
     )
     found, returned = _found(sight, long, "long"), _found(sight, back, "there and back")
-    knows = sight.knows_order()
+    knows = sight.knows_order
     return [
         Line(f"films of {_SHOTS} shots, moment first", float(np.mean(found)), len(found), Bar(0.90)),
         Line(

@@ -10,30 +10,30 @@ from core.types import Float32Array
 from evaluation.retrieval import retrieval
 from extractor.world.claims import short
 from extractor.world.colours import COLOURS
+from extractor.world.drawn import drawn
 from extractor.world.grammar import sentence
 from extractor.world.query import Named, Query, satisfying
-from extractor.world.scene import Scene
+from extractor.world.scene import Scene, still
 from extractor.world.shapes import SHAPES
-from training.gallery import Shown, gallery, hard_gallery, resting_gallery, still_gallery
+from training.gallery import Shown, gallery, hard_gallery, resting_gallery
 from training.measures.line import Bar, Line
 from training.measures.plainly import named
 from training.measures.scores import any_among, precision, told
 from training.measures.sight import Sight
 
 NEEDS_ORDER = "its clips do not know the order of pictures"
-_WHOLE = 1000
 _MIXED = 3000  # scenes, so that more than ten of most kinds are among them
 _FIRST = 10
 
 
 def retrieved(sight: Sight) -> list[Line]:
     """Pictures, clips by what they look like, and clips by what happens in them."""
-    frames = still_gallery(sight.split, sight.seed, sight.many(_WHOLE))
-    resting = resting_gallery(sight.split, sight.seed, sight.many(_WHOLE))
-    moving = gallery(sight.split, sight.seed, sight.many(_WHOLE))
-    knows = sight.knows_order()
+    frames, rows = sight.stills
+    resting = resting_gallery(sight.split, sight.seed, len(frames))
+    moving = gallery(sight.split, sight.seed, len(frames))
+    knows = sight.knows_order
     return [
-        *_both_ways(sight, "frame", frames, sight.pictures(_scenes(frames)), 0.90),
+        *_both_ways(sight, "frame", frames, rows, 0.90),
         *_both_ways(sight, "clip by its looks", resting, sight.clips(_scenes(resting)), 0.90),
         *_both_ways(sight, "clip", moving, sight.clips(_scenes(moving)), 0.85 if knows else None),
     ]
@@ -57,7 +57,7 @@ def _both_ways(
 def hard(sight: Sight) -> list[Line]:
     """The right one of eight that differ in one attribute."""
     groups = hard_gallery(sight.split, sight.seed, sight.many(125))
-    chance, knows = sight.chance("hard"), sight.knows_order()
+    chance, knows = sight.chance("hard"), sight.knows_order
     rows = sight.clips([scene for _, group in groups for scene in group.scenes])
     found: dict[str, list[float]] = {}
     first = 0
@@ -84,9 +84,8 @@ def hard(sight: Sight) -> list[Line]:
 
 def worded(sight: Sight) -> list[Line]:
     """The same claims in other words, what people type, and all there is of a kind."""
-    shown = still_gallery(sight.split, sight.seed, sight.many(_WHOLE))
+    shown, rows = sight.stills
     scenes, chance = _scenes(shown), sight.chance("worded")
-    rows = sight.pictures(scenes)
     again = sight.texts([sentence(each.claim, chance) for each in shown])
     claims = [short(scene, chance) for scene in scenes]
     typed = sight.texts([sentence(claim, chance) for claim in claims])
@@ -103,7 +102,8 @@ def _each(shown: Sequence[Shown]) -> list[list[int]]:
 
 
 def _precise(sight: Sight) -> list[Line]:
-    scenes = _scenes(still_gallery(sight.split, sight.seed + 1, sight.many(_MIXED)))
+    chance = sight.chance("mixed")
+    scenes = [still(drawn(chance, False), 0.5) for _ in range(sight.many(_MIXED))]
     rows = sight.pictures(scenes)
     shares, held = dict[tuple[str, str], float](), 0
     for colour in COLOURS:
@@ -116,13 +116,17 @@ def _precise(sight: Sight) -> list[Line]:
     lines = []
     if ("red", "circle") in shares:
         note = f"{held} of {len(scenes)} pictures show one; the pair is held out of training"
-        lines.append(
-            Line("“a red circle”, precision@10", shares["red", "circle"], _FIRST, Bar(0.90), note)
-        )
+        lines.append(Line("“a red circle”, precision@10", shares["red", "circle"], _FIRST, Bar(0.90), note))
     if shares:
         note = "every pair that ten pictures show"
         lines.append(
-            Line("a colour and a shape, precision@10", sum(shares.values()) / len(shares), len(shares), None, note)
+            Line(
+                "a colour and a shape, precision@10",
+                sum(shares.values()) / len(shares),
+                len(shares),
+                None,
+                note,
+            )
         )
     return lines
 

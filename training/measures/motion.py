@@ -63,13 +63,13 @@ def reversal(sight: Sight) -> list[Line]:
 
 def _line(sight: Sight, measure: str, figure: float, least: float, count: int | None = None) -> Line:
     count = sight.many(_MANY) if count is None else count
-    if sight.knows_order():
+    if sight.knows_order:
         return Line(measure, figure, count, Bar(least))
     return Line(measure, figure, count, None, NEEDS_ORDER)
 
 
 def _texts(sight: Sight, scenes: Sequence[Scene]) -> Float32Array:
-    """Full captions; of what goes back as of what goes forth in the same order and, where it can be, words."""
+    """Full captions; drawn alike for what goes forth and what goes back."""
     said = []
     for number, scene in enumerate(scenes):
         chance = sight.chance("reversal", number)

@@ -8,18 +8,16 @@ from core.types import Float32Array
 from extractor.world.claims import least, short
 from extractor.world.grammar import sentence
 from training.bank import everyday
-from training.gallery import still_gallery
 from training.measures.line import Bar, Line
 from training.measures.scores import auc
 from training.measures.sight import Sight
 
-_PICTURES, _QUESTIONS = 1000, 1000
+_QUESTIONS = 1000
 
 
 def outside(sight: Sight) -> list[Line]:
     """Everyday sentences, and questions whose picture was taken out."""
-    shown = still_gallery(sight.split, sight.seed, sight.many(_PICTURES))
-    rows, chance = sight.pictures([each.scene for each in shown]), sight.chance("outside")
+    (shown, rows), chance = sight.stills, sight.chance("outside")
     whole = sight.texts([each.text for each in shown]) @ rows.T
     asked = {
         "full": whole.max(axis=1),

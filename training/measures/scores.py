@@ -6,8 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.types import Float32Array, IntArray
+
+Bits = NDArray[np.bool_]
 
 
 def told(scores: Float32Array, right: Sequence[int]) -> float:
@@ -15,7 +18,7 @@ def told(scores: Float32Array, right: Sequence[int]) -> float:
     return float(is_told(scores, right).mean())
 
 
-def is_told(scores: Float32Array, right: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def is_told(scores: Float32Array, right: Sequence[int]) -> Bits:
     """For each row, whether."""
     own = np.take_along_axis(scores, np.asarray(right)[:, None], axis=1)
     return np.asarray((scores >= own).sum(axis=1) == 1)
@@ -41,7 +44,7 @@ def precision(scores: Float32Array, right: Sequence[int], first: int = 10) -> fl
 def auc(above: Float32Array, below: Float32Array) -> float:
     """How often one of the first is greater than one of the others; equal ones are half."""
     held = np.sort(below)
-    less, not_more = (np.searchsorted(held, above, side=side) for side in ("left", "right"))  # type: ignore[call-overload]
+    less, not_more = np.searchsorted(held, above, "left"), np.searchsorted(held, above, "right")
     return float((less + not_more).mean() / 2 / len(held))
 
 

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,13 @@ from extractor.world.film import FPS, Film, Shot, frames
 from extractor.world.grounds import Pixels
 from extractor.world.questions import SAME_AGAIN
 from extractor.world.scene import Scene
+from training.gallery import Shown, still_gallery
 
 FRAMES = 8  # of a clip, evenly over all of its motion
 RATE = Fraction(2)  # pictures a second that are seen
 _QUALITIES = (18, 22, 26, 30)  # x264's, one a film
 _SHOTS = 512 // FRAMES  # of a film of short shots
+_WHOLE = 1000  # scenes of a gallery
 _BATCH = 64  # pictures
 _CLIPS = 256
 _TEXTS = 256
@@ -37,7 +40,7 @@ SAMPLING = Sampling(fps=float(RATE), clip_seconds=4.0, stride_seconds=2.0, keep_
 Span = tuple[float, float]
 
 
-@dataclass
+@dataclass(eq=False)
 class Sight:
     """One encoder's, of the scenes of a split and a seed. `size` shrinks every gallery."""
 
@@ -54,6 +57,12 @@ class Sight:
     def chance(self, *key: str | int) -> Chance:
         """Draws of a measure."""
         return Chance(self.split, self.seed, "measure", *key)
+
+    @cached_property
+    def stills(self) -> tuple[list[Shown], Float32Array]:
+        """A thousand pictures with their texts, and the rows of the pictures."""
+        shown = still_gallery(self.split, self.seed, self.many(_WHOLE))
+        return shown, self.pictures([each.scene for each in shown])
 
     def pictures(self, scenes: Sequence[Scene]) -> Float32Array:
         """[n, dim]: one picture each, of scenes that do not move."""
@@ -94,6 +103,7 @@ class Sight:
             self._texts |= dict(zip(some, rows, strict=True))
         return np.stack([self._texts[text] for text in texts])
 
+    @cached_property
     @torch.inference_mode()
     def knows_order(self) -> bool:
         """Whether the same pictures in another order make another clip."""

@@ -23,9 +23,10 @@ def speed(sight: Sight) -> list[Line]:
     while (seconds := time.perf_counter() - began) < _SECONDS * min(1.0, sight.size):
         _encode(sight.encoder, pictures)
         count += len(pictures)
-    threads, cores = torch.get_num_threads(), f"{_CORES} cores"
-    is_fit = threads == _CORES
-    note = f"{precision_of(sight.encoder)}, {threads} threads" + ("" if is_fit else f"; the bar is for {cores}")
+    threads = torch.get_num_threads()
+    is_fit = threads <= _CORES
+    note = f"{precision_of(sight.encoder)}, threads: {threads}"
+    note += "" if is_fit else f"; the bar is for {_CORES} cores"
     return [Line("pictures a second", count / seconds, count, Bar(300) if is_fit else None, note)]
 
 

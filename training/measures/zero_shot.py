@@ -13,7 +13,7 @@ from extractor.world.shapes import SHAPES
 from extractor.world.unseen import COLOUR_SHAPES
 from training.measures.line import Bar, Line
 from training.measures.plainly import named, numbered
-from training.measures.scores import is_told, told
+from training.measures.scores import Bits, is_told, told
 from training.measures.scores import numbered as places
 from training.measures.sight import Sight
 
@@ -31,19 +31,20 @@ def zero_shot(sight: Sight) -> list[Line]:
     counts = sight.pictures(several) @ sight.texts([numbered(n + 1) for n in range(_MOST)]).T
     is_small = np.array([scene.things[0].size == "small" for scene in single])
     return [
-        Line("zero-shot colour", float(colours.mean()), len(single), Bar(0.97)),
-        Line(
-            "zero-shot shape, medium and large", float(shapes[~is_small].mean()), sum(~is_small), Bar(0.90)
-        ),
-        Line("zero-shot shape, small", float(shapes[is_small].mean()), sum(is_small), Bar(0.80)),
-        Line(
-            "zero-shot count", told(counts, [len(s.things) - 1 for s in several]), len(several), Bar(0.85)
-        ),
+        *_shares("zero-shot colour", colours, 0.97),
+        *_shares("zero-shot shape, medium and large", shapes[~is_small], 0.90),
+        *_shares("zero-shot shape, small", shapes[is_small], 0.80),
+        Line("zero-shot count", told(counts, [len(s.things) - 1 for s in several]), len(several), Bar(0.85)),
     ]
 
 
+def _shares(measure: str, hits: Bits, least: float) -> list[Line]:
+    """None of a few pictures where none are of the kind."""
+    return [Line(measure, float(hits.mean()), len(hits), Bar(least))] if len(hits) else []
+
+
 def pairs(sight: Sight) -> list[Line]:
-    """Pairs of colour and shape that no training showed, among all there are; and their parts in the others."""
+    """Pairs of colour and shape that no training showed, among all pairs; their parts among those it showed."""
     held, seen = _of_pairs(sight, True), _of_pairs(sight, False)
     prompts = sight.texts([named(colour, shape) for colour, shape in KINDS]).T
     numbers = {kind: number for number, kind in enumerate(KINDS)}
@@ -53,7 +54,8 @@ def pairs(sight: Sight) -> list[Line]:
     }
     colours, shapes = (float(each.mean()) for each in _named_right(sight, seen))
     note = f"0.80 × colour {colours:.3f} × shape {shapes:.3f} of seen pairs"
-    bar = Bar(0.80 * colours * shapes)
+    least = 0.80 * colours * shapes
+    bar = Bar(least) if least > 1 / len(KINDS) else None  # who knows neither cannot know what they make
     return [
         Line("held-out colour-shape pairs, of 168", found["held-out"], len(held), bar, note),
         Line("seen colour-shape pairs, of 168", found["seen"], len(seen)),
