@@ -44,7 +44,7 @@ def _shares(measure: str, hits: Bits, least: float) -> list[Line]:
 
 
 def pairs(sight: Sight) -> list[Line]:
-    """Pairs of colour and shape that no training showed, among all pairs; their parts among those it showed."""
+    """Pairs of colour and shape that no training showed, among all; and their parts in those it showed."""
     held, seen = _of_pairs(sight, True), _of_pairs(sight, False)
     prompts = sight.texts([named(colour, shape) for colour, shape in KINDS]).T
     numbers = {kind: number for number, kind in enumerate(KINDS)}
