@@ -15,7 +15,7 @@ from extractor.world.grammar import sentence
 from extractor.world.query import Named, Query, satisfying
 from extractor.world.scene import Scene, still
 from extractor.world.shapes import SHAPES
-from training.gallery import Shown, gallery, hard_gallery, resting_gallery
+from training.gallery import Shown, hard_gallery, resting_gallery
 from training.measures.line import Bar, Line
 from training.measures.plainly import named
 from training.measures.scores import any_among, precision, told
@@ -28,14 +28,13 @@ _FIRST = 10
 
 def retrieved(sight: Sight) -> list[Line]:
     """Pictures, clips by what they look like, and clips by what happens in them."""
-    frames, rows = sight.stills
+    (frames, rows), (moving, clips) = sight.stills, sight.moves
     resting = resting_gallery(sight.split, sight.seed, len(frames))
-    moving = gallery(sight.split, sight.seed, len(frames))
-    knows = sight.knows_order
+    least = 0.85 if sight.knows_order else None
     return [
         *_both_ways(sight, "frame", frames, rows, 0.90),
         *_both_ways(sight, "clip by its looks", resting, sight.clips(_scenes(resting)), 0.90),
-        *_both_ways(sight, "clip", moving, sight.clips(_scenes(moving)), 0.85 if knows else None),
+        *_both_ways(sight, "clip", moving, clips, least),
     ]
 
 
@@ -86,19 +85,23 @@ def worded(sight: Sight) -> list[Line]:
     """The same claims in other words, what people type, and all there is of a kind."""
     shown, rows = sight.stills
     scenes, chance = _scenes(shown), sight.chance("worded")
-    again = sight.texts([sentence(each.claim, chance) for each in shown])
     claims = [short(scene, chance) for scene in scenes]
     typed = sight.texts([sentence(claim, chance) for claim in claims])
     right = [satisfying(claim, scenes) for claim in claims]
-    lines = [
-        Line("reworded questions, R@10", any_among(again @ rows.T, _each(shown)), len(shown), Bar(0.90)),
-        Line("short questions, R@10", any_among(typed @ rows.T, right), len(shown), Bar(0.90)),
+    found = any_among(typed @ rows.T, right)
+    return [
+        _reworded(sight, "reworded questions, R@10", (shown, rows), is_fit=True),
+        _reworded(sight, "reworded questions about clips, R@10", sight.moves, is_fit=sight.knows_order),
+        Line("short questions, R@10", found, len(shown), Bar(0.90)),
+        *_precise(sight),
     ]
-    return lines + _precise(sight)
 
 
-def _each(shown: Sequence[Shown]) -> list[list[int]]:
-    return [[number] for number in range(len(shown))]
+def _reworded(sight: Sight, measure: str, held: tuple[list[Shown], Float32Array], *, is_fit: bool) -> Line:
+    (shown, rows), chance = held, sight.chance("reworded", measure)
+    again = sight.texts([sentence(each.claim, chance) for each in shown])
+    found = any_among(again @ rows.T, [[number] for number in range(len(shown))])
+    return Line(measure, found, len(shown), Bar(0.90) if is_fit else None, "" if is_fit else NEEDS_ORDER)
 
 
 def _precise(sight: Sight) -> list[Line]:

@@ -8,6 +8,8 @@ from core.types import Float32Array
 from extractor.world.claims import least, short
 from extractor.world.grammar import sentence
 from training.bank import everyday
+from training.gallery import Shown
+from training.measures.galleries import NEEDS_ORDER
 from training.measures.line import Bar, Line
 from training.measures.scores import auc
 from training.measures.sight import Sight
@@ -16,8 +18,16 @@ _QUESTIONS = 1000
 
 
 def outside(sight: Sight) -> list[Line]:
-    """Everyday sentences, and questions whose picture was taken out."""
-    (shown, rows), chance = sight.stills, sight.chance("outside")
+    """Everyday sentences, and questions whose answer was taken out: of pictures, and of clips that move."""
+    knows = sight.knows_order
+    return [
+        *_of(sight, "pictures", sight.stills, has_bar=True),
+        *_of(sight, "clips", sight.moves, has_bar=knows),
+    ]
+
+
+def _of(sight: Sight, what: str, held: tuple[list[Shown], Float32Array], *, has_bar: bool) -> list[Line]:
+    (shown, rows), chance = held, sight.chance("outside", what)
     whole = sight.texts([each.text for each in shown]) @ rows.T
     asked = {
         "full": whole.max(axis=1),
@@ -28,14 +38,17 @@ def outside(sight: Sight) -> list[Line]:
     everything = np.concatenate(list(asked.values()))
     without = whole.copy()
     np.fill_diagonal(without, -np.inf)
-    lines = [Line("questions from outside, AUC", auc(everything, strange), len(everything), Bar(0.95))]
-    lines += [
-        Line(f"questions from outside against {kind} ones, AUC", auc(best, strange), len(best))
-        for kind, best in asked.items()
+    outer, absent = "from outside the world", "whose answer was taken out"
+    bar, note = (Bar(0.95), "") if has_bar else (None, NEEDS_ORDER)
+    return [
+        Line(f"{outer}, AUC over {what}", auc(everything, strange), len(everything), bar, note),
+        *(
+            Line(f"{outer}, against {kind} questions, AUC over {what}", auc(best, strange), len(best))
+            for kind, best in asked.items()
+        ),
+        Line(f"{absent}, AUC over {what}", auc(whole.max(axis=1), without.max(axis=1)), len(whole)),
     ]
-    absent = auc(whole.max(axis=1), without.max(axis=1))
-    return [*lines, Line("questions whose answer was taken out, AUC", absent, len(whole))]
 
 
 def _best(sight: Sight, texts: list[str], rows: Float32Array) -> Float32Array:
-    return (sight.texts(texts) @ rows.T).max(axis=1)
+    return np.asarray((sight.texts(texts) @ rows.T).max(axis=1))

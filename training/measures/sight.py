@@ -25,7 +25,7 @@ from extractor.world.film import FPS, Film, Shot, frames
 from extractor.world.grounds import Pixels
 from extractor.world.questions import SAME_AGAIN
 from extractor.world.scene import Scene
-from training.gallery import Shown, still_gallery
+from training.gallery import Shown, gallery, still_gallery
 
 FRAMES = 8  # of a clip, evenly over all of its motion
 RATE = Fraction(2)  # pictures a second that are seen
@@ -63,6 +63,12 @@ class Sight:
         """A thousand pictures with their texts, and the rows of the pictures."""
         shown = still_gallery(self.split, self.seed, self.many(_WHOLE))
         return shown, self.pictures([each.scene for each in shown])
+
+    @cached_property
+    def moves(self) -> tuple[list[Shown], Float32Array]:
+        """A thousand clips with their texts, which tell how things move, and their rows."""
+        shown = gallery(self.split, self.seed, self.many(_WHOLE))
+        return shown, self.clips([each.scene for each in shown])
 
     def pictures(self, scenes: Sequence[Scene]) -> Float32Array:
         """[n, dim]: one picture each, of scenes that do not move."""
