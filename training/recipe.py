@@ -16,7 +16,7 @@ class Recipe:
     """Shares are of the steps."""
 
     seed: int = 0
-    steps: int = 8_000
+    steps: int = 6_000
     batch: int = 256
     side: int = 64
     width: int = 24  # of the first layers of the picture tower
@@ -24,7 +24,7 @@ class Recipe:
     text_layers: int = 4
     context: int = 64
     rate: float = 2e-3
-    warm_share: float = 0.3  # with heads alone and no text
+    warm_share: float = 0.2  # with heads alone and no text
     grouped_share: float = 0.5  # of batches after that
     polish_share: float = 0.1  # at a tenth of the rate, at the end
     alone_share: float = (

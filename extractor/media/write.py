@@ -3,7 +3,9 @@ when it likes. For sample videos and for tests."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import count
@@ -68,7 +70,7 @@ def write_video(
     """Write uint8 [height, width, 3] frames, `times` (seconds) for each or `fps` of them a second."""
     how = encoding or Encoding()
     base = how.time_base or (Fraction(1, 90_000) if times else 1 / how.fps)
-    with av.open(str(path), "w", container_options=dict(how.container)) as container:
+    with ordinary_turns(), av.open(str(path), "w", container_options=dict(how.container)) as container:
         video: VideoStream | None = None
         audio = _add_audio(container, how, path.suffix)
         for frame, t in zip(frames, times or (n / how.fps for n in count()), strict=False):
@@ -79,6 +81,18 @@ def write_video(
             container.mux(_coded(video, frame, t, base))
         if video is not None:
             container.mux(video.encode(None))
+
+
+@contextmanager
+def ordinary_turns() -> Iterator[None]:
+    """What opens libsvtav1 as root becomes a thread that waits for nobody, as is all that it starts then."""
+    known = hasattr(os, "sched_getscheduler")
+    before = (os.sched_getscheduler(0), os.sched_getparam(0)) if known else None
+    try:
+        yield
+    finally:
+        if before is not None and os.sched_getscheduler(0) != before[0]:
+            os.sched_setscheduler(0, *before)
 
 
 def write_sound(path: Path, start: Fraction, end: Fraction) -> None:

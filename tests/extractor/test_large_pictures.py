@@ -13,6 +13,8 @@ import pytest
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from extractor.media.write import ordinary_turns
+
 ROOT = Path(__file__).parents[2]
 FRAMES = 10
 SHAPES = {"4K": (2160, 3840), "8K": (4320, 7680)}
@@ -61,7 +63,7 @@ def write(path: Path, codec: str, shape: tuple[int, int]) -> None:
     encoder, kind, options = CODECS[codec]
     random = np.random.default_rng(3)
     coarse = random.integers(0, 256, (shape[0] // 16, shape[1] // 16, 3), np.uint8)
-    with av.open(str(path), "w") as container:
+    with ordinary_turns(), av.open(str(path), "w") as container:
         stream = container.add_stream(encoder, rate=30, options=options)
         assert isinstance(stream, VideoStream)
         stream.height, stream.width, stream.pix_fmt = *shape, kind
