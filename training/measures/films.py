@@ -47,7 +47,7 @@ def _count(sight: Sight, whole: int) -> int:
 
 def _found(sight: Sight, films: Iterable[Film], key: str) -> list[bool]:
     """For each text that is true of one shot alone, whether its moment is first."""
-    found = []
+    found = list[bool]()
     for number, made in enumerate(films):
         spans, rows = sight.film(made, number)
         found += _of_film(sight, made, spans, rows, sight.chance("moments", key, number))

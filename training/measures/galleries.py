@@ -67,11 +67,11 @@ def hard(sight: Sight) -> list[Line]:
         found.setdefault(attribute, []).append(share)
         first += count
     lines = []
-    for attribute, shares in sorted(found.items()):
-        is_fit = knows or attribute != "direction"
+    for name, shares in sorted(found.items()):
+        is_fit = knows or name != "direction"
         lines.append(
             Line(
-                f"hard gallery, {attribute}, R@1",
+                f"hard gallery, {name}, R@1",
                 float(np.mean(shares)),
                 8 * len(shares),
                 Bar(0.80) if is_fit else None,

@@ -51,4 +51,5 @@ def _of(sight: Sight, what: str, held: tuple[list[Shown], Float32Array], *, has_
 
 
 def _best(sight: Sight, texts: list[str], rows: Float32Array) -> Float32Array:
-    return np.asarray((sight.texts(texts) @ rows.T).max(axis=1))
+    best: Float32Array = (sight.texts(texts) @ rows.T).max(axis=1)
+    return best

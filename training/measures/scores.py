@@ -13,12 +13,12 @@ from core.types import Float32Array, IntArray
 Bits = NDArray[np.bool_]
 
 
-def told(scores: Float32Array, right: Sequence[int]) -> float:
+def told(scores: Float32Array, right: Sequence[int] | IntArray) -> float:
     """The share of rows [n, choices] whose right choice is above all others."""
     return float(is_told(scores, right).mean())
 
 
-def is_told(scores: Float32Array, right: Sequence[int]) -> Bits:
+def is_told(scores: Float32Array, right: Sequence[int] | IntArray) -> Bits:
     """For each row, whether."""
     own = np.take_along_axis(scores, np.asarray(right)[:, None], axis=1)
     return np.asarray((scores >= own).sum(axis=1) == 1)

@@ -19,13 +19,14 @@ def speed(sight: Sight) -> list[Line]:
     scenes = [scene(sight.split, sight.seed, number) for number in range(_BATCH)]
     pictures = sight.decoded(scenes)
     _encode(sight.encoder, pictures)  # what is made once
-    count, began = 0, time.perf_counter()
+    count, began, worked = 0, time.perf_counter(), time.process_time()
     while (seconds := time.perf_counter() - began) < _SECONDS * min(1.0, sight.size):
         _encode(sight.encoder, pictures)
         count += len(pictures)
     threads = torch.get_num_threads()
     is_fit = threads <= _CORES
-    note = f"{precision_of(sight.encoder)}, threads: {threads}"
+    worked = time.process_time() - worked
+    note = f"{precision_of(sight.encoder)}, threads: {threads}, {count / worked:.0f} a CPU second"
     note += "" if is_fit else f"; the bar is for {_CORES} cores"
     return [Line("pictures a second", count / seconds, count, Bar(300) if is_fit else None, note)]
 
