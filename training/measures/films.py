@@ -12,8 +12,7 @@ from extractor.world.claims import full
 from extractor.world.film import SHOT_SECONDS, Film, film, there_and_back
 from extractor.world.grammar import sentence
 from extractor.world.query import satisfying
-from training.measures.galleries import NEEDS_ORDER
-from training.measures.line import Bar, Line
+from training.measures.line import Line, held
 from training.measures.scores import first_is_right
 from training.measures.sight import Sight, Span
 
@@ -28,15 +27,14 @@ def moments(sight: Sight) -> list[Line]:
         there_and_back(sight.split, sight.seed, n, 2 * SHOT_SECONDS) for n in range(_count(sight, _RETURNS))
     )
     found, returned = _found(sight, long, "long"), _found(sight, back, "there and back")
-    knows = sight.knows_order
     return [
-        Line(f"films of {_SHOTS} shots, moment first", float(np.mean(found)), len(found), Bar(0.90)),
-        Line(
+        held(f"films of {_SHOTS} shots, moment first", float(np.mean(found)), len(found), 0.90),
+        held(
             "one object there and back, moment first",
             float(np.mean(returned)),
             len(returned),
-            Bar(0.80) if knows else None,
-            "" if knows else NEEDS_ORDER,
+            0.80,
+            sight.objection,
         ),
     ]
 

@@ -31,3 +31,8 @@ class Line:
         if self.bar is None:
             return "no bar"
         return "pass" if self.bar.least <= self.figure <= self.bar.most else "miss"
+
+
+def held(measure: str, figure: float, of: int, least: float, objection: str = "") -> Line:
+    """To a bar, unless something speaks against it."""
+    return Line(measure, figure, of, None if objection else Bar(least), objection)

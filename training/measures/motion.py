@@ -13,8 +13,7 @@ from extractor.world.drawn import drawn
 from extractor.world.grammar import sentence
 from extractor.world.motions import DIRECTIONS, MOTIONS, REVERSED
 from extractor.world.scene import Scene, Thing
-from training.measures.galleries import NEEDS_ORDER
-from training.measures.line import Bar, Line
+from training.measures.line import Bar, Line, held
 from training.measures.plainly import moving
 from training.measures.scores import numbered, sense, told
 from training.measures.sight import Sight
@@ -29,13 +28,20 @@ def directions(sight: Sight) -> list[Line]:
     clips, means = sight.both(single)
     several = _several(sight)
     return [
-        _line(sight, "direction of one object, 8 ways", _chosen(sight, clips, single, _WAYS), 0.95),
+        held(
+            "direction of one object, 8 ways",
+            _chosen(sight, clips, single, _WAYS),
+            len(single),
+            0.95,
+            sight.objection,
+        ),
         Line("direction of one object, mean of frames", _chosen(sight, means, single, _WAYS), len(single)),
-        _line(
-            sight,
+        held(
             "direction of a named object among 2–3, 8 ways",
             _chosen(sight, sight.clips(several), several, _WAYS),
+            len(several),
             0.80,
+            sight.objection,
         ),
     ]
 
@@ -43,7 +49,8 @@ def directions(sight: Sight) -> list[Line]:
 def motions(sight: Sight) -> list[Line]:
     """Which of the sixteen."""
     single = _single(sight, MOTIONS, "motion")
-    return [_line(sight, "16 motions", _chosen(sight, sight.clips(single), single, MOTIONS), 0.90)]
+    found = _chosen(sight, sight.clips(single), single, MOTIONS)
+    return [held("16 motions", found, len(single), 0.90, sight.objection)]
 
 
 def reversal(sight: Sight) -> list[Line]:
@@ -57,15 +64,8 @@ def reversal(sight: Sight) -> list[Line]:
     count = 2 * len(forth)
     return [
         Line("reversal, mean of frames", of_means, count, Bar(0.45, 0.55)),
-        _line(sight, "reversal, clips", found, 0.95, count),
+        held("reversal, clips", found, count, 0.95, sight.objection),
     ]
-
-
-def _line(sight: Sight, measure: str, figure: float, least: float, count: int | None = None) -> Line:
-    count = sight.many(_MANY) if count is None else count
-    if sight.knows_order:
-        return Line(measure, figure, count, Bar(least))
-    return Line(measure, figure, count, None, NEEDS_ORDER)
 
 
 def _texts(sight: Sight, scenes: Sequence[Scene]) -> Float32Array:

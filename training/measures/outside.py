@@ -9,8 +9,7 @@ from extractor.world.claims import least, short
 from extractor.world.grammar import sentence
 from training.bank import everyday
 from training.gallery import Shown
-from training.measures.galleries import NEEDS_ORDER
-from training.measures.line import Bar, Line
+from training.measures.line import Line, held
 from training.measures.scores import auc
 from training.measures.sight import Sight
 
@@ -19,15 +18,14 @@ _QUESTIONS = 1000
 
 def outside(sight: Sight) -> list[Line]:
     """Everyday sentences, and questions whose answer was taken out: of pictures, and of clips that move."""
-    knows = sight.knows_order
     return [
-        *_of(sight, "pictures", sight.stills, has_bar=True),
-        *_of(sight, "clips", sight.moves, has_bar=knows),
+        *_of(sight, "pictures", sight.stills),
+        *_of(sight, "clips", sight.moves, sight.objection),
     ]
 
 
-def _of(sight: Sight, what: str, held: tuple[list[Shown], Float32Array], *, has_bar: bool) -> list[Line]:
-    (shown, rows), chance = held, sight.chance("outside", what)
+def _of(sight: Sight, what: str, seen: tuple[list[Shown], Float32Array], objection: str = "") -> list[Line]:
+    (shown, rows), chance = seen, sight.chance("outside", what)
     whole = sight.texts([each.text for each in shown]) @ rows.T
     asked = {
         "full": whole.max(axis=1),
@@ -39,9 +37,8 @@ def _of(sight: Sight, what: str, held: tuple[list[Shown], Float32Array], *, has_
     without = whole.copy()
     np.fill_diagonal(without, -np.inf)
     outer, absent = "from outside the world", "whose answer was taken out"
-    bar, note = (Bar(0.95), "") if has_bar else (None, NEEDS_ORDER)
     return [
-        Line(f"{outer}, AUC over {what}", auc(everything, strange), len(everything), bar, note),
+        held(f"{outer}, AUC over {what}", auc(everything, strange), len(everything), 0.95, objection),
         *(
             Line(f"{outer}, against {kind} questions, AUC over {what}", auc(best, strange), len(best))
             for kind, best in asked.items()

@@ -120,6 +120,11 @@ class Sight:
         rows = self.encoder.clips(features, [there, back]).float()
         return not torch.allclose(rows[0], rows[1], rtol=1e-3, atol=1e-4 * float(rows.abs().max()))
 
+    @property
+    def objection(self) -> str:
+        """To bars for what only the order of pictures tells."""
+        return "" if self.knows_order else "its clips do not know the order of pictures"
+
     def decoded(self, scenes: Sequence[Scene]) -> Tensor:
         """uint8 [n, …]: pictures as the encoder takes them."""
         return self._pictures(_short(scenes, 1), RATE, 0)[1]

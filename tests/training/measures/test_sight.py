@@ -18,6 +18,7 @@ from extractor.world.drawn import drawn, scene
 from extractor.world.film import Film, Shot, film, taken
 from extractor.world.render import render
 from extractor.world.scene import Scene, Thing, still
+from training.measures.galleries import retrieved
 from training.measures.motion import directions, motions, reversal
 from training.measures.sight import FRAMES, Sight
 
@@ -132,3 +133,11 @@ def test_what_sees_places_in_their_order_knows_motions(monkeypatch: pytest.Monke
         assert (clips.figure > 0.7) is knows
     (sixteen,) = motions(sight)
     assert sixteen.verdict == "no bar" and "order" in sixteen.note
+
+
+def test_each_kind_of_encoder_has_bars_of_its_own() -> None:
+    for knows, least, most in ((True, None, 0.85), (False, 0.90, None)):
+        bars = {line.measure: line.bar and line.bar.least for line in retrieved(seen(Place(knows), 0.01))}
+        assert bars["text → frame, R@1"] == bars["clip by its looks → text, R@1"] == least
+        assert bars["text → clip, R@1"] == bars["clip → text, R@1"] == most
+        assert bars["text → clip, R@10"] == (most and 0.98)
