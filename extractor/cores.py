@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from core.cpus import usable_cpus
+
 
 class Cores:
     """Those that no decoder is busy on are the encoder's; one always is. A thread that waits for a core
@@ -21,6 +23,11 @@ class Cores:
     def close(self) -> None:
         """As many threads as there were before."""
         _set(self._before)
+
+
+def bound() -> None:
+    """No more than this process' container is given; torch counts the machine's."""
+    _set(allowed(usable_cpus()))
 
 
 def allowed(cores: int) -> int:

@@ -17,6 +17,7 @@ from core.config import Settings, run
 from core.errors import StoreError, VideoError
 from core.logs import plain
 from core.types import KINDS, Place
+from extractor import cores
 from extractor.compare import Anew, Compared
 from extractor.held import held_store
 from extractor.stored import Drawn, draw_rows, file_now
@@ -85,6 +86,7 @@ def verify(settings: VerifySettings) -> int:
     """Show what was found; a StoreError where a row is wrong or none could be compared."""
     library, store = held_store(settings.data, settings.store, settings.collection, settings.encoder)
     findings = Findings()
+    cores.bound()
     anew = Anew(store, settings.device)
     roots, far = library.roots(), library.bases()
     for drawn in draw_rows(store, settings.sample, settings.seed):

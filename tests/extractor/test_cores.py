@@ -14,6 +14,7 @@ from torch import Tensor
 from core.errors import EncoderError
 from core.log import Task
 from core.types import Look, Place
+from extractor import cores
 from extractor.ahead import Decoders
 from extractor.cores import Cores, allowed
 from extractor.encoders import BUILT_IN, toy
@@ -30,9 +31,16 @@ def threads() -> Iterator[int]:
 
 
 def test_the_encoder_has_the_cores_that_no_decoder_is_busy_on(threads: int) -> None:
-    cores = Cores(threads)
+    held = Cores(threads)
     for busy, expected in ((0, threads), (1, max(1, threads - 1)), (threads + 3, 1), (0, threads)):
-        cores.leave(busy)
+        held.leave(busy)
+        assert torch.get_num_threads() == expected
+
+
+def test_it_has_no_more_than_its_container_is_given(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, expected in ((8, threads), (2, 2), (1, 1)):
+        monkeypatch.setattr(cores, "usable_cpus", lambda given=given: given)
+        cores.bound()
         assert torch.get_num_threads() == expected
 
 
