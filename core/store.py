@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,12 @@ class Store:
 
     @classmethod
     def create(
-        cls, root: Path, spec: EncoderSpec, sampling: Sampling, probes: Float32Array | None = None
+        cls,
+        root: Path,
+        spec: EncoderSpec,
+        sampling: Sampling,
+        probes: Float32Array | None = None,
+        calibration: Mapping[str, Any] = MappingProxyType({}),
     ) -> Store:
         """Make a store, or open the one that is there if it was made with the same."""
         with files.writing(root):
@@ -58,6 +64,7 @@ class Store:
                 "encoder": spec_to_json(spec),
                 "sampling": asdict(sampling),
                 "probes": files.hash_bytes(data) if data else "",
+                **({"calibration": dict(calibration)} if calibration else {}),
             }
             # Before the link, and whatever lies there: what is left of a crash may be another encoder's.
             if data:

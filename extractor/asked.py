@@ -18,6 +18,7 @@ from extractor.encoders import (
     DOWNLOAD,
     PLAIN,
     S3D,
+    SHIPPED,
     TAKE_LOOKS,
     TAKE_S3D,
     TAKE_WEIGHTS,
@@ -154,7 +155,8 @@ def _require_taken(family: str, given: list[str]) -> None:
     """A stranger is given what was asked for, and says itself what it does not take."""
     for name in given if family in BUILT_IN else ():
         if name in _OF_WEIGHTS and family not in TAKE_WEIGHTS:
-            raise UsageError(f"--{_flag(name)} is not for {family}, which has no weights.")
+            own = "brings its own weights" if family in SHIPPED else "has no weights"
+            raise UsageError(f"--{_flag(name)} is not for {family}, which {own}.")
         if name == _S3D and family not in TAKE_S3D:
             raise UsageError(f"--{_flag(name)} is not for {family}, but for {' and '.join(TAKE_S3D)}.")
         if name in LOOKS and family not in TAKE_LOOKS:

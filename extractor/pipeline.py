@@ -24,6 +24,7 @@ from extractor.encoders import load
 from extractor.encoders.base import Encoder, Pace, around_of
 from extractor.encoders.devices import choose_device, use
 from extractor.encoders.precision import Precision
+from extractor.encoders.thresholds import calibration_of
 from extractor.encoding import Encoding, Video
 from extractor.media import children, fork
 from extractor.media.reading import Here, Order, Trouble
@@ -120,7 +121,7 @@ def open_store(job: Job, encoder: Encoder) -> Store:
     if encoder.spec.look.run > 1:
         require_grid(sampling)
     require_seen(encoder, sampling)
-    return Store.create(job.store, encoder.spec, sampling, probes_of(encoder))
+    return Store.create(job.store, encoder.spec, sampling, probes_of(encoder), calibration_of(encoder))
 
 
 def make_decoder(job: Job, look: Look) -> MakeDecoder:

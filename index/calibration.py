@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
-from math import inf, tanh
+from math import inf, isfinite, tanh
 from pathlib import Path
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +26,7 @@ Level = Literal["high", "medium", "low", "none"]
 Asking = Literal["text", "video"]  # what a query is made of
 
 _FLOAT16 = np.dtype("<f2")
+_DECIMALS = 4  # of a confidence
 _REFERENCES = 256
 _LEAST_OTHERS = 4  # rows: fewer say nothing
 _BLOCK_ROWS = 50
@@ -65,6 +66,11 @@ class Scale:
             return "medium"
         return "low" if confidence >= self.low else "none"
 
+    @property
+    def doubtful(self) -> float:
+        """The highest confidence that is not medium, as far as they are told."""
+        return max(0.0, self.medium - 0.1**_DECIMALS)
+
     def least(self, level: str) -> float:
         """The lowest confidence of a level."""
         return {"high": self.high, "medium": self.medium, "low": self.low}[level]
@@ -86,6 +92,7 @@ class Judge:
     half: float  # the score that is as likely as not
     width: float
     certain: float = inf  # the score of what was asked with itself
+    least: float = -inf  # below which nothing is found, by what the encoder knows of its scores
 
     def confidence(self, score: float) -> float:
         """0 to 1, higher for a higher score; 0 for a query of zeros, which finds nothing."""
@@ -93,7 +100,8 @@ class Judge:
             return 0.0
         if score >= self.certain:
             return 1.0
-        return round((1 + tanh((score - self.half) / (2 * self.width))) / 2, 4)
+        found = round((1 + tanh((score - self.half) / (2 * self.width))) / 2, _DECIMALS)
+        return found if score >= self.least else min(found, self.scale.doubtful)
 
     def level(self, score: float) -> Level:
         return self.scale.level(self.confidence(score))
@@ -106,6 +114,7 @@ class Calibrated:
     scale: Scale = field(default_factory=Scale)
     references: Mapping[tuple[Kind, Asking], Reference] = field(default_factory=dict)
     samples: Mapping[Kind, Float32Array] = field(default_factory=dict)
+    thresholds: Mapping[Kind, float] = field(default_factory=dict)  # the encoder's own, for texts of length 1
 
     @classmethod
     def open(cls, folder: Path, dim: int, held: Mapping[str, Any]) -> Calibrated:
@@ -122,7 +131,7 @@ class Calibrated:
             if found["references"].get(kind)
         }
         try:
-            return cls(Scale.of(found.get("scale", {})), references, samples)
+            return cls(Scale.of(found.get("scale", {})), references, samples, _thresholds(found))
         except StoreError as error:
             raise SnapshotError(f"{folder} is damaged. {error}") from error
 
@@ -138,16 +147,29 @@ class Calibrated:
             return None
         length = float(np.linalg.norm(query))
         half = min(self.scale.middle * reference.spread, _NEAR * reference.most) * length
-        middle, certain = float(np.median(self.samples[kind] @ query)), inf
+        middle, certain, least = float(np.median(self.samples[kind] @ query)), inf, -inf
         if asking == "video":  # which its own row answers, however much all other rows are like it
             itself = length * max(length, self._lengths[kind])
             half, certain = min(half, _NEAR * max(itself - middle, _SAME * itself)), itself * (1 - _SAME)
-        return Judge(self.scale, middle + half, half * self.scale.width / self.scale.middle, certain)
+        elif kind in self.thresholds:
+            least = self.thresholds[kind] * length
+        width = half * self.scale.width / self.scale.middle
+        return Judge(self.scale, max(middle + half, least), width, certain, least)
 
 
 def file_of(kind: Kind) -> str:
     """What the sample of a kind is called in a snapshot's folder."""
     return f"{kind}.sample.npy"
+
+
+def _thresholds(held: Mapping[str, Any]) -> dict[Kind, float]:
+    """Of a calibration, or StoreError."""
+    found = held.get("thresholds", {})
+    if isinstance(found, dict) and all(
+        kind in KINDS and type(score) in (int, float) and isfinite(score) for kind, score in found.items()
+    ):
+        return found
+    raise StoreError(f"The thresholds {canonical(found)} are none: numbers by {', '.join(KINDS)} are.")
 
 
 def _read(path: Path, dim: int, held: Mapping[str, Any] | None) -> Float32Array:
@@ -168,8 +190,9 @@ def added(snapshot: Snapshot, folder: Path) -> dict[str, Any]:
         for kind in references:
             npy.write(folder / file_of(kind), [samples[kind].vectors.astype(_FLOAT16)])
     stamps = mapped.stamps(folder / file_of(kind) for kind in references)
-    scale = asdict(Scale.of(snapshot.store.calibration))
-    return {KEY: {"scale": scale, "references": references}, "files": {**snapshot.held["files"], **stamps}}
+    known = snapshot.store.calibration
+    held = {"scale": asdict(Scale.of(known)), "references": references, "thresholds": _thresholds(known)}
+    return {KEY: held, "files": {**snapshot.held["files"], **stamps}}
 
 
 def _measured(snapshot: Snapshot, kind: Kind, samples: Mapping[Kind, Sample]) -> dict[Asking, dict[str, Any]]:

@@ -167,6 +167,16 @@ def test_stores_snapshots_and_lost_roots_are_told(tmp_path: Path) -> None:
     assert "is not a store" in found[2].says
 
 
+def test_an_encoder_that_must_not_be_taken_for_more_is_told(tmp_path: Path) -> None:
+    library = Library(tmp_path)
+    Store.create(library.store_path("starter"), EncoderSpec("starter", 3, Look(8)), Sampling())
+    library.add_store("default", "starter")
+    for found in (*doctor.encoders_found({"starter": "", "toy": ""}), *doctor.data_folder(tmp_path)):
+        is_told = "know only the rendered world" in found.says
+        assert is_told == (found.state == "note")
+    assert "(starter), no snapshot is published. The starter encoders know only" in found.says
+
+
 def test_what_cannot_be_read_is_a_line_each(tmp_path: Path) -> None:
     library = Library(tmp_path)
     Store.create(library.store_path("toy-rgb"), EncoderSpec("toy:rgb", 3, Look(8)), Sampling())

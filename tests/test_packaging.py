@@ -61,6 +61,8 @@ def test_the_wheel_holds_the_packages_the_client_and_nothing_else(dist: Path) ->
     assert {"extractor/probes.txt", "cinedex_client/py.typed"} <= {*names}
     page = {f"server/static/{path.name}" for path in (ROOT / "server/static").iterdir()}
     assert "server/static/index.html" in page and page <= set(names)
+    shipped = [path for path in (ROOT / "extractor/encoders/shipped").rglob("*") if path.is_file()]
+    assert {path.relative_to(ROOT).as_posix() for path in shipped} <= {*names}
     assert f"{info}/licenses/LICENSE" in names and f"{info}/licenses/THIRD_PARTY.md" in names
 
 

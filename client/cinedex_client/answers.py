@@ -115,6 +115,7 @@ class Answer(Told):
     total: Total
     collection: str
     encoder: str
+    encoder_notice: str | None = None
     snapshot: int
     confident: bool | None = None
     partial: list[str] = []
@@ -139,6 +140,7 @@ class Embedded(Told):
 
     vectors: list[list[float]]
     encoder: str
+    encoder_notice: str | None = None
     truncated: list[bool] = []
 
 
@@ -155,6 +157,7 @@ class Tagged(Told):
 
     labels: list[Label]
     encoder: str
+    encoder_notice: str | None = None
     snapshot: int
     query_truncated: bool = False
 
@@ -177,6 +180,7 @@ class Located(Told):
     ranges: list[list[Range]]  # of each text, the best first
     level: str | None = None
     encoder: str
+    encoder_notice: str | None = None
     snapshot: int
     query_truncated: bool = False
 
@@ -194,6 +198,7 @@ class Captioned(Told):
 
     captions: list[Caption]
     encoder: str
+    encoder_notice: str | None = None
 
 
 class Video(Told):
@@ -235,6 +240,7 @@ class Encoder(Told):
     reason: str | None = None
     snapshot: int | None = None
     rows: dict[str, int] | None = None
+    notice: str | None = None
 
 
 class Collection(Told):

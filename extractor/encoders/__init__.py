@@ -25,11 +25,17 @@ BUILT_IN = {  # family: (module:function, extra to install)
     "s3d": ("extractor.encoders.s3d:load", ""),
     "videococa": ("extractor.encoders.videococa:load", ""),
     "videoclip": ("extractor.encoders.videoclip:load", ""),
+    "starter": ("extractor.encoders.starter:load", ""),
 }
+NOTICES = {  # of families, and those named after them, that must not be taken for more than they are
+    "starter": "The starter encoders know only the rendered world of `cinedex sample-videos`; for real "
+    "videos use one of open_clip's, as `--encoder auto` does.",
+}
+SHIPPED = ("starter",)  # with weights of their own, in the package
 TAKE_WEIGHTS = ("open_clip", "clip2video", "s3d", "videococa", "videoclip")  # of a file, or random ones
 # May be told who resizes, and how colours are read.
-TAKE_LOOKS = ("toy", "open_clip", "clip2video", "videococa")
-PLAIN = ("clip2video", "s3d", "videoclip")  # are whole without a variant
+TAKE_LOOKS = ("toy", "open_clip", "clip2video", "videococa", "starter")
+PLAIN = ("clip2video", "s3d", "videoclip", "starter")  # are whole without a variant
 VARIANTS = {"s3d": "unit", "videoclip": "raw"}  # of families that have but one
 S3D = "s3d"  # of a spec's options: the hash of the S3D under it
 TAKE_S3D = ("videoclip",)  # and so a second file
@@ -96,6 +102,12 @@ def load_captioner(
     return loader(variant, device, **_paced(loader, family, pace), **options)
 
 
+def notice_of(name: str) -> str | None:
+    """What is to be said wherever an encoder, or a store that is called after it, answers."""
+    begins = name.replace(":", "-") + "-"
+    return next((says for family, says in NOTICES.items() if begins.startswith(f"{family}-")), None)
+
+
 def require_variant(name: str) -> None:
     """An EncoderError for a variant that its family has not, where that is known without loading anything."""
     family, _, variant = name.partition(":")
@@ -116,7 +128,9 @@ def how(spec: EncoderSpec) -> dict[str, Any]:
     family = spec.name.partition(":")[0]
     if s3d := dict(spec.options).get(S3D):
         found["s3d_weights"] = _there(spec, s3d)
-    if spec.weights.startswith(RANDOM):
+    if family in SHIPPED:
+        pass  # a file that happens to be the same is none of theirs
+    elif spec.weights.startswith(RANDOM):
         found["random_weights"] = int(spec.weights.removeprefix(RANDOM))
     elif (file := registered(spec.weights)) is not None:
         found["weights"] = file

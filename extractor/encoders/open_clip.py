@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,8 +20,9 @@ from extractor.encoders.base import EXACT, Pace, means, unit
 from extractor.encoders.devices import choose_device
 from extractor.encoders.licences import licence_of
 from extractor.encoders.precision import Precision, wanted
-from extractor.encoders.recipe import LOCAL_DIR, Recipe, recipe_of, require_tokenizer, seed_of
+from extractor.encoders.recipe import Recipe, recipe_of, require_tokenizer, seed_of
 from extractor.encoders.tensors import insist, read
+from extractor.encoders.thresholds import of_folder
 from extractor.encoders.tower import Tower
 from extractor.encoders.weights import (
     RANDOM,
@@ -45,6 +47,7 @@ class Model:
     spec: EncoderSpec
     module: Any
     tokenizer: Any
+    thresholds: Mapping[str, float] = field(default_factory=dict)  # as `thresholds.py` has them
 
 
 class OpenClip:
@@ -52,6 +55,7 @@ class OpenClip:
 
     def __init__(self, model: Model, device: str) -> None:
         self.spec = model.spec
+        self.thresholds = model.thresholds
         self._device = torch.device(device)
         self._model = model.module.to(self._device)
         self._tokenizer = model.tokenizer
@@ -143,7 +147,9 @@ def model_of(
         tokenizer = _tokenizer(recipe, folder() / spec.weights / TOKENIZER, may_download=download)
     if random_weights is None:
         _fill(recipe, module, file, may_resize=weights is None or _is_download(file))
-    return Model(spec, module, tokenizer)
+    if recipe.folder is None or weights is not None or random_weights is not None:
+        return Model(spec, module, tokenizer)
+    return Model(spec, module, tokenizer, of_folder(recipe.folder))
 
 
 def fetch(variant: str) -> About:
@@ -180,8 +186,8 @@ def _file(recipe: Recipe, asked: Path | None, *, may_download: bool) -> tuple[Pa
     """The file with the weights, and the hash of its tensors."""
     if asked is not None:
         found: Path | None = asked
-    elif recipe.variant.startswith(LOCAL_DIR):
-        found = _of_folder(Path(recipe.variant.removeprefix(LOCAL_DIR)))
+    elif recipe.folder is not None:
+        found = _of_folder(recipe.folder)
     elif not recipe.pretrained:
         raise EncoderError(
             f"{recipe.name} names no weights; add a tag, {recipe.name}/TAG, or --weights FILE."
@@ -268,15 +274,15 @@ def _converted(model: Any, state: dict[str, Tensor], *, may_resize: bool) -> dic
 
 def _tokenizer(recipe: Recipe, kept: Path, *, may_download: bool) -> Any:
     """open_clip's own, which it carries, or the one that `transformers` reads from files."""
-    from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, HFTokenizer, SimpleTokenizer
+    from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, HFTokenizer
 
     length = recipe.text.get("context_length", DEFAULT_CONTEXT_LENGTH)
     options = dict(recipe.text.get("tokenizer_kwargs") or {})
     if not recipe.tokenizer:
-        return SimpleTokenizer(context_length=length, **options)
+        return _byte_pairs(recipe, length, options)
     source = kept if kept.is_dir() else recipe.tokenizer
-    if recipe.variant.startswith(LOCAL_DIR):
-        source = Path(recipe.variant.removeprefix(LOCAL_DIR))
+    if recipe.folder is not None:
+        source = recipe.folder
     try:
         return HFTokenizer(
             str(source),
@@ -287,6 +293,25 @@ def _tokenizer(recipe: Recipe, kept: Path, *, may_download: bool) -> Any:
         )
     except (OSError, ValueError) as error:
         raise hub.missing(recipe.name, of=f"tokenizer {source}") from error
+
+
+def _byte_pairs(recipe: Recipe, length: int, options: dict[str, Any]) -> Any:
+    """open_clip's own, by CLIP's vocabulary or by a file of fewer pieces, the last of which are its marks."""
+    from open_clip.tokenizer import SimpleTokenizer
+
+    path = recipe.vocabulary
+    if path is None:
+        return SimpleTokenizer(context_length=length, **options)
+    try:
+        made = SimpleTokenizer(context_length=length, **options | {"bpe_path": str(path)})
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise EncoderError(f"{path} is no vocabulary, or a damaged one: {_first_line(error)}.") from error
+    if (wanted := recipe.text.get("vocab_size")) != made.vocab_size:
+        raise EncoderError(
+            f"{path} does not fit {recipe.name}: it has {made.vocab_size} word pieces, and vocab_size is "
+            f"{wanted}."
+        )
+    return made
 
 
 def _tokens(tokenizer: Any, text: str) -> int:

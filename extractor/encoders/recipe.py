@@ -20,6 +20,7 @@ LOCAL_DIR, HF_HUB = "local-dir:", "hf-hub:"
 CONFIG = "open_clip_config.json"
 EXAMPLE = f"{FAMILY}:PE-Core-B-16/meta"
 LIST = "`cinedex download --list` shows all"
+_HASH_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,18 @@ class Recipe:
         """The name of the tokenizer that `transformers` brings, or "": open_clip's own."""
         return str(self.text.get("hf_tokenizer_name") or "")
 
+    @property
+    def folder(self) -> Path | None:
+        """Where it lies, of a local-dir."""
+        is_local = self.variant.startswith(LOCAL_DIR)
+        return Path(self.variant.removeprefix(LOCAL_DIR)) if is_local else None
+
+    @property
+    def vocabulary(self) -> Path | None:
+        """The file of word pieces of its own, which lies in its folder; None: CLIP's."""
+        path = (self.text.get("tokenizer_kwargs") or {}).get("bpe_path")
+        return Path(self.folder or "", path) if path and not self.tokenizer else None
+
     def look(self) -> Look:
         """How it wants its pictures."""
         held = self.preprocess
@@ -76,7 +89,9 @@ class Recipe:
         quick = (("quick_gelu", "true"),) if self.is_quick else ()
         if self.is_listed:
             return quick
-        return (("config", hash_bytes(canonical(self.config).encode())[:16]), *quick)
+        path = self.vocabulary
+        pieces = (("vocabulary", hash_bytes(_read(path))[:_HASH_DIGITS]),) if path else ()
+        return (("config", hash_bytes(canonical(self.config).encode())[:_HASH_DIGITS]), *quick, *pieces)
 
     def _size(self) -> int:
         size = self.config["vision_cfg"].get("image_size", 224)
@@ -158,9 +173,7 @@ def _foreign(variant: str, held: Mapping[str, Any], **pretrained: str) -> Recipe
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise EncoderError(f"{path} cannot be read: {error.strerror}.") from error
+        held = json.loads(_read(path))
     except ValueError as error:
         raise EncoderError(f"{path} is no JSON: {error}.") from error
     needed = ("embed_dim", "vision_cfg", "text_cfg")
@@ -168,6 +181,13 @@ def _read_config(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or not all(name in config for name in needed):
         raise EncoderError(f"{path} describes no model of open_clip: model_cfg needs {', '.join(needed)}.")
     return dict(held)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise EncoderError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def _channels(value: Any, default: tuple[float, float, float]) -> tuple[float, float, float]:

@@ -28,6 +28,7 @@ from core.collections import Library
 from core.config import Settings, run
 from core.errors import Error
 from core.store import Store
+from extractor.encoders import NOTICES, notice_of
 from extractor.encoders import weights as registry
 from index.snapshot import current, published
 
@@ -257,6 +258,8 @@ def av_found(held: dict[str, Any]) -> Iterator[Finding]:
 def encoders_found(held: dict[str, str]) -> Iterator[Finding]:
     """The families that `--encoder` takes."""
     yield Finding("ok", "encoders", ", ".join(sorted(held)))
+    for notice in NOTICES.values():
+        yield Finding("note", "encoders", notice)
 
 
 JUDGES = {
@@ -348,7 +351,9 @@ def _store(collection: str, path: Path) -> Finding:
     except Error as error:
         return Finding("wrong", "store", str(error))
     which = "no snapshot is published" if number is None else f"snapshot {number} is published"
-    return Finding("ok", "store", f"{collection}: {path.name} ({store.spec.name}), {which}")
+    held = f"{collection}: {path.name} ({store.spec.name}), {which}"
+    notice = notice_of(store.spec.name)
+    return Finding("note", "store", f"{held}. {notice}") if notice else Finding("ok", "store", held)
 
 
 def file_system(data: Path) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from core.types import KINDS
+from extractor.encoders import notice_of
 from server.library import Offer, ServedLibrary
 from server.metrics import CONTENT_TYPE
 from server.schemas.errors import errors
@@ -74,4 +75,5 @@ def _encoder(offer: Offer, default: bool) -> EncoderShown:
         reason=str(seen.problem) if seen.problem else None,
         snapshot=view.number if view else None,
         rows={kind: view.rows.get(kind, 0) for kind in KINDS} if view else None,
+        notice=notice_of(offer.encoder),
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from server.asked import Strict, refused
+from server.schemas.answered import Answered
 from server.schemas.fields import Photo, Text
 
 MOST = 64
@@ -33,9 +34,8 @@ class EmbedAsked(Strict):
         return self
 
 
-class EmbedAnswer(BaseModel):
+class EmbedAnswer(Answered):
     """A vector each, in order."""
 
     vectors: list[list[float]]
-    encoder: str
     truncated: list[bool] = Field(description="which texts are longer than the encoder reads, and were cut")

@@ -18,6 +18,7 @@ class EncoderShown(BaseModel):
     reason: str | None
     snapshot: int | None
     rows: dict[str, int] | None
+    notice: str | None
 
 
 class CollectionShown(BaseModel):

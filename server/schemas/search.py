@@ -18,6 +18,7 @@ from core.query import Extra
 from server.asked import Strict, is_unicode, refused, wrong_at
 from server.cursor import MAX_CURSOR
 from server.filters import FilterAsked, require_small
+from server.schemas.answered import Answered
 from server.schemas.query import QueryAsked
 from server.schemas.sequence import StepAsked, require_fitting
 
@@ -235,16 +236,15 @@ class TookMs(BaseModel):
     look_up: float
 
 
-class SearchAnswer(BaseModel):
+class SearchAnswer(Answered):
     """What POST /search answers."""
 
     results: list[Result] | list[VideoResult] | list[SequenceResult]
     total: Total
     collection: str
-    encoder: str
     snapshot: int
     confident: bool | None = None
-    partial: list[str] = []
+    partial: list[str] = Field([])
     query_truncated: bool
     took_ms: TookMs
     next_cursor: str | None = None

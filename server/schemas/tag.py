@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator
 
 from server.asked import Strict, refused
+from server.schemas.answered import Answered
 from server.schemas.fields import Id, Seconds, Text
 
 MAX_LABELS = 10_000
@@ -86,11 +87,10 @@ class TagShown(BaseModel):
     probability: float
 
 
-class TagAnswer(BaseModel):
+class TagAnswer(Answered):
     """What POST /tag answers, best first."""
 
     labels: list[TagShown]
-    encoder: str
     snapshot: int
     query_truncated: bool
 
@@ -111,14 +111,13 @@ class RangeShown(BaseModel):
     confidence_level: Literal["high", "medium", "low", "none"] | None
 
 
-class LocateAnswer(BaseModel):
+class LocateAnswer(Answered):
     """What POST /locate answers."""
 
     times: list[float] = Field(description="when the rows begin that are scored")
     scores: list[list[float]] = Field(description="of each text, one a time")
     ranges: list[list[RangeShown]] = Field(description="of each text, the best first")
     level: Literal["frame", "clip"] = Field(description="which rows these are")
-    encoder: str
     snapshot: int
     query_truncated: bool
 
@@ -143,8 +142,7 @@ class CaptionShown(BaseModel):
     text: str
 
 
-class CaptionAnswer(BaseModel):
+class CaptionAnswer(Answered):
     """What POST /caption answers."""
 
     captions: list[CaptionShown]
-    encoder: str

@@ -134,7 +134,7 @@ function showVideo(video, add) {
   found.append(item);
 }
 
-function summary({total, took_ms, query_truncated, partial, confident}, count, isByVideo) {
+function summary({total, took_ms, query_truncated, partial, confident, encoder_notice}, count, isByVideo) {
   const thing = (number) => `${number.toLocaleString()} ${isByVideo ? "video" : "moment"}${number === 1 ? "" : "s"}`;
   if (!count) return confident === false ? "Nothing found: no confident match." : "Nothing found.";
   const isAll = total.relation === "eq" && total.value <= count;
@@ -143,6 +143,7 @@ function summary({total, took_ms, query_truncated, partial, confident}, count, i
     `${of} in ${Math.max(1, Math.round(took_ms.total))} ms`,
     query_truncated && "only the beginning of the text was read",
     partial.length && `without ${partial.join(", ")}`,
+    encoder_notice,
   ];
   return notes.filter(Boolean).join(" · ");
 }
@@ -205,9 +206,9 @@ function showChoices(hash) {
   const chosen = collections.find(({name}) => name === hash.get("collection")) ?? collections.find((each) => each.default);
   choose("collection", collections, chosen?.name);
   choose("encoder", chosen?.encoders ?? [], hash.get("encoder") ?? chosen?.encoders[0]?.name);
-  const {name, rows} = chosen?.encoders[0] ?? {};
+  const {name, rows, notice} = chosen?.encoders.find((each) => each.name === at("encoder").value) ?? {};
   const [count, kind] = rows?.clip ? [rows.clip, "clips"] : [rows?.frame ?? 0, "pictures"];
-  at("served").textContent = count ? `${count.toLocaleString()} ${kind} can be searched, by ${name}.` : "";
+  at("served").textContent = count ? `${count.toLocaleString()} ${kind} can be searched, by ${name}. ${notice ?? ""}` : "";
 }
 
 function choose(id, offers, name) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,24 @@ def test_a_query_of_zeros_finds_nothing(both: tuple[Snapshot, Snapshot]) -> None
     assert judge.level(0.0) == "none"
 
 
+def test_below_an_encoders_own_threshold_nothing_is_sure(both: tuple[Snapshot, Snapshot]) -> None:
+    query = np.random.default_rng(3).standard_normal((1, alike.DIM)).astype(np.float32)
+    plain, length = judges(both[0], query)[0], float(np.linalg.norm(query))
+    assert plain.level(plain.half + 9 * plain.width) == "high"
+    for above in (-9.0, 0.0, 9.0):  # widths between what the index thinks of it and what the encoder knows
+        least = plain.half + above * plain.width
+        bound = replace(both[0], calibrated=replace(both[0].calibrated, thresholds={"frame": least / length}))
+        judge = judges(bound, query)[0]
+        scores = np.linspace(least - plain.width, least + plain.width, 201)
+        found = [judge.confidence(score) for score in scores.tolist()]
+        assert found == sorted(found)
+        below, over = judge.level(least - 1e-6), judge.level(max(least, plain.half) + 1e-6)
+        assert below in ("low", "none") and over in ("medium", "high")
+        video, before = (judges(view, query, "video")[0] for view in (bound, both[0]))
+        assert video == before  # of texts alone
+        assert bound.calibrated.judge("clip", "text", query[0]) is None
+
+
 def test_a_judge_takes_half_a_millisecond(library: alike.Alike, both: tuple[Snapshot, Snapshot]) -> None:
     spent = []
     for query in np.tile(library.topics[:100], (2, 1)):
@@ -210,9 +229,10 @@ def test_a_stored_video_is_certain_to_be_found_by_itself_where_all_are_alike(tmp
 def test_an_encoder_may_have_thresholds_of_its_own(tmp_path: Path) -> None:
     world = worlds.world(tmp_path, exact=False)
     world.add(20)
-    say(tmp_path, {"high": 0.95, "middle": 4})
+    say(tmp_path, {"high": 0.95, "middle": 4, "thresholds": {"clip": 0.29}})
     view = Snapshot.open(world.store, build_snapshot(Store.open(tmp_path), publish=False).number)
     assert view.calibrated.scale == Scale(middle=4, high=0.95)
+    assert view.calibrated.thresholds == {"clip": 0.29}
 
 
 @pytest.mark.parametrize("said", [{"high": 0.1}, {"middle": 0}, {"width": "wide"}, {"low": True}])
@@ -221,6 +241,15 @@ def test_thresholds_that_are_none_are_one_sentence(said: dict[str, object], tmp_
     world.add(1)
     say(tmp_path, said)
     with pytest.raises(StoreError, match="is none: numbers above 0 are"):
+        build_snapshot(Store.open(tmp_path))
+
+
+@pytest.mark.parametrize("said", [[], 0.3, {"scene": 0.3}, {"clip": "high"}, {"clip": True}])
+def test_thresholds_of_no_kind_or_number_are_one_sentence(said: object, tmp_path: Path) -> None:
+    world = worlds.world(tmp_path)
+    world.add(1)
+    say(tmp_path, {"thresholds": said})
+    with pytest.raises(StoreError, match="are none: numbers by frame, clip, text are"):
         build_snapshot(Store.open(tmp_path))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,19 @@ def test_what_is_there_is_confident_and_what_is_not_is_not(level: str, calibrate
         assert 0 <= result["confidence"] <= 1
         assert result["confidence_level"] in LEVELS
         assert all(moment["confidence"] <= result["confidence"] for moment in result.get("moments", []))
+
+
+def test_below_the_encoders_own_threshold_no_answer_is_confident(calibrated: Shelf) -> None:
+    plain = ask(calibrated, "red", level="clip")
+    best = plain["results"][0]["score"]
+    for least, is_confident in ((best - 1e-3, True), (best + 1e-3, False)):
+        view = Snapshot.open(calibrated.store)
+        view = replace(view, calibrated=replace(view.calibrated, thresholds={"clip": least}))
+        asked = query_of(SearchAsked(query="red", level="clip"))
+        found = shown(Searcher("default", TOY, view).answer(asked)).model_dump()
+        assert found["confident"] is is_confident
+        assert [each["score"] for each in found["results"]] == [each["score"] for each in plain["results"]]
+    assert {each["confidence_level"] for each in found["results"]} <= {"low", "none"}
 
 
 def test_confidence_goes_down_with_the_score(calibrated: Shelf) -> None:

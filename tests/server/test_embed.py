@@ -28,7 +28,9 @@ def embedded(http: httpx.Client, **body: Any) -> dict[str, Any]:
     answer = http.post("/embed", json=body)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
-    assert set(found) == {"vectors", "encoder", "truncated"} and found["encoder"] == "toy:rgb"
+    assert (
+        set(found) == {"vectors", "encoder", "encoder_notice", "truncated"} and found["encoder"] == "toy:rgb"
+    )
     return found
 
 

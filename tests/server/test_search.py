@@ -55,6 +55,7 @@ def test_an_answer_has_its_whole_shape(sample_server: Running) -> None:
         "total": {"value": 4, "relation": "eq"},
         "collection": "default",
         "encoder": "toy:rgb",
+        "encoder_notice": None,
         "snapshot": 1,
         "confident": None,
         "partial": [],

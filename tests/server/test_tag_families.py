@@ -17,7 +17,7 @@ import torch
 from core.commands import main
 from core.store import Store
 from core.types import Float32Array
-from extractor.encoders import BUILT_IN, recall
+from extractor.encoders import BUILT_IN, recall, starter
 from extractor.encoders.base import Encoder
 from extractor.encoders.convert import converted
 from extractor.media.write import Encoding, write_video
@@ -38,6 +38,7 @@ from tests.extractor.encoders.models import (
 )
 from tests.server.conftest import in_thread
 from tests.server.worlds import until
+from tests.training.begun import released
 
 FILMS = {"right.mp4": ("red", "moves to the right", 4.0), "short.mp4": ("green", "falls", 0.4)}
 LABELS = ["a red circle", "rain", "🐈", "a dog"]
@@ -73,6 +74,12 @@ def _videoclip(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
     return ["videoclip", "--weights", str(file), "--s3d-weights", str(s3d)]
 
 
+def _starter(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
+    patch.setattr(starter, "SHIPPED", folder)
+    released(folder)
+    return ["starter"]
+
+
 FAMILIES: dict[str, Callable[[Path, pytest.MonkeyPatch], list[str]]] = {  # one line a family
     "toy": lambda folder, patch: ["toy:rgb"],
     "open_clip": _open_clip,
@@ -80,6 +87,7 @@ FAMILIES: dict[str, Callable[[Path, pytest.MonkeyPatch], list[str]]] = {  # one 
     "videococa": _videococa,
     "s3d": _s3d,
     "videoclip": _videoclip,
+    "starter": _starter,
 }
 PLAIN = ("s3d", "videoclip")  # scores are inner products of rows of any length
 READS_WORD_PIECES = ("videoclip",)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from core.errors import EncoderError, NoTextsError
 from core.types import Float32Array
-from extractor.encoders import BUILT_IN, TAKE_WEIGHTS, families, load
+from extractor.encoders import BUILT_IN, SHIPPED, TAKE_WEIGHTS, families, load
 from extractor.encoders.base import Around
 from extractor.encoders.contract import ContractError, check
 
@@ -49,9 +49,10 @@ def test_toy_is_among_the_families_that_load() -> None:
 def test_every_family_that_is_built_in_is_checked(family: str) -> None:
     """Here, or in its own file of tests, by tiny weights."""
     if family not in FAMILIES:
-        assert family in TAKE_WEIGHTS
-        module = import_module(f"tests.extractor.encoders.test_{family}")
-        assert module.check is check, f"test_{family}.py does not check the contract"
+        assert family in (*TAKE_WEIGHTS, *SHIPPED)
+        name = f"test_{family.replace('-', '_')}"
+        module = import_module(f"tests.extractor.encoders.{name}")
+        assert module.check is check, f"{name}.py does not check the contract"
 
 
 class Broken:
