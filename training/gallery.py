@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from extractor.world.chance import Chance
 from extractor.world.claims import full
@@ -30,6 +30,18 @@ def gallery(split: Split, seed: int, size: int = 1000, count: int | None = None)
     return _distinct(Chance(split, seed, "gallery"), split, size, lambda scene: scene, count)
 
 
+def resting_gallery(split: Split, seed: int, size: int = 1000) -> list[Shown]:
+    """Clips, with captions that tell nothing of how anything moves."""
+    return _distinct(
+        Chance(split, seed, "resting gallery"), split, size, lambda scene: scene, None, _without_motion
+    )
+
+
+def _without_motion(scene: Scene, chance: Chance) -> Query:
+    whole = full(scene, chance)
+    return replace(whole, things=tuple(replace(thing, motion="") for thing in whole.things), pan="")
+
+
 def still_gallery(split: Split, seed: int, size: int = 1000, count: int | None = None) -> list[Shown]:
     """Pictures, each at half time of a scene, when nothing is hidden."""
     return _distinct(
@@ -38,12 +50,17 @@ def still_gallery(split: Split, seed: int, size: int = 1000, count: int | None =
 
 
 def _distinct(
-    chance: Chance, split: Split, size: int, seen: Callable[[Scene], Scene], count: int | None
+    chance: Chance,
+    split: Split,
+    size: int,
+    seen: Callable[[Scene], Scene],
+    count: int | None,
+    told: Callable[[Scene, Chance], Query] = full,
 ) -> list[Shown]:
     found: list[Shown] = []
     while len(found) < size:
         scene = seen(drawn(chance, split == "train", count))
-        claim = full(scene, chance)
+        claim = told(scene, chance)
         shown = Shown(scene, claim, sentence(claim, chance))
         if not any(_clash(shown, other) for other in found):
             found.append(shown)

@@ -18,7 +18,7 @@ from extractor.world.grounds import Pixels
 from extractor.world.query import Query, satisfies
 from extractor.world.scene import Scene
 
-_SAME_AGAIN = (  # x264's tree of macroblocks reads memory that nobody wrote, unless a row has 8 of them
+SAME_AGAIN = (  # x264's tree of macroblocks reads memory that nobody wrote, unless a row has 8 of them
     ("x264-params", "threads=1:log=-1:mbtree=0:weightp=0"),
 )
 _ASKED = 200  # moments at most, since each question is held against every moment there is
@@ -76,7 +76,7 @@ def samples(seed: int, count: int, seconds: float) -> Samples:
     def make(number: int) -> Sample:
         made = film("sample", seed, number, seconds)
         moments = (_moment(shot, ("sample", seed, number, i)) for i, shot in enumerate(made.shots))
-        return Sample(_name(number), tuple(moments), partial(frames, made), _SAME_AGAIN)
+        return Sample(_name(number), tuple(moments), partial(frames, made), SAME_AGAIN)
 
     return Samples(make, count)
 

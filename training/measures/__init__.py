@@ -1,0 +1,1 @@
+"""What encoders are measured by: one file for each kind of question."""
