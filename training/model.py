@@ -78,15 +78,17 @@ class Heads(nn.Module):
         """The sum over all heads; of places [n, channels, CELLS, CELLS] where things are."""
         return self._of_vectors(vectors, known) + self._of_places(places, known.things)
 
+    def told(self, places: Tensor, things: Things) -> tuple[Tensor, Tensor]:
+        """Scores of shapes and of colours for each thing, where it lies."""
+        scenes, cells = (torch.from_numpy(n).to(places.device) for n in (things.scenes, things.cells))
+        found: Tensor = self.kinds(places.flatten(2).transpose(1, 2)[scenes, cells])
+        return found[:, : len(SHAPES)], found[:, len(SHAPES) :]
+
     def _of_places(self, places: Tensor, things: Things) -> Tensor:
         if not len(things.scenes):
             return places.new_zeros(())
-        scenes, cells, shapes, colours = (
-            torch.from_numpy(numbers).to(places.device)
-            for numbers in (things.scenes, things.cells, things.shapes, things.colours)
-        )
-        found = self.kinds(places.flatten(2).transpose(1, 2)[scenes, cells])
-        shape, colour = found[:, : len(SHAPES)], found[:, len(SHAPES) :]
+        shapes, colours = (torch.from_numpy(n).to(places.device) for n in (things.shapes, things.colours))
+        shape, colour = self.told(places, things)
         return F.cross_entropy(shape, shapes) + F.cross_entropy(colour, colours)
 
     def _of_vectors(self, vectors: Tensor, known: Labels) -> Tensor:

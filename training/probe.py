@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from open_clip import CLIP
 from open_clip.tokenizer import SimpleTokenizer
+from torch import Tensor
 from torch.nn import functional as F
 
 from evaluation.retrieval import retrieval
@@ -20,7 +21,8 @@ from extractor.world.render import render
 from extractor.world.scene import Scene, still
 from extractor.world.shapes import SHAPES
 from training.gallery import still_gallery
-from training.model import device_of, input_of, texts
+from training.labels import Numbers, labels
+from training.model import Heads, device_of, input_of, seen_places, texts
 
 Vectors = NDArray[np.float32]
 _MANY = 500
@@ -45,6 +47,32 @@ def probed(model: CLIP, tokenizer: SimpleTokenizer, side: int, seed: int) -> dic
         "text_to_frame_r1": found.text_to_video.r1 / 100,
         "text_to_frame_r10": found.text_to_video.r10 / 100,
     }
+
+
+@torch.inference_mode()
+def known(model: CLIP, heads: Heads, side: int, seed: int) -> dict[str, float]:
+    """What heads tell of scenes before texts have their turn: of the vectors of one thing alone its shape and
+    colour, of several how many there are, and of places what lies in them."""
+    single = [still(scene("validation", seed, n, count=1), 0.5) for n in range(_MANY)]
+    several = [still(scene("validation", seed, n, count=1 + n % 4), 0.5) for n in range(_MANY)]
+    (seen, _), (crowd, places) = (_seen(model, scenes, side) for scenes in (single, several))
+    one, many = labels(single).things, labels(several)
+    placed = heads.told(places, many.things)
+    return {
+        "head_shape": _share(heads.shapes(seen).cpu().numpy(), one.shapes),
+        "head_colour": _share(heads.colours(seen).cpu().numpy(), one.colours),
+        "head_count": _share(heads.counts(crowd).cpu().numpy(), many.counts),
+        "place_shape": _share(placed[0].cpu().numpy(), many.things.shapes),
+    }
+
+
+def _seen(model: CLIP, scenes: Sequence[Scene], side: int) -> tuple[Tensor, Tensor]:
+    rows = np.concatenate([render(each, [0.5], side) for each in scenes])
+    parts = [
+        seen_places(model, input_of(rows[i : i + 128], device_of(model))) for i in range(0, len(rows), 128)
+    ]
+    vectors, places = zip(*parts, strict=True)
+    return torch.cat(vectors).float(), torch.cat(places).float()
 
 
 def _counted(count: int) -> str:
@@ -75,7 +103,7 @@ def texts_of(model: CLIP, tokenizer: SimpleTokenizer, said: Sequence[str]) -> Ve
     return torch.cat(found).cpu().numpy()
 
 
-def _share(scores: Vectors, right: Sequence[int]) -> float:
+def _share(scores: Vectors, right: Sequence[int] | Numbers) -> float:
     return float((scores.argmax(axis=1) == np.array(right)).mean())
 
 

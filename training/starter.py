@@ -28,9 +28,9 @@ from training.batches import Batch, grouped, pictures
 from training.coded import coded_pictures
 from training.gallery import HARD
 from training.model import Heads, contrast, device_of, input_of, make, seen_places, texts
-from training.probe import probed
+from training.probe import known, probed
 from training.recipe import Recipe
-from training.state import State, begun
+from training.state import State, begun, under
 from training.vocabulary import write_vocabulary
 
 _TOLD, _SAVED, _PROBED = 20, 200, 500  # steps
@@ -119,7 +119,7 @@ def train(folder: Path, recipe: Recipe, for_seconds: float, device: str = "cpu")
             losses = []
         if state.step % _SAVED == 0:
             state.save(folder, recipe)
-        if state.step % _PROBED == 0 and training.is_warm(state.step):
+        if state.step % _PROBED == 0:
             _tell(folder, step=state.step, **probe(training))
     state.save(folder, recipe)
     if training.is_warm(state.step):
@@ -127,13 +127,15 @@ def train(folder: Path, recipe: Recipe, for_seconds: float, device: str = "cpu")
 
 
 def probe(training: Training) -> dict[str, float]:
-    """What the mean of weights can do, on validation scenes."""
-    recipe = training.recipe
+    """What the mean of weights can do, on validation scenes; before texts have their turn, by the heads."""
+    recipe, mean = training.recipe, training.state.mean
     model = make(recipe.config(training.model.vocab_size), recipe.seed).to(device_of(training.heads))
-    mean = training.state.mean
-    held = {name.removeprefix("clip."): value for name, value in mean.items() if name.startswith("clip.")}
-    model.load_state_dict(held)
-    return probed(model.eval(), training.tokenizer, recipe.side, recipe.seed)
+    model.load_state_dict(under(mean, "clip."))
+    if training.is_warm(training.state.step):
+        return probed(model.eval(), training.tokenizer, recipe.side, recipe.seed)
+    heads = Heads(recipe.dim, recipe.width * 16).to(device_of(training.heads))
+    heads.load_state_dict(under(mean, "heads."))
+    return known(model.eval(), heads, recipe.side, recipe.seed)
 
 
 def _tell(folder: Path, **facts: float) -> None:

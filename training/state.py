@@ -59,11 +59,11 @@ class State:
                 raise ValueError(f"{path} belongs to another recipe; give another folder.")
             held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         self.step = int(about["step"])
-        self.model.load_state_dict(_under(held, "model."))
-        for name, value in _under(held, "mean.").items():
+        self.model.load_state_dict(under(held, "model."))
+        for name, value in under(held, "mean.").items():
             self.mean[name].copy_(value)
         slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in _under(held, "optimizer.").items():
+        for name, value in under(held, "optimizer.").items():
             number, _, key = name.partition(".")
             slots.setdefault(int(number), {})[key] = value
         groups = self.optimizer.state_dict()["param_groups"]
@@ -80,7 +80,8 @@ def begun(model: nn.Module, recipe: Recipe) -> State:
     return State(model, mean, torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.98)))
 
 
-def _under(held: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def under(held: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those whose names begin so, by the rest of them."""
     return {name.removeprefix(prefix): value for name, value in held.items() if name.startswith(prefix)}
 
 

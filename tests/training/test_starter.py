@@ -56,6 +56,16 @@ def test_it_stops_when_its_time_is_over_and_keeps_what_it_has(
     assert capsys.readouterr().out == ""
 
 
+def test_a_probe_tells_what_heads_know_until_texts_have_their_turn(tmp_path: Path) -> None:
+    training = prepared(tmp_path, TINY)
+    before = probe(training)
+    assert before.keys() == {"head_shape", "head_colour", "head_count", "place_shape"}
+    training.state.step = 4
+    after = probe(training)
+    assert "text_to_frame_r1" in after
+    assert all(0 <= share <= 1 for name, share in (before | after).items() if name != "place_r2")
+
+
 def test_texts_come_when_the_warm_up_is_over_and_groups_with_them(tmp_path: Path) -> None:
     training = prepared(tmp_path, TINY)
     assert [training.is_warm(number) for number in range(8)] == [False] * 4 + [True] * 4
