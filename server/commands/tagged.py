@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from core.logs import plain
+from extractor.encoders import notice_of
 from server.commands.columns import aligned, clock
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def show_json(parts: Iterable[TaggedPart], searcher: Searcher, labelling: Labell
     is_ascii = (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
     around = {
         "encoder": searcher.encoder.spec.name,
+        "encoder_notice": notice_of(searcher.encoder.spec.name),
         "snapshot": searcher.view.number,
         "query_truncated": labelling.vectors()[1],
     }
