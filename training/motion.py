@@ -36,7 +36,7 @@ from training.model import contrast, device_of
 from training.motion_probe import Probe, probe_of
 from training.moving import Moving, alike, ordinary
 from training.recipe import Recipe
-from training.starter import _tell
+from training.starter import tell
 from training.state import State, begun
 
 _TOLD, _SAVED, _PROBED = 20, 100, 250  # steps
@@ -70,17 +70,7 @@ class Training:
     def step(self, number: int) -> float:
         """One; its loss."""
         batch = self.batch(number)
-        for slot in self.state.optimizer.param_groups:
-            slot["lr"] = self.recipe.rate_at(number)
-        with torch.autocast(device_of(self.model).type, torch.bfloat16):
-            loss = self.loss(batch, number)
-        self.state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.state.optimizer.step()
-        self.state.step = number + 1
-        self.state.average(self.recipe.decay)
-        return float(loss.detach())
+        return self.state.learn(lambda: self.loss(batch, number), self.recipe, number)
 
     def batch(self, number: int) -> Moving:
         """What a step sees, by its number alone."""
@@ -154,20 +144,20 @@ def train(
     probe = probe_of(training.encoder, recipe.seed)
     state, began = training.state, time.monotonic()
     if not state.step:
-        _tell(folder, step=0, place_r2=probe.place_r2(), **probed(training, probe))
+        tell(folder, step=0, place_r2=probe.place_r2(), **probed(training, probe))
     losses: list[float] = []
     while state.step < recipe.steps and time.monotonic() - began < for_seconds:
         losses.append(training.step(state.step))
         if state.step % _TOLD == 0:
-            _tell(folder, step=state.step, loss=sum(losses) / len(losses), cpu_s=time.process_time())
+            tell(folder, step=state.step, loss=sum(losses) / len(losses), cpu_s=time.process_time())
             losses = []
         if state.step % _SAVED == 0:
             state.save(folder, recipe)
         if state.step % _PROBED == 0:
-            _tell(folder, step=state.step, **probed(training, probe))
+            tell(folder, step=state.step, **probed(training, probe))
     state.save(folder, recipe)
     release(training, folder / FILE)
-    _tell(folder, step=state.step, **probed(training, probe))
+    tell(folder, step=state.step, **probed(training, probe))
 
 
 def probed(training: Training, probe: Probe) -> dict[str, float]:

@@ -22,7 +22,7 @@ from extractor.world.query import Named, Query
 from extractor.world.render import render
 from extractor.world.scene import Scene
 from training.gallery import gallery
-from training.probe import _place_r2
+from training.probe import place_r2
 
 _PICTURES = 8  # a clip
 _PARTS = [(i + 0.5) / _PICTURES for i in range(_PICTURES)]
@@ -80,7 +80,7 @@ class Probe:
     def place_r2(self) -> float:
         """How well the mean of a clip's pictures tells where its thing is: without that no head can tell
         where it goes."""
-        return _place_r2(_means(self.moved)[:, : self.moved.features.shape[1]], self.moved.scenes)
+        return place_r2(_means(self.moved)[:, : self.moved.features.shape[1]], self.moved.scenes)
 
 
 def probe_of(encoder: Clip2Video, seed: int, size: int = 240, many: int = 1000) -> Probe:

@@ -43,7 +43,7 @@ def probed(model: CLIP, tokenizer: SimpleTokenizer, side: int, seed: int) -> dic
         "shape": _share(seen @ shapes.T, [list(SHAPES).index(each.things[0].shape) for each in single]),
         "colour": _share(seen @ colours.T, [list(COLOURS).index(each.things[0].colour) for each in single]),
         "count": _share(crowd @ counts.T, [len(each.things) - 1 for each in several]),
-        "place_r2": _place_r2(seen, single),
+        "place_r2": place_r2(seen, single),
         "text_to_frame_r1": found.text_to_video.r1 / 100,
         "text_to_frame_r10": found.text_to_video.r10 / 100,
     }
@@ -107,7 +107,7 @@ def _share(scores: Vectors, right: Sequence[int] | Numbers) -> float:
     return float((scores.argmax(axis=1) == np.array(right)).mean())
 
 
-def _place_r2(vectors: Vectors, scenes: Sequence[Scene]) -> float:
+def place_r2(vectors: Vectors, scenes: Sequence[Scene]) -> float:
     """How well a plane through half of the vectors tells where things are in the other half."""
     at = np.array([(each.things[0].x, each.things[0].y) for each in scenes])
     x = np.column_stack([vectors, np.ones(len(vectors))])

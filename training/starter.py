@@ -50,17 +50,7 @@ class Training:
     def step(self, number: int) -> float:
         """One; its loss."""
         batch = self.batch(number)
-        for slot in self.state.optimizer.param_groups:
-            slot["lr"] = self.recipe.rate_at(number)
-        with torch.autocast(device_of(self.heads).type, torch.bfloat16):
-            loss = self.loss(batch, number)
-        self.state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.state.model.parameters(), 1.0)
-        self.state.optimizer.step()
-        self.state.step = number + 1
-        self.state.average(self.recipe.decay)
-        return float(loss.detach())
+        return self.state.learn(lambda: self.loss(batch, number), self.recipe, number)
 
     def is_warm(self, number: int) -> bool:
         """Whether texts have their turn."""
@@ -115,15 +105,15 @@ def train(folder: Path, recipe: Recipe, for_seconds: float, device: str = "cpu")
     while state.step < recipe.steps and time.monotonic() - began < for_seconds:
         losses.append(training.step(state.step))
         if state.step % _TOLD == 0:
-            _tell(folder, step=state.step, loss=sum(losses) / len(losses), cpu_s=time.process_time())
+            tell(folder, step=state.step, loss=sum(losses) / len(losses), cpu_s=time.process_time())
             losses = []
         if state.step % _SAVED == 0:
             state.save(folder, recipe)
         if state.step % _PROBED == 0:
-            _tell(folder, step=state.step, **probe(training))
+            tell(folder, step=state.step, **probe(training))
     state.save(folder, recipe)
     if training.is_warm(state.step):
-        _tell(folder, step=state.step, **probe(training))
+        tell(folder, step=state.step, **probe(training))
 
 
 def probe(training: Training) -> dict[str, float]:
@@ -138,7 +128,8 @@ def probe(training: Training) -> dict[str, float]:
     return known(model.eval(), heads, recipe.side, recipe.seed)
 
 
-def _tell(folder: Path, **facts: float) -> None:
+def tell(folder: Path, **facts: float) -> None:
+    """To the log, and to who watches."""
     line = json.dumps({name: round(value, 4) for name, value in facts.items()})
     with (folder / "log.jsonl").open("a") as file:
         file.write(line + "\n")
@@ -162,10 +153,9 @@ def main(argv: list[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     recipe = Recipe(seed=asked.seed, steps=asked.steps, batch=asked.batch)
     try:
-        device = choose_device(asked.device)
+        train(asked.out, recipe, asked.for_seconds, choose_device(asked.device))
     except UsageError as error:
         parser.error(str(error))
-    train(asked.out, recipe, asked.for_seconds, device)
     return 0
 
 

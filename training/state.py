@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from core.errors import UsageError
 from training.recipe import Recipe
 
 _FILE = "state.safetensors"
@@ -26,6 +28,20 @@ class State:
     mean: dict[str, Tensor]  # what is released
     optimizer: torch.optim.Optimizer
     step: int = 0
+
+    def learn(self, loss: Callable[[], Tensor], recipe: Recipe, number: int) -> float:
+        """One step, by a loss that is computed in bf16 where that is exact enough; the loss."""
+        for slot in self.optimizer.param_groups:
+            slot["lr"] = recipe.rate_at(number)
+        with torch.autocast(next(self.model.parameters()).device.type, torch.bfloat16):
+            found = loss()
+        self.optimizer.zero_grad(set_to_none=True)
+        found.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.step = number + 1
+        self.average(recipe.decay)
+        return float(found.detach())
 
     def average(self, decay: float) -> None:
         """One step of the mean; early on it forgets faster, so that it does not begin with noise."""
@@ -56,7 +72,7 @@ class State:
         with safe_open(path, "pt") as file:
             about = file.metadata()
             if json.loads(about["recipe"]) != _plain(recipe):
-                raise ValueError(f"{path} belongs to another recipe; give another folder.")
+                raise UsageError(f"{path} belongs to another recipe; give another folder.")
             held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         self.step = int(about["step"])
         self.model.load_state_dict(under(held, "model."))

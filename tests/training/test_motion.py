@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.errors import UsageError
 from extractor.encoders.clip2video import Clip2Video
 from extractor.encoders.starter_motion import opened
 from extractor.encoders.tensors import read
@@ -94,7 +95,7 @@ def test_a_training_that_was_cut_off_ends_as_one_that_was_not(starter: Path, tmp
 def test_it_does_not_go_on_with_what_was_trained_on_another_starter(starter: Path, tmp_path: Path) -> None:
     training = begun(starter, tmp_path)
     training.state.save(tmp_path, training.recipe)
-    with pytest.raises(ValueError, match="another recipe"):
+    with pytest.raises(UsageError, match="another recipe"):
         prepared(starter, tmp_path, replace(training.recipe, starter="0" * 32))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.errors import UsageError
 from extractor.encoders import devices
 from extractor.world.query import satisfies
 from extractor.world.render import render
@@ -44,7 +45,7 @@ def test_a_training_that_was_cut_off_ends_as_one_that_was_not(tmp_path: Path) ->
 def test_another_recipe_does_not_go_on_with_it(tmp_path: Path) -> None:
     begun = prepared(tmp_path, TINY)
     begun.state.save(tmp_path, TINY)
-    with pytest.raises(ValueError, match="another recipe"):
+    with pytest.raises(UsageError, match="another recipe"):
         prepared(tmp_path, Recipe(steps=9, batch=16, width=8, dim=64, text_layers=1))
 
 
