@@ -320,11 +320,15 @@ def test_a_command_killed_while_it_decodes_goes_on_where_it_was_and_leaves_no_pr
     assert vectors(shelf.store) == vectors(whole.store)
 
 
-def test_decoders_killed_at_any_moment_lose_nothing_and_double_nothing(shelf: Shelf, tmp_path: Path) -> None:
+def test_decoders_killed_at_any_moment_lose_nothing_and_double_nothing(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = Shelf(tmp_path / "whole")
     for path in shelf.films.iterdir():
         whole.put(path)
     whole.extract()
+    # Else the decoders live for some 60 ms altogether, and may be over before the killer looks.
+    trap(shelf.folder, monkeypatch, ".mp4", "time.sleep(0.2)", once=False)
     run = run_of(shelf, workers=1, decoders=2, batch=2)
     over, killed = threading.Event(), list[int]()
     killer = threading.Thread(target=kill_decoders, args=(over, killed))

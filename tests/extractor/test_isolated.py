@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import pickle
 import signal
@@ -140,11 +141,12 @@ def test_who_stops_in_the_middle_of_an_answer_is_waited_for_no_longer(
 
 def test_a_call_leaves_no_process_and_no_descriptor() -> None:
     call(Limits(), "it", _sum, 1)
+    gc.collect()  # what earlier tests left behind may not close its own meanwhile
     before = len(os.listdir("/proc/self/fd"))
     _, pid = call(Limits(), "it", _sum, 1)
     with pytest.raises(LostError):
         call(Limits(wall_s=0.2), "it", time.sleep, 30)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
