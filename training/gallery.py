@@ -14,6 +14,7 @@ from extractor.world.scene import Scene, still
 from training.groups import ATTRIBUTES, Attribute, Group, group
 
 HARD: tuple[Attribute, ...] = tuple(attribute for attribute in ATTRIBUTES if attribute != "motion")
+STILL: tuple[Attribute, ...] = tuple(attribute for attribute in HARD if attribute != "direction")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,7 @@ same words.
 
 from __future__ import annotations
 
-import argparse
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,14 +30,14 @@ from extractor.encoders.tensors import insist, read
 from extractor.encoders.weights import hash_of
 from extractor.world.chance import Chance
 from training.bank import everyday
+from training.loop import Every, parser_of, run, tell
 from training.model import contrast, device_of
 from training.motion_probe import Probe, probe_of
 from training.moving import Moving, alike, ordinary
 from training.recipe import Recipe
-from training.starter import tell
 from training.state import State, begun
 
-_TOLD, _SAVED, _PROBED = 20, 100, 250  # steps
+_EVERY = Every(saved=100, probed=250)
 _NEW_STD = 0.02  # of what is drawn, as the authors have it
 
 
@@ -142,20 +140,10 @@ def train(
     """To the last step, or for so long; then what it has is released."""
     training = prepared(starter, folder, recipe, device)
     probe = probe_of(training.encoder, recipe.seed)
-    state, began = training.state, time.monotonic()
+    state = training.state
     if not state.step:
         tell(folder, step=0, place_r2=probe.place_r2(), **probed(training, probe))
-    losses: list[float] = []
-    while state.step < recipe.steps and time.monotonic() - began < for_seconds:
-        losses.append(training.step(state.step))
-        if state.step % _TOLD == 0:
-            tell(folder, step=state.step, loss=sum(losses) / len(losses), cpu_s=time.process_time())
-            losses = []
-        if state.step % _SAVED == 0:
-            state.save(folder, recipe)
-        if state.step % _PROBED == 0:
-            tell(folder, step=state.step, **probed(training, probe))
-    state.save(folder, recipe)
+    run(training, folder, for_seconds, lambda: probed(training, probe), _EVERY)
     release(training, folder / FILE)
     tell(folder, step=state.step, **probed(training, probe))
 
@@ -178,17 +166,8 @@ def release(training: Training, path: Path) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Train."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = parser_of(__doc__, MotionRecipe())
     parser.add_argument("--starter", type=Path, required=True, help="the folder of a released starter")
-    parser.add_argument("--out", type=Path, required=True, help="the training's folder")
-    parser.add_argument("--steps", type=int, default=MotionRecipe().steps, help="of the whole training")
-    parser.add_argument("--seed", type=int, default=0, help="another one, other scenes and weights")
-    parser.add_argument(
-        "--for-seconds", type=float, default=float("inf"), help="stop after so long, and keep"
-    )
-    parser.add_argument(
-        "--device", default="auto", help="cpu, cuda, cuda:1, or auto: a GPU where there is one"
-    )
     asked = parser.parse_args(argv)
     try:
         device = choose_device(asked.device)

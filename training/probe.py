@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -22,9 +22,10 @@ from extractor.world.scene import Scene, still
 from extractor.world.shapes import SHAPES
 from training.gallery import still_gallery
 from training.labels import Numbers, labels
-from training.model import Heads, device_of, input_of, seen_places, texts
+from training.model import Heads, device_of, input_of, texts
 
 Vectors = NDArray[np.float32]
+See = Callable[[Tensor], tuple[Tensor, Tensor]]  # pictures to vectors, and the map of places under them
 _MANY = 500
 _COUNTS = (1, 2, 3, 4)
 
@@ -50,12 +51,12 @@ def probed(model: CLIP, tokenizer: SimpleTokenizer, side: int, seed: int) -> dic
 
 
 @torch.inference_mode()
-def known(model: CLIP, heads: Heads, side: int, seed: int) -> dict[str, float]:
+def known(see: See, heads: Heads, side: int, seed: int) -> dict[str, float]:
     """What heads tell of scenes before texts have their turn: of the vectors of one thing alone its shape and
     colour, of several how many there are, and of places what lies in them."""
     single = [still(scene("validation", seed, n, count=1), 0.5) for n in range(_MANY)]
     several = [still(scene("validation", seed, n, count=1 + n % 4), 0.5) for n in range(_MANY)]
-    (seen, _), (crowd, places) = (_seen(model, scenes, side) for scenes in (single, several))
+    (seen, _), (crowd, places) = (_seen(see, heads, scenes, side) for scenes in (single, several))
     one, many = labels(single).things, labels(several)
     placed = heads.told(places, many.things)
     return {
@@ -66,11 +67,9 @@ def known(model: CLIP, heads: Heads, side: int, seed: int) -> dict[str, float]:
     }
 
 
-def _seen(model: CLIP, scenes: Sequence[Scene], side: int) -> tuple[Tensor, Tensor]:
+def _seen(see: See, heads: Heads, scenes: Sequence[Scene], side: int) -> tuple[Tensor, Tensor]:
     rows = np.concatenate([render(each, [0.5], side) for each in scenes])
-    parts = [
-        seen_places(model, input_of(rows[i : i + 128], device_of(model))) for i in range(0, len(rows), 128)
-    ]
+    parts = [see(input_of(rows[i : i + 128], device_of(heads))) for i in range(0, len(rows), 128)]
     vectors, places = zip(*parts, strict=True)
     return torch.cat(vectors).float(), torch.cat(places).float()
 

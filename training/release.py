@@ -1,5 +1,5 @@
 """What ships of a training: the mean of its weights in half precision, with open_clip's config and the
-vocabulary, as a folder that `open_clip:local-dir:DIR` loads.
+vocabulary, as a folder that `open_clip:local-dir:DIR` loads; of a CoCa, `videococa:local-dir:DIR`.
 
 python -m training.release FOLDER --out DIR
 """
@@ -22,6 +22,7 @@ from core import files
 from core.errors import Error, UsageError
 from extractor.encoders.hub import SAFE
 from extractor.encoders.recipe import CONFIG
+from training.coca_model import make as make_coca
 from training.model import make
 
 VOCABULARY, STATE = "bpe.txt.gz", "state.safetensors"
@@ -34,6 +35,7 @@ def release(training: Path, out: Path) -> dict[str, str]:
         raise UsageError(f"{out} is there already; remove it, or name another folder.")
     config = _config(training)
     weights, facts = _trained(training / STATE)
+    facts["made_by"] = "training.coca" if _is_coca(config) else "training.starter"
     _require_fit(config, weights, training)
     with files.draft(out) as draft:
         (draft / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
@@ -66,13 +68,18 @@ def _trained(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise UsageError(f"{path} is no training's state: it has no {_MEAN}… with a recipe and a step.")
     recipe = json.loads(about["recipe"])
     facts = {"steps": f"{about['step']} of {recipe['steps']}", "seed": str(recipe["seed"])}
-    return weights, {"format": "pt", "made_by": "training.starter", "recipe": about["recipe"], **facts}
+    return weights, {"format": "pt", "recipe": about["recipe"], **facts}
+
+
+def _is_coca(config: dict[str, Any]) -> bool:
+    return "multimodal_cfg" in config["model_cfg"]
 
 
 def _require_fit(config: dict[str, Any], weights: dict[str, Tensor], training: Path) -> None:
     """What would not load is not shipped."""
+    model = make_coca(config, 0) if _is_coca(config) else make(config, 0)
     try:
-        make(config, 0).load_state_dict(weights)
+        model.load_state_dict(weights)
     except RuntimeError as error:
         lines = str(error).strip().splitlines()
         raise UsageError(

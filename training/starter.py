@@ -7,10 +7,8 @@ Cut off, it goes on where it was when run again with the same words.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,15 +24,15 @@ from extractor.world.lexicon import words
 from training.bank import everyday
 from training.batches import Batch, grouped, pictures
 from training.coded import coded_pictures
-from training.gallery import HARD
+from training.gallery import STILL
+from training.loop import Every, parser_of, run, tell
 from training.model import Heads, contrast, device_of, input_of, make, seen_places, texts
 from training.probe import known, probed
 from training.recipe import Recipe
 from training.state import State, begun, under
 from training.vocabulary import write_vocabulary
 
-_TOLD, _SAVED, _PROBED = 20, 200, 500  # steps
-_STILL_GROUPS = tuple(attribute for attribute in HARD if attribute != "direction")
+_EVERY = Every()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class Training:
         if chance.yes(recipe.coded_share):
             return coded_pictures("train", recipe.seed, number, recipe.batch, recipe.side)
         if self.is_warm(number) and chance.yes(recipe.grouped_share):
-            return grouped("train", recipe.seed, number, recipe.side, _STILL_GROUPS, 1, recipe.batch)
+            return grouped("train", recipe.seed, number, recipe.side, STILL, 1, recipe.batch)
         alone = recipe.alone_share if not self.is_warm(number) else 0.0
         return pictures("train", recipe.seed, number, recipe.batch, recipe.side, alone)
 
@@ -99,21 +97,10 @@ def prepared(folder: Path, recipe: Recipe, device: str = "cpu") -> Training:
 def train(folder: Path, recipe: Recipe, for_seconds: float, device: str = "cpu") -> None:
     """To the last step, or for so long."""
     training = prepared(folder, recipe, device)
-    state, began = training.state, time.monotonic()
     training.model.train()
-    losses: list[float] = []
-    while state.step < recipe.steps and time.monotonic() - began < for_seconds:
-        losses.append(training.step(state.step))
-        if state.step % _TOLD == 0:
-            tell(folder, step=state.step, loss=sum(losses) / len(losses), cpu_s=time.process_time())
-            losses = []
-        if state.step % _SAVED == 0:
-            state.save(folder, recipe)
-        if state.step % _PROBED == 0:
-            tell(folder, step=state.step, **probe(training))
-    state.save(folder, recipe)
-    if training.is_warm(state.step):
-        tell(folder, step=state.step, **probe(training))
+    run(training, folder, for_seconds, lambda: probe(training), _EVERY)
+    if training.is_warm(training.state.step):
+        tell(folder, step=training.state.step, **probe(training))
 
 
 def probe(training: Training) -> dict[str, float]:
@@ -125,31 +112,14 @@ def probe(training: Training) -> dict[str, float]:
         return probed(model.eval(), training.tokenizer, recipe.side, recipe.seed)
     heads = Heads(recipe.dim, recipe.width * 16).to(device_of(training.heads))
     heads.load_state_dict(under(mean, "heads."))
-    return known(model.eval(), heads, recipe.side, recipe.seed)
-
-
-def tell(folder: Path, **facts: float) -> None:
-    """To the log, and to who watches."""
-    line = json.dumps({name: round(value, 4) for name, value in facts.items()})
-    with (folder / "log.jsonl").open("a") as file:
-        file.write(line + "\n")
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    model.eval()
+    return known(lambda shown: seen_places(model, shown), heads, recipe.side, recipe.seed)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Train."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="the training's folder")
-    parser.add_argument("--steps", type=int, default=Recipe().steps, help="of the whole training")
-    parser.add_argument("--seed", type=int, default=0, help="another one, other scenes and weights")
+    parser = parser_of(__doc__, Recipe())
     parser.add_argument("--batch", type=int, default=Recipe().batch, help="pictures a step")
-    parser.add_argument(
-        "--for-seconds", type=float, default=float("inf"), help="stop after so long, and keep"
-    )
-    parser.add_argument(
-        "--device", default="auto", help="cpu, cuda, cuda:1, or auto: a GPU where there is one"
-    )
     asked = parser.parse_args(argv)
     recipe = Recipe(seed=asked.seed, steps=asked.steps, batch=asked.batch)
     try:

@@ -27,16 +27,17 @@ BUILT_IN = {  # family: (module:function, extra to install)
     "videoclip": ("extractor.encoders.videoclip:load", ""),
     "starter": ("extractor.encoders.starter:load", ""),
     "starter-motion": ("extractor.encoders.starter_motion:load", ""),
+    "starter-coca": ("extractor.encoders.starter_coca:load", ""),
 }
 NOTICES = {  # of families, and those named after them, that must not be taken for more than they are
     "starter": "The starter encoders know only the rendered world of `cinedex sample-videos`; for real "
     "videos use one of open_clip's, as `--encoder auto` does.",
 }
-SHIPPED = ("starter", "starter-motion")  # with weights of their own, in the package
+SHIPPED = ("starter", "starter-motion", "starter-coca")  # with weights of their own, in the package
 TAKE_WEIGHTS = ("open_clip", "clip2video", "s3d", "videococa", "videoclip")  # of a file, or random ones
 # May be told who resizes, and how colours are read.
-TAKE_LOOKS = ("toy", "open_clip", "clip2video", "videococa", "starter", "starter-motion")
-PLAIN = ("clip2video", "s3d", "videoclip", "starter", "starter-motion")  # are whole without a variant
+TAKE_LOOKS = ("toy", "open_clip", "clip2video", "videococa", *SHIPPED)
+PLAIN = ("clip2video", "s3d", "videoclip", *SHIPPED)  # are whole without a variant
 VARIANTS = {"s3d": "unit", "videoclip": "raw"}  # of families that have but one
 S3D = "s3d"  # of a spec's options: the hash of the S3D under it
 TAKE_S3D = ("videoclip",)  # and so a second file

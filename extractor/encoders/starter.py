@@ -13,6 +13,7 @@ from extractor.encoders.base import EXACT, Pace
 from extractor.encoders.hub import SAFE
 from extractor.encoders.open_clip import OpenClip, model_of, ready
 from extractor.encoders.recipe import CONFIG, LOCAL_DIR, recipe_of
+from extractor.encoders.recipe import FAMILY as OPEN_CLIP
 
 FAMILY = "starter"
 SHIPPED = Path(__file__).with_name("shipped")  # a folder for each encoder
@@ -45,14 +46,20 @@ def folder(family: str, *names: str) -> Path:
     return found
 
 
-def refuse(family: str, variant: str, weights: Path | None, options: Mapping[str, object]) -> None:
-    """What an encoder does not take whose weights are its own."""
+def refuse(
+    family: str,
+    variant: str,
+    weights: Path | None,
+    options: Mapping[str, object],
+    loads_folders: str = OPEN_CLIP,
+) -> None:
+    """What an encoder does not take whose weights are its own; another family takes those of a folder."""
     if variant:
         raise EncoderError(f"{family} has no variants, but was asked for {variant!r}; leave it out.")
     if weights is not None:
         raise UsageError(
             f"{family} brings its own weights, but was given {weights}; leave them out, or load a folder of "
-            f"your own by open_clip:{LOCAL_DIR}FOLDER."
+            f"your own by {loads_folders}:{LOCAL_DIR}FOLDER."
         )
     if options:
         raise UsageError(f"{family} takes no options, but was given {', '.join(sorted(options))}.")

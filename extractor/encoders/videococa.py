@@ -41,6 +41,7 @@ class VideoCoCa:
 
     def __init__(self, model: Model, device: str) -> None:
         self.spec: EncoderSpec = model.spec
+        self.thresholds = model.thresholds
         self._texts = OpenClip(model, device)
         module = model.module
         self.module = module
@@ -150,18 +151,23 @@ def load(
     recipe = _recipe(variant, may_download=download)
     require_vectors(variant, weights)
     model = model_of(recipe, weights, random_weights, look, download=download)
-    return _begun(model, variant, device, pace)
+    return _begun(model, f"{FAMILY}:{variant}", device, pace)
 
 
 def load_writer(variant: str, device: str, *, download: bool = False, pace: Pace = EXACT) -> VideoCoCa:
     """For captions alone: its vectors may be worth nothing."""
     device = ready(device, pace, None, None)
     recipe = _recipe(variant, may_download=download)
-    return _begun(model_of(recipe, None, None, download=download), variant, device, pace)
+    return _begun(model_of(recipe, None, None, download=download), f"{FAMILY}:{variant}", device, pace)
 
 
-def _begun(model: Model, variant: str, device: str, pace: Pace) -> VideoCoCa:
-    encoder = VideoCoCa(replace(model, spec=replace(model.spec, name=f"{FAMILY}:{variant}")), device)
+def opened(name: str, variant: str, device: str, look: Mapping[str, str], pace: Pace) -> VideoCoCa:
+    """One that is here, under a name of its own."""
+    return _begun(model_of(_recipe(variant, may_download=False), None, None, look), name, device, pace)
+
+
+def _begun(model: Model, name: str, device: str, pace: Pace) -> VideoCoCa:
+    encoder = VideoCoCa(replace(model, spec=replace(model.spec, name=name)), device)
     encoder.tower.begin(pace)
     return encoder
 

@@ -13,7 +13,9 @@ from server.schemas.embed import EmbedAnswer
 OPENAPI = Path(__file__).parents[2] / "docs" / "openapi.json"
 
 
-@pytest.mark.parametrize("name", ["starter", "starter-2", "starter-motion", "starter-motion-2", "starter:x"])
+@pytest.mark.parametrize(
+    "name", ["starter", "starter-2", "starter-motion", "starter-motion-2", "starter-coca", "starter:x"]
+)
 def test_a_starter_and_a_store_called_after_it_have_one(name: str) -> None:
     notice = notice_of(name)
     assert notice and "know only the rendered world" in notice and "--encoder auto" in notice

@@ -38,6 +38,7 @@ from tests.extractor.encoders.models import (
 )
 from tests.server.conftest import in_thread
 from tests.server.worlds import until
+from tests.training import coca_begun
 from tests.training.barely import barely_shipped
 from tests.training.begun import released
 
@@ -85,6 +86,12 @@ def _starter_motion(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
     return [f"starter-motion:local-dir:{barely_shipped(folder / 'shipped')}"]
 
 
+def _starter_coca(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
+    patch.setattr(starter, "SHIPPED", folder)
+    coca_begun.released(folder)
+    return ["starter-coca"]
+
+
 FAMILIES: dict[str, Callable[[Path, pytest.MonkeyPatch], list[str]]] = {  # one line a family
     "toy": lambda folder, patch: ["toy:rgb"],
     "open_clip": _open_clip,
@@ -94,6 +101,7 @@ FAMILIES: dict[str, Callable[[Path, pytest.MonkeyPatch], list[str]]] = {  # one 
     "videoclip": _videoclip,
     "starter": _starter,
     "starter-motion": _starter_motion,
+    "starter-coca": _starter_coca,
 }
 PLAIN = ("s3d", "videoclip")  # scores are inner products of rows of any length
 READS_WORD_PIECES = ("videoclip",)

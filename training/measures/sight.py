@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from core.types import Float32Array, IntArray, Sampling
-from extractor.encoders.base import Encoder
+from extractor.encoders.base import Captioner, Encoder
 from extractor.media.reader import Reader
 from extractor.media.write import Encoding, write_video
 from extractor.windows import Row, Windows
@@ -88,6 +89,21 @@ class Sight:
             means.append(mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12))
         return np.concatenate(clips), np.concatenate(means)
 
+    @property
+    def writes(self) -> bool:
+        """Whether the encoder writes captions."""
+        return hasattr(self.encoder, "caption")
+
+    @torch.inference_mode()
+    def captions(self, scenes: Sequence[Scene]) -> list[str]:
+        """What a writer makes of clips, at each step the likeliest word."""
+        writer, found = cast(Captioner, self.encoder), list[str]()
+        for first in range(0, len(scenes), _SHOTS):
+            made = _short(scenes[first : first + _SHOTS], FRAMES)
+            tokens = self._by_batches(writer.tokens, self._pictures(made, RATE, first)[1])
+            found += writer.caption(tokens, _runs(len(tokens), FRAMES), beams=1)
+        return found
+
     def film(self, made: Film, number: int) -> tuple[list[Span], Float32Array]:
         """The clips of a film as `extract` cuts them: their seconds and vectors."""
         windows, spans, index = Windows[int](SAMPLING), list[Span](), list[IntArray]()
@@ -142,7 +158,7 @@ class Sight:
     def _coded(self, made: Film, fps: Fraction, number: int) -> tuple[list[Span], Tensor]:
         """The features of a film, and the seconds of each."""
         times, pictures = self._pictures(made, fps, number)
-        return times, self._features(pictures)
+        return times, self._by_batches(self.encoder.features, pictures)
 
     def _pictures(self, made: Film, fps: Fraction, number: int) -> tuple[list[Span], Tensor]:
         crf = self.chance("quality", number).one(_QUALITIES)
@@ -159,9 +175,9 @@ class Sight:
         return times, held.flatten(0, -4)  # of runs, each picture by itself
 
     @torch.inference_mode()
-    def _features(self, pictures: Tensor) -> Tensor:
+    def _by_batches(self, make: Callable[[Tensor], Tensor], pictures: Tensor) -> Tensor:
         step = _BATCH * self.encoder.spec.pictures_per_feature
-        parts = [self.encoder.features(pictures[i : i + step]) for i in range(0, len(pictures), step)]
+        parts = [make(pictures[i : i + step]) for i in range(0, len(pictures), step)]
         return torch.cat(parts)
 
     @torch.inference_mode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from training.measures.captions import captioned
 from training.measures.films import moments
 from training.measures.galleries import hard, retrieved, worded
 from training.measures.line import Line
@@ -24,5 +25,6 @@ TABLE: dict[str, Callable[[Sight], list[Line]]] = {
     "films": moments,
     "outside": outside,
     "words": worded,
+    "captions": captioned,
     "speed": speed,
 }

@@ -1,0 +1,41 @@
+"""A training of a small CoCa that has barely begun, and what ships of it: whole, and worth nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from training.coca import CocaRecipe, Training, prepared
+from training.release import release
+
+TINY = CocaRecipe(
+    steps=8,
+    batch=16,
+    frames=(1, 2, 4),
+    width=64,
+    layers=1,
+    dim=64,
+    queries=4,
+    text_layers=1,
+    decoder_layers=1,
+    rate=1e-2,
+    outside=4,
+    warm_share=0.25,
+    coded_share=0.0,
+)
+
+
+def begun(folder: Path, recipe: CocaRecipe = TINY) -> Training:
+    """All its steps are done, and it is kept."""
+    training = prepared(folder, recipe)
+    training.model.train()
+    for number in range(recipe.steps):
+        training.step(number)
+    training.state.save(folder, recipe)
+    return training
+
+
+def released(folder: Path) -> Path:
+    """Its folder as it ships."""
+    begun(folder / "training")
+    release(folder / "training", folder / "starter-coca")
+    return folder / "starter-coca"

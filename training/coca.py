@@ -1,0 +1,202 @@
+"""Train `starter-coca`: clips and texts of the sample world in one space, and captions.
+
+python -m training.coca --out DIR [--steps N] [--seed N] [--for-seconds S] [--device D]
+
+Cut off, it goes on where it was when run again with the same words.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from open_clip import CoCa
+from open_clip.tokenizer import SimpleTokenizer
+from torch import Tensor, nn
+
+from core.errors import UsageError
+from extractor.encoders.devices import choose_device
+from extractor.world.chance import Chance
+from extractor.world.claims import named
+from extractor.world.lexicon import words
+from extractor.world.query import Query
+from extractor.world.scene import Scene
+from training.bank import everyday
+from training.batches import Batch, clips, grouped, pictures
+from training.coca_model import caption_loss, make, seen, texts
+from training.coca_probe import encoder_of, probed
+from training.coded import coded_pictures
+from training.gallery import STILL
+from training.loop import Every, parser_of, run, tell
+from training.model import Heads, contrast, device_of, input_of
+from training.probe import known
+from training.recipe import Recipe
+from training.state import State, begun, under
+from training.vocabulary import write_vocabulary
+
+_EVERY = Every()
+
+
+@dataclass(frozen=True, slots=True)
+class CocaRecipe(Recipe):
+    """What differs from the starter's."""
+
+    steps: int = 4_000
+    batch: int = 256  # pictures, of all clips together
+    frames: tuple[int, ...] = (1, 1, 2, 4, 8)  # of a batch's clips, one of these
+    width: int = 192
+    layers: int = 4
+    patch: int = 8
+    queries: int = 32  # of the pooler: one for the vector, the others for captions
+    text_layers: int = 3
+    decoder_layers: int = 2
+    rate: float = 1e-3
+    warm_share: float = 0.4
+    outside: int = 16
+    captions_weight: float = 1.0
+
+    def config(self, words: int) -> dict[str, Any]:
+        """open_clip's own, for a vocabulary of so many pieces."""
+        whole = Recipe.config(self, words)
+        vision = {
+            "image_size": self.side,
+            "patch_size": self.patch,
+            "width": self.width,
+            "layers": self.layers,
+            "pos_embed_type": "sin_cos_2d",
+            "attentional_pool": True,
+            "attn_pooler_queries": self.queries,
+            "attn_pooler_heads": self.dim // 64,
+            "output_tokens": True,
+        }
+        text = whole["model_cfg"]["text_cfg"]
+        decoder = text | {"layers": self.decoder_layers, "attn_pooler_heads": self.dim // 64}
+        whole["model_cfg"] |= {
+            "vision_cfg": vision,
+            "text_cfg": text | {"embed_cls": True, "output_tokens": True},
+            "multimodal_cfg": decoder,
+            "custom_text": True,
+        }
+        return whole
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """All that a step needs."""
+
+    recipe: CocaRecipe
+    model: CoCa
+    heads: Heads
+    state: State
+    tokenizer: SimpleTokenizer
+
+    def step(self, number: int) -> float:
+        """One; its loss."""
+        batch = self.batch(number)
+        return self.state.learn(lambda: self.loss(batch, number), self.recipe, number)
+
+    def is_warm(self, number: int) -> bool:
+        """Whether texts have their turn."""
+        return number >= self.recipe.warm_share * self.recipe.steps
+
+    def batch(self, number: int) -> Batch:
+        """What a step sees, by its number alone."""
+        recipe, chance = self.recipe, Chance("coca batch", self.recipe.seed, number)
+        seed, side, size = recipe.seed, recipe.side, recipe.batch
+        if chance.yes(recipe.coded_share):
+            return coded_pictures("train", seed, number, size, side)
+        if not self.is_warm(number):
+            return pictures("train", seed, number, size, side, recipe.alone_share)
+        frames = chance.one(recipe.frames)
+        if chance.yes(recipe.grouped_share):
+            return grouped("train", seed, number, side, STILL, frames, size // frames)
+        if frames == 1:
+            return pictures("train", seed, number, size, side)
+        return clips("train", seed, number, size // frames, side, frames)
+
+    def loss(self, batch: Batch, number: int) -> Tensor:
+        """Of the heads, of single pictures; of texts and captions when it is their turn."""
+        recipe, frames = self.recipe, batch.pictures.shape[1]
+        shown = input_of(batch.pictures.reshape(-1, *batch.pictures.shape[2:]), device_of(self.heads))
+        found = seen(self.model, shown, frames)
+        known = found.vectors.new_zeros(())
+        if frames == 1:
+            known = self.heads.loss(found.vectors.float(), found.places.float(), batch.labels)
+        if not self.is_warm(number):
+            return known
+        outside = everyday("train", recipe.seed + number, recipe.outside)
+        ids = self.tokenizer(batch.captions + outside, recipe.context)
+        said, states = texts(self.model, ids)
+        told = contrast(found.vectors, said, self.model.logit_scale, batch.groups, recipe.batch_weight)
+        whole = [i for i, claim in enumerate(batch.claims) if tells_all(claim, batch.scenes[i])]
+        if whole:
+            written = caption_loss(self.model, found.tokens[whole], states[whole], ids[whole])
+            told = told + recipe.captions_weight * written
+        return told + recipe.heads_weight * known
+
+
+def tells_all(claim: Query, scene: Scene) -> bool:
+    """Whether it is a caption that leaves nothing out: by others one would learn to leave out too."""
+    things = Counter(claim.things) == Counter(map(named, scene.things))
+    return things and (claim.ground, claim.pan) == (scene.ground, scene.pan)
+
+
+def prepared(folder: Path, recipe: CocaRecipe, device: str = "cpu") -> Training:
+    """New, or where it was, on whichever device that was."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces = write_vocabulary(folder / "bpe.txt.gz", words() | {",", ":", "-"})
+    config = recipe.config(pieces)
+    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n")
+    model = make(config, recipe.seed).to(device)
+    heads = Heads(recipe.dim, recipe.width).to(device)
+    state = begun(nn.ModuleDict({"clip": model, "heads": heads}), recipe)
+    state.load(folder, recipe)
+    tokenizer = SimpleTokenizer(bpe_path=str(folder / "bpe.txt.gz"), context_length=recipe.context)
+    return Training(recipe, model, heads, state, tokenizer)
+
+
+def train(folder: Path, recipe: CocaRecipe, for_seconds: float, device: str = "cpu") -> None:
+    """To the last step, or for so long."""
+    training = prepared(folder, recipe, device)
+    training.model.train()
+    run(training, folder, for_seconds, lambda: probe(training), _EVERY)
+    if training.is_warm(training.state.step):
+        tell(folder, step=training.state.step, **probe(training))
+
+
+def probe(training: Training) -> dict[str, float]:
+    """What the mean of weights can do, on validation scenes; before texts have their turn, by the heads."""
+    recipe, mean, device = training.recipe, training.state.mean, device_of(training.heads)
+    config = recipe.config(training.tokenizer.vocab_size)
+    encoder = encoder_of(config, under(mean, "clip."), training.tokenizer, str(device))
+    if training.is_warm(training.state.step):
+        return probed(encoder, recipe.seed)
+    heads = Heads(recipe.dim, recipe.width).to(device)
+    heads.load_state_dict(under(mean, "heads."))
+
+    def look(shown: Tensor) -> tuple[Tensor, Tensor]:
+        found = seen(encoder.module, shown, 1)
+        return found.vectors, found.places
+
+    return known(look, heads, recipe.side, recipe.seed)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train."""
+    parser = parser_of(__doc__, CocaRecipe())
+    parser.add_argument("--batch", type=int, default=CocaRecipe().batch, help="pictures a step")
+    asked = parser.parse_args(argv)
+    recipe = CocaRecipe(seed=asked.seed, steps=asked.steps, batch=asked.batch)
+    try:
+        train(asked.out, recipe, asked.for_seconds, choose_device(asked.device))
+    except UsageError as error:
+        parser.error(str(error))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
