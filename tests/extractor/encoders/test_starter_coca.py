@@ -82,8 +82,8 @@ def test_a_store_recalls_it_by_its_name(shipped: Path, tmp_path: Path) -> None:
         (
             "starter-coca",
             {"weights": Path("x.pt")},
-            "starter-coca brings its own weights, but was given x.pt; leave them out, or load a folder of your "
-            "own by videococa:local-dir:FOLDER.",
+            "starter-coca brings its own weights, but was given x.pt; leave them out, or load a folder of "
+            "your own by videococa:local-dir:FOLDER.",
         ),
         ("starter-coca", {"random_weights": 1}, "takes no options, but was given random_weights."),
         ("starter-coca:large", {}, "starter-coca has no variants, but was asked for 'large'; leave it out."),
