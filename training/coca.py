@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from open_clip import CoCa
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from core.errors import UsageError
 from extractor.encoders.devices import choose_device
@@ -31,6 +32,7 @@ from training.coca_model import caption_loss, make, seen, texts
 from training.coca_probe import encoder_of, probed
 from training.coded import coded_pictures
 from training.gallery import STILL
+from training.labels import CELLS, covered
 from training.loop import Every, parser_of, run, tell
 from training.model import Heads, contrast, device_of, input_of
 from training.probe import known
@@ -45,9 +47,9 @@ _EVERY = Every()
 class CocaRecipe(Recipe):
     """What differs from the starter's."""
 
-    steps: int = 4_000
-    batch: int = 256  # pictures, of all clips together
-    frames: tuple[int, ...] = (1, 1, 2, 4, 8)  # of a batch's clips, one of these
+    steps: int = 6_000
+    batch: int = 128  # pictures, of all clips together
+    frames: tuple[int, ...] = (1, 1, 2, 4)  # of a batch's clips, one of these
     width: int = 192
     layers: int = 4
     patch: int = 8
@@ -125,7 +127,9 @@ class Training:
         found = seen(self.model, shown, frames)
         known = found.vectors.new_zeros(())
         if frames == 1:
-            known = self.heads.loss(found.vectors.float(), found.places.float(), batch.labels)
+            things = covered(batch.scenes, found.places.shape[-1])
+            labels = replace(batch.labels, things=things)
+            known = self.heads.loss(found.vectors.float(), found.places.float(), labels)
         if not self.is_warm(number):
             return known
         outside = everyday("train", recipe.seed + number, recipe.outside)
@@ -180,7 +184,7 @@ def probe(training: Training) -> dict[str, float]:
 
     def look(shown: Tensor) -> tuple[Tensor, Tensor]:
         found = seen(encoder.module, shown, 1)
-        return found.vectors, found.places
+        return found.vectors, F.adaptive_avg_pool2d(found.places, CELLS)
 
     return known(look, heads, recipe.side, recipe.seed)
 

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from extractor.encoders.videococa import Trunk
-from training.labels import CELLS
 
 _CUSTOM = "custom_text"  # of open_clip's config, for its factory
 
@@ -33,7 +32,7 @@ class Seen:
 
     vectors: Tensor  # [n, dim], not brought to any length
     tokens: Tensor  # [n, queries but one, dim]: what captions are made of
-    places: Tensor  # [all pictures, width, CELLS, CELLS]
+    places: Tensor  # [all pictures, width, patches down, patches across]
 
 
 def seen(model: CoCa, pictures: Tensor, frames: int) -> Seen:
@@ -41,13 +40,8 @@ def seen(model: CoCa, pictures: Tensor, frames: int) -> Seen:
     visual: Any = model.visual
     tokens: Tensor = Trunk(visual)(pictures)
     found, rest = visual._pool(tokens.reshape(len(tokens) // frames, -1, tokens.shape[-1]))
-    return Seen(found @ visual.proj, rest, _places(tokens[:, 1:]))
-
-
-def _places(patches: Tensor) -> Tensor:
-    side = round(patches.shape[1] ** 0.5)
-    grid = patches.transpose(1, 2).unflatten(2, (side, side))
-    return F.adaptive_avg_pool2d(grid, CELLS)
+    places = tokens[:, 1:].transpose(1, 2).unflatten(2, visual.grid_size)
+    return Seen(found @ visual.proj, rest, places)
 
 
 def texts(model: CoCa, ids: Tensor) -> tuple[Tensor, Tensor]:

@@ -69,3 +69,16 @@ def labels(scenes: Sequence[Scene]) -> Labels:
     counts = np.array([len(scene.things) for scene in scenes], np.int64)
     grounds = np.array([_GROUNDS[scene.ground] for scene in scenes], np.int64)
     return Labels(shapes, colours, motions, places, things, counts, grounds)
+
+
+def covered(scenes: Sequence[Scene], cells: int) -> Things:
+    """What lies under the cells of a finer grid: a thing for each cell that it covers, one at least."""
+    middles = (np.arange(cells) + 0.5) / cells
+    rows: list[tuple[int, int, int, int]] = []
+    for i, scene in enumerate(scenes):
+        for thing in scene.things:
+            away = np.hypot(middles[None] - thing.x, middles[:, None] - thing.y)
+            kind = _SHAPES[thing.shape], _COLOURS[thing.colour]
+            reached = np.flatnonzero(away <= max(thing.radius, float(away.min())))
+            rows += [(i, int(cell), *kind) for cell in reached]
+    return Things(*np.array(rows, np.int64).reshape(-1, 4).T)

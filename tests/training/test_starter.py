@@ -160,3 +160,14 @@ def test_the_device_that_is_asked_for_is_used(
         with pytest.raises(SystemExit):
             starter.main(["--out", str(tmp_path), *flags])
         assert "device 'x' is unknown" in capsys.readouterr().err and not used
+
+
+@pytest.mark.slow
+def test_three_minutes_of_training_teach_colours(tmp_path: Path) -> None:
+    """So many steps take one core about so long: of the warm-up, by the recipe that ships."""
+    recipe = Recipe(steps=160, warm_share=2.0)  # texts would come later than the last step
+    train(tmp_path, recipe, for_seconds=float("inf"))
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert len(losses) == 8 and losses[-1] < 0.6 * losses[0]
+    assert probe(prepared(tmp_path, recipe))["head_colour"] > 0.5  # of twelve colours
