@@ -40,7 +40,7 @@ def seen(model: CoCa, pictures: Tensor, frames: int) -> Seen:
     visual: Any = model.visual
     tokens: Tensor = Trunk(visual)(pictures)
     found, rest = visual._pool(tokens.reshape(len(tokens) // frames, -1, tokens.shape[-1]))
-    places = tokens[:, 1:].transpose(1, 2).unflatten(2, visual.grid_size)
+    places = tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, *visual.grid_size)
     return Seen(found @ visual.proj, rest, places)
 
 

@@ -88,6 +88,8 @@ def main(argv: list[str] | None = None) -> int:
         encoder = load(asked.encoder, device=asked.device, weights=asked.weights, pace=pace)
         sight = Sight(encoder, asked.split, asked.seed, asked.size)
         lines = measured(sight, [name for name in TABLE if name in (asked.only or TABLE)])
+        if not lines:
+            raise UsageError(f"{asked.encoder} writes no captions: there is nothing to measure.")
     except Error as error:
         parser.error(str(error))
     facts = _facts(encoder.spec) | {

@@ -26,7 +26,7 @@ from tests.training.coca_begun import TINY, begun
 from training import coca
 from training.coca import CocaRecipe, Training, main, prepared, probe, tells_all
 from training.coca_model import caption_loss, seen, texts
-from training.coca_probe import encoder_of
+from training.coca_probe import encoder_of, probed
 from training.model import input_of
 from training.release import main as release
 from training.state import under
@@ -152,7 +152,7 @@ def test_a_probe_tells_what_heads_know_until_texts_have_their_turn(
     trained: tuple[Path, Training], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training = trained[1]
-    whole = coca.probed
+    whole = probed
     monkeypatch.setattr(coca, "probed", lambda encoder, seed: whole(encoder, seed, 0.008))
     after = probe(training)
     training.state.step = 1

@@ -113,6 +113,10 @@ def test_a_model_in_a_folder_is_measured(tmp_path: Path, capsys: pytest.CaptureF
         (["--encoder", "nothing"], "There is no encoder family 'nothing'"),
         (["--encoder", "toy:rgb", "--size", "2"], "--size 2.0 must be above 0 and at most 1."),
         (["--encoder", "toy:rgb", "--only", "taste"], "invalid choice: 'taste'"),
+        (
+            ["--encoder", "toy:rgb", "--only", "captions"],
+            "toy:rgb writes no captions: there is nothing to measure.",
+        ),
         (["--encoder", "toy:rgb", "--split", "train"], "invalid choice: 'train'"),
         (["--encoder", "toy:rgb", "--precision", "bf16"], "--precision bf16 is not for toy"),
         ([], "--encoder"),

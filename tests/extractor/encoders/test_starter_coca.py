@@ -15,10 +15,14 @@ from core.commands import main
 from core.errors import EncoderError, Error
 from core.store import Store
 from core.types import Sampling
+from extractor.captions import captions_of
 from extractor.encoders import load, load_captioner, notice_of, recall, starter
+from extractor.encoders.base import EXACT
 from extractor.encoders.contract import check, pictures
 from extractor.encoders.thresholds import calibration_of
 from extractor.encoders.videococa import VideoCoCa
+from extractor.work import Writing
+from tests.training import begun
 from tests.training.coca_begun import released
 from training.measures.captions import captioned
 from training.measures.sight import Sight
@@ -124,6 +128,13 @@ def test_extract_writes_captions_and_keeps_thresholds_with_it(shipped: Path, tmp
     store = Store.open(data / "starter-coca")
     assert store.calibration == {"thresholds": held} == calibration_of(load("starter-coca"))
     assert store.sampling.fps == 2.0
+
+
+def test_it_writes_beside_the_starter_which_wants_the_same_pictures(shipped: Path) -> None:
+    begun.released(shipped.parent)
+    encoder = load("starter")
+    found = captions_of(Writing("starter-coca", 1), encoder, "cpu", EXACT)
+    assert found is not None and isinstance(found.captioner, VideoCoCa) and found.beams == 1
 
 
 def test_it_says_what_it_must_not_be_taken_for() -> None:
