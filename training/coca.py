@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from open_clip import CoCa
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
@@ -132,15 +133,24 @@ class Training:
             known = self.heads.loss(found.vectors.float(), found.places.float(), labels)
         if not self.is_warm(number):
             return known
-        outside = everyday("train", recipe.seed + number, recipe.outside)
-        ids = self.tokenizer(batch.captions + outside, recipe.context)
-        said, states = texts(self.model, ids)
+        said, states, whole = self.texts(batch, number)
         told = contrast(found.vectors, said, self.model.logit_scale, batch.groups, recipe.batch_weight)
-        whole = [i for i, claim in enumerate(batch.claims) if tells_all(claim, batch.scenes[i])]
         if whole:
-            written = caption_loss(self.model, found.tokens[whole], states[whole], ids[whole])
+            ids = self.tokenizer([batch.captions[i] for i in whole], recipe.context)
+            written = caption_loss(self.model, found.tokens[whole], states, ids)
             told = told + recipe.captions_weight * written
         return told + recipe.heads_weight * known
+
+    def texts(self, batch: Batch, number: int) -> tuple[Tensor, Tensor, list[int]]:
+        """The vectors of all captions and of everyday sentences; what the words are of those that leave
+        nothing out, and which they are. These are long, and so go apart."""
+        outside = everyday("train", self.recipe.seed + number, self.recipe.outside)
+        ids = self.tokenizer(batch.captions + outside, self.recipe.context)
+        whole = [i for i, claim in enumerate(batch.claims) if tells_all(claim, batch.scenes[i])]
+        rest = sorted({*range(len(ids))} - {*whole})
+        parts = [texts(self.model, ids[rows]) for rows in (whole, rest) if rows]
+        order = torch.tensor(whole + rest).argsort()
+        return torch.cat([vectors for vectors, _ in parts])[order], parts[0][1], whole
 
 
 def tells_all(claim: Query, scene: Scene) -> bool:

@@ -148,6 +148,18 @@ def test_only_captions_that_leave_nothing_out_are_learned() -> None:
             assert not tells_all(replace(claim, things=(first, *claim.things[1:])), shown)
 
 
+def test_long_captions_go_apart_and_come_back_where_they_were(tmp_path: Path) -> None:
+    training = prepared(tmp_path, TINY)
+    batch = next(b for b in map(training.batch, range(2, 99)) if max(b.groups) < 0 and len(b.captions) == 16)
+    with torch.inference_mode():
+        vectors, states, whole = training.texts(batch, 3)
+        ids = training.tokenizer(batch.captions, TINY.context)
+        meant, words = texts(training.model, ids)
+    assert 0 < len(whole) < 16 and len(vectors) == 16 + TINY.outside
+    assert torch.allclose(vectors[:16], meant, atol=1e-5)
+    assert torch.allclose(states, words[whole][:, : states.shape[1]], atol=1e-5)
+
+
 def test_a_probe_tells_what_heads_know_until_texts_have_their_turn(
     trained: tuple[Path, Training], monkeypatch: pytest.MonkeyPatch
 ) -> None:
