@@ -25,7 +25,7 @@ def captioned(sight: Sight) -> list[Line]:
         return []
     chance = sight.chance("captions")
     scenes = [drawn(chance, False, 1) for _ in range(sight.many(_SINGLE))]
-    told = [named(text) for text in sight.captions(scenes)]
+    told = [names_in(text) for text in sight.captions(scenes)]
     things = [scene.things[0] for scene in scenes]
     colours = np.array([found[0] == {thing.colour} for found, thing in zip(told, things, strict=True)])
     shapes = np.array([found[1] == {thing.shape} for found, thing in zip(told, things, strict=True)])
@@ -36,7 +36,7 @@ def captioned(sight: Sight) -> list[Line]:
     ]
 
 
-def named(caption: str) -> tuple[set[str], set[str]]:
+def names_in(caption: str) -> tuple[set[str], set[str]]:
     """The colours and the shapes of things that a caption speaks of."""
     text = _without(caption, _ELSEWHERE)
     return _among(text, COLOUR_WORDS), _among(text, _SHAPES) - {""}

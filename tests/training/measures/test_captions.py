@@ -9,7 +9,7 @@ from extractor.world.chance import Chance
 from extractor.world.claims import full
 from extractor.world.drawn import scene
 from extractor.world.grammar import sentence
-from training.measures.captions import captioned, named
+from training.measures.captions import captioned, names_in
 from training.measures.sight import Sight
 
 
@@ -31,7 +31,7 @@ from training.measures.sight import Sight
 def test_a_caption_names_things_and_not_their_ground_or_way(
     caption: str, colours: set[str], shapes: set[str]
 ) -> None:
-    assert named(caption) == (colours, shapes)
+    assert names_in(caption) == (colours, shapes)
 
 
 def test_every_full_caption_of_one_thing_is_read_right() -> None:
@@ -39,7 +39,7 @@ def test_every_full_caption_of_one_thing_is_read_right() -> None:
         shown = scene("validation", 3, number, count=1)
         (thing,) = shown.things
         text = sentence(full(shown, Chance("caption", number)), Chance("said", number))
-        assert named(text) == ({thing.colour}, {thing.shape}), text
+        assert names_in(text) == ({thing.colour}, {thing.shape}), text
 
 
 def test_who_writes_nothing_has_no_lines() -> None:
