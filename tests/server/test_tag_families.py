@@ -38,8 +38,7 @@ from tests.extractor.encoders.models import (
 )
 from tests.server.conftest import in_thread
 from tests.server.worlds import until
-from tests.training.barely import barely_shipped
-from tests.training.begun import released
+from tests.training.begun import motion_released, released
 
 FILMS = {"right.mp4": ("red", "moves to the right", 4.0), "short.mp4": ("green", "falls", 0.4)}
 LABELS = ["a red circle", "rain", "🐈", "a dog"]
@@ -82,7 +81,7 @@ def _starter(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
 
 
 def _starter_motion(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
-    return [f"starter-motion:local-dir:{barely_shipped(folder / 'shipped')}"]
+    return [f"starter-motion:local-dir:{motion_released(folder / 'shipped')}"]
 
 
 FAMILIES: dict[str, Callable[[Path, pytest.MonkeyPatch], list[str]]] = {  # one line a family

@@ -19,7 +19,7 @@ from extractor.encoders.clip2video import Clip2Video
 from extractor.encoders.contract import check, features
 from extractor.encoders.tensors import read
 from extractor.encoders.weights import hash_of
-from tests.training.barely import barely_shipped, barely_starter
+from tests.training.begun import motion_released, released
 
 FULL = (
     "a clip of a large dotted crimson pentagon going round anticlockwise in the bottom left corner and a "
@@ -31,7 +31,7 @@ FULL = (
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CINEDEX_WEIGHTS", str(tmp_path_factory.mktemp("weights")))
-        return barely_shipped(tmp_path_factory.mktemp("shipped"))
+        return motion_released(tmp_path_factory.mktemp("shipped"))
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +101,7 @@ def test_the_order_of_pictures_counts(encoder: Clip2Video) -> None:
 def test_over_another_starter_it_is_refused(shipped: Path, tmp_path: Path) -> None:
     folder = copied(shipped, tmp_path / "mixed")
     shutil.rmtree(folder / "starter")
-    other = barely_starter(folder / "starter", seed=1)
+    other = released(folder, seed=1)
     with pytest.raises(EncoderError) as caught:
         loaded(folder)
     hashes = [hash_of(each / "open_clip_model.safetensors") for each in (shipped / "starter", other)]
