@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from core.errors import EncoderError
+from core.errors import EncoderError, UsageError
 from core.types import Sampling
 from extractor.encoders import load, recall, starter
 from extractor.encoders.clip2video import Clip2Video
@@ -144,10 +144,12 @@ def test_a_file_that_cannot_be_its_own_is_refused(
         loaded(folder)
 
 
-def test_it_takes_no_weights_and_no_options(shipped: Path, tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match=r"was given random_weights\.$"):
+def test_it_takes_no_weights_and_no_options_and_no_variant(shipped: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"takes no options, but was given random_weights\.$"):
         loaded(shipped, random_weights=1)
-    with pytest.raises(EncoderError, match=r"was given weights\.$"):
+    with pytest.raises(UsageError, match=r"load a folder of your own by starter-motion:local-dir:FOLDER\.$"):
         loaded(shipped, weights=tmp_path)
-    with pytest.raises(EncoderError, match=r"^There is no starter-motion:large; there are "):
+    with pytest.raises(
+        EncoderError, match=r"^starter-motion has no variants, but was asked for 'large'; leave "
+    ):
         load("starter-motion:large")
