@@ -26,11 +26,11 @@ UNKNOWN = "unknown"  # the weights of vectors that were imported: only their nam
 
 Points = Literal["fps", "uniform", "keyframes", "shots"]
 POINTS: tuple[Points, ...] = get_args(Points)
-Scale = Literal["torch", "pillow", "swscale"]
+Scaler = Literal["torch", "pillow", "swscale"]
 Hdr = Literal["none", "tonemap"]
 UntaggedHd = Literal["601", "709"]
 LOOKS: dict[str, tuple[str, ...]] = {  # of a look, what a user may choose
-    "scale": get_args(Scale),
+    "scale": get_args(Scaler),
     "hdr": get_args(Hdr),
     "untagged_hd": get_args(UntaggedHd),
 }
@@ -215,7 +215,7 @@ class Look:
     # whoever else would resize.
     fit: Literal["crop", "squash", "ffmpeg"] = "crop"
     resize: Literal["bicubic", "bilinear"] = "bicubic"
-    scale: Scale = "torch"  # who resizes: torch within a grey level of Pillow; swscale straight to the size
+    scale: Scaler = "torch"  # who resizes: torch within a grey level of Pillow; swscale straight to the size
     sar: bool = True  # picture elements that are not square are stretched as a player does
     hdr: Hdr = "none"  # or a tone curve for PQ and HLG
     untagged_hd: UntaggedHd = "601"  # the matrix of what names none and is 1280 wide or has > 576 lines

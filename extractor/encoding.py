@@ -18,7 +18,7 @@ from core.types import IntArray, Kind, Line, Sampling, Segment
 from core.writer import Float16Array, KindRows, halved
 from extractor.ahead import Ended
 from extractor.captions import MOST_TOKENS, Captions
-from extractor.encoders.base import Around, Contextual, Encoder, framed
+from extractor.encoders.base import Around, Contextual, Encoder, frame_rows
 from extractor.media.picture import Pixels
 from extractor.media.reader import Picture
 from extractor.windows import Row, Window, Windows
@@ -220,7 +220,7 @@ class Encoding:
         features = torch.stack([feature[0] for feature in this.features])
         if this.entries:
             around = cast(Contextual, self._encoder)
-            yield self._to_host(framed(around, features, this.runs, this.entries))
+            yield self._to_host(frame_rows(around, features, this.runs, this.entries))
         if this.index:
             yield self._to_host(self._encoder.clips(features, this.index))
 

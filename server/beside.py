@@ -11,7 +11,7 @@ from core.query import Hits, Query, Segments
 from core.types import Float32Array, IntArray
 from index.moments import Moment
 from index.snapshot import Snapshot
-from server.compose import Asked
+from server.compose import Sought
 from server.diverse import fused_value, vectors_of
 from server.judged import rounded
 
@@ -60,7 +60,7 @@ class Seen:
 
 
 def beside(
-    query: Query, view: Snapshot, asked: Asked, moments: Sequence[Moment], looked: Seen
+    query: Query, view: Snapshot, asked: Sought, moments: Sequence[Moment], looked: Seen
 ) -> list[Beside]:
     """Of each of these moments."""
     include = query.include
@@ -80,7 +80,7 @@ def beside(
     ]
 
 
-def _scores(asked: Asked, row: Float32Array) -> tuple[float, ...]:
+def _scores(asked: Sought, row: Float32Array) -> tuple[float, ...]:
     return () if asked.each is None else tuple(map(rounded, (asked.each @ row).tolist()))
 
 

@@ -23,7 +23,7 @@ _MOST = 65_504.0  # float16's
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Sought:
     """What is searched for, float32 [dim], and where not to look."""
 
     vector: Float32Array
@@ -41,7 +41,7 @@ class Asked:
         )
 
 
-def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Search) -> Asked:
+def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Search) -> Sought:
     """Σ weight · vector / Σ |weight|; `kinds`: which rows of a video are its vector, in that order."""
     texts = [part.text for part in query.parts if part.text]
     encoded = iter(encode(encoder, texts))
@@ -55,7 +55,7 @@ def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Search)
         raise ApiError(400, f"{field}: its parts cancel each other out.", field)
     own = [part for _, part in found if part.source]
     rows = _adjusted(np.stack([*each, vector]), encoder, dict(query.encoder_options))
-    return Asked(
+    return Sought(
         rows[-1],
         any(encoder.too_long(texts)) if texts else False,
         frozenset(part.source for part in own if not _is_range(part)),
@@ -98,9 +98,9 @@ def _is_text(part: Part) -> bool:
     return bool(part.text) or part.source.startswith("t-") or "/text/" in part.row
 
 
-def unseen(encoder: Encoder) -> Asked:
+def unseen(encoder: Encoder) -> Sought:
     """What is looked for by words alone."""
-    return Asked(np.zeros(encoder.spec.dim, np.float32), False, frozenset(), ())
+    return Sought(np.zeros(encoder.spec.dim, np.float32), False, frozenset(), ())
 
 
 def encode(encoder: Encoder, texts: Sequence[str]) -> Float32Array:

@@ -14,7 +14,7 @@ from core.types import Kind
 from index.fusion import SEEN, Above
 from index.moments import Moment
 from index.snapshot import Snapshot
-from server.compose import Asked
+from server.compose import Sought
 from server.cursor import LOOK_AT_MOST
 from server.diverse import diversified
 from server.judged import Judged
@@ -52,7 +52,7 @@ class Ranking:
     view: Snapshot
     query: Query
     kind: Kind | None  # None: by words alone
-    asked: Asked
+    asked: Sought
     judged: Judged
     words: Wanted | None
     seconds: float = 0.0  # spent in the index

@@ -15,7 +15,7 @@ from index.snapshot import Snapshot
 from index.sources import SourceInfo
 from server import steps
 from server.beside import NOTHING, Beside, Seen, beside
-from server.compose import Asked, compose, refuse_options, unseen
+from server.compose import Sought, compose, refuse_options, unseen
 from server.cursor import FIRST, Cursor, Place
 from server.earlier import Earlier, gone
 from server.errors import ApiError
@@ -177,7 +177,7 @@ class Searcher:
             looked.rows,
         )
 
-    def _step(self, query: Query, number: int, own: tuple[Kind, ...]) -> Asked:
+    def _step(self, query: Query, number: int, own: tuple[Kind, ...]) -> Sought:
         try:
             parts = query.steps[number].parts
             return compose(replace(query, parts=parts), own, self.encoder, self.view)
@@ -198,7 +198,7 @@ class Searcher:
         return ("frame", "clip", "text") if query.kind == "frame" else ("clip", "frame", "text")
 
     def _found(
-        self, query: Query, moments: Sequence[Moment], asked: Asked, judged: Judged, looked: Seen
+        self, query: Query, moments: Sequence[Moment], asked: Sought, judged: Judged, looked: Seen
     ) -> Iterator[Found]:
         """All that is known of these moments, in their order."""
         infos = {moment.source: self._info(moment.source) for moment in moments}

@@ -12,7 +12,7 @@ from core.query import Hits, Query
 from core.types import Float64Array, Kind
 from index.moments import Moment
 from index.snapshot import Snapshot
-from server.compose import Asked
+from server.compose import Sought
 from server.cursor import LOOK_AT_MOST
 from server.judged import Judged, rounded
 from server.moments import chosen, holding, moments_of
@@ -27,12 +27,12 @@ class Step:
     """What is looked for in one step, and how its hits are judged."""
 
     query: Query
-    asked: Asked
+    asked: Sought
     judged: Judged
     absent: bool
 
     @classmethod
-    def of(cls, query: Query, asked: Asked, number: int, view: Snapshot, kind: Kind) -> Step:
+    def of(cls, query: Query, asked: Sought, number: int, view: Snapshot, kind: Kind) -> Step:
         """The step of that number."""
         least = query.min_confidence
         absent = query.steps[number].absent

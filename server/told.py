@@ -14,7 +14,7 @@ from index.snapshot import Snapshot
 from index.sources import SourceInfo
 from index.terms import Terms, terms
 from index.words import Told
-from server.compose import Asked
+from server.compose import Sought
 from server.errors import ApiError
 
 
@@ -27,7 +27,7 @@ class Wanted:
     some: bool
 
     def fuse(
-        self, seen: Sequence[Moment], view: Snapshot, asked: Asked, filter: Filter, k: int, above: Above
+        self, seen: Sequence[Moment], view: Snapshot, asked: Sought, filter: Filter, k: int, above: Above
     ) -> tuple[list[Moment], bool]:
         """What was seen and the k best passages of each kind, less those that were answered before, in one
         order; whether there are no others."""

@@ -86,7 +86,7 @@ class VideoClip:
         """Of more than 61 word pieces the first ones are read."""
         rows = torch.empty(len(texts), self.spec.dim, device=self._device)
         # The second of a text's marks is for the video's encoder alone.
-        framed = [row[:1] + row[2:] for row in vocabulary.framed(self._pieces.ids(texts), CAPS)]
+        framed = [row[:1] + row[2:] for row in vocabulary.separated(self._pieces.ids(texts), CAPS)]
         for numbers in _alike(framed):
             ids, mask = _filled([framed[number] for number in numbers], PAD)
             rows[numbers] = self._model.texts(ids.to(self._device), mask.to(self._device))

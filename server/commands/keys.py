@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from core.commands import Inner, hand_on
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from server import keys
 from server.keys import Key, KeysFile, Scope
 
@@ -98,7 +98,7 @@ def _cells(key: Key) -> tuple[str, ...]:
 
 
 def _command(name: str, settings: type[Any], work: Callable[[Any], int], says: str) -> Inner:
-    return Inner(partial(run, settings, work, prog=f"cinedex keys {name}"), says)
+    return Inner(partial(run_verb, settings, work, prog=f"cinedex keys {name}"), says)
 
 
 COMMANDS = {

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from core.collections import Library
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from core.errors import Error, StoreError, UsageError
 from core.logs import plain
 from core.running import running, runs
@@ -94,7 +94,7 @@ class Stores:
 
 def main(argv: list[str] | None = None) -> int:
     """The verb."""
-    return run(MigrateSettings, migrate, argv, prog="cinedex migrate")
+    return run_verb(MigrateSettings, migrate, argv, prog="cinedex migrate")
 
 
 def migrate(settings: MigrateSettings) -> int:

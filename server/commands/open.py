@@ -18,7 +18,7 @@ from pydantic_settings import CliPositionalArg
 
 from core import files
 from core.collections import Library
-from core.config import CollectionName, EncoderName, Settings, run
+from core.config import CollectionName, EncoderName, Settings, run_verb
 from core.errors import Error, StoreError, UsageError
 from core.running import running, runs
 from core.stop import Stop, stopping
@@ -46,7 +46,7 @@ class OpenSettings(Settings):
 
 def main(argv: list[str] | None = None) -> int:
     """The verb."""
-    return run(OpenSettings, open_folders, argv, prog="cinedex open")
+    return run_verb(OpenSettings, open_folders, argv, prog="cinedex open")
 
 
 def open_folders(settings: OpenSettings) -> int:

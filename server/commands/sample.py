@@ -7,7 +7,7 @@ import sys
 
 from core import files
 from core.collections import Library
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from core.stop import Stop, stopping
 from server.commands.children import Crew
 
@@ -23,7 +23,7 @@ class SampleCollectionSettings(Settings):
 
 def main(argv: list[str] | None = None) -> int:
     """The verb."""
-    return run(SampleCollectionSettings, fill, argv, prog="cinedex sample")
+    return run_verb(SampleCollectionSettings, fill, argv, prog="cinedex sample")
 
 
 def fill(settings: SampleCollectionSettings) -> int:

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from core import files
 from core.collections import Library
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from core.errors import UsageError
 from core.logs import plain
 from core.running import Running, runs
@@ -44,7 +44,7 @@ class Root:
 
 def main(argv: list[str] | None = None) -> int:
     """The verb."""
-    return run(StatusSettings, status, argv, prog="cinedex status")
+    return run_verb(StatusSettings, status, argv, prog="cinedex status")
 
 
 def status(settings: StatusSettings) -> int:

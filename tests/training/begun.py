@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from extractor.encoders.starter_motion import FILE
 from training import motion
 from training.motion import MotionRecipe, recipe_for
 from training.recipe import Recipe
@@ -36,7 +37,7 @@ def motion_released(folder: Path) -> Path:
     starter = released(folder)
     training = motion.prepared(starter, folder / "motion", tiny_motion(starter))
     (folder / "starter-motion").mkdir()
-    motion.release(training, folder / "starter-motion" / motion.FILE)
+    motion.release(training, folder / "starter-motion" / FILE)
     return folder
 
 
