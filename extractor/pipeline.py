@@ -28,7 +28,7 @@ from extractor.encoders.thresholds import calibration_of
 from extractor.encoding import Encoding, Video
 from extractor.media import children, fork
 from extractor.media.reading import Here, Order, Trouble
-from extractor.media.runs import require_grid, require_run
+from extractor.media.runs import require_grid
 from extractor.probes import probes_of
 from extractor.shortcut import ShortCut, View
 from extractor.teller import Beside, Teller
@@ -50,7 +50,6 @@ def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> 
         encoder, device, captions = load_for(job, device)
         if stop.is_set():  # loading may take a while, and nothing is begun
             return
-        require_run(encoder.spec)
         writer = Writer(open_store(job, encoder), max_seconds=job.commit_s)
         if device.startswith("cuda") and job.decoder == "cuda":
             job = replace(job, decoder=device)  # its own, where there are several

@@ -19,7 +19,6 @@ from extractor.encoders.base import EXACT, Around, Pace
 from extractor.encoders.open_clip import ready
 from extractor.encoders.precision import Precision
 from extractor.encoders.recipe import seed_of
-from extractor.encoders.s3d_model import PICTURES
 from extractor.encoders.tensors import read
 from extractor.encoders.videoclip_model import (
     CAPS,
@@ -153,7 +152,6 @@ def load(
         s3d.LOOK,
         weights=hash,
         options=options,
-        pictures_per_feature=PICTURES,
         sampling=s3d.SAMPLING.but({"clip_seconds": float(SECONDS), "stride_seconds": SECONDS / 2}),
     )
     seconds = s3d.Seconds(spec, s3d_model.video, device)

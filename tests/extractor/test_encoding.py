@@ -106,7 +106,6 @@ class OfRuns(toy.Toy):
 
     def __init__(self) -> None:
         super().__init__("cpu", replace(load("toy:rgb").spec.look, run=30))
-        self.spec = replace(self.spec, pictures_per_feature=30)
 
     def features(self, pictures: Tensor) -> Tensor:
         rows = super().features(pictures)
