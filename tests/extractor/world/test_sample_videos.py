@@ -15,8 +15,7 @@ from core.types import Look, Sampling
 from extractor.media.reader import Reader
 from extractor.world import questions
 from extractor.world.colours import COLOURS
-from extractor.world.plain_films import Scene as PlainScene
-from extractor.world.plain_films import film as plain_film
+from extractor.world.plain_films import PlainScene, plain_film
 from extractor.world.questions import Question, Sample, queries, samples
 from extractor.world.render import render
 from extractor.world.sample_videos import main
