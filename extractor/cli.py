@@ -280,7 +280,7 @@ def _tell_loaded(tally: Tally, event: Loaded) -> None:
         return
     precision = f" precision={event.precision}" if event.precision else ""
     cosine = "" if event.cosine is None else f" cosine={event.cosine:.5f}"
-    log.info("device=%s%s%s", event.device, precision, cosine)
+    log.info("device=%s%s%s batch_pictures=%d", event.device, precision, cosine, event.batch_pictures)
 
 
 def _warn_failed(place: Place, error: str) -> None:
