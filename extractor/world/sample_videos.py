@@ -60,6 +60,7 @@ def _folder(settings: SampleSettings) -> Path:
             f"{' and '.join(map(str, given))} {said} where to; give one folder: --out films.".strip()
         )
     (out,) = given
+    files.forget(out)
     with files.reading(out):
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise UsageError(
