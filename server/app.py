@@ -20,7 +20,7 @@ from server.cache import vector_cache
 from server.clips import Clips
 from server.crew import Crew
 from server.decoding import Decoding
-from server.encoders import Patience
+from server.encoders import Retry
 from server.fetching import Fetching
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
@@ -113,7 +113,7 @@ def prepare(library: ServedLibrary) -> None:
 async def follow(look: Callable[[], None], seconds: float, what: str) -> None:
     """Look at it again and again, in a thread of its own: one that hangs holds up no other, and no
     shutdown."""
-    looking, trouble = Crew(1, f"look at {what}"), Patience()
+    looking, trouble = Crew(1, f"look at {what}"), Retry()
     while True:
         try:
             await wrap_future(looking.hand(look))

@@ -20,7 +20,7 @@ from server.diverse import diversified
 from server.judged import Judged
 from server.moments import chosen, further, moments_of
 from server.pictures import weighed
-from server.told import Wanted
+from server.told import WantedWords
 
 LOOK_AT = 256  # rows, at least
 _ROWS_A_RESULT = 8
@@ -54,7 +54,7 @@ class Ranking:
     kind: Kind | None  # None: by words alone
     asked: Sought
     judged: Judged
-    words: Wanted | None
+    words: WantedWords | None
     seconds: float = 0.0  # spent in the index
 
     def first(self) -> Looked:

@@ -17,7 +17,7 @@ from server.cursor import LOOK_AT_MOST
 from server.judged import Judged, rounded
 from server.moments import chosen, holding, moments_of
 from server.ranking import Ranking
-from server.sequence import Chain, Times, Wanted, chains
+from server.sequence import Chain, Gap, WantedRows, chains
 
 SAY_WHERE = 4_096  # rows of each step, whose videos are looked through
 
@@ -79,10 +79,10 @@ def look(query: Query, steps: Sequence[Step], view: Snapshot, kind: Kind) -> Cha
         )
         deep = [ranking.hits(LOOK_AT_MOST, sources) for ranking in rankings]
     wanted = [
-        Wanted(step.there(hits, everywhere) if step.absent else hits, step.absent)
+        WantedRows(step.there(hits, everywhere) if step.absent else hits, step.absent)
         for step, (hits, _), (everywhere, _) in zip(steps, deep, first, strict=True)
     ]
-    times = Times(query.min_gap_s, float("inf") if query.within_s is None else query.within_s)
+    times = Gap(query.min_gap_s, float("inf") if query.within_s is None else query.within_s)
     present = [(step, one.hits) for step, one in zip(steps, wanted, strict=True) if not step.absent]
     groups = [
         _moments(chain, [hits for _, hits in present], kind)

@@ -323,8 +323,8 @@ def test_a_run_says_what_it_computes_in_before_it_works(
     assert found == {"cpu": {"precision": "bf16", "cosine": cosine, "batch_pictures": 16}}
     before, told, *_ = capsys.readouterr().err.splitlines()
     assert "store=" in before
-    cosine = f"{found['cpu']['cosine']:.5f}"
-    assert told.endswith(f"device=cpu precision=bf16 cosine={cosine} batch_pictures=16")
+    worst = f"{found['cpu']['cosine']:.5f}"
+    assert told.endswith(f"device=cpu precision=bf16 cosine={worst} batch_pictures=16")
 
 
 def test_a_run_without_pictures_tries_nothing_and_says_so(shelf: Shelf, has_it: None) -> None:
