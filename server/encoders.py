@@ -82,6 +82,12 @@ class Encoders:
         """Let all others go."""
         self._loadings = {key: held for key, held in self._loadings.items() if key in wanted}
 
+    def close(self) -> None:
+        """Let their threads end once they are idle."""
+        for loading in [*self._loadings.values()]:
+            if loading.encoder is not None:
+                loading.encoder.close()
+
     def _run(self, spec: EncoderSpec, loading: _Loading) -> None:
         name, began = spec.name, time.perf_counter()
         try:

@@ -125,6 +125,10 @@ class ServedLibrary:
         """How the texts of encoders are encoded that are loaded from now on."""
         self._encoders.batching = batching
 
+    def close(self) -> None:
+        """Let the threads of encoders end once they are idle."""
+        self._encoders.close()
+
     @property
     def is_loading(self) -> bool:
         """Whether nothing was looked at yet, or an encoder is on its way."""
