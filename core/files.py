@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any
 
@@ -289,11 +289,20 @@ def hash_bytes(data: bytes) -> str:
 
 def hash_file(path: Path) -> str:
     """The same over a file, a block at a time."""
-    digest = blake2b(digest_size=16)
+    return _digested(path, blake2b(digest_size=16))
+
+
+def sha256_file(path: Path) -> str:
+    """As others name files."""
+    return _digested(path, sha256())
+
+
+def _digested(path: Path, digest: Any) -> str:
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
-    return digest.hexdigest()
+    found: str = digest.hexdigest()
+    return found
 
 
 def sealed(held: dict[str, Any]) -> str:

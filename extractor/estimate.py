@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from core.amounts import size
 from core.store import Store
 from core.types import KINDS, Kind
 from extractor.job import Round
@@ -243,7 +244,7 @@ def _media(videos: Mapping[str, Any]) -> list[str]:
     if not videos["count"]:
         return []
     is_all = videos["looked"] == videos["count"]
-    parts = [f"{videos['count']} videos of {clock(videos['seconds'])} in {_size(videos['bytes'])}"]
+    parts = [f"{videos['count']} videos of {clock(videos['seconds'])} in {size(videos['bytes'])}"]
     parts += [] if is_all else [f"by the headers of {videos['looked']} of them"]
     parts += [f"{videos['copies']} copies"] if videos["copies"] else []
     parts += [f"{videos['unreadable']} that cannot be opened"] if videos["unreadable"] else []
@@ -259,7 +260,7 @@ def _rows(held: Mapping[str, Any]) -> str:
         return (
             f"{counts}; of subtitles it is not known, since no video was finished: give --probe-seconds more."
         )
-    return f"{counts or 'no new rows'}; {_size(held['disk_bytes'])} in {held['store']}."
+    return f"{counts or 'no new rows'}; {size(held['disk_bytes'])} in {held['store']}."
 
 
 def _time(held: Mapping[str, Any]) -> str:
@@ -268,11 +269,3 @@ def _time(held: Mapping[str, Any]) -> str:
         return "Its time is not known, since no picture was done: give --probe-seconds more."
     by = f"; by {tried['pictures']} pictures in {tried['seconds']:.1f} s" if tried["pictures"] else ""
     return f"{clock(seconds['wall'])} from now, {clock(seconds['cpu'])} of processors{by}."
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
