@@ -256,6 +256,15 @@ def sizes(path: Path) -> dict[Path, int]:
     return found
 
 
+def shown_size(count: float) -> str:
+    """So many bytes, for people: 640 bytes, 1.2 GB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
 def sweep(folder: Path, older_than_s: float) -> int:
     """Remove what crashed writers left: drafts, temps and half-removed things of that age."""
     swept = 0

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.amounts import size
+from core import files
 from core.store import Store
 from core.types import KINDS, Kind
 from extractor.job import Round
@@ -244,7 +244,7 @@ def _media(videos: Mapping[str, Any]) -> list[str]:
     if not videos["count"]:
         return []
     is_all = videos["looked"] == videos["count"]
-    parts = [f"{videos['count']} videos of {clock(videos['seconds'])} in {size(videos['bytes'])}"]
+    parts = [f"{videos['count']} videos of {clock(videos['seconds'])} in {files.shown_size(videos['bytes'])}"]
     parts += [] if is_all else [f"by the headers of {videos['looked']} of them"]
     parts += [f"{videos['copies']} copies"] if videos["copies"] else []
     parts += [f"{videos['unreadable']} that cannot be opened"] if videos["unreadable"] else []
@@ -260,7 +260,7 @@ def _rows(held: Mapping[str, Any]) -> str:
         return (
             f"{counts}; of subtitles it is not known, since no video was finished: give --probe-seconds more."
         )
-    return f"{counts or 'no new rows'}; {size(held['disk_bytes'])} in {held['store']}."
+    return f"{counts or 'no new rows'}; {files.shown_size(held['disk_bytes'])} in {held['store']}."
 
 
 def _time(held: Mapping[str, Any]) -> str:

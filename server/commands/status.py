@@ -15,7 +15,6 @@ from typing import Any
 from pydantic import Field
 
 from core import files
-from core.amounts import size
 from core.collections import Library
 from core.config import Settings, run_verb
 from core.errors import UsageError
@@ -175,10 +174,10 @@ def _stale(state: StoreState) -> Iterator[str]:
 def _disk(state: StoreState) -> str:
     disk = state.disk
     kinds = {"vectors": disk.vectors, "thumbnails": disk.thumbnails, "index": disk.index, "rest": disk.rest}
-    held = ", ".join(f"{name} {size(count)}" for name, count in kinds.items())
-    frees = [f"gc frees {size(disk.gc_frees)}"] if disk.gc_frees else []
-    frees += [f"compact frees about {size(disk.compact_frees)}"] if disk.compact_frees else []
-    return "; ".join([f"{size(disk.total)}: {held}", *frees])
+    held = ", ".join(f"{name} {files.shown_size(count)}" for name, count in kinds.items())
+    frees = [f"gc frees {files.shown_size(disk.gc_frees)}"] if disk.gc_frees else []
+    frees += [f"compact frees about {files.shown_size(disk.compact_frees)}"] if disk.compact_frees else []
+    return "; ".join([f"{files.shown_size(disk.total)}: {held}", *frees])
 
 
 def _of_running(each: Running) -> str:
