@@ -56,10 +56,9 @@ def test_an_app_that_is_closed_leaves_no_idle_threads(tmp_path: Path) -> None:
             return {thread.name for thread in threading.enumerate() if thread not in before}
 
     library.look()
-    until(lambda: not library.is_loading)
+    until(lambda: not library.is_loading, 120)
     names = anyio.run(answered)
     assert {"answer", "encode toy:rgb", "look at the library", "look at what decodes"} <= names
     for thread in {*threading.enumerate()} - before:
         if thread.name in names:
-            thread.join(30)
-            assert not thread.is_alive(), thread.name
+            thread.join()  # it may be at work yet, but not wait for more
