@@ -13,7 +13,6 @@ from extractor.encoders.base import EXACT, Pace
 from extractor.encoders.hub import SAFE
 from extractor.encoders.open_clip import OpenClip, model_of, ready
 from extractor.encoders.recipe import CONFIG, LOCAL_DIR, recipe_of
-from extractor.encoders.recipe import FAMILY as OPEN_CLIP
 
 FAMILY = "starter"
 SHIPPED = Path(__file__).with_name("shipped")  # a folder for each encoder
@@ -29,7 +28,7 @@ def load(
     **options: object,
 ) -> OpenClip:
     """As `open_clip:local-dir:FOLDER` loads it, under its own name."""
-    refuse(FAMILY, variant, weights, options)
+    refuse(FAMILY, variant, weights, options, f"open_clip:{LOCAL_DIR}FOLDER")
     device = ready(device, pace, None, None)
     model = model_of(recipe_of(f"{LOCAL_DIR}{folder(FAMILY, CONFIG, SAFE)}"), None, None, look)
     encoder = OpenClip(replace(model, spec=replace(model.spec, name=FAMILY)), device)
@@ -46,20 +45,14 @@ def folder(family: str, *names: str) -> Path:
     return found
 
 
-def refuse(
-    family: str,
-    variant: str,
-    weights: Path | None,
-    options: Mapping[str, object],
-    loads_folders: str = OPEN_CLIP,
-) -> None:
-    """What an encoder does not take whose weights are its own; another family takes those of a folder."""
+def refuse(family: str, variant: str, weights: Path | None, options: Mapping[str, object], own: str) -> None:
+    """What an encoder does not take whose weights are its own; `own` loads a folder of somebody's own."""
     if variant:
         raise EncoderError(f"{family} has no variants, but was asked for {variant!r}; leave it out.")
     if weights is not None:
         raise UsageError(
             f"{family} brings its own weights, but was given {weights}; leave them out, or load a folder of "
-            f"your own by {loads_folders}:{LOCAL_DIR}FOLDER."
+            f"your own by {own}."
         )
     if options:
         raise UsageError(f"{family} takes no options, but was given {', '.join(sorted(options))}.")

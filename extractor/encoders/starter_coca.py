@@ -31,7 +31,7 @@ def load(
     **options: object,
 ) -> VideoCoCa:
     """As `videococa:local-dir:FOLDER` loads it, under its own name."""
-    refuse(FAMILY, variant, weights, options, VIDEOCOCA)
+    refuse(FAMILY, variant, weights, options, f"{VIDEOCOCA}:{LOCAL_DIR}FOLDER")
     device = ready(device, pace, None, None)
     encoder = opened(FAMILY, f"{LOCAL_DIR}{folder(FAMILY, CONFIG, SAFE)}", device, look, pace)
     encoder.spec = replace(encoder.spec, sampling=SAMPLING)
