@@ -95,7 +95,7 @@ class Sight:
         for first in range(0, len(scenes), _SHOTS):
             made = _short(scenes[first : first + _SHOTS], FRAMES)
             _, pictures = self._pictures(made, RATE, first)
-            tokens = torch.cat([writer.tokens(some) for some in pictures.split(_AT_ONCE)])
+            tokens = torch.cat([writer.tokens(some) for some in torch.split(pictures, _AT_ONCE)])
             found += writer.caption(tokens, _runs(len(tokens), FRAMES), beams=1)
         return found
 
