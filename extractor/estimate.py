@@ -13,6 +13,7 @@ from typing import Any
 
 from core.store import Store
 from core.types import KINDS, Kind
+from extractor.encoders import notice_of
 from extractor.job import Run
 from extractor.lengths import MOST_FILES, Lengths, known_contents, look_at
 from extractor.probe import Probed, Spent, probe
@@ -92,6 +93,7 @@ def _estimated(
     return {
         "store": str(run.job.store),
         "encoder": run.job.encoder,
+        "encoder_notice": notice_of(run.job.encoder),
         "found": run.tally.found + videos.count + texts.count,
         "to_do": to_do,
         "copies": run.tally.copies + of_files["copies"],

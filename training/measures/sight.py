@@ -29,7 +29,7 @@ from training.gallery import Shown, gallery, still_gallery
 
 FRAMES = 8  # of a clip, evenly over all of its motion
 RATE = Fraction(2)  # pictures a second that are seen
-_QUALITIES = (18, 22, 26, 30)  # x264's, one a film
+QUALITIES = (18, 22, 26, 30)  # x264's, one a film
 _SHOTS = 512 // FRAMES  # of a film of short shots
 _WHOLE = 1000  # scenes of a gallery
 _BATCH = 64  # pictures
@@ -48,6 +48,7 @@ class Sight:
     split: Split
     seed: int
     size: float = 1.0
+    weights: Path | None = None  # the file that the encoder was given
     _texts: dict[str, Float32Array] = field(default_factory=dict)
 
     def many(self, count: int) -> int:
@@ -145,7 +146,7 @@ class Sight:
         return times, self._features(pictures)
 
     def _pictures(self, made: Film, fps: Fraction, number: int) -> tuple[list[Span], Tensor]:
-        crf = self.chance("quality", number).one(_QUALITIES)
+        crf = self.chance("quality", number).one(QUALITIES)
         how = Encoding(fps=fps, gop=24, bframes=2, crf=crf, options=SAME_AGAIN)
         times, pixels = list[Span](), list[Pixels]()
         with tempfile.TemporaryDirectory() as folder:
