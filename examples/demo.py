@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -110,7 +110,7 @@ def of_scenes(known: list[str]) -> None:
     world.mkdir(exist_ok=True)
     if not (videos / "films").exists():
         many = ("--count", str(FILMS), "--seconds", f"{SECONDS:g}", "--seed", str(SEED))
-        verb("sample-videos", *many, "--out", str(videos / "films"))
+        verb("sample-videos", *many, "--out", str(videos / "films"), to=world / "shots.txt")
     back = turns(videos / "turns") if MOTION in known else []
     for encoder in known:
         told = ("--videos", str(videos), "--encoder", encoder, "--collection", "sample", "--data", data)
@@ -237,11 +237,13 @@ def started(*words: str, stdout: int | None = None) -> Iterator[subprocess.Popen
             process.wait()
 
 
-def verb(*words: str) -> None:
-    """Show a command as one would type it, and run it."""
+def verb(*words: str, to: Path | None = None) -> None:
+    """Show a command as one would type it, and run it; what it prints may go to a file."""
     typed = words if words[0] == "extract" else ("cinedex", *words)
-    say(f"\n$ {shlex.join(typed)}")
-    with started(*words) as process:
+    say(f"\n$ {shlex.join(typed)}" + (f" > {shlex.quote(str(to))}" if to else ""))
+    with ExitStack() as held:
+        stdout = held.enter_context(to.open("w")).fileno() if to else None
+        process = held.enter_context(started(*words, stdout=stdout))
         if process.wait():
             sys.exit(process.returncode)
 
