@@ -32,9 +32,15 @@ def barely_starter(folder: Path, seed: int = 0) -> Path:
 
 def barely_shipped(folder: Path) -> Path:
     """A folder as the one that ships: a starter, and motion over it."""
-    starter = barely_starter(folder / "starter")
+    barely_starter(folder / "starter")
+    return with_motion(folder)
+
+
+def with_motion(folder: Path) -> Path:
+    """Motion over the starter that is in it."""
+    starter = folder / "starter"
     (folder / "starter-motion").mkdir()
-    training = prepared(starter, folder / "training", tiny(starter))
+    training = prepared(starter, folder / "training-motion", tiny(starter))
     release(training, folder / "starter-motion" / "model.safetensors")
     return folder
 
