@@ -17,17 +17,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from core import files
 from extractor.encoders import shipped
-from extractor.world.chance import Chance
-from extractor.world.film import Film, frames, there_and_back
-from extractor.world.grammar import sentence
-from extractor.world.query import Named, Query
-from extractor.world.questions import SAME_AGAIN, Sample
+
+if TYPE_CHECKING:
+    from extractor.world.film import Film  # what only the films of turns need
 
 FOLDER = Path(os.environ.get("DEMO_FOLDER", "build/demo"))
 START_SECONDS = 60.0
@@ -157,23 +154,35 @@ def refused(client: httpx.Client, text: str) -> None:
 
 def turns(folder: Path) -> list[Asked]:
     """Films of one thing that goes one way and back, with a sentence for each way."""
-    made = [there_and_back("sample", SEED, number, TURN_SECONDS) for number in range(TURNS)]
-    names = [f"turn-{number + 1}.mp4" for number in range(TURNS)]
+    from core import files
+    from extractor.world.film import there_and_back
+
+    made = {f"turn-{n + 1}.mp4": there_and_back("sample", SEED, n, TURN_SECONDS) for n in range(TURNS)}
     if not folder.exists():
         with files.draft(folder) as draft:
-            for name, each in zip(names, made, strict=True):
-                Sample(name, (), partial(frames, each), SAME_AGAIN).write(draft / name)
-    chance = Chance("sample", SEED, "demo")
-    pairs = zip(names, made, strict=True)
-    return [asked for name, each in pairs for asked in ways(each, f"videos/turns/{name}", chance)]
+            for name, film in made.items():
+                write(film, draft / name)
+    return [asked for name, film in made.items() for asked in ways(film, f"videos/turns/{name}")]
 
 
-def ways(made: Film, video: str, chance: Chance) -> Iterator[Asked]:
+def write(film: Film, path: Path) -> None:
+    """As `sample-videos` does."""
+    from extractor.world.film import frames
+    from extractor.world.questions import SAME_AGAIN, Sample
+
+    Sample(path.name, (), partial(frames, film), SAME_AGAIN).write(path)
+
+
+def ways(film: Film, video: str) -> Iterator[Asked]:
     """Where its thing goes, shot by shot."""
-    for shot in made.shots:
+    from extractor.world.chance import Chance
+    from extractor.world.grammar import sentence
+    from extractor.world.query import Named, Query
+
+    for shot in film.shots:
         (thing,) = shot.scene.things
         claim = Query((Named(thing.shape, thing.colour, motion=thing.motion),))
-        yield Asked(sentence(claim, chance), video, shot.start, shot.end)
+        yield Asked(sentence(claim, Chance("sample", SEED, video)), video, shot.start, shot.end)
 
 
 def compare(client: httpx.Client, asked: list[Asked]) -> None:
