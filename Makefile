@@ -13,7 +13,7 @@ demo: $(READY)
 # A file of tests is one process's, so that what it makes once is made once; with a thread each they do not wait for each other.
 # Files come in the order of tests/conftest.py.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest --cov --cov-report=term --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest --cov --cov-report=term --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations=60 --durations-min=5
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
