@@ -91,13 +91,13 @@ class Asked:
 
     def is_at(self, result: dict[str, Any]) -> bool:
         """Whether that is the second to look at."""
-        return result["path"] == self.video and self.start <= result["best"]["t"] < self.end
+        return bool(result["path"] == self.video and self.start <= result["best"]["t"] < self.end)
 
     def is_most_of(self, result: dict[str, Any]) -> bool:
         """Whether both are the same seconds, nearly."""
         shared = min(self.end, result["end"]) - max(self.start, result["start"])
         covered = max(self.end, result["end"]) - min(self.start, result["start"])
-        return result["path"] == self.video and shared >= LEAST_SHARED * covered
+        return bool(result["path"] == self.video and shared >= LEAST_SHARED * covered)
 
 
 def of_scenes(known: list[str]) -> None:
