@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from extractor.world.film import Film  # what only the films of turns need
 
 FOLDER = Path(os.environ.get("DEMO_FOLDER", "build/demo"))
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 
 STARTER, MOTION = "starter", "starter-motion"
 FILMS, SECONDS, SEED = 3, float(os.environ.get("DEMO_SECONDS", "120")), 7

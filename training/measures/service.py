@@ -119,6 +119,9 @@ def _asking(connection: HTTPConnection) -> Ask:
 
 
 def _answer(connection: HTTPConnection, method: str, path: str, body: str) -> tuple[int, str]:
-    connection.request(method, path, body.encode(), {"content-type": "application/json"})
+    """Connected anew each time: a server lets go of those who say nothing for some seconds, as a busy machine
+    makes them."""
+    said = {"content-type": "application/json", "connection": "close"}
+    connection.request(method, path, body.encode(), said)
     answer = connection.getresponse()
     return answer.status, answer.read().decode()
