@@ -24,7 +24,7 @@ from benchmarks.figures import Bar, Figure, shown
 from core.errors import EncoderError, UsageError
 from core.types import IntArray, Sampling
 from extractor.encoders import load
-from extractor.encoders.base import Around, Contextual, Encoder, Pace, around_of, framed
+from extractor.encoders.base import Around, Contextual, Encoder, Pace, around_of, frame_rows
 from extractor.encoders.tower import Tower
 from extractor.encoders.trial import trial_pictures
 from extractor.windows import Window, Windows
@@ -134,7 +134,9 @@ def whole(tried: Tried, pictures: Tensor) -> None:
     for window in extracted(len(features), around):
         held = features[list(window.features)]
         if window.frames:
-            framed(cast(Contextual, encoder), held, window.runs, [row.index for row in window.frames]).cpu()
+            frame_rows(
+                cast(Contextual, encoder), held, window.runs, [row.index for row in window.frames]
+            ).cpu()
         encoder.clips(held, [row.index for row in window.clips]).cpu()
 
 

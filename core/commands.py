@@ -114,7 +114,7 @@ def _called(verb: Verb, args: list[str]) -> int:
     try:
         with ended_by_sigterm():
             code: int = getattr(import_module(module), function)(args)
-    except KeyboardInterrupt:  # while it was being imported; later, core.config.run says the same
+    except KeyboardInterrupt:  # while it was being imported; later, core.config.run_verb says the same
         return 130
     return code
 

@@ -111,7 +111,7 @@ class Settings(BaseSettings):
 S = TypeVar("S", bound=Settings)
 
 
-def run(settings: type[S], main: Callable[[S], int], argv: list[str] | None = None, *, prog: str) -> int:
+def run_verb(settings: type[S], main: Callable[[S], int], argv: list[str] | None = None, *, prog: str) -> int:
     """A whole command: settings, log, work; what a user can meet is one sentence, a bug is a traceback."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # file names need not be text

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from core.errors import StoreError
 from core.types import canonical
 
 DRAFT, GONE, TEMP = ".draft-", ".gone-", ".temp-"
+FILLING = f"{DRAFT}filling-"  # locked as long as somebody fills it
 SEAL = "blake2b"
 _BLOCK_BYTES = 1 << 20
 
@@ -130,10 +131,7 @@ def draft(final: Path) -> Iterator[Path]:
             folder.mkdir(parents=True)
         yield folder  # and not within `writing`: what the caller reads is other files
         with writing(final):
-            for file in sorted(folder.iterdir()):
-                sync(file)
-            sync(folder)
-            os.rename(folder, final)
+            _name(folder, final)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -141,31 +139,75 @@ def draft(final: Path) -> Iterator[Path]:
         sync(final.parent)
 
 
+def _name(folder: Path, final: Path) -> None:
+    for file in sorted(folder.iterdir()):
+        sync(file)
+    sync(folder)
+    os.rename(folder, final)
+
+
 @contextmanager
 def filling(final: Path, last: str) -> Iterator[Path]:
     """The same for a folder that may be there and empty, and then stays, as a mount or somebody's current
-    folder must: it gets what was made file by file, and the one called `last` when all others are there."""
-    if not exists(final):
-        with draft(final) as made:
-            yield made
-        return
-    folder, moved = final / f"{DRAFT}{uuid.uuid4().hex}", list[Path]()
+    folder must: it gets what was made file by file, and the one called `last` when all others are there.
+    What a killed process leaves of it, `forget` takes away."""
+    is_there = exists(final)
+    moved: list[Path] = []
+    with ExitStack() as held:
+        with writing(final):
+            folder = _held_draft(final if is_there else final.parent, held)
+        try:
+            yield folder
+            with writing(final):
+                if is_there:
+                    _move(folder, final, last, moved)
+                else:
+                    _name(folder, final)
+        except BaseException:
+            for path in moved:
+                path.unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    with writing(final):
+        sync(final if is_there else final.parent)
+
+
+def _held_draft(where: Path, held: ExitStack) -> Path:
+    while True:
+        folder = where / f"{FILLING}{uuid.uuid4().hex}"
+        folder.mkdir(parents=True)
+        with suppress(FileNotFoundError):  # who forgets took it for a dead one's before it was locked
+            held.enter_context(folder_locked(folder, waits=True))
+            if folder.exists():
+                return folder
+
+
+def _move(folder: Path, final: Path, last: str, moved: list[Path]) -> None:
+    for file in sorted(folder.iterdir(), key=lambda file: (file.name == last, file.name)):
+        sync(file)
+        os.rename(file, final / file.name)
+        moved.append(final / file.name)
+    folder.rmdir()
+
+
+def forget(final: Path) -> None:
+    """Take away what killed processes have left of `filling` this folder, or one beside it."""
+    with suppress(OSError):  # no folder, or nobody's to read: who fills it is told
+        for path in (*final.parent.glob(f"{FILLING}*"), *final.glob(f"{FILLING}*")):
+            with suppress(OSError), folder_locked(path):  # in use, or gone
+                shutil.rmtree(path)
+
+
+@contextmanager
+def folder_locked(path: Path, *, waits: bool = False) -> Iterator[None]:
+    """As long as the block lasts, or its process. An OSError where it is no folder, or where somebody has it
+    who is not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        with writing(final):
-            folder.mkdir()
-        yield folder
-        with writing(final):
-            for file in sorted(folder.iterdir(), key=lambda file: (file.name == last, file.name)):
-                sync(file)
-                os.rename(file, final / file.name)
-                moved.append(final / file.name)
-            folder.rmdir()
-            sync(final)
-    except BaseException:
-        for path in moved:
-            path.unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def retire(path: Path) -> None:
@@ -214,6 +256,15 @@ def sizes(path: Path) -> dict[Path, int]:
     return found
 
 
+def shown_size(count: float) -> str:
+    """So many bytes, for people: 640 bytes, 1.2 GB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
 def sweep(folder: Path, older_than_s: float) -> int:
     """Remove what crashed writers left: drafts, temps and half-removed things of that age."""
     swept = 0
@@ -247,11 +298,20 @@ def hash_bytes(data: bytes) -> str:
 
 def hash_file(path: Path) -> str:
     """The same over a file, a block at a time."""
-    digest = blake2b(digest_size=16)
+    return _digested(path, blake2b(digest_size=16))
+
+
+def sha256_file(path: Path) -> str:
+    """As others name files."""
+    return _digested(path, sha256())
+
+
+def _digested(path: Path, digest: Any) -> str:
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
-    return digest.hexdigest()
+    found: str = digest.hexdigest()
+    return found
 
 
 def sealed(held: dict[str, Any]) -> str:

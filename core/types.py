@@ -26,11 +26,11 @@ UNKNOWN = "unknown"  # the weights of vectors that were imported: only their nam
 
 Points = Literal["fps", "uniform", "keyframes", "shots"]
 POINTS: tuple[Points, ...] = get_args(Points)
-Scale = Literal["torch", "pillow", "swscale"]
+Scaler = Literal["torch", "pillow", "swscale"]
 Hdr = Literal["none", "tonemap"]
 UntaggedHd = Literal["601", "709"]
 LOOKS: dict[str, tuple[str, ...]] = {  # of a look, what a user may choose
-    "scale": get_args(Scale),
+    "scale": get_args(Scaler),
     "hdr": get_args(Hdr),
     "untagged_hd": get_args(UntaggedHd),
 }
@@ -215,7 +215,7 @@ class Look:
     # whoever else would resize.
     fit: Literal["crop", "squash", "ffmpeg"] = "crop"
     resize: Literal["bicubic", "bilinear"] = "bicubic"
-    scale: Scale = "torch"  # who resizes: torch within a grey level of Pillow; swscale straight to the size
+    scale: Scaler = "torch"  # who resizes: torch within a grey level of Pillow; swscale straight to the size
     sar: bool = True  # picture elements that are not square are stretched as a player does
     hdr: Hdr = "none"  # or a tone curve for PQ and HLG
     untagged_hd: UntaggedHd = "601"  # the matrix of what names none and is 1280 wide or has > 576 lines
@@ -245,6 +245,9 @@ class Look:
         return replace(self, **wrong)
 
 
+_PER_FEATURE = "pictures_per_feature"  # in store.json, and in what a fingerprint is of
+
+
 @dataclass(frozen=True, slots=True)
 class EncoderSpec:
     """What makes vectors comparable. Two specs with one fingerprint share a store."""
@@ -255,13 +258,19 @@ class EncoderSpec:
     weights: str = ""  # hash over the tensors; "" for toy; "unknown" where the vectors were imported
     revision: int = 1  # raised when our code changes a vector's value
     options: tuple[tuple[str, str], ...] = ()
-    pictures_per_feature: int = 1
     sampling: Sampling = Sampling()  # what it was trained on: the default of a new store
+
+    @property
+    def pictures_per_feature(self) -> int:
+        """As many as its look gives at once."""
+        return self.look.run
 
     @property
     def fingerprint(self) -> str:
         """16 hex digits of what differs from the defaults, so that a later field changes nothing."""
         facts = {k: v for k, v in changed(self).items() if k != "sampling"}
+        if self.pictures_per_feature != 1:
+            facts[_PER_FEATURE] = self.pictures_per_feature
         if self.weights != UNKNOWN:  # else the name is all there is
             facts["name"] = self.name.partition("/")[0]
         return blake2b(canonical(facts).encode(), digest_size=8).hexdigest()
@@ -285,13 +294,13 @@ def changed(value: Any) -> dict[str, Any]:
 def spec_to_json(spec: EncoderSpec) -> dict[str, Any]:
     """Everything but the sampling, which a store holds beside it, and the fingerprint."""
     held = {k: v for k, v in asdict(spec).items() if k != "sampling"}
-    return held | {"fingerprint": spec.fingerprint}
+    return held | {_PER_FEATURE: spec.pictures_per_feature, "fingerprint": spec.fingerprint}
 
 
 def spec_from_json(held: Mapping[str, Any], sampling: Sampling) -> EncoderSpec:
     """The spec a store.json holds; an unknown key is an error, because it changes vectors."""
     found = dict(held)
-    fingerprint = found.pop("fingerprint", None)
+    fingerprint, per_feature = found.pop("fingerprint", None), found.pop(_PER_FEATURE, 1)
     look = dict(found.pop("look", {}))
     for name in ("mean", "std"):
         look[name] = tuple(look.get(name, getattr(Look(size=1), name)))
@@ -302,6 +311,11 @@ def spec_from_json(held: Mapping[str, Any], sampling: Sampling) -> EncoderSpec:
         raise StoreError(f"The store's encoder has a key this version does not know: {error}.") from error
     except UsageError as error:
         raise StoreError(f"The store's encoder has a value this version does not know: {error}") from error
+    if spec.pictures_per_feature != per_feature:
+        raise StoreError(
+            f"The store's encoder {spec.name} makes a feature of {per_feature} pictures, and its look gives "
+            f"{spec.look.run} at once; they must be the same."
+        )
     if spec.fingerprint != fingerprint:
         raise StoreError(
             f"The store's encoder {spec.name} has the fingerprint {fingerprint}, "

@@ -39,7 +39,7 @@ _S3D = "s3d_weights"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedEncoder:
     """An encoder by its name, or its family's; what is left open is the store's, or the family's choice."""
 
     name: str
@@ -47,7 +47,7 @@ class Asked:
     look: tuple[tuple[str, str], ...] = ()  # of core.types.LOOKS, what was asked for
     s3d: str = ""  # the hash of its S3D's tensors, where it has one
 
-    def whole(self) -> Asked:
+    def whole(self) -> AskedEncoder:
         """With the variant; a family alone is asked for its own choice, which imports it."""
         family, _, variant = self.name.partition(":")
         if variant or family in PLAIN:
@@ -108,7 +108,7 @@ class Asked:
         return found
 
 
-def asked_of(settings: ExtractSettings, library: Library, *, is_free: bool) -> Asked | None:
+def asked_of(settings: ExtractSettings, library: Library, *, is_free: bool) -> AskedEncoder | None:
     """What was asked for, or None: the store's own. `is_free`: no store says which; nothing asked is auto."""
     if settings.weights is not None and settings.random_weights is not None:
         raise UsageError("--weights and --random-weights exclude each other.")
@@ -129,7 +129,7 @@ def asked_of(settings: ExtractSettings, library: Library, *, is_free: bool) -> A
     _require_taken(name.partition(":")[0], given)
     look = tuple((each, str(getattr(settings, each))) for each in given if each in LOOKS)
     _require_fit(name, settings, library, dict(look))
-    return Asked(_absolute(name), _weights(settings), look, _registered(settings.s3d_weights))
+    return AskedEncoder(_absolute(name), _weights(settings), look, _registered(settings.s3d_weights))
 
 
 def with_download(name: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def _is_given(settings: ExtractSettings, flag: str) -> bool:
 
 def _special(spec: EncoderSpec) -> str:
     """The beginning of a store's folder whose weights are not those that its name says."""
-    return Asked(spec.name, spec.weights, s3d=s3d_of(spec)).slug
+    return AskedEncoder(spec.name, spec.weights, s3d=s3d_of(spec)).slug
 
 
 def s3d_of(spec: EncoderSpec) -> str:

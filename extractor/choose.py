@@ -13,9 +13,9 @@ from core.collections import Library
 from core.config import Alone, CollectionName, EncoderName, Settings
 from core.errors import StoreError, UsageError
 from core.store import Store
-from core.types import UNKNOWN, Hdr, Points, Scale, UntaggedHd
+from core.types import UNKNOWN, Hdr, Points, Scaler, UntaggedHd
 from core.writer import MAX_SECONDS
-from extractor.asked import Asked, asked_of, with_download
+from extractor.asked import AskedEncoder, asked_of, with_download
 from extractor.encoders import how
 from extractor.hours import Hours
 from extractor.videos import Known, VideosTarget, videos_of
@@ -38,7 +38,7 @@ class ExtractSettings(Settings):
         None, ge=0, lt=1 << 63, description="no weights but random ones, by this seed"
     )
     s3d_weights: Path | None = Field(None, description="of videoclip: its other file, s3d_howto100m.pth")
-    scale: Scale | None = Field(None, description="who resizes pictures; else torch, fast and exact")
+    scale: Scaler | None = Field(None, description="who resizes pictures; else torch, fast and exact")
     hdr: Hdr | None = Field(None, description="a tone curve for HDR pictures (PQ, HLG), else none")
     untagged_hd: UntaggedHd | None = Field(
         None, description="BT.601 or 709 for HD that does not say which; else 601"
@@ -160,7 +160,9 @@ def choose_store(settings: ExtractSettings, library: Library, sampling: dict[str
     return replace(found, options=with_download(found.encoder, dict(found.options)))
 
 
-def _named_store(settings: ExtractSettings, path: Path, asked: Asked | None, library: Library) -> Chosen:
+def _named_store(
+    settings: ExtractSettings, path: Path, asked: AskedEncoder | None, library: Library
+) -> Chosen:
     slug = path.name if _is_inside(settings) else ""
     if path.exists() and (not path.is_dir() or (path / "store.json").exists()):
         return _opened(path, asked, library, slug)
@@ -169,7 +171,7 @@ def _named_store(settings: ExtractSettings, path: Path, asked: Asked | None, lib
     return Chosen(path, asked.whole().name, library, slug, asked.options())
 
 
-def _opened(path: Path, asked: Asked | None, library: Library, slug: str) -> Chosen:
+def _opened(path: Path, asked: AskedEncoder | None, library: Library, slug: str) -> Chosen:
     """A store that is there, if it is what was asked for; what it says of its encoder holds."""
     spec = Store.open(path).spec
     if asked is not None:
@@ -196,7 +198,7 @@ def _is_inside(settings: ExtractSettings) -> bool:
     return store is None or store.absolute().parent == settings.data.absolute()
 
 
-def _store_of(asked: Asked, collection: str, library: Library) -> Chosen:
+def _store_of(asked: AskedEncoder, collection: str, library: Library) -> Chosen:
     for slug in library.collections().get(collection, ()):
         path = library.store_path(slug)
         if (path / "store.json").exists() and asked.fits(slug, Store.open(path).spec):

@@ -14,7 +14,7 @@ from typing import Any
 
 from core import files
 from core.collections import Library
-from core.config import run
+from core.config import run_verb
 from core.cpus import usable_cpus
 from core.errors import Error, UsageError
 from core.logs import plain
@@ -27,7 +27,7 @@ from extractor.choose import OWN, Chosen, ExtractSettings, asked_videos, choose_
 from extractor.encoders import notice_of
 from extractor.encoders.devices import devices_of, gpu_count
 from extractor.hours import Hours, Pause
-from extractor.job import Run, Wanted
+from extractor.job import Round, Wanted
 from extractor.ledger import list_failed
 from extractor.progress import Progress
 from extractor.tally import Tally
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 def main(argv: list[str] | None = None) -> int:
     """`extract`; `--prune` alone means yes."""
     args = sys.argv[1:] if argv is None else argv
-    return run(ExtractSettings, extract, _pruned(args), prog="extract")
+    return run_verb(ExtractSettings, extract, _pruned(args), prog="extract")
 
 
 def _pruned(args: list[str]) -> list[str]:
@@ -77,7 +77,7 @@ def extract(settings: ExtractSettings) -> int:
     tally = Tally()
     with stopping() as stop:
         begin, pause = _claim(chosen, wanted), Pause(Hours.of(settings.between) if settings.between else None)
-        this = Run(_job(settings, chosen, sampling), wanted, tally, stop, begin, pause)
+        this = Round(_job(settings, chosen, sampling), wanted, tally, stop, begin, pause)
         if settings.dry_run:
             return _estimated(this, settings)
         try:
@@ -123,7 +123,7 @@ def _tell_hdr(tally: Tally, chosen: Chosen) -> None:
         )
 
 
-def _estimated(this: Run, settings: ExtractSettings) -> int:
+def _estimated(this: Round, settings: ExtractSettings) -> int:
     from extractor.estimate import estimate, in_words
 
     held = estimate(this, settings.probe_seconds)
@@ -247,16 +247,16 @@ def _join(chosen: Chosen, collection: str) -> None:
         chosen.library.add_store(collection, chosen.slug)
 
 
-def _watch(this: Run, chosen: Chosen, settings: ExtractSettings, beat: Beat) -> None:
+def _watch(this: Round, chosen: Chosen, settings: ExtractSettings, beat: Beat) -> None:
     def look() -> tuple[Wanted, Callable[[], None]]:
         wanted = _wanted(settings, chosen.library)
         return wanted, _claim(chosen, wanted)
 
     seconds = settings.watch_seconds
-    watch(watched(this, seconds), look, lambda run: _follow(run, chosen, settings, beat), seconds)
+    watch(watched(this, seconds), look, lambda later: _follow(later, chosen, settings, beat), seconds)
 
 
-def _follow(this: Run, chosen: Chosen, settings: ExtractSettings, beat: Beat) -> None:
+def _follow(this: Round, chosen: Chosen, settings: ExtractSettings, beat: Beat) -> None:
     may_draw = not settings.quiet and settings.log_format == "text"
     progress = Progress(this.tally, lambda: this.ahead.left(), may_draw=may_draw, beat=beat)
     for event in this.events():
@@ -287,7 +287,7 @@ def _tell_loaded(tally: Tally, event: Loaded) -> None:
         return
     precision = f" precision={event.precision}" if event.precision else ""
     cosine = "" if event.cosine is None else f" cosine={event.cosine:.5f}"
-    log.info("device=%s%s%s", event.device, precision, cosine)
+    log.info("device=%s%s%s batch_pictures=%d", event.device, precision, cosine, event.batch_pictures)
 
 
 def _warn_failed(place: Place, error: str) -> None:
@@ -304,7 +304,7 @@ def _warn_damaged(report: Report) -> None:
     )
 
 
-def _finish(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
+def _finish(this: Round, chosen: Chosen, settings: ExtractSettings) -> None:
     if this.links_out:
         log.warning("links that lead out of the root or to folders are not followed links=%d", this.links_out)
     is_there = (chosen.path / "store.json").exists()
@@ -319,7 +319,7 @@ def _finish(this: Run, chosen: Chosen, settings: ExtractSettings) -> None:
     _refuse_nothing(this, settings)
 
 
-def _refuse_nothing(this: Run, settings: ExtractSettings, to_do: int = 0) -> None:
+def _refuse_nothing(this: Round, settings: ExtractSettings, to_do: int = 0) -> None:
     shown = this.wanted.videos.shown if this.wanted.videos else ""
     has_none = this.tally.found + to_do == this.tally.skipped["not_video"]
     if settings.videos is not None and (has_none or not this.has_listed_videos):

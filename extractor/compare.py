@@ -18,7 +18,7 @@ from core.errors import VideoError
 from core.store import Store
 from core.types import MAX_CLIP_POINTS, Float32Array, Kind, Sampling
 from extractor.encoders import recall
-from extractor.encoders.base import Contextual, Encoder, around_of, framed
+from extractor.encoders.base import Contextual, Encoder, around_of, frame_rows
 from extractor.encoders.devices import choose_device
 from extractor.media.afresh import pictures_afresh
 from extractor.stored import StoredRow
@@ -78,7 +78,7 @@ class Held:
         return [seen.feature for seen in of if seen.feature is not None]
 
 
-class Anew:
+class Remade:
     """What a store's encoder and sampling make of a file; the encoder is loaded when the first one comes."""
 
     def __init__(self, store: Store, device: str) -> None:
@@ -161,7 +161,7 @@ class Anew:
         lengths = np.cumsum([0, *map(len, runs)])[:-1]
         index = [row.index - begins[numbers] + lengths]
         own = [np.searchsorted(places, run) for run in runs]
-        vector: Float32Array = _on_host(framed(cast(Contextual, self._encoder), features, own, index))[0]
+        vector: Float32Array = _on_host(frame_rows(cast(Contextual, self._encoder), features, own, index))[0]
         return vector
 
     def _features(self, of: Sequence[Seen]) -> torch.Tensor:

@@ -7,7 +7,7 @@ import sys
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from core.errors import UsageError
 from extractor.encoders import BY_HAND, DOWNLOAD, vocabulary
 from extractor.encoders.auto import chosen, is_auto
@@ -26,7 +26,7 @@ class DownloadSettings(Settings):
 
 def main(argv: list[str] | None = None) -> int:
     """The verb."""
-    return run(DownloadSettings, download, argv, prog="cinedex download")
+    return run_verb(DownloadSettings, download, argv, prog="cinedex download")
 
 
 def download(settings: DownloadSettings) -> int:

@@ -18,7 +18,7 @@ from core.types import IntArray, Kind, Line, Sampling, Segment
 from core.writer import Float16Array, KindRows, halved
 from extractor.ahead import Ended
 from extractor.captions import MOST_TOKENS, Captions
-from extractor.encoders.base import Around, Contextual, Encoder, framed
+from extractor.encoders.base import Around, Contextual, Encoder, frame_rows
 from extractor.media.picture import Pixels
 from extractor.media.reader import Picture
 from extractor.windows import Row, Window, Windows
@@ -87,6 +87,11 @@ class _Made:
         return self.closed
 
 
+def features_at_once(batch: int, run: int) -> int:
+    """`--batch` counts features, which are of a picture each, or of a run of them, of which few are many."""
+    return min(batch, max(1, _MOST_PICTURES // run))
+
+
 class _Buffer:
     """Where the pictures of one batch, or the runs of them, gather: what the encoder takes, and the same
     memory to be filled."""
@@ -127,7 +132,7 @@ class Encoding:
         self._captions, self._most = captions, MOST_TOKENS if captions else _MOST_FEATURES
         self.seconds, self.pictures = 0.0, 0  # since somebody last looked
         self._encoder, self._run = encoder, encoder.spec.look.run
-        self._batch = min(batch, max(1, _MOST_PICTURES // self._run))
+        self._batch = features_at_once(batch, self._run)
         self._device: torch.device | None = None  # that pictures go to, if it has memory of its own
         self._buffers = [self._buffer()] * _BUFFERS
         self._gathered: list[tuple[Video, float, float, float]] = []
@@ -220,7 +225,7 @@ class Encoding:
         features = torch.stack([feature[0] for feature in this.features])
         if this.entries:
             around = cast(Contextual, self._encoder)
-            yield self._to_host(framed(around, features, this.runs, this.entries))
+            yield self._to_host(frame_rows(around, features, this.runs, this.entries))
         if this.index:
             yield self._to_host(self._encoder.clips(features, this.index))
 

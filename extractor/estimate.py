@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from core import files
 from core.store import Store
 from core.types import KINDS, Kind
 from extractor.encoders import notice_of
-from extractor.job import Run
+from extractor.job import Round
 from extractor.lengths import MOST_FILES, Lengths, known_contents, look_at
 from extractor.probe import Probed, Spent, probe
 from extractor.progress import clock
@@ -52,29 +53,29 @@ class Sampled:
         return self._chance.sample(self.works, len(self.works))
 
 
-def estimate(run: Run, probe_seconds: float) -> dict[str, Any]:
+def estimate(this: Round, probe_seconds: float) -> dict[str, Any]:
     """What `--report` and `--json` hold; null where nothing could be found out."""
     videos, texts = Sampled(MOST_FILES), Sampled(MOST_FILES)
-    for work in run.works():
+    for work in this.works():
         (videos if work.text is None else texts).add(work)
     with _spool_of(videos.works) as folder:
-        return _estimated(run, probe_seconds, (videos, texts), Path(folder))
+        return _estimated(this, probe_seconds, (videos, texts), Path(folder))
 
 
 def _estimated(
-    run: Run, probe_seconds: float, of_kinds: tuple[Sampled, Sampled], folder: Path
+    this: Round, probe_seconds: float, of_kinds: tuple[Sampled, Sampled], folder: Path
 ) -> dict[str, Any]:
     videos, texts = of_kinds
-    store = Store.open(run.job.store) if (run.job.store / "store.json").exists() else None
+    store = Store.open(this.job.store) if (this.job.store / "store.json").exists() else None
     lengths = look_at(
         [_fetched_to(folder, work) for work in videos.shuffled() if not _is_large(work)],
         known_contents(store) if store else (),
-        run.stop,
+        this.stop,
     )
-    job = replace(run.job, sampling=asdict(store.sampling)) if store else run.job
-    works, sentences = ([], []) if run.stop.is_set() else (lengths.works, texts.shuffled())
-    of_videos = probe(job, works, probe_seconds, _pictures, run.stop) if works else None
-    of_texts = probe(job, sentences, probe_seconds / 4, _texts, run.stop) if sentences else None
+    job = replace(this.job, sampling=asdict(store.sampling)) if store else this.job
+    works, sentences = ([], []) if this.stop.is_set() else (lengths.works, texts.shuffled())
+    of_videos = probe(job, works, probe_seconds, _pictures, this.stop) if works else None
+    of_texts = probe(job, sentences, probe_seconds / 4, _texts, this.stop) if sentences else None
     probed = [each for each in (of_videos, of_texts) if each]
     if store and probed:
         store.require(probed[0].store.spec)
@@ -88,15 +89,15 @@ def _estimated(
             None if lines is None else texts.count + lines + (expected["clip"] if job.captions else 0)
         )
     beside_bytes = _beside_bytes(job, lengths, of_videos, scale)
-    counts, of_files = run.tally.as_json(), _of_videos(videos, lengths, scale)
-    to_do = videos.count + texts.count + run.tally.copies
+    counts, of_files = this.tally.as_json(), _of_videos(videos, lengths, scale)
+    to_do = videos.count + texts.count + this.tally.copies
     return {
-        "store": str(run.job.store),
-        "encoder": run.job.encoder,
-        "encoder_notice": notice_of(run.job.encoder),
-        "found": run.tally.found + videos.count + texts.count,
+        "store": str(this.job.store),
+        "encoder": this.job.encoder,
+        "encoder_notice": notice_of(this.job.encoder),
+        "found": this.tally.found + videos.count + texts.count,
         "to_do": to_do,
-        "copies": run.tally.copies + of_files["copies"],
+        "copies": this.tally.copies + of_files["copies"],
         "skipped": counts["skipped"],
         "failed": counts["failed"],
         "videos": of_files,
@@ -245,7 +246,7 @@ def _media(videos: Mapping[str, Any]) -> list[str]:
     if not videos["count"]:
         return []
     is_all = videos["looked"] == videos["count"]
-    parts = [f"{videos['count']} videos of {clock(videos['seconds'])} in {_size(videos['bytes'])}"]
+    parts = [f"{videos['count']} videos of {clock(videos['seconds'])} in {files.shown_size(videos['bytes'])}"]
     parts += [] if is_all else [f"by the headers of {videos['looked']} of them"]
     parts += [f"{videos['copies']} copies"] if videos["copies"] else []
     parts += [f"{videos['unreadable']} that cannot be opened"] if videos["unreadable"] else []
@@ -261,7 +262,7 @@ def _rows(held: Mapping[str, Any]) -> str:
         return (
             f"{counts}; of subtitles it is not known, since no video was finished: give --probe-seconds more."
         )
-    return f"{counts or 'no new rows'}; {_size(held['disk_bytes'])} in {held['store']}."
+    return f"{counts or 'no new rows'}; {files.shown_size(held['disk_bytes'])} in {held['store']}."
 
 
 def _time(held: Mapping[str, Any]) -> str:
@@ -270,11 +271,3 @@ def _time(held: Mapping[str, Any]) -> str:
         return "Its time is not known, since no picture was done: give --probe-seconds more."
     by = f"; by {tried['pictures']} pictures in {tried['seconds']:.1f} s" if tried["pictures"] else ""
     return f"{clock(seconds['wall'])} from now, {clock(seconds['cpu'])} of processors{by}."
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"

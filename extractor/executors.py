@@ -233,6 +233,7 @@ class _Pool:
                 worker.process.join()
 
 
+# Pickles, both ways: a worker opens no stranger's file itself, since a decoder's answers are plain values.
 def _send(line: Connection, message: Work | _Stop | None) -> None:
     with suppress(OSError):  # its end is noticed where we listen
         line.send_bytes(pickle.dumps(message))

@@ -41,8 +41,8 @@ class Wanted:
 
 
 @dataclass
-class Run:
-    """One `extract`: iterate `events`, then perhaps `prune`."""
+class Round:
+    """One round of an `extract`: iterate `events`, then perhaps `prune`."""
 
     job: Job
     wanted: Wanted
@@ -53,7 +53,7 @@ class Run:
     ahead: Ahead = field(default_factory=lambda: Ahead((), Tally()))
     settle_s: float = SETTLE_S  # what changed within so many seconds may still be written
     looks_again: bool = False  # and is left for then
-    is_later: bool = False  # another round of one run: what it finds as it was has been counted
+    is_later: bool = False  # than the first: what it finds as it was has been counted
     _videos: Looked | None = None
     _texts: TextListing | None = None
 

@@ -25,10 +25,10 @@ from extractor.encoders.base import Encoder, Pace, around_of
 from extractor.encoders.devices import choose_device, use
 from extractor.encoders.precision import Precision
 from extractor.encoders.thresholds import calibration_of
-from extractor.encoding import Encoding, Video
+from extractor.encoding import Encoding, Video, features_at_once
 from extractor.media import children, fork
 from extractor.media.reading import Here, Order, Trouble
-from extractor.media.runs import require_grid, require_run
+from extractor.media.runs import require_grid
 from extractor.probes import probes_of
 from extractor.shortcut import ShortCut, View
 from extractor.teller import Beside, Teller
@@ -50,12 +50,13 @@ def work(job: Job, device: str, feed: Iterator[Work], stop: threading.Event) -> 
         encoder, device, captions = load_for(job, device)
         if stop.is_set():  # loading may take a while, and nothing is begun
             return
-        require_run(encoder.spec)
         writer = Writer(open_store(job, encoder), max_seconds=job.commit_s)
         if device.startswith("cuda") and job.decoder == "cuda":
             job = replace(job, decoder=device)  # its own, where there are several
         with kept_loaded():
-            yield from _telling(device, encoder, _extracted(job, feed, encoder, writer, stop, captions))
+            run = encoder.spec.look.run
+            loaded = Loaded(device, batch_pictures=features_at_once(job.batch, run) * run)
+            yield from _telling(loaded, encoder, _extracted(job, feed, encoder, writer, stop, captions))
 
 
 def _extracted(
@@ -78,19 +79,20 @@ def _extracted(
             return
 
 
-def _telling(device: str, encoder: Encoder, events: Iterator[Told]) -> Iterator[Told]:
+def _telling(loaded: Loaded, encoder: Encoder, events: Iterator[Told]) -> Iterator[Told]:
     """Say once what the encoder computes in: as soon as it is settled, at the latest when all is done."""
-    loaded: Loaded | None = None
+    is_told = False
     while True:
         precision = _precision_of(encoder)
-        if loaded is None and (precision is None or precision.is_settled):
-            yield (loaded := _loaded(device, precision))
+        if not is_told and (precision is None or precision.is_settled):
+            yield _with(loaded, precision)
+            is_told = True
         event = next(events, None)
         if event is None:
             break
         yield event
-    if loaded is None:  # no picture came
-        yield Loaded(device)
+    if not is_told:  # no picture came
+        yield loaded
 
 
 def _precision_of(encoder: Encoder) -> Precision | None:
@@ -98,8 +100,8 @@ def _precision_of(encoder: Encoder) -> Precision | None:
     return found if isinstance(found, Precision) else None  # a stranger's may be anything
 
 
-def _loaded(device: str, precision: Precision | None) -> Loaded:
-    return Loaded(device, precision.name, precision.cosine) if precision else Loaded(device)
+def _with(loaded: Loaded, precision: Precision | None) -> Loaded:
+    return replace(loaded, precision=precision.name, cosine=precision.cosine) if precision else loaded
 
 
 def load_for(job: Job, device: str) -> tuple[Encoder, str, Captions | None]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from core.collections import Library
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from core.errors import UsageError
 from core.log import LastWords, Task
 from core.rules import Word
@@ -30,7 +30,7 @@ class RemoveSettings(Settings):
 
 def main(argv: list[str] | None = None) -> int:
     """`cinedex remove`."""
-    return run(RemoveSettings, remove, argv, prog="cinedex remove")
+    return run_verb(RemoveSettings, remove, argv, prog="cinedex remove")
 
 
 def remove(settings: RemoveSettings) -> int:

@@ -161,7 +161,7 @@ class Tally:
             "still_points": self.still_points,
             "hdr": {transfer: self.hdr[transfer] for transfer in HDR},
             "cut_texts": len(self.cut),
-            "devices": {each.device: _precision(each) for each in sorted(self.loaded, key=_says)},
+            "devices": {each.device: _loaded(each) for each in sorted(self.loaded, key=_says)},
             "decoded": {way: self.ways[way] for way in WAYS},
         }
 
@@ -187,9 +187,10 @@ def _says(loaded: Loaded) -> bool:
     return bool(loaded.precision)
 
 
-def _precision(loaded: Loaded) -> dict[str, Any]:
+def _loaded(loaded: Loaded) -> dict[str, Any]:
     cosine = None if loaded.cosine is None else round(loaded.cosine, 6)
-    return {"precision": loaded.precision or None, "cosine": cosine}
+    facts = {"precision": loaded.precision or None, "cosine": cosine}
+    return facts | {"batch_pictures": loaded.batch_pictures}
 
 
 def _damage(report: Report) -> dict[str, Any]:

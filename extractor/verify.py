@@ -13,12 +13,12 @@ from typing import Any
 
 from pydantic import Field
 
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from core.errors import StoreError, VideoError
 from core.logs import plain
 from core.types import KINDS, Place
 from extractor import cores
-from extractor.compare import Anew, Compared
+from extractor.compare import Compared, Remade
 from extractor.held import held_store
 from extractor.stored import Drawn, draw_rows, file_now
 
@@ -79,7 +79,7 @@ class Findings:
 
 def main(argv: list[str] | None = None) -> int:
     """`cinedex verify`."""
-    return run(VerifySettings, verify, argv, prog="cinedex verify")
+    return run_verb(VerifySettings, verify, argv, prog="cinedex verify")
 
 
 def verify(settings: VerifySettings) -> int:
@@ -87,7 +87,7 @@ def verify(settings: VerifySettings) -> int:
     library, store = held_store(settings.data, settings.store, settings.collection, settings.encoder)
     findings = Findings()
     cores.bound()
-    anew = Anew(store, settings.device)
+    anew = Remade(store, settings.device)
     roots, far = library.roots(), library.bases()
     for drawn in draw_rows(store, settings.sample, settings.seed):
         found = file_now(drawn.places, roots, far)
@@ -104,7 +104,7 @@ def verify(settings: VerifySettings) -> int:
     return 0
 
 
-def _check(findings: Findings, drawn: Drawn, found: tuple[Place, Path] | str, anew: Anew) -> None:
+def _check(findings: Findings, drawn: Drawn, found: tuple[Place, Path] | str, anew: Remade) -> None:
     texts = [row for row in drawn.rows if row.kind == "text"]
     videos = [row for row in drawn.rows if row.kind != "text"]
     shown = drawn.places[0].shown

@@ -8,30 +8,30 @@ from dataclasses import replace
 
 from core.errors import Error
 from extractor.find import SETTLE_S
-from extractor.job import Run, Wanted
+from extractor.job import Round, Wanted
 
 # What is meant as of now, and what is to be called once something of it was met.
 Look = Callable[[], tuple[Wanted, Callable[[], None]]]
 log = logging.getLogger(__name__)
 
 
-def watched(run: Run, seconds: float) -> Run:
+def watched(this: Round, seconds: float) -> Round:
     """The first round. What has changed since about the last look may still be written, and is left."""
-    return replace(run, settle_s=max(SETTLE_S, seconds), looks_again=True)
+    return replace(this, settle_s=max(SETTLE_S, seconds), looks_again=True)
 
 
-def watch(first: Run, look: Look, follow: Callable[[Run], None], seconds: float) -> None:
-    """`follow` a run, and after each pause another one over what there is then."""
-    run, told, done = first, "", -1
+def watch(first: Round, look: Look, follow: Callable[[Round], None], seconds: float) -> None:
+    """`follow` a round, and after each pause another over what there is then."""
+    this, told, done = first, "", -1
     while True:
-        follow(run)
-        if run.stop.is_set():
+        follow(this)
+        if this.stop.is_set():
             return
-        if run.tally.done + run.tally.copies != done:
-            done = run.tally.done + run.tally.copies
+        if this.tally.done + this.tally.copies != done:
+            done = this.tally.done + this.tally.copies
             log.info("waiting for what arrives done=%d seconds=%g", done, seconds)
         while True:
-            if run.stop.wait(seconds):
+            if this.stop.wait(seconds):
                 return
             try:
                 wanted, begin = look()
@@ -42,5 +42,5 @@ def watch(first: Run, look: Look, follow: Callable[[Run], None], seconds: float)
             else:
                 break
         # What was asked for again was asked for once.
-        job = replace(run.job, again=False, retry_failed=False)
-        run = watched(Run(job, wanted, run.tally, run.stop, begin, run.pause, is_later=True), seconds)
+        job = replace(this.job, again=False, retry_failed=False)
+        this = watched(Round(job, wanted, this.tally, this.stop, begin, this.pause, is_later=True), seconds)

@@ -34,8 +34,8 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Window(Generic[F]):
     """Features, and the rows that can now be made of them by `encoder.clips(features, [row.index, …])`. Where
-    there are runs, frames are made by `framed(encoder, features, runs, [row.index, …])`: indices into what
-    these give."""
+    there are runs, frames are made by `frame_rows(encoder, features, runs, [row.index, …])`: indices into
+    what these give."""
 
     features: tuple[F, ...]
     frames: tuple[Row, ...]

@@ -154,6 +154,7 @@ class Loaded:
     device: str
     precision: str = ""
     cosine: float | None = None  # to fp32, the worst of some pictures
+    batch_pictures: int = 0  # encoded together: of an encoder of runs `--batch` says how many runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ Vectors = Callable[[IntArray], Float32Array]
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class Distances:
     """What distances (1 - cosine) mean in this store."""
 
     near: float  # between rows of one video that follow each other
@@ -54,7 +54,7 @@ class Met:
         return len(self.first)
 
 
-def scale(footage: Footage, vectors: Vectors) -> Scale:
+def distances(footage: Footage, vectors: Vectors) -> Distances:
     """By rows of videos drawn by chance, each video as often as the others. There are two or more."""
     chance = np.random.default_rng(0)
     counts = np.diff(footage.bounds)
@@ -63,11 +63,11 @@ def scale(footage: Footage, vectors: Vectors) -> Scale:
     after = np.minimum(row + 1, footage.bounds[video + 1] - 1)
     here, other = vectors(row), np.roll(np.arange(_SAMPLE), 1)
     follow, differ = after > row, video != video[other]
-    near = _distances(here[follow], vectors(after[follow]))
-    return Scale(near, _distances(here[differ], here[other[differ]]))
+    near = _median(here[follow], vectors(after[follow]))
+    return Distances(near, _median(here[differ], here[other[differ]]))
 
 
-def _distances(some: Float32Array, others: Float32Array) -> float:
+def _median(some: Float32Array, others: Float32Array) -> float:
     found = 1.0 - (some * others).sum(axis=1)
     return max(float(np.median(found)), 0.0) if len(found) else 0.0
 
@@ -75,7 +75,7 @@ def _distances(some: Float32Array, others: Float32Array) -> float:
 def candidates(footage: Footage, min_seconds: float, progress: Progress) -> list[Met]:
     """Pairs of videos of which several rows meet within seconds at about the same distance in time."""
     rows = _projected(footage, progress)
-    least = scale(footage, lambda at: rows[at].astype(np.float32)).least
+    least = distances(footage, lambda at: rows[at].astype(np.float32)).least
     found = [np.empty((0, 2), np.int64), *_nearest(footage, rows, least, progress)]
     pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
     return list(_in_step(footage, pairs, min_seconds))

@@ -18,7 +18,7 @@ from pydantic_settings import CliPositionalArg
 from core import writer
 from core.collections import Library
 from core.commands import Inner, hand_on, nearest
-from core.config import Alone, Settings, run
+from core.config import Alone, Settings, run_verb
 from core.errors import Error, SnapshotError, UsageError
 from core.files import reading
 from core.query import Effort
@@ -343,7 +343,7 @@ def _complain(verb: str, error: str) -> None:
 
 
 def _command(name: str, settings: type[Any], work: Callable[[Any], int], says: str) -> Inner:
-    return Inner(partial(run, settings, work, prog=f"cinedex index {name}"), says)
+    return Inner(partial(run_verb, settings, work, prog=f"cinedex index {name}"), says)
 
 
 COMMANDS = {

@@ -10,7 +10,7 @@ import numpy as np
 
 from core.types import Kind
 from index.aligned import Range, Rule, ranges
-from index.alike import Met, candidates, scale
+from index.alike import Met, candidates, distances
 from index.footage import Footage, Track
 from index.progress import Progress
 from index.snapshot import Snapshot
@@ -77,7 +77,7 @@ def find(
     footage = Footage.of(snapshot, kind)
     if len(footage.lines) < 2:
         return Found((), 0.0)
-    alike = scale(footage, footage.vectors).least if least is None else least
+    alike = distances(footage, footage.vectors).least if least is None else least
     rule = Rule(alike, min_seconds, footage.step_s, len(footage.lines))
     met = candidates(footage, min_seconds, progress)
     tracks = _Tracks(footage)

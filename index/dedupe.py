@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field
 
 from core.collections import Library
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from core.errors import SnapshotError, UsageError
 from core.store import Store
 from core.types import Kind
@@ -40,7 +40,7 @@ class DedupeSettings(Settings):
 
 def main(argv: list[str] | None = None) -> int:
     """The verb."""
-    return run(DedupeSettings, dedupe, argv, prog="cinedex dedupe")
+    return run_verb(DedupeSettings, dedupe, argv, prog="cinedex dedupe")
 
 
 def dedupe(settings: DedupeSettings) -> int:

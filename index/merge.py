@@ -15,7 +15,7 @@ from core.query import Effort
 from core.stop import require_wanted
 from core.types import Float32Array, Float64Array, IntArray
 from index.live import LivePart
-from index.part import ROW, Asked
+from index.part import ROW, Queries
 from index.scoring import scores_of_all, scores_of_pairs, stored, stretches
 
 FEW_ROWS = 5_000  # so few are scored one by one: an approximate index takes longer to find them
@@ -165,7 +165,7 @@ def _searched(
     width = min(deep + 1, max(parts[number].about.rows for number in live))
     scores = np.empty((len(live), len(queries), width), np.float32)
     positions = np.empty(scores.shape, np.int64)
-    asked: dict[str, Asked] = {}
+    asked: dict[str, Queries] = {}
     for place, number in enumerate(live):
         require_wanted()
         part = parts[number]
@@ -181,7 +181,9 @@ def _searched(
     return _completed(parts, queries, k, effort, left_out.others(found), left_out)
 
 
-def _asked(parts: Sequence[LivePart], one: LivePart, queries: Float32Array, k: int, effort: Effort) -> Asked:
+def _asked(
+    parts: Sequence[LivePart], one: LivePart, queries: Float32Array, k: int, effort: Effort
+) -> Queries:
     """What the parts of the training of one of them search with."""
     count = one.part.list_count
     lists = lists_for(parts, count, k, effort)
@@ -218,7 +220,7 @@ def _picked(
     return Found(query, number[column], positions[query, column], scores[query, column]), last
 
 
-def _down_to(part: LivePart, asked: Asked, last: np.float32, k: int) -> tuple[IntArray, Float32Array]:
+def _down_to(part: LivePart, asked: Queries, last: np.float32, k: int) -> tuple[IntArray, Float32Array]:
     """The rows with this score or a better one: which of equal ones come first is FAISS' whim.
 
     All of them, unless they are so many that FAISS may choose.

@@ -76,19 +76,19 @@ def of_training(trained: str, lossy: bool) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Queries:
     """Queries as all parts of one training take them, and the lists to look into for each."""
 
     vectors: Float32Array
     lists: IntArray | None = None  # [queries, lists]
     near: Float32Array | None = None  # how near each list is
 
-    def one(self, number: int) -> Asked:
+    def one(self, number: int) -> Queries:
         """One of the queries."""
         own = slice(number, number + 1)
         if self.lists is None or self.near is None:
-            return Asked(self.vectors[own])
-        return Asked(self.vectors[own], self.lists[own], self.near[own])
+            return Queries(self.vectors[own])
+        return Queries(self.vectors[own], self.lists[own], self.near[own])
 
 
 @dataclass(frozen=True)
@@ -160,13 +160,13 @@ class Part:
         """How many lists there are to look into; 0 where it has none."""
         return 0 if self._lists is None else int(self._lists.nlist)
 
-    def asked(self, queries: Float32Array, lists: int, among: NDArray[np.bool_] | None = None) -> Asked:
+    def asked(self, queries: Float32Array, lists: int, among: NDArray[np.bool_] | None = None) -> Queries:
         """What all parts of the same training search with: the coarse search is made once for them.
 
         among: the lists to choose from, if not all.
         """
         if self._lists is None:
-            return Asked(queries)
+            return Queries(queries)
         vectors = _transformed(self.index, queries)
         if among is None:
             # With a selector FAISS scores one query as it does many: the lists must not depend on that.
@@ -176,9 +176,9 @@ class Part:
             coarse, some = faissfile.centroids_of(self._lists), FAISS.IDSelectorBitmap(bits)
             lists = min(lists, int(among.sum()))
         near, found = coarse.search(vectors, lists, params=FAISS.SearchParameters(sel=some))
-        return Asked(vectors, found, near)
+        return Queries(vectors, found, near)
 
-    def best(self, asked: Asked, bits: Bits | None, scores: Float32Array, positions: IntArray) -> None:
+    def best(self, asked: Queries, bits: Bits | None, scores: Float32Array, positions: IntArray) -> None:
         """Into arrays [queries, k]: the best rows whose bit is set, best first; -1 where there are no more.
 
         No bits: every row is looked at.

@@ -123,7 +123,7 @@ class Access:
         """Why a request is not let in; who asks is in its state from then on, None on public routes."""
         caller = self.caller(headers)
         scope["state"]["caller"] = caller
-        if is_public(scope["path"]):
+        if is_open_path(scope["path"]):
             return None
         if caller is None:
             return ApiError(401, NO_KEY if next(_sent(headers), None) is None else WRONG_KEY)
@@ -142,17 +142,17 @@ class Access:
         parsed = keys.parse(text)
         if parsed is None:
             return None
-        id, token = parsed[0], keys.token_of(parsed[1])
+        id, token = parsed[0], keys.session_token(parsed[1])
         key = self._known(id, token)
         return None if key is None else (key, f"{id}.{token}")
 
     def _known(self, id: str, token: str) -> Key | None:
         key = (self._keys or {}).get(id)
-        fits = hmac.compare_digest(keys.hash_of(token), key.hash if key else _NOBODY)
+        fits = hmac.compare_digest(keys.token_hash(token), key.hash if key else _NOBODY)
         return key if key and fits and not key.is_over() else None
 
 
-def is_public(path: str) -> bool:
+def is_open_path(path: str) -> bool:
     """What is answered without a key: it says nothing of the library."""
     return path in PUBLIC or path.startswith(PUBLIC_FOLDERS)
 
@@ -177,7 +177,7 @@ def _sent(headers: Headers) -> Iterator[tuple[str, str]]:
     texts += [headers["x-api-key"].strip()] if "x-api-key" in headers else []
     for text in texts:
         parsed = keys.parse(text)
-        yield (parsed[0], keys.token_of(parsed[1])) if parsed else ("", "")
+        yield (parsed[0], keys.session_token(parsed[1])) if parsed else ("", "")
     session = _SESSION.fullmatch(cookie_parser("; ".join(headers.getlist("cookie"))).get(COOKIE, ""))
     if session:
         yield session[1], session[2]

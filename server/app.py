@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from asyncio import wrap_future
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 
 import anyio
@@ -20,7 +20,7 @@ from server.cache import vector_cache
 from server.clips import Clips
 from server.crew import Crew
 from server.decoding import Decoding
-from server.encoders import Patience
+from server.encoders import Retry
 from server.fetching import Fetching
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
@@ -76,7 +76,8 @@ def create_app(
             tasks.start_soon(follow, access.look, LOOK_S, "the keys' file")
             yield
             tasks.cancel_scope.cancel()
-        clips.close()
+        for each in (clips, slots, decoding, files, library):
+            each.close()
 
     app = FastAPI(
         title="Cinedex",
@@ -113,14 +114,15 @@ def prepare(library: ServedLibrary) -> None:
 async def follow(look: Callable[[], None], seconds: float, what: str) -> None:
     """Look at it again and again, in a thread of its own: one that hangs holds up no other, and no
     shutdown."""
-    looking, trouble = Crew(1, f"look at {what}"), Patience()
-    while True:
-        try:
-            await wrap_future(looking.hand(look))
-            trouble.reset()
-        except Exception as error:  # a task's edge: what is served goes on being served
-            trouble.fail(f"{what} could not be looked at", error)
-        await anyio.sleep(seconds)
+    trouble = Retry()
+    with closing(Crew(1, f"look at {what}")) as looking:
+        while True:
+            try:
+                await wrap_future(looking.hand(look))
+                trouble.reset()
+            except Exception as error:  # a task's edge: what is served goes on being served
+                trouble.fail(f"{what} could not be looked at", error)
+            await anyio.sleep(seconds)
 
 
 def openapi_text() -> str:

@@ -59,6 +59,10 @@ class TextQueue:
         self._running: dict[str, list[Future[TextVector]]] = {}
         self._lasting: set[str] = set()  # of these, what is to be remembered
 
+    def close(self) -> None:
+        """Let its thread end once it is idle."""
+        self.crew.close()
+
     def ask(self, text: str) -> Future[TextVector]:
         """Its vector, now or later. Cancelled by all who asked for it, a text drops out of the queue."""
         return self.ask_all([text])[0]
@@ -175,6 +179,10 @@ class Batched:
     def over(cls, encoder: Encoder, spec: EncoderSpec, batching: Batching) -> Batched:
         """Of an encoder that is to fit that."""
         return cls(encoder, TextQueue(encoder, spec, batching))
+
+    def close(self) -> None:
+        """Let the encoder's thread end once it is idle."""
+        self._queue.close()
 
     def once(self) -> Batched:
         """The same for texts that come in numbers: those would put all others out of the cache."""

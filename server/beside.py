@@ -11,7 +11,7 @@ from core.query import Hits, Query, Segments
 from core.types import Float32Array, IntArray
 from index.moments import Moment
 from index.snapshot import Snapshot
-from server.compose import Asked
+from server.compose import Sought
 from server.diverse import fused_value, vectors_of
 from server.judged import rounded
 
@@ -19,7 +19,7 @@ SHOWN_ROWS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SeenRow:
     """A row that was looked at, in a moment."""
 
     id: str
@@ -35,7 +35,7 @@ class Why:
     ranks: tuple[tuple[str, int], ...]  # in each order that it is in
     fused: float | None  # what these count together, where words were looked for
     weighed: float | None  # what its pictures say, where these were asked
-    rows: tuple[Row, ...]  # the best in it that were looked at
+    rows: tuple[SeenRow, ...]  # the best in it that were looked at
     merged: int  # rows that are told as this one result
 
 
@@ -60,7 +60,7 @@ class Seen:
 
 
 def beside(
-    query: Query, view: Snapshot, asked: Asked, moments: Sequence[Moment], looked: Seen
+    query: Query, view: Snapshot, asked: Sought, moments: Sequence[Moment], looked: Seen
 ) -> list[Beside]:
     """Of each of these moments."""
     include = query.include
@@ -80,15 +80,15 @@ def beside(
     ]
 
 
-def _scores(asked: Asked, row: Float32Array) -> tuple[float, ...]:
+def _scores(asked: Sought, row: Float32Array) -> tuple[float, ...]:
     return () if asked.each is None else tuple(map(rounded, (asked.each @ row).tolist()))
 
 
-def _why(moment: Moment, rows: tuple[Row, ...], is_fused: bool) -> Why:
+def _why(moment: Moment, rows: tuple[SeenRow, ...], is_fused: bool) -> Why:
     return Why(moment.ranks, fused_value(moment) if is_fused else None, moment.weighed, rows, moment.rows)
 
 
-def _inside(moments: Sequence[Moment], hits: Hits) -> list[tuple[Row, ...]]:
+def _inside(moments: Sequence[Moment], hits: Hits) -> list[tuple[SeenRow, ...]]:
     """The best rows that lie within each."""
     rows = Segments.of(hits.segments)
     of_source: dict[str, list[int]] = {moment.source: [] for moment in moments}
@@ -102,9 +102,9 @@ def _inside(moments: Sequence[Moment], hits: Hits) -> list[tuple[Row, ...]]:
     ]
 
 
-def _rows(moment: Moment, rows: Segments, numbers: IntArray, scores: Float32Array) -> Iterator[Row]:
+def _rows(moment: Moment, rows: Segments, numbers: IntArray, scores: Float32Array) -> Iterator[SeenRow]:
     start, end = rows.start[numbers], rows.end[numbers]
     for number in numbers[(start >= moment.start) & (end <= moment.end)][:SHOWN_ROWS].tolist():
         began = float(rows.start[number])
         id = f"{moment.source}/{moment.kind}/{round(began * 1000)}"
-        yield Row(id, began, float(rows.end[number]), rounded(float(scores[number])))
+        yield SeenRow(id, began, float(rows.end[number]), rounded(float(scores[number])))

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from core import files, logs
-from core.config import run
+from core.config import run_verb
 from core.errors import Error, UsageError
 from core.running import running
 from index.device import chosen_device
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 def main(argv: list[str] | None = None) -> int:
     """The verb."""
-    return run(ServeSettings, serve, argv, prog="cinedex serve")
+    return run_verb(ServeSettings, serve, argv, prog="cinedex serve")
 
 
 def serve(settings: ServeSettings) -> int:

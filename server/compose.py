@@ -9,21 +9,23 @@ from typing import cast
 import numpy as np
 
 from core.errors import UsageError
-from core.query import Part, Query, Search, Value
-from core.types import Float32Array, Float64Array, Kind, Segment
+from core.query import Part, Query, Value
+from core.types import Float32Array, Kind, Segment
 from extractor.encoders.base import Adjustable, Encoder
 from index.calibration import Asking
+from index.snapshot import Snapshot
 from server.batching import host
 from server.errors import ApiError
+from server.means import NOTHING, UNIT, mean, weighted
 from server.rows import row_of
-from server.stored import NOTHING, UNIT
+from server.stored import Named
 from server.visual import photos, video
 
 _MOST = 65_504.0  # float16's
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Sought:
     """What is searched for, float32 [dim], and where not to look."""
 
     vector: Float32Array
@@ -41,21 +43,21 @@ class Asked:
         )
 
 
-def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Search) -> Asked:
+def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Snapshot) -> Sought:
     """Σ weight · vector / Σ |weight|; `kinds`: which rows of a video are its vector, in that order."""
     texts = [part.text for part in query.parts if part.text]
     encoded = iter(encode(encoder, texts))
     found = [_found(part, encoded, kinds, encoder, view) for part in query.parts]
     weights = np.array([part.weight for part in query.parts])
     each = np.stack([vector for vector, _ in found])
-    vector = _mean(each, weights)
+    vector = weighted(each, weights)
     if np.linalg.norm(vector) < NOTHING:
         at = query.parts[-1].at
         field = at.rpartition("[")[0] or at
         raise ApiError(400, f"{field}: its parts cancel each other out.", field)
     own = [part for _, part in found if part.source]
     rows = _adjusted(np.stack([*each, vector]), encoder, dict(query.encoder_options))
-    return Asked(
+    return Sought(
         rows[-1],
         any(encoder.too_long(texts)) if texts else False,
         frozenset(part.source for part in own if not _is_range(part)),
@@ -98,9 +100,9 @@ def _is_text(part: Part) -> bool:
     return bool(part.text) or part.source.startswith("t-") or "/text/" in part.row
 
 
-def unseen(encoder: Encoder) -> Asked:
+def unseen(encoder: Encoder) -> Sought:
     """What is looked for by words alone."""
-    return Asked(np.zeros(encoder.spec.dim, np.float32), False, frozenset(), ())
+    return Sought(np.zeros(encoder.spec.dim, np.float32), False, frozenset(), ())
 
 
 def encode(encoder: Encoder, texts: Sequence[str]) -> Float32Array:
@@ -120,7 +122,7 @@ def _is_range(part: Part) -> bool:
 
 
 def _found(
-    part: Part, encoded: Iterator[Float32Array], kinds: Sequence[Kind], encoder: Encoder, view: Search
+    part: Part, encoded: Iterator[Float32Array], kinds: Sequence[Kind], encoder: Encoder, view: Snapshot
 ) -> tuple[Float32Array, Part]:
     """A part's vector, and the part that says where it comes from, so as not to be found."""
     if part.text:
@@ -134,19 +136,9 @@ def _found(
     return _stored(part, kinds, view), part
 
 
-def _stored(part: Part, kinds: Sequence[Kind], view: Search) -> Float32Array:
-    for kind in kinds:
-        rows, vectors = view.vectors(part.source, kind)
-        if not rows:
-            continue
-        wanted = [i for i, row in enumerate(rows) if not _is_range(part) or reaches(row, part)]
-        if wanted:
-            return _mean(vectors[wanted], np.ones(len(wanted)))
-        ends = f"{rows[-1].end:g}"
-        message = f"{part.at}.start: no row of the video reaches into that range; it ends at {ends}."
-        raise ApiError(400, message, f"{part.at}.start")
-    message = f"{part.at}.video_id: there is no {part.source!r} in this collection."
-    raise ApiError(404, message, f"{part.at}.video_id")
+def _stored(part: Part, kinds: Sequence[Kind], view: Snapshot) -> Float32Array:
+    _, rows = Named(part.source, part.start, part.end, part.at).rows(view, *kinds)
+    return mean(rows.vectors())
 
 
 def _seen(part: Part, kinds: Sequence[Kind], encoder: Encoder) -> Float32Array:
@@ -154,10 +146,9 @@ def _seen(part: Part, kinds: Sequence[Kind], encoder: Encoder) -> Float32Array:
     frames = part.frames
     assert frames is not None
     if frames.sampling is None:
-        return _mean(photos([frames], encoder), np.ones(1))
+        return mean([photos([frames], encoder)])
     rows = video(frames, encoder)
-    found = next(rows[kind] for kind in kinds if len(rows.get(kind, ())))
-    return _mean(found, np.ones(len(found)))
+    return mean([next(rows[kind] for kind in kinds if len(rows.get(kind, ())))])
 
 
 def _given(part: Part, encoder: Encoder) -> Float32Array:
@@ -175,13 +166,3 @@ def _given(part: Part, encoder: Encoder) -> Float32Array:
         raise ApiError(400, f"{field}: its length is {length:g}, as of no row.", field)
     found: Float32Array = (scaled * most).astype(np.float32)
     return found
-
-
-def _mean(vectors: Float32Array, weights: Float64Array) -> Float32Array:
-    """The weighted mean; of vectors of length 1 again one of length 1."""
-    scaled = weights / np.abs(weights).max()  # first: the smallest ones are no float32
-    mean: Float32Array = (scaled @ vectors / np.abs(scaled).sum()).astype(np.float32)
-    length = float(np.linalg.norm(mean))
-    if length > NOTHING and np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=UNIT):
-        mean /= np.float32(length)
-    return mean

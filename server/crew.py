@@ -16,8 +16,8 @@ _Task = tuple[list[Callable[[], Any]], "Future[Any]"]  # one, or none any more
 
 
 class Crew:
-    """So many threads, each begun when it is first needed. They end with the crew, and are daemons: a process
-    that is told to end waits for no work that hangs."""
+    """So many threads, each begun when it is first needed. They end when it is closed, at last with the crew,
+    and are daemons: a process that is told to end waits for no work that hangs."""
 
     def __init__(self, size: int, name: str) -> None:
         self._size, self._name, self._begun = size, name, 0
@@ -37,6 +37,12 @@ class Crew:
                 self._begun += 1
                 threading.Thread(target=_toil, args=(self._tasks,), name=self._name, daemon=True).start()
         return done
+
+    def close(self) -> None:
+        """Its threads end once they have done what they were handed; for more that comes, others begin."""
+        with self._beginning:
+            _dismiss(self._tasks, self._begun)
+            self._begun = 0
 
 
 def _dismiss(tasks: SimpleQueue[_Task | None], size: int) -> None:

@@ -21,14 +21,14 @@ _MAX_POSITION = 4 * LOOK_AT_MOST  # no order has more: of rows, and of each kind
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Beginning:
     """Where in an order of results a page begins, and how many rows were looked at to make that order."""
 
     position: int = 0
     rows: int = 0  # 0: as many as the first page takes
 
 
-FIRST = Place()
+FIRST = Beginning()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,12 @@ class Cursor:
     rows: int
 
     @property
-    def place(self) -> Place:
-        return Place(self.position, self.rows)
+    def place(self) -> Beginning:
+        return Beginning(self.position, self.rows)
 
     def token(self) -> str:
         """As it is sent."""
-        return token_of([_VERSION, *astuple(self)])
+        return cursor_token([_VERSION, *astuple(self)])
 
     @classmethod
     def read(cls, token: str) -> Self:
@@ -61,7 +61,7 @@ class Cursor:
         return cls(*held[1:])
 
 
-def token_of(values: Sequence[str | int]) -> str:
+def cursor_token(values: Sequence[str | int]) -> str:
     """As a cursor holds them."""
     return urlsafe_b64encode(canonical(values).encode()).decode().rstrip("=")
 
@@ -75,7 +75,7 @@ def values_of(token: str) -> list[Any]:
         return []
     if not isinstance(held, list) or not all(isinstance(each, str | int) for each in held):
         return []
-    return held if token_of(held) == token else []
+    return held if cursor_token(held) == token else []
 
 
 def _is_one(held: list[Any]) -> bool:
@@ -96,6 +96,6 @@ def _no_cursor() -> ApiError:
     return ApiError(400, "cursor: is none that this server has given.", "cursor")
 
 
-def hash_of(body: Any) -> str:
+def body_hash(body: Any) -> str:
     """Of what was asked, but for where it goes on and how many results at a time."""
     return blake2b(canonical(body).encode(), digest_size=12).hexdigest()

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 LONGEST_WAIT_S = 60.0
 Load = Callable[[EncoderSpec], "Encoder"]
-Wanted = tuple[str, str]  # an encoder's name, and the fingerprint of the store it is to fit
+WantedEncoder = tuple[str, str]  # an encoder's name, and the fingerprint of the store it is to fit
 
 
-class Patience:
+class Retry:
     """What failed is tried again after twice the time, and said once."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Encoders:
         """`tell` is called by that thread once an encoder can be got, or does not load."""
         self._load, self._tell = load, tell
         self.batching = Batching()  # of those that are loaded from now on
-        self._loadings: dict[Wanted, _Loading] = {}
+        self._loadings: dict[WantedEncoder, _Loading] = {}
 
     def get(self, spec: EncoderSpec) -> Held:
         """What there is of it now; asked for the first time, it begins to load."""
@@ -78,9 +78,15 @@ class Encoders:
         """Whether any is on its way."""
         return any(loading.is_running for loading in [*self._loadings.values()])
 
-    def keep(self, wanted: Collection[Wanted]) -> None:
+    def keep(self, wanted: Collection[WantedEncoder]) -> None:
         """Let all others go."""
         self._loadings = {key: held for key, held in self._loadings.items() if key in wanted}
+
+    def close(self) -> None:
+        """Let their threads end once they are idle."""
+        for loading in [*self._loadings.values()]:
+            if loading.encoder is not None:
+                loading.encoder.close()
 
     def _run(self, spec: EncoderSpec, loading: _Loading) -> None:
         name, began = spec.name, time.perf_counter()
@@ -105,4 +111,4 @@ class _Loading:
     def __init__(self) -> None:
         self.encoder: Batched | None = None
         self.is_running = False
-        self.patience = Patience()
+        self.patience = Retry()

@@ -43,7 +43,7 @@ class NotPublicError(Exception):
     """A name leads to where only this machine, or its network, can get."""
 
 
-def is_public(address: str) -> bool:
+def is_public_address(address: str) -> bool:
     """Whether an address is one of the internet at large."""
     found = ipaddress.ip_address(address)
     is_refused = any(found in network for network in _REFUSED)  # of the other version none is
@@ -54,7 +54,7 @@ async def public_address(host: str, port: int) -> str:
     """The address that a name leads to now. All of them must be public, or it is trusted with none."""
     found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(each[4][0]) for each in found]
-    if not addresses or not all(map(is_public, addresses)):
+    if not addresses or not all(map(is_public_address, addresses)):
         raise NotPublicError(host)
     return addresses[0]
 

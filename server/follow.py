@@ -14,7 +14,7 @@ from index.snapshot import Snapshot, current
 from index.view import removed_since
 from server.batching import Batched
 from server.earlier import Earlier
-from server.encoders import Encoders, Held, Patience, Wanted
+from server.encoders import Encoders, Held, Retry, WantedEncoder
 from server.errors import ApiError
 from server.trust import distrusted, misfit
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Glance:
     """What a look at a store found. `problem` is None where it can be searched."""
 
     spec: EncoderSpec | None = None
@@ -43,7 +43,7 @@ class Followed:
         self._device = device
         self._encoders = encoders
         self._trusted = trusted  # encoders whose imported vectors are taken for theirs
-        self._patience = Patience()
+        self._patience = Retry()
         self._forget()
 
     def _forget(self) -> None:
@@ -58,22 +58,22 @@ class Followed:
         self._view: Snapshot | None = None
         self._earlier: Earlier | None = None
 
-    def look(self) -> Seen:
+    def look(self) -> Glance:
         """What is there now."""
         try:
             store = self.open()
             self._refresh(store)
             if doubt := distrusted(store.spec, self._trusted):
-                return Seen(store.spec, None, self._view, self._published, ApiError(409, doubt))
+                return Glance(store.spec, None, self._view, self._published, ApiError(409, doubt))
             held = self._encoders.get(store.spec)
             problem = self._problem(store.spec, held)
-            return Seen(store.spec, held.encoder, self._view, self._published, problem, self._earlier)
+            return Glance(store.spec, held.encoder, self._view, self._published, problem, self._earlier)
         except Exception as error:  # this store's edge: the others are followed on
             self._patience.fail(f"store does not open folder={self.root.name}", error)
-            return Seen(problem=ApiError(503, f"The store {self.root.name} cannot be opened."))
+            return Glance(problem=ApiError(503, f"The store {self.root.name} cannot be opened."))
 
     @property
-    def wanted(self) -> Wanted | None:
+    def wanted(self) -> WantedEncoder | None:
         """Which encoder answers for this store, as of the last look that could open it."""
         return (self._store.spec.name, self._store.spec.fingerprint) if self._store else None
 

@@ -10,7 +10,7 @@ from core.types import Kind
 from index.calibration import Judge, Level
 from index.moments import Moment
 from index.snapshot import Snapshot
-from server.compose import Asked
+from server.compose import Sought
 from server.errors import ApiError
 
 _DECIMALS = 6
@@ -30,7 +30,7 @@ class Judged:
     min_confidence: float | None = None
 
     @classmethod
-    def of(cls, query: Query, view: Snapshot, kind: Kind, asked: Asked) -> Judged:
+    def of(cls, query: Query, view: Snapshot, kind: Kind, asked: Sought) -> Judged:
         judge = view.calibrated.judge(kind, asked.asking, asked.vector)
         least = query.min_confidence
         if least is not None and judge is None and view.rows.get(kind):

@@ -53,7 +53,7 @@ def make(name: str, scope: Scope, expires: datetime | None) -> tuple[Key, str]:
         raise UsageError(f"name: {name!r} must be 1 to 64 letters, digits and . _ @ -.")
     id, secret = secrets.token_hex(4), secrets.token_hex(32)
     created = datetime.now(UTC).replace(microsecond=0)
-    return Key(id, name, scope, created, expires, hash_of(token_of(secret))), f"cdx_{id}_{secret}"
+    return Key(id, name, scope, created, expires, token_hash(session_token(secret))), f"cdx_{id}_{secret}"
 
 
 def parse(text: str) -> tuple[str, str] | None:
@@ -62,12 +62,12 @@ def parse(text: str) -> tuple[str, str] | None:
     return (found[1], found[2]) if found else None
 
 
-def token_of(secret: str) -> str:
+def session_token(secret: str) -> str:
     """What a session shows instead of the key: whoever has it cannot make the key of it."""
     return hmac.digest(secret.encode(), b"cinedex session", "sha256").hex()
 
 
-def hash_of(token: str) -> str:
+def token_hash(token: str) -> str:
     """What the file keeps: whoever has it cannot make the token of it."""
     return sha256(token.encode()).hexdigest()
 
@@ -126,11 +126,11 @@ class KeysFile:
         return files.locked(self.path.with_name(f"{self.path.name}.lock"))
 
     def _write(self, keys: Sequence[Key]) -> None:
-        held = {"format": FORMAT, "keys": [shown(key) | {"hash": key.hash} for key in keys]}
+        held = {"format": FORMAT, "keys": [shown_key(key) | {"hash": key.hash} for key in keys]}
         files.replace_text(self.path, json.dumps(held, indent=1) + "\n", 0o600, keeps=True)
 
 
-def shown(key: Key) -> dict[str, str | None]:
+def shown_key(key: Key) -> dict[str, str | None]:
     """A key for people and programs, without its hash."""
     return {
         "id": key.id,

@@ -14,7 +14,7 @@ from extractor.encoders.base import Encoder
 from index.recent import Recent
 from server.batching import Batched
 from server.compose import encode
-from server.stored import NOTHING, UNIT
+from server.means import are_unit, settled
 
 CACHE_BYTES = 128 << 20  # 10,000 labels of 512 numbers are 20 MiB
 _OVERHEAD = 300  # bytes an entry takes beside its numbers
@@ -105,21 +105,12 @@ class Labelling:
         once = encoder.once() if isinstance(encoder, Batched) else encoder  # queries are remembered there
         encoded = np.concatenate([encode(once, texts[first : first + _TEXTS]) for first in batches])
         cut = iter(encoder.too_long(texts))
-        means = _means(encoded.reshape(len(numbers), -1, encoder.spec.dim))
+        each = encoded.reshape(len(numbers), -1, encoder.spec.dim)  # by its templates
+        means = settled(each.mean(axis=1, dtype=np.float64), are_unit(each))
         for number, mean, mine in zip(numbers, means, sentences, strict=True):
             vector = LabelVector(mean.copy(), any([next(cut) for _ in mine]))
             self._found[number] = vector
             self._cache.put(self._keys[number], vector)
-
-
-def _means(vectors: Float32Array) -> Float32Array:
-    """[labels, templates, dim] → [labels, dim]; of vectors of length 1 again some of length 1."""
-    means = vectors.mean(axis=1, dtype=np.float64)
-    if np.allclose(np.linalg.norm(vectors, axis=2), 1, atol=UNIT):
-        lengths = np.linalg.norm(means, axis=1, keepdims=True)
-        means = np.divide(means, lengths, out=means, where=lengths > NOTHING)
-    found: Float32Array = means.astype(np.float32)
-    return found
 
 
 def _size(key: bytes, held: LabelVector) -> int:

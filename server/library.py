@@ -17,10 +17,10 @@ from core.types import EncoderSpec
 from server import removal
 from server.batching import Batching
 from server.cursor import Cursor
-from server.encoders import Encoders, Load, Patience
+from server.encoders import Encoders, Load, Retry
 from server.errors import ApiError
 from server.folders import Folders
-from server.follow import Followed, Seen
+from server.follow import Followed, Glance
 from server.searcher import Searcher
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Offer:
     """One encoder of a collection, as of the last look."""
 
     collection: str
-    seen: Seen
+    seen: Glance
     store: str  # its folder's name
     folders: Folders = field(default_factory=Folders)
     is_first: bool = True  # of its encoder; as while a store of another sampling takes its place
@@ -90,7 +90,7 @@ class ServedLibrary:
         self._catalog, self._trusted, self._device = catalog, trusted, device
         self._encoders = Encoders(load or load_encoder, self.look)
         self._followed: dict[Path, Followed] = {}
-        self._patience = Patience()
+        self._patience = Retry()
         self._looking = threading.Lock()
         self._renewing, self._renewed = threading.Lock(), -RENEW_S
         self._known: Mapping[str, Sequence[Path]] = {}
@@ -125,6 +125,10 @@ class ServedLibrary:
         """How the texts of encoders are encoded that are loaded from now on."""
         self._encoders.batching = batching
 
+    def close(self) -> None:
+        """Let the threads of encoders end once they are idle."""
+        self._encoders.close()
+
     @property
     def is_loading(self) -> bool:
         """Whether nothing was looked at yet, or an encoder is on its way."""
@@ -146,7 +150,7 @@ class ServedLibrary:
         }
         self._encoders.keep({each.wanted for each in self._followed.values() if each.wanted})
 
-    def _served(self, name: str, roots: Sequence[Path], seen: Mapping[Path, Seen]) -> Sequence[Path]:
+    def _served(self, name: str, roots: Sequence[Path], seen: Mapping[Path, Glance]) -> Sequence[Path]:
         """What was the default one stays so, though it is not even named any more, until the one that is to
         follow it can be searched."""
         before = self._default.get(name, roots[0])
@@ -252,7 +256,7 @@ class ServedLibrary:
         return None if found.view is searcher.view else found
 
 
-def _offered(collection: str, stores: Sequence[tuple[Path, Seen]], folders: Folders) -> Iterator[Offer]:
+def _offered(collection: str, stores: Sequence[tuple[Path, Glance]], folders: Folders) -> Iterator[Offer]:
     names = set[str]()
     for root, seen in stores:
         name = seen.spec.name if seen.spec else ""

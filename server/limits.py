@@ -38,6 +38,10 @@ class Slots:
         """The threads, for what needs no place."""
         return self._crew
 
+    def close(self) -> None:
+        """Let idle threads end."""
+        self._crew.close()
+
     def watch(self, changed: Callable[[float], None]) -> None:
         """Who is told by how much the number of places that are taken changes."""
         self._watch = changed

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from server.access import COOKIE, is_public
+from server.access import COOKIE, is_open_path
 from server.schemas.errors import errors
 
 _SCHEMES = {
@@ -35,7 +35,7 @@ def _tell(document: dict[str, Any]) -> None:
     document["components"]["securitySchemes"] = _SCHEMES
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            takes_key = not is_public(path)
+            takes_key = not is_open_path(path)
             operation["security"] = [{}, *_BY_KEY] if takes_key else []  # {}: where the server has no keys
             statuses = {
                 *_ANYWHERE,

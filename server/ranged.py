@@ -55,7 +55,7 @@ class RangeError(ApiError):
         self.headers = {"Content-Range": f"bytes */{size}"}
 
 
-def answer(request: Request, file: Readable, kind: Kind, reading: Crew) -> Response:
+def response(request: Request, file: Readable, kind: Kind, reading: Crew) -> Response:
     """What the request's conditions and range ask for, read by these threads. It closes the file, whatever
     becomes of it."""
     try:

@@ -14,13 +14,13 @@ from core.types import Kind
 from index.fusion import SEEN, Above
 from index.moments import Moment
 from index.snapshot import Snapshot
-from server.compose import Asked
+from server.compose import Sought
 from server.cursor import LOOK_AT_MOST
 from server.diverse import diversified
 from server.judged import Judged
 from server.moments import chosen, further, moments_of
 from server.pictures import weighed
-from server.told import Wanted
+from server.told import WantedWords
 
 LOOK_AT = 256  # rows, at least
 _ROWS_A_RESULT = 8
@@ -52,9 +52,9 @@ class Ranking:
     view: Snapshot
     query: Query
     kind: Kind | None  # None: by words alone
-    asked: Asked
+    asked: Sought
     judged: Judged
-    words: Wanted | None
+    words: WantedWords | None
     seconds: float = 0.0  # spent in the index
 
     def first(self) -> Looked:

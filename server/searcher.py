@@ -15,8 +15,8 @@ from index.snapshot import Snapshot
 from index.sources import SourceInfo
 from server import steps
 from server.beside import NOTHING, Beside, Seen, beside
-from server.compose import Asked, compose, refuse_options, unseen
-from server.cursor import FIRST, Cursor, Place
+from server.compose import Sought, compose, refuse_options, unseen
+from server.cursor import FIRST, Beginning, Cursor
 from server.earlier import Earlier, gone
 from server.errors import ApiError
 from server.folders import Folders
@@ -68,7 +68,7 @@ class Answer:
     took: Took
     confident: bool | None = None
     seal: str = ""  # of the snapshot
-    next: Place | None = None  # where the next page begins
+    next: Beginning | None = None  # where the next page begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Searcher:
             raise gone(number)
         return replace(self, view=self.earlier.view(number, seal, self.view))
 
-    def answer(self, query: Query, place: Place = FIRST) -> Answer:
+    def answer(self, query: Query, place: Beginning = FIRST) -> Answer:
         """All of it, in the calling thread."""
         began = time.perf_counter() - self.encoded_s
         refuse_options(query, self.encoder)
@@ -125,10 +125,10 @@ class Searcher:
             Took(time.perf_counter() - began, page.encoded - began, page.search),
             page.confident,
             self.view.seal,
-            Place(behind, page.rows) if goes_on else None,
+            Beginning(behind, page.rows) if goes_on else None,
         )
 
-    def _moments(self, query: Query, place: Place) -> _Results:
+    def _moments(self, query: Query, place: Beginning) -> _Results:
         kind, mode = self._kind(query), mode_of(query, self.view)
         by_words = mode == "text"
         own = self._own_kinds(query)
@@ -154,7 +154,7 @@ class Searcher:
             looked.goes_on,
         )
 
-    def _sequences(self, query: Query, place: Place) -> _Results:
+    def _sequences(self, query: Query, place: Beginning) -> _Results:
         kind, own = self._kind(query), self._own_kinds(query)
         asked = [self._step(query, number, own) for number in range(len(query.steps))]
         encoded = time.perf_counter()
@@ -177,7 +177,7 @@ class Searcher:
             looked.rows,
         )
 
-    def _step(self, query: Query, number: int, own: tuple[Kind, ...]) -> Asked:
+    def _step(self, query: Query, number: int, own: tuple[Kind, ...]) -> Sought:
         try:
             parts = query.steps[number].parts
             return compose(replace(query, parts=parts), own, self.encoder, self.view)
@@ -198,7 +198,7 @@ class Searcher:
         return ("frame", "clip", "text") if query.kind == "frame" else ("clip", "frame", "text")
 
     def _found(
-        self, query: Query, moments: Sequence[Moment], asked: Asked, judged: Judged, looked: Seen
+        self, query: Query, moments: Sequence[Moment], asked: Sought, judged: Judged, looked: Seen
     ) -> Iterator[Found]:
         """All that is known of these moments, in their order."""
         infos = {moment.source: self._info(moment.source) for moment in moments}

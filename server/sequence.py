@@ -16,7 +16,7 @@ _NEVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class Gap:
     """How far apart two steps may be, in seconds from the end of one to the start of the next."""
 
     least: float = 0.0
@@ -24,7 +24,7 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class StepRows:
     """Rows of one step in one video."""
 
     start: Float64Array
@@ -48,25 +48,25 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedRows:
     """One step: the rows it may be in each video, or with `absent` those that must not be there."""
 
     hits: Hits
     absent: bool = False
 
-    def by_source(self) -> dict[str, Rows]:
+    def by_source(self) -> dict[str, StepRows]:
         """Its rows, video by video."""
         rows, score = Segments.of(self.hits.segments), self.hits.scores.astype(np.float64)
         numbers: dict[str, list[int]] = {}
         for number, source in enumerate(rows.source):
             numbers.setdefault(source, []).append(number)
         return {
-            source: Rows(rows.start[at], rows.end[at], score[at], np.array(at))
+            source: StepRows(rows.start[at], rows.end[at], score[at], np.array(at))
             for source, at in numbers.items()
         }
 
 
-def chains(steps: Sequence[Wanted], times: Times, one_a_video: bool) -> list[Chain]:
+def chains(steps: Sequence[WantedRows], times: Gap, one_a_video: bool) -> list[Chain]:
     """All that there are, best first. In one video each row of the last step ends one, the best there is;
     what overlaps a better one is left out."""
     held = [step.by_source() for step in steps]
@@ -94,10 +94,10 @@ def _apart(best_first: Sequence[Chain]) -> list[Chain]:
     return kept
 
 
-def _ending(source: str, steps: Sequence[tuple[Rows | None, bool]], times: Times) -> Iterator[Chain]:
+def _ending(source: str, steps: Sequence[tuple[StepRows | None, bool]], times: Gap) -> Iterator[Chain]:
     """The best chain that ends with each row of the last step that is present."""
     before: _Best | None = None
-    absent: list[Rows] = []
+    absent: list[StepRows] = []
     for rows, is_absent in steps:
         if is_absent:
             absent += [rows] if rows is not None else []
@@ -118,7 +118,7 @@ def _ending(source: str, steps: Sequence[tuple[Rows | None, bool]], times: Times
 class _Best:
     """For each row of a step the best chain that ends with it."""
 
-    rows: Rows
+    rows: StepRows
     total: Float64Array  # of the scores; -inf: there is none
     begun: Float64Array  # when it begins
     came: IntArray  # which row of the step before
@@ -130,7 +130,7 @@ class _Best:
         return (*self.before.path(int(self.came[at])), here) if self.before else (here,)
 
 
-def _first(rows: Rows, absent: Sequence[Rows], times: Times) -> _Best:
+def _first(rows: StepRows, absent: Sequence[StepRows], times: Gap) -> _Best:
     """Rows that nothing absent lies before."""
     edges = _blocked(absent, rows.start)
     is_free = np.isneginf(edges) | (rows.start - times.most > edges)
@@ -138,7 +138,7 @@ def _first(rows: Rows, absent: Sequence[Rows], times: Times) -> _Best:
     return _Best(rows, total, rows.start, np.full(len(rows), -1))
 
 
-def _then(before: _Best, rows: Rows, absent: Sequence[Rows], times: Times) -> _Best:
+def _then(before: _Best, rows: StepRows, absent: Sequence[StepRows], times: Gap) -> _Best:
     """Each row behind the best one that it may follow: of those that end within a window, which moves on as
     the rows begin later. Of equal ones the last."""
     edges = _blocked(absent, rows.start)
@@ -162,7 +162,7 @@ def _then(before: _Best, rows: Rows, absent: Sequence[Rows], times: Times) -> _B
     return _Best(rows, total, before.begun[came], came, before)
 
 
-def _blocked(absent: Sequence[Rows], until: Float64Array) -> Float64Array:
+def _blocked(absent: Sequence[StepRows], until: Float64Array) -> Float64Array:
     """For each of these times the second after which nothing absent lies until then: [x, until) holds no row
     by half or more if x is later than that; -inf: whatever x is."""
     order = np.argsort(until, kind="stable")
@@ -183,6 +183,6 @@ def _blocked(absent: Sequence[Rows], until: Float64Array) -> Float64Array:
     return edges
 
 
-def _by_middle(rows: Rows) -> Iterator[tuple[float, float, float]]:
+def _by_middle(rows: StepRows) -> Iterator[tuple[float, float, float]]:
     half = (rows.end - rows.start) / 2
     return zip((rows.start + half).tolist(), rows.end.tolist(), half.tolist(), strict=True)

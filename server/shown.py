@@ -8,7 +8,7 @@ from typing import Any
 
 from core.query import Extra, Frames, Part, Query, Step
 from server.beside import Why
-from server.cursor import Cursor, hash_of
+from server.cursor import Cursor, body_hash
 from server.filters import where_of
 from server.judged import rounded
 from server.rows import line_number
@@ -69,7 +69,7 @@ def body_of(asked: SearchAsked, file: str = "") -> str:
     held = asked.model_dump(mode="json", exclude={*_ELSEWHERE}, exclude_unset=True)
     if asked.group_by == ("video" if asked.level == "video" else "none"):
         held.pop("group_by", None)  # as if it were not there
-    return hash_of({**held, "file": file} if file else held)
+    return body_hash({**held, "file": file} if file else held)
 
 
 def _inside(frames: Mapping[str, Frames], where: str) -> Mapping[str, Frames]:

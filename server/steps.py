@@ -12,12 +12,12 @@ from core.query import Hits, Query
 from core.types import Float64Array, Kind
 from index.moments import Moment
 from index.snapshot import Snapshot
-from server.compose import Asked
+from server.compose import Sought
 from server.cursor import LOOK_AT_MOST
 from server.judged import Judged, rounded
 from server.moments import chosen, holding, moments_of
 from server.ranking import Ranking
-from server.sequence import Chain, Times, Wanted, chains
+from server.sequence import Chain, Gap, WantedRows, chains
 
 SAY_WHERE = 4_096  # rows of each step, whose videos are looked through
 
@@ -27,12 +27,12 @@ class Step:
     """What is looked for in one step, and how its hits are judged."""
 
     query: Query
-    asked: Asked
+    asked: Sought
     judged: Judged
     absent: bool
 
     @classmethod
-    def of(cls, query: Query, asked: Asked, number: int, view: Snapshot, kind: Kind) -> Step:
+    def of(cls, query: Query, asked: Sought, number: int, view: Snapshot, kind: Kind) -> Step:
         """The step of that number."""
         least = query.min_confidence
         absent = query.steps[number].absent
@@ -79,10 +79,10 @@ def look(query: Query, steps: Sequence[Step], view: Snapshot, kind: Kind) -> Cha
         )
         deep = [ranking.hits(LOOK_AT_MOST, sources) for ranking in rankings]
     wanted = [
-        Wanted(step.there(hits, everywhere) if step.absent else hits, step.absent)
+        WantedRows(step.there(hits, everywhere) if step.absent else hits, step.absent)
         for step, (hits, _), (everywhere, _) in zip(steps, deep, first, strict=True)
     ]
-    times = Times(query.min_gap_s, float("inf") if query.within_s is None else query.within_s)
+    times = Gap(query.min_gap_s, float("inf") if query.within_s is None else query.within_s)
     present = [(step, one.hits) for step, one in zip(steps, wanted, strict=True) if not step.absent]
     groups = [
         _moments(chain, [hits for _, hits in present], kind)

@@ -10,8 +10,9 @@ from core.types import Float32Array, Float64Array, Kind
 from extractor.encoders.base import Encoder
 from server.judged import rounded
 from server.labels import Labelling
+from server.means import mean
 from server.searcher import Searcher
-from server.stored import Named, mean
+from server.stored import Named
 
 LOGIT_SCALE = 100.0  # CLIP's own, for encoders that say none
 
@@ -41,7 +42,7 @@ def tagged(searcher: Searcher, named: Named, labelling: Labelling, seconds: floa
     if not labelling.advance(searcher.encoder, seconds):
         return None
     vectors, truncated = labelling.vectors()
-    tags = ranked(labelling.vocabulary.labels, vectors, mean(rows), searcher.encoder)
+    tags = ranked(labelling.vocabulary.labels, vectors, mean(rows.vectors()), searcher.encoder)
     return Tagged(tags, searcher.encoder.spec.name, searcher.view.number, truncated)
 
 

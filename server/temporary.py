@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import shutil
@@ -12,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from core import files
+
 log = logging.getLogger(__name__)
 _PREFIX = "cinedex-served-"
 _MADE_S = 60.0  # an older one is locked, or nobody's
@@ -20,7 +21,7 @@ _MADE_S = 60.0  # an older one is locked, or nobody's
 @contextmanager
 def folder() -> Iterator[Path]:
     """An empty one, locked for as long as it is used."""
-    with tempfile.TemporaryDirectory(prefix=_PREFIX) as name, _locked(Path(name)):
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as name, files.folder_locked(Path(name)):
         yield Path(name)
 
 
@@ -36,17 +37,6 @@ def _sweep(path: Path) -> None:
         held = path.lstat()
         if held.st_uid != os.getuid() or time.time() - held.st_mtime < _MADE_S:
             return
-        with _locked(path):
+        with files.folder_locked(path):
             shutil.rmtree(path)
         log.info("swept folder=%s", path.name)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """An OSError where somebody has it, or where it is no folder."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)

@@ -14,12 +14,12 @@ from index.snapshot import Snapshot
 from index.sources import SourceInfo
 from index.terms import Terms, terms
 from index.words import Told
-from server.compose import Asked
+from server.compose import Sought
 from server.errors import ApiError
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedWords:
     """Words to look for. some: what has not all of them is found as well, behind what has."""
 
     terms: Terms
@@ -27,7 +27,7 @@ class Wanted:
     some: bool
 
     def fuse(
-        self, seen: Sequence[Moment], view: Snapshot, asked: Asked, filter: Filter, k: int, above: Above
+        self, seen: Sequence[Moment], view: Snapshot, asked: Sought, filter: Filter, k: int, above: Above
     ) -> tuple[list[Moment], bool]:
         """What was seen and the k best passages of each kind, less those that were answered before, in one
         order; whether there are no others."""
@@ -53,12 +53,12 @@ def mode_of(query: Query, view: Snapshot) -> Mode:
     return "hybrid" if view.passages("lines") and [*_texts(query)] else "visual"
 
 
-def wanted(query: Query, mode: Mode) -> Wanted | None:
+def wanted(query: Query, mode: Mode) -> WantedWords | None:
     """The words of all texts of a query that pull. Beside what is seen only what has all of them counts."""
     found = terms(*_texts(query))
     if mode == "visual" or not found:
         return None
-    return Wanted(
+    return WantedWords(
         found, ("lines", "texts") if query.target == "texts" else ("lines", "names"), mode == "text"
     )
 

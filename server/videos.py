@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from index.catalogue import Key, Listed, listed, page
-from server.cursor import token_of, values_of
+from server.cursor import cursor_token, values_of
 from server.errors import ApiError
 from server.opened import require
 from server.schemas.videos import Video, VideosAnswer, VideosAsked
@@ -30,7 +30,7 @@ def one(searcher: Searcher, video_id: str) -> Video:
 
 def cursor_of(key: Key) -> str:
     """Where the next page begins, whatever the snapshot is by then."""
-    return token_of(key)
+    return cursor_token(key)
 
 
 def key_of(cursor: str) -> Key:

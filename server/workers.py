@@ -19,7 +19,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from core.errors import Error
 from core.stop import Stop, stopping
 from server import temporary
-from server.encoders import Patience
+from server.encoders import Retry
 
 log = logging.getLogger(__name__)
 FIGURES = "PROMETHEUS_MULTIPROC_DIR"  # where workers add up theirs; heeded when prometheus_client is imported
@@ -64,7 +64,7 @@ class _Worker:
 
     def __init__(self, work: Work, listening: socket.socket, figures: str) -> None:
         self._work, self._listening, self._figures = work, listening, figures
-        self._patience = Patience()
+        self._patience = Retry()
         self._begun, self._is_mourned = 0.0, False
 
     @property

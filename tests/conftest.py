@@ -13,7 +13,7 @@ import pytest
 
 from extractor.media.write import Encoding, write_sound, write_video
 from extractor.world.grounds import Pixels
-from extractor.world.plain_films import COLOURS, Film, Scene, frames
+from extractor.world.plain_films import PLAIN_COLOURS, PlainFilm, PlainScene, plain_frames
 from tests import browser
 from tests.browser import Browser
 
@@ -102,17 +102,19 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 def plain(colour: str, seconds: float) -> Iterator[Pixels]:
     """One colour all over."""
-    picture = np.full((90, 160, 3), COLOURS.get(colour, (244, 244, 244)), np.uint8)
+    picture = np.full((90, 160, 3), PLAIN_COLOURS.get(colour, (244, 244, 244)), np.uint8)
     return iter([picture] * round(seconds * FPS))
 
 
-def shapes(*colours: str, seconds: float = 4.0) -> Film:
+def shapes(*colours: str, seconds: float = 4.0) -> PlainFilm:
     """A scene of that many seconds for each colour."""
-    return Film(tuple(Scene(colour, "circle", "dark grey", "goes round", seconds) for colour in colours))
+    return PlainFilm(
+        tuple(PlainScene(colour, "circle", "dark grey", "goes round", seconds) for colour in colours)
+    )
 
 
-def write_film(path: Path, film: Film, encoding: Encoding = LIKE) -> None:
-    write_video(path, frames(film, encoding.fps, 160, 90), encoding)
+def write_film(path: Path, film: PlainFilm, encoding: Encoding = LIKE) -> None:
+    write_video(path, plain_frames(film, encoding.fps, 160, 90), encoding)
 
 
 @pytest.fixture(scope="session")
@@ -128,9 +130,9 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_film(folder / "with-sound.mkv", shapes("cyan"), Encoding(fps=FPS, audio=(Fraction(0), Fraction(4))))
     film = shapes("orange")
     irregular = [Fraction(n * n, 400) for n in range(40)]
-    write_video(folder / "vfr.mkv", frames(film, FPS, 160, 90), times=irregular)
+    write_video(folder / "vfr.mkv", plain_frames(film, FPS, 160, 90), times=irregular)
     late = [Fraction(3, 2) + n / FPS for n in range(40)]
-    write_video(folder / "late.mp4", frames(film, FPS, 160, 90), times=late)
+    write_video(folder / "late.mp4", plain_frames(film, FPS, 160, 90), times=late)
     return folder
 
 

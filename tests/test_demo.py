@@ -15,8 +15,7 @@ from examples.demo import MOTION, OUTSIDE, STARTER, Asked, chosen
 from extractor.encoders import NOTICES, shipped
 from tests.server.test_command_open import descendants, is_there
 from tests.server.worlds import until
-from tests.training.barely import with_motion
-from tests.training.begun import released
+from tests.training.begun import motion_released, released
 
 ROOT = Path(__file__).parents[1]
 ENCODERS = Path("extractor/encoders")
@@ -70,9 +69,7 @@ def test_it_answers_and_can_be_run_again(tmp_path: Path) -> None:
 def test_weights_in_the_package_are_taken_and_each_answer_is_held_to_what_is_true(
     tmp_path: Path, knows_motion: bool
 ) -> None:
-    released(tmp_path / "shipped")
-    if knows_motion:
-        with_motion(tmp_path / "shipped")
+    (motion_released if knows_motion else released)(tmp_path / "shipped")
     said = demo(checkout(tmp_path / "checkout", tmp_path / "shipped"), DEMO_SECONDS="16")
     asked = chosen(tmp_path / "checkout/build/demo/world/videos/films")
     assert 3 <= len(asked) <= 5

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from core.commands import main
-from extractor.world.plain_films import film
+from extractor.world.plain_films import plain_film
 
 SAMPLES = 8
 TEXTS = [{"text": text} for text in ("red", "green", "blue", "yellow", "white")]
@@ -71,7 +71,7 @@ def scenes(colour: str) -> dict[str, tuple[float, float]]:
     return {
         f"films/sample-{number + 1:02}.mp4": (start, end)
         for number in range(SAMPLES)
-        for start, end, caption in film(0, number).captions()
+        for start, end, caption in plain_film(0, number).captions()
         if f" {colour} " in caption
     }
 

@@ -10,35 +10,29 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from core import files
 from core.errors import Error
-from core.types import Kind
+from core.types import Float32Array, Kind
 from extractor.encoders import load
 from extractor.encoders.base import Encoder
-from extractor.media.reader import Reader
-from extractor.media.write import Encoding, write_video
-from extractor.windows import Window, Windows
+from extractor.media.write import Encoding
 from extractor.world.chance import Chance
 from extractor.world.claims import claim
-from extractor.world.film import FPS, Film, film, frames
+from extractor.world.film import FPS, Film, film
 from extractor.world.grammar import sentence
 from extractor.world.scene import still
 from training.bank import everyday
+from training.filmed import cut, decoded, features, vectors
+from training.measures.scores import auc
 
-Scores = NDArray[np.float32]
 SECONDS = 960.0  # of all films, of which every question is asked
 _FILM_SECONDS = 240.0
-_AT_ONCE = 64  # pictures
 _EVERYDAY = 1000
 _DECIMALS = 3
 
@@ -53,31 +47,29 @@ class Found:
     area: float  # under the curve of the one over the other
 
 
-def threshold_of(right: Scores, wrong: Scores) -> Found:
+def threshold_of(right: Float32Array, wrong: Float32Array) -> Found:
     """Where the lesser of both shares is greatest, half way to the next score below."""
     edges = np.unique(np.concatenate([right, wrong]))
     told = 1 - np.searchsorted(np.sort(right), edges) / len(right)
     refused = np.searchsorted(np.sort(wrong), edges) / len(wrong)
     best = int(np.minimum(told, refused).argmax())
     threshold = round(float(edges[max(0, best - 1)] + edges[best]) / 2, _DECIMALS)
-    ahead = (right[:, None] > wrong).mean() + (right[:, None] == wrong).mean() / 2
     shares = float((right >= threshold).mean()), float((wrong < threshold).mean())
-    return Found(threshold, *shares, float(ahead))
+    return Found(threshold, *shares, auc(right, wrong))
 
 
-@torch.inference_mode()
 def measured(encoder: Encoder, seed: int, seconds: float = SECONDS) -> dict[Kind, Found]:
     """For frames and for clips."""
     count = max(1, round(seconds / _FILM_SECONDS))
     films = [film("validation", seed, number, seconds / count) for number in range(count)]
-    made = [_rows(encoder, each) for each in films]
-    outside = encoder.texts(everyday("validation", seed, _EVERYDAY))
+    made = [_vectors(encoder, each) for each in films]
+    outside = _texts(encoder, everyday("validation", seed, _EVERYDAY))
     kinds: tuple[Kind, ...] = ("frame", "clip")
     found: dict[Kind, Found] = {}
     for place, kind in enumerate(kinds):
-        rows = torch.cat([each[place] for each in made])
-        inside = encoder.texts(_questions(films, seed, is_still=kind == "frame"))
-        right, wrong = ((texts @ rows.T).amax(dim=1).numpy(force=True) for texts in (inside, outside))
+        rows = np.concatenate([each[place] for each in made])
+        inside = _texts(encoder, _questions(films, seed, is_still=kind == "frame"))
+        right, wrong = ((texts @ rows.T).max(axis=1) for texts in (inside, outside))
         found[kind] = threshold_of(right, wrong)
     return found
 
@@ -89,30 +81,18 @@ def _questions(films: list[Film], seed: int, *, is_still: bool) -> list[str]:
     return [sentence(claim(still(each, 0.5) if is_still else each, chance), chance) for each in scenes]
 
 
-def _rows(encoder: Encoder, shown: Film) -> tuple[Tensor, Tensor]:
+@torch.inference_mode()
+def _texts(encoder: Encoder, texts: list[str]) -> Float32Array:
+    return encoder.texts(texts).float().numpy(force=True)
+
+
+def _vectors(encoder: Encoder, shown: Film) -> tuple[Float32Array, Float32Array]:
     """Of frames and of clips, by the encoder's own sampling."""
-    rows: list[list[Tensor]] = [[], []]
-    for window in _windows(encoder, shown):
-        features = torch.stack(window.features)
-        for found, made in zip(rows, (window.frames, window.clips), strict=True):
-            found.append(encoder.clips(features, [row.index for row in made]))
-    return torch.cat(rows[0]), torch.cat(rows[1])
-
-
-def _windows(encoder: Encoder, shown: Film) -> Iterator[Window[Tensor]]:
     spec = encoder.spec
-    windows: Windows[Tensor] = Windows(spec.sampling)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "film.mp4"
-        write_video(path, frames(shown), Encoding(fps=FPS))
-        with Reader(path) as reader:
-            pictures = list(reader.pictures(spec.sampling, spec.look))
-    for first in range(0, len(pictures), _AT_ONCE):
-        some = pictures[first : first + _AT_ONCE]
-        features = encoder.features(torch.from_numpy(np.stack([each.pixels for each in some])))
-        for picture, feature in zip(some, features, strict=True):
-            yield from windows.push(picture.t, picture.end, feature)
-    yield from windows.finish()
+    times, pictures = decoded(shown, Encoding(fps=FPS), spec.sampling, spec.look)
+    frames, clips = cut(times, spec.sampling)
+    made = features(encoder, pictures)
+    return vectors(encoder, made, frames.index), vectors(encoder, made, clips.index)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -102,7 +102,7 @@ class Captioner(Protocol):
         ...
 
 
-def framed(
+def frame_rows(
     encoder: Contextual, features: Tensor, runs: Sequence[IntArray], index: Sequence[IntArray]
 ) -> Tensor:
     """float32 [len(index), dim]: each the mean of some entries of all runs, one behind the other."""

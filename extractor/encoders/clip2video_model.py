@@ -13,6 +13,7 @@ from torch import Tensor
 
 from core.errors import EncoderError
 from extractor.encoders.base import unit
+from extractor.encoders.seeded import seeded
 from extractor.encoders.temporal import HEAD, Sizes, Temporal
 from extractor.encoders.tensors import State, insist, length_of
 from extractor.encoders.unfilled import unfilled
@@ -68,8 +69,7 @@ class Model(Temporal):
 
 def drawn(shape: Shape, seed: int) -> Model:
     """As it comes out after `torch.manual_seed(seed)`."""
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return Model(shape).eval().requires_grad_(False)
 
 

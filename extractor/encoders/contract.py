@@ -17,10 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.errors import EncoderError, NoTextsError
+from core.errors import NoTextsError
 from core.types import Float32Array, IntArray
 from extractor.encoders.base import Around, Encoder, around_of
-from extractor.media.runs import require_run
 
 TEXTS = ["red", "a green thing", "ein Hund läuft über die Wiese", "", "word " * 500, "🐈", "white"]
 SINGLE = [1, 2, 3, 5, 8]  # features a clip
@@ -54,7 +53,6 @@ class Same:
 def check(make: Callable[[], Encoder], *, bit_equal: bool = False, precision: str = "fp32") -> None:
     """All of the contract over one encoder, or a ContractError; `make` loads it, and is called twice."""
     encoder, same = make(), Same(bit_equal, precision)
-    check_spec(encoder)
     check_rows(encoder)
     check_batches(encoder, same)
     check_optional(encoder, same)
@@ -82,14 +80,6 @@ def reads_texts(encoder: Encoder) -> bool:
         _require(bool(str(error)), "texts raises a NoTextsError without a reason.")
         return False
     return True
-
-
-def check_spec(encoder: Encoder) -> None:
-    """That it can be extracted with."""
-    try:
-        require_run(encoder.spec)
-    except EncoderError as error:
-        raise ContractError(str(error)) from error
 
 
 def check_rows(encoder: Encoder) -> None:

@@ -24,7 +24,7 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from core import files
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from core.errors import EncoderError, Error, UsageError
 from extractor.encoders import outflow, words
 from extractor.encoders.tensors import kind_of
@@ -67,7 +67,7 @@ class Report:
 
 def main(argv: list[str] | None = None) -> int:
     """The verb."""
-    return run(ConvertSettings, convert, argv, prog="cinedex convert")
+    return run_verb(ConvertSettings, convert, argv, prog="cinedex convert")
 
 
 def convert(settings: ConvertSettings) -> int:

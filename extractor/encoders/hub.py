@@ -8,15 +8,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from core import files
 from core.errors import EncoderError, Error
 
 SAFE, PLAIN = "open_clip_model.safetensors", "open_clip_pytorch_model.bin"
 _ANSWER_S = 10.0  # for the first sign of life; the library itself would try for minutes
-_BLOCK_BYTES = 1 << 20
 _changing = threading.Lock()
 _before: list[bool] = []  # what HF_HUB_OFFLINE was whenever one of those that are offline now began
 
@@ -42,7 +41,7 @@ def here(pretrained: Mapping[str, Any]) -> Path | None:
     url = str(pretrained.get("url") or "")
     path = Path("~/.cache/clip").expanduser() / os.path.basename(url)
     # What was cut short, or has a wrong hash, lies there too: open_clip leaves it.
-    return path if url and path.is_file() and _sha256(path).startswith(_expected(url)) else None
+    return path if url and path.is_file() and files.sha256_file(path).startswith(_expected(url)) else None
 
 
 def cached(repository: str, names: Iterable[str]) -> Path | None:
@@ -138,7 +137,7 @@ def _check_blob(path: Path) -> None:
     named = os.path.realpath(path).rpartition("/")[2]
     if len(named) != 64 or not set(named) <= set("0123456789abcdef"):
         return
-    if _sha256(path) != named:
+    if files.sha256_file(path) != named:
         raise EncoderError(f"{path} is damaged: its sha256 is not {named}; remove it, and download it again.")
 
 
@@ -147,14 +146,6 @@ def _expected(url: str) -> str:
     if "openaipublic" in url:
         return url.split("/")[-2]
     return os.path.splitext(os.path.basename(url))[0].split("-")[-1] if "mlfoundations" in url else ""
-
-
-def _sha256(path: Path) -> str:
-    digest = sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _endpoint() -> str:

@@ -21,6 +21,7 @@ from extractor.encoders.devices import choose_device
 from extractor.encoders.licences import licence_of
 from extractor.encoders.precision import Precision, wanted
 from extractor.encoders.recipe import Recipe, recipe_of, require_tokenizer, seed_of
+from extractor.encoders.seeded import seeded
 from extractor.encoders.tensors import insist, read
 from extractor.encoders.thresholds import of_folder
 from extractor.encoders.tower import Tower
@@ -229,8 +230,7 @@ def _built(recipe: Recipe, seed: int = 0) -> Any:
     is_custom = config.pop("custom_text", False) or recipe.text.get("hf_model_name")
     kind = (CoCa if "multimodal_cfg" in config else CustomTextCLIP) if is_custom else CLIP
     try:
-        with torch.random.fork_rng(devices=()):
-            torch.manual_seed(seed)
+        with seeded(seed):
             model = kind(**config)
     except (
         TypeError,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from core import files
 from core.errors import EncoderError
 from extractor.encoders.archive import Archive, Held, damaged, opened
 from extractor.encoders.pickles import Named, Outside, Thing
@@ -47,7 +47,7 @@ def written(path: Path, to: Path) -> dict[str, Any]:
         raise EncoderError(f"{path} holds no tensors by name, but {_entries(archive.value)}.")
     if sum(tensor.bytes for tensor in tensors.values()) > most_bytes(path.stat().st_size):
         raise damaged(path, "its tensors claim to be far larger than the file")
-    _write(archive, tensors, to, {"from": path.name, "sha256": _sha256(path), "under": under})
+    _write(archive, tensors, to, {"from": path.name, "sha256": files.sha256_file(path), "under": under})
     return {"count": len(tensors), "taken_from": under, "left_out": left_out}
 
 
@@ -151,11 +151,3 @@ def _blocks(view: NDArray[Any]) -> Iterator[NDArray[Any]]:
         rows = max(1, _BLOCK_BYTES // (view.nbytes // len(view)))
         for first in range(0, len(view), rows):
             yield from _blocks(view[first : first + rows])
-
-
-def _sha256(path: Path) -> str:
-    digest = sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

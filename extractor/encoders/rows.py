@@ -11,7 +11,7 @@ import torch
 from core.query import Frames
 from core.types import Float32Array, IntArray, Kind
 from core.writer import halved
-from extractor.encoders.base import Captioner, Contextual, Encoder, around_of, framed
+from extractor.encoders.base import Captioner, Contextual, Encoder, around_of, frame_rows
 from extractor.windows import Window, Windows
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _frames(encoder: Encoder, features: Tensor, window: Window[Tensor]) -> Float
     index = [row.index for row in window.frames]
     if not window.runs:
         return _rows(encoder, features, index)
-    return _on_host(framed(cast(Contextual, encoder), features, window.runs, index))
+    return _on_host(frame_rows(cast(Contextual, encoder), features, window.runs, index))
 
 
 def _rows(encoder: Encoder, features: Tensor, index: Sequence[IntArray]) -> Float32Array:

@@ -120,7 +120,6 @@ def load(
         model.video.fc.out_features,
         LOOK,
         weights=hash,
-        pictures_per_feature=PICTURES,
         sampling=SAMPLING,
     )
     known = model.texts.word_embd.num_embeddings - 1

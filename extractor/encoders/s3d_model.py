@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool3d, pad, relu
 
 from core.errors import EncoderError
+from extractor.encoders.seeded import seeded
 from extractor.encoders.tensors import State, insist, length_of
 from extractor.encoders.unfilled import unfilled
 
@@ -238,8 +239,7 @@ def regrouped(clips: Tensor) -> Tensor:
 
 def drawn(sizes: Sizes, seed: int) -> Model:
     """As it comes out after `torch.manual_seed(seed)`."""
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return Model(_still(Video(sizes)), _still(Texts(sizes)))
 
 

@@ -30,7 +30,7 @@ def load(
     **options: object,
 ) -> OpenClip:
     """As `open_clip:local-dir:FOLDER` loads it, under its own name."""
-    refuse(FAMILY, variant, weights, options)
+    refuse(FAMILY, variant, weights, options, f"open_clip:{LOCAL_DIR}FOLDER")
     device = ready(device, pace, None, None)
     model = model_of(recipe_of(f"{LOCAL_DIR}{folder(FAMILY, CONFIG, SAFE)}"), None, None, look)
     spec = replace(model.spec, name=FAMILY, sampling=SAMPLING)
@@ -48,14 +48,14 @@ def folder(family: str, *names: str) -> Path:
     return found
 
 
-def refuse(family: str, variant: str, weights: Path | None, options: Mapping[str, object]) -> None:
-    """What an encoder does not take whose weights are its own."""
+def refuse(family: str, variant: str, weights: Path | None, options: Mapping[str, object], own: str) -> None:
+    """What an encoder does not take whose weights are its own; `own` loads a folder of somebody's own."""
     if variant:
         raise EncoderError(f"{family} has no variants, but was asked for {variant!r}; leave it out.")
     if weights is not None:
         raise UsageError(
             f"{family} brings its own weights, but was given {weights}; leave them out, or load a folder of "
-            f"your own by open_clip:{LOCAL_DIR}FOLDER."
+            f"your own by {own}."
         )
     if options:
         raise UsageError(f"{family} takes no options, but was given {', '.join(sorted(options))}.")

@@ -36,13 +36,8 @@ def load(
     **options: object,
 ) -> Clip2Video:
     """What is shipped, or the same two folders elsewhere: local-dir:FOLDER."""
-    if variant and not variant.startswith(LOCAL_DIR):
-        raise EncoderError(
-            f"There is no {FAMILY}:{variant}; there are {FAMILY} and {FAMILY}:{LOCAL_DIR}FOLDER."
-        )
-    if weights is not None or options:
-        given = ", ".join(sorted([*options, *(["weights"] if weights else [])]))
-        raise EncoderError(f"{FAMILY} has its own weights and takes no options, but was given {given}.")
+    unknown = "" if variant.startswith(LOCAL_DIR) else variant
+    starter.refuse(FAMILY, unknown, weights, options, f"{FAMILY}:{LOCAL_DIR}FOLDER")
     folder = Path(variant.removeprefix(LOCAL_DIR)) if variant else starter.SHIPPED
     name = f"{FAMILY}:{variant}" if variant else FAMILY
     return opened(name, folder / STARTER, folder / FAMILY / FILE, device, look, pace)

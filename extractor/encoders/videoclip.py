@@ -19,7 +19,6 @@ from extractor.encoders.base import EXACT, Around, Pace
 from extractor.encoders.open_clip import ready
 from extractor.encoders.precision import Precision
 from extractor.encoders.recipe import seed_of
-from extractor.encoders.s3d_model import PICTURES
 from extractor.encoders.tensors import read
 from extractor.encoders.videoclip_model import (
     CAPS,
@@ -86,7 +85,7 @@ class VideoClip:
         """Of more than 61 word pieces the first ones are read."""
         rows = torch.empty(len(texts), self.spec.dim, device=self._device)
         # The second of a text's marks is for the video's encoder alone.
-        framed = [row[:1] + row[2:] for row in vocabulary.framed(self._pieces.ids(texts), CAPS)]
+        framed = [row[:1] + row[2:] for row in vocabulary.separated(self._pieces.ids(texts), CAPS)]
         for numbers in _alike(framed):
             ids, mask = _filled([framed[number] for number in numbers], PAD)
             rows[numbers] = self._model.texts(ids.to(self._device), mask.to(self._device))
@@ -153,7 +152,6 @@ def load(
         s3d.LOOK,
         weights=hash,
         options=options,
-        pictures_per_feature=PICTURES,
         sampling=s3d.SAMPLING.but({"clip_seconds": float(SECONDS), "stride_seconds": SECONDS / 2}),
     )
     seconds = s3d.Seconds(spec, s3d_model.video, device)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from core.errors import EncoderError
 from extractor.encoders.bert import HEAD, Bert, Sizes, masked_mean
+from extractor.encoders.seeded import seeded
 from extractor.encoders.tensors import State, insist, length_of
 from extractor.encoders.unfilled import unfilled
 from extractor.encoders.vocabulary import END, START
@@ -97,8 +98,7 @@ class Projection(nn.Module):
 
 def drawn(shape: Shape, seed: int) -> Model:
     """As it comes out after `torch.manual_seed(seed)`."""
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return Model(shape).eval().requires_grad_(False)
 
 

@@ -108,7 +108,7 @@ def hash_of(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def framed(rows: Sequence[Sequence[int]], length: int) -> list[list[int]]:
+def separated(rows: Sequence[Sequence[int]], length: int) -> list[list[int]]:
     """As VideoCLIP takes them: [CLS] [SEP] words [SEP], as many words as there is room for. Filled up with
     PAD to that length they are its `caps`, and the ones of its mask are as many as these."""
     return [[START, END, *row[: length - 3], END] for row in rows]

@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from core.collections import Library
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from core.errors import StoreError, UsageError
 from core.store import Store, store_slug
 from core.types import UNKNOWN, EncoderSpec, Look, Sampling
@@ -56,7 +56,7 @@ class ImportSettings(Settings):
 
 def main(argv: list[str] | None = None) -> int:
     """`cinedex import`."""
-    return run(ImportSettings, import_, argv, prog="cinedex import")
+    return run_verb(ImportSettings, import_, argv, prog="cinedex import")
 
 
 def import_(settings: ImportSettings) -> int:

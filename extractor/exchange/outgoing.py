@@ -18,7 +18,7 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from core import __version__, files, npy
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from core.errors import UsageError
 from core.rules import EMBEDDED, LiveSource
 from core.store import PROBES, Store
@@ -60,7 +60,7 @@ class ExportSettings(Settings):
 
 def main(argv: list[str] | None = None) -> int:
     """`cinedex export`."""
-    return run(ExportSettings, export, argv, prog="cinedex export")
+    return run_verb(ExportSettings, export, argv, prog="cinedex export")
 
 
 def export(settings: ExportSettings) -> int:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Size = tuple[int, int]  # height and width
 
 
-class Scale:
+class ScaleFilter:
     """One filter for all pictures that are alike; a fresh one where they change."""
 
     def __init__(self, resize: str) -> None:

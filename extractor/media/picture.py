@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.types import Look
-from extractor.media.filtered import Scale
+from extractor.media.filtered import ScaleFilter
 from extractor.media.tone import Transfer, mapped, transfer_of
 
 Pixels = NDArray[np.uint8]
@@ -60,7 +60,7 @@ class Lens:
         self._look = look
         self._sar = stretch(sar) if look.sar else Fraction(1)
         self._reformatter, self._scaler = VideoReformatter(), VideoReformatter()
-        self._filter = Scale(look.resize)
+        self._filter = ScaleFilter(look.resize)
         self.run = look.run
         self.rotation = 0  # degrees clockwise of the latest picture
         self.transfer: Transfer = ""  # of the latest one that is HDR

@@ -4,7 +4,7 @@ say what is wrong, and nothing that runs here, as a pickle could."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -18,7 +18,7 @@ from extractor.media.cut import Clip
 MOST_BYTES = 512 << 20  # what a request's pictures take at most is less
 _HEAD = 8  # bytes of the length of what is JSON
 _ARRAYS = ("|u1", "<f4", "<f8", "<i8")
-_RECORDS = {record.__name__: record for record in (Frames, Look, Sampling, Clip)}
+Records = Mapping[str, Callable[..., Any]]
 _ERRORS: dict[str, Callable[..., Exception]] = {
     each.__name__: each
     for each in (
@@ -33,6 +33,14 @@ _ERRORS: dict[str, Callable[..., Exception]] = {
 }
 
 
+def records(*kinds: type[Any]) -> Records:
+    """Those that `read` may make."""
+    return {kind.__name__: kind for kind in kinds}
+
+
+_OF_REQUESTS = records(Frames, Look, Sampling, Clip)
+
+
 class NotPlainError(ValueError):
     """These bytes are none that `written` makes."""
 
@@ -44,11 +52,11 @@ def written(value: Any) -> bytes:
     return b"".join((len(head).to_bytes(_HEAD, "big"), head, *raw))
 
 
-def read(data: bytes) -> Any:
+def read(data: bytes, known: Records = _OF_REQUESTS) -> Any:
     """What was written, or a NotPlainError."""
     try:
         behind = _HEAD + int.from_bytes(data[:_HEAD], "big")
-        rest = _Rest(memoryview(data), behind)
+        rest = _Rest(memoryview(data), behind, known)
         found = _taken(json.loads(data[_HEAD:behind]), rest)
     except (errors.Error, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise NotPlainError(f"no plain value: {error}") from error
@@ -89,10 +97,10 @@ def _args(error: Exception) -> list[Any]:
 
 
 class _Rest:
-    """What stands behind the JSON, as far as it was not taken yet."""
+    """What stands behind the JSON, as far as it was not taken yet; and what may be made of all."""
 
-    def __init__(self, data: memoryview, at: int) -> None:
-        self._data, self.at = data, at
+    def __init__(self, data: memoryview, at: int, known: Records) -> None:
+        self._data, self.at, self.known = data, at, known
 
     def take(self, size: int) -> memoryview:
         if not 0 <= size <= len(self._data) - self.at:
@@ -115,7 +123,7 @@ def _taken(held: Any, rest: _Rest) -> Any:
     if "error" in held:
         return _error(held["error"], _taken(held["args"], rest))
     taken = {str(name): _taken(each, rest) for name, each in held["fields"].items()}
-    return _RECORDS[held["record"]](**taken)
+    return rest.known[held["record"]](**taken)
 
 
 def _array(named: str, shape: list[int], rest: _Rest) -> Any:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.errors import EncoderError, UsageError
-from core.types import EncoderSpec, Sampling
+from core.errors import UsageError
+from core.types import Sampling
 from extractor.media.clock import F, Shown
 from extractor.media.grid import End
 
@@ -26,15 +26,6 @@ Begin = Callable[[Fraction], Fraction]  # where the grid does, by the time of th
 Filled = tuple[
     Fraction, Fraction, "Pixels", Fraction
 ]  # a run, from when until when, and where its shot begins
-
-
-def require_run(spec: EncoderSpec) -> None:
-    """That a decoder gives what the encoder makes features of."""
-    if spec.pictures_per_feature != spec.look.run:
-        raise EncoderError(
-            f"{spec.name} makes a feature of {spec.pictures_per_feature} pictures, and its look gives runs "
-            f"of {spec.look.run}; they must be the same."
-        )
 
 
 def require_grid(sampling: Sampling) -> None:

@@ -27,6 +27,7 @@ KINDS = (  # a motion and what it is backwards
 REVERSED = {
     motion: kind[1 - i] if len(kind) == 2 else motion for kind in KINDS for i, motion in enumerate(kind)
 }
+SENSED = tuple(motion for motion in MOTIONS if REVERSED[motion] != motion)  # that are others backwards
 HIDING = ("blink", "appear", "vanish")
 PANS = ("left", "right", "up", "down")  # where the camera turns to
 

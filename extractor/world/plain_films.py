@@ -16,7 +16,7 @@ from extractor.world.grounds import Pixels
 
 Floats = NDArray[np.float64]
 
-COLOURS: dict[str, Colour] = {
+PLAIN_COLOURS: dict[str, Colour] = {
     "red": (214, 32, 36),
     "blue": (28, 72, 214),
     "green": (30, 150, 52),
@@ -27,13 +27,13 @@ COLOURS: dict[str, Colour] = {
     "cyan": (16, 188, 204),
     "brown": (120, 70, 28),
 }
-BACKGROUNDS: dict[str, Colour] = {
+PLAIN_BACKGROUNDS: dict[str, Colour] = {
     "white": (244, 244, 244),
     "black": (14, 14, 14),
     "grey": (128, 128, 128),
     "dark grey": (72, 72, 72),
 }
-SHAPES: dict[str, Callable[[Floats, Floats], Floats]] = {  # how far inside a point is; the shape spans -1 … 1
+PLAIN_SHAPES: dict[str, Callable[[Floats, Floats], Floats]] = {  # how far inside a point is, of -1 … 1
     "circle": lambda x, y: 1 - np.hypot(x, y),
     "square": lambda x, y: 0.85 - np.maximum(np.abs(x), np.abs(y)),
     "triangle": lambda x, y: np.minimum(0.75 - y, (y + 1) * 0.5 - np.abs(x) * 0.9),
@@ -45,7 +45,7 @@ SHAPES: dict[str, Callable[[Floats, Floats], Floats]] = {  # how far inside a po
     "bar": lambda x, y: np.minimum(1 - np.abs(x), 0.35 - np.abs(y)),
     "crescent": lambda x, y: np.minimum(1 - np.hypot(x, y), np.hypot(x - 0.5, y) - 0.75),
 }
-MOTIONS: dict[str, Callable[[float], tuple[float, float, float]]] = {  # part of the scene → x, y, size
+PLAIN_MOTIONS: dict[str, Callable[[float], tuple[float, float, float]]] = {  # part of the scene → x, y, size
     "moves to the right": lambda p: (-0.35 + 0.7 * p, 0.0, 1.0),
     "moves to the left": lambda p: (0.35 - 0.7 * p, 0.0, 1.0),
     "rises": lambda p: (0.0, 0.4 - 0.8 * p, 1.0),
@@ -58,7 +58,7 @@ _SHAPE_SIZE = 0.5  # of half the picture's height
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class PlainScene:
     """One shape that moves for some seconds."""
 
     colour: str
@@ -74,10 +74,10 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class PlainFilm:
     """Scenes in a row."""
 
-    scenes: tuple[Scene, ...]
+    scenes: tuple[PlainScene, ...]
 
     @property
     def seconds(self) -> float:
@@ -91,19 +91,19 @@ class Film:
             start += scene.seconds
 
 
-def film(seed: int, number: int, seconds: float = 12.0, scenes: int = 3) -> Film:
+def plain_film(seed: int, number: int, seconds: float = 12.0, scenes: int = 3) -> PlainFilm:
     """A film of that world. Films of neighbouring numbers begin with different colours."""
     random = np.random.default_rng([seed, number])
-    colours = list(COLOURS)
+    colours = list(PLAIN_COLOURS)
     first = colours.pop(number % len(colours))
     chosen = [first, *random.permutation(colours)]
-    return Film(
+    return PlainFilm(
         tuple(
-            Scene(
+            PlainScene(
                 colour=str(chosen[i % len(chosen)]),
-                shape=str(random.choice(list(SHAPES))),
-                background=str(random.choice(list(BACKGROUNDS))),
-                motion=str(random.choice(list(MOTIONS))),
+                shape=str(random.choice(list(PLAIN_SHAPES))),
+                background=str(random.choice(list(PLAIN_BACKGROUNDS))),
+                motion=str(random.choice(list(PLAIN_MOTIONS))),
                 seconds=seconds / scenes,
             )
             for i in range(scenes)
@@ -111,20 +111,20 @@ def film(seed: int, number: int, seconds: float = 12.0, scenes: int = 3) -> Film
     )
 
 
-def render(scene: Scene, t: float, width: int = 320, height: int = 180) -> Pixels:
+def plain_picture(scene: PlainScene, t: float, width: int = 320, height: int = 180) -> Pixels:
     """The scene `t` seconds after its beginning."""
-    x0, y0, size = MOTIONS[scene.motion](min(max(t / scene.seconds, 0.0), 1.0))
+    x0, y0, size = PLAIN_MOTIONS[scene.motion](min(max(t / scene.seconds, 0.0), 1.0))
     aspect, radius = width / height, _SHAPE_SIZE * size
     x = ((np.arange(width) + 0.5) / width * 2 - 1) * aspect
     y = (np.arange(height) + 0.5) / height * 2 - 1
     xs, ys = np.meshgrid((x - x0 * aspect) / radius, (y - y0) / radius)
-    inside = np.clip(SHAPES[scene.shape](xs, ys) * radius * height / 2 + 0.5, 0, 1)[..., None]
-    back, front = np.array(BACKGROUNDS[scene.background]), np.array(COLOURS[scene.colour])
+    inside = np.clip(PLAIN_SHAPES[scene.shape](xs, ys) * radius * height / 2 + 0.5, 0, 1)[..., None]
+    back, front = np.array(PLAIN_BACKGROUNDS[scene.background]), np.array(PLAIN_COLOURS[scene.colour])
     found: Pixels = np.rint(back + inside * (front - back)).astype(np.uint8)
     return found
 
 
-def frames(film: Film, fps: Fraction, width: int = 320, height: int = 180) -> Iterator[Pixels]:
+def plain_frames(film: PlainFilm, fps: Fraction, width: int = 320, height: int = 180) -> Iterator[Pixels]:
     """The film as a camera takes it."""
     scenes = list(film.scenes)
     start = 0.0
@@ -132,4 +132,4 @@ def frames(film: Film, fps: Fraction, width: int = 320, height: int = 180) -> It
         t = float(number / fps)
         while len(scenes) > 1 and t >= start + scenes[0].seconds:
             start += scenes.pop(0).seconds
-        yield render(scenes[0], t - start, width, height)
+        yield plain_picture(scenes[0], t - start, width, height)

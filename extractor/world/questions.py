@@ -9,12 +9,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from extractor.world import plain_films
 from extractor.world.chance import Chance
 from extractor.world.claims import full, least
 from extractor.world.film import FPS, Shot, film, frames
 from extractor.world.grammar import sentence
 from extractor.world.grounds import Pixels
+from extractor.world.plain_films import PlainScene, plain_film, plain_frames
 from extractor.world.query import Query, satisfies
 from extractor.world.scene import Scene
 
@@ -85,12 +85,12 @@ def plain_samples(seed: int, count: int, seconds: float) -> Samples:
     """The plain ones."""
 
     def make(number: int) -> Sample:
-        made = plain_films.film(seed, number, seconds)
+        made = plain_film(seed, number, seconds)
         moments = (
             Moment(start, end, scene, partial(str, caption), partial(_plain_questions, scene))
             for scene, (start, end, caption) in zip(made.scenes, made.captions(), strict=True)
         )
-        return Sample(_name(number), tuple(moments), partial(plain_films.frames, made, FPS))
+        return Sample(_name(number), tuple(moments), partial(plain_frames, made, FPS))
 
     return Samples(make, count)
 
@@ -140,7 +140,7 @@ def _truth(claim: Query) -> Callable[[Any], bool]:
     return lambda scene: satisfies(scene, claim)
 
 
-def _plain_questions(scene: plain_films.Scene) -> tuple[Question, ...]:
+def _plain_questions(scene: PlainScene) -> tuple[Question, ...]:
     caption, kind = scene.caption, (scene.colour, scene.shape)
     short = caption.partition(f" {scene.motion}")[0].lower()
     return (

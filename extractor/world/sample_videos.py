@@ -10,7 +10,7 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from core import files
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from core.errors import UsageError
 from extractor.world.questions import plain_samples, queries, samples
 
@@ -30,7 +30,7 @@ class SampleSettings(Settings):
 
 def main(argv: list[str] | None = None) -> int:
     """`cinedex sample-videos --out DIR`."""
-    return run(SampleSettings, write_samples, argv, prog="cinedex sample-videos")
+    return run_verb(SampleSettings, write_samples, argv, prog="cinedex sample-videos")
 
 
 def write_samples(settings: SampleSettings) -> int:
@@ -60,6 +60,7 @@ def _folder(settings: SampleSettings) -> Path:
             f"{' and '.join(map(str, given))} {said} where to; give one folder: --out films.".strip()
         )
     (out,) = given
+    files.forget(out)
     with files.reading(out):
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise UsageError(

@@ -10,7 +10,7 @@ from core.collections import Library
 from core.errors import SnapshotError
 from core.store import Store
 from index.snapshot import folder_of, published, read_manifest
-from server.commands.children import Crew
+from server.commands.children import Verbs
 
 _LEAST_S = 2.0  # between two builds
 _SHARE = 3  # times as long as a build took, the next one waits
@@ -19,22 +19,22 @@ _SHARE = 3  # times as long as a build took, the next one waits
 class Building:
     """A collection's stores, built by `cinedex index build` as they grow."""
 
-    def __init__(self, library: Library, collection: str, crew: Crew, words: Sequence[str]) -> None:
-        self._library, self._collection, self._crew, self._words = library, collection, crew, words
+    def __init__(self, library: Library, collection: str, verbs: Verbs, words: Sequence[str]) -> None:
+        self._library, self._collection, self._verbs, self._words = library, collection, verbs, words
         self._stores: dict[Path, Store] = {}
         self._built: dict[Path, int] = {}
         self._next = 0.0
 
     def build_if_due(self, *, is_last: bool = False) -> None:
         """Build what is new, unless the last build was a moment ago and more is to come."""
-        if self._crew.stop.is_set() or (time.monotonic() < self._next and not is_last):
+        if self._verbs.stop.is_set() or (time.monotonic() < self._next and not is_last):
             return
         self._next = time.monotonic() + _LEAST_S
         moved = self._moved()
         if not moved:
             return
         began = time.monotonic()
-        self._crew.run(self._words)
+        self._verbs.run(self._words)
         self._built |= moved
         self._next = time.monotonic() + max(_LEAST_S, _SHARE * (time.monotonic() - began))
 

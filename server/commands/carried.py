@@ -38,7 +38,7 @@ class Missing:
 
 def missing(old: Store, new: Store | None, library: Library) -> Missing:
     """As of now."""
-    view, where = View(old, old.log.last()), Where.of(library)
+    view, where = View(old, old.log.last()), Whereabouts.of(library)
     there, known = new.log.last() if new else LastWords(), view.known()
     found = Missing([], [], [], {})
     for source in view.live:
@@ -63,14 +63,14 @@ def missing(old: Store, new: Store | None, library: Library) -> Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class Whereabouts:
     """Where places lie now, by the roots that are known."""
 
     folders: Mapping[str, bytes]
     bases: Mapping[str, str]
 
     @classmethod
-    def of(cls, library: Library) -> Where:
+    def of(cls, library: Library) -> Whereabouts:
         folders = {name: os.path.abspath(os.fsencode(path)) for name, path in library.roots().items()}
         return cls(folders, library.bases())
 

@@ -90,7 +90,7 @@ def child(words: Sequence[str], hear: Hear) -> Iterator[Child]:
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class Verbs:
     """Whoever runs verbs one after the other: who hears them, and what ends them."""
 
     hear: Hear

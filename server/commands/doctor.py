@@ -25,7 +25,7 @@ from pydantic import Field
 
 from core import __version__, files
 from core.collections import Library
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from core.errors import Error
 from core.store import Store
 from extractor.encoders import NOTICES, notice_of
@@ -56,7 +56,7 @@ class Finding:
 
 def main(argv: list[str] | None = None) -> int:
     """The verb."""
-    return run(DoctorSettings, _main, argv, prog="cinedex doctor")
+    return run_verb(DoctorSettings, _main, argv, prog="cinedex doctor")
 
 
 def _main(settings: DoctorSettings) -> int:

@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from core.commands import Inner, hand_on
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from server import keys
 from server.keys import Key, KeysFile, Scope
 
@@ -72,7 +72,7 @@ def _create(settings: CreateSettings) -> int:
 def _list(settings: ListSettings) -> int:
     held = _file(settings).read() or ()
     if settings.json_output:
-        found = [keys.shown(key) | {"expired": key.is_over()} for key in held]
+        found = [keys.shown_key(key) | {"expired": key.is_over()} for key in held]
         sys.stdout.write(json.dumps({"keys": found}, indent=1) + "\n")
     else:
         sys.stdout.write(_table(held))
@@ -92,13 +92,13 @@ def _table(held: Sequence[Key]) -> str:
 
 
 def _cells(key: Key) -> tuple[str, ...]:
-    found = {name: value or "never" for name, value in keys.shown(key).items()}
+    found = {name: value or "never" for name, value in keys.shown_key(key).items()}
     over = " (over)" if key.is_over() else ""
     return tuple(found[name] + (over if name == "expires" else "") for name in _HEAD)
 
 
 def _command(name: str, settings: type[Any], work: Callable[[Any], int], says: str) -> Inner:
-    return Inner(partial(run, settings, work, prog=f"cinedex keys {name}"), says)
+    return Inner(partial(run_verb, settings, work, prog=f"cinedex keys {name}"), says)
 
 
 COMMANDS = {

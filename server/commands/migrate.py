@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from core.collections import Library
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from core.errors import Error, StoreError, UsageError
 from core.logs import plain
 from core.running import running, runs
@@ -31,7 +31,7 @@ from server.commands.carried import (
     missing,
     write_list,
 )
-from server.commands.children import Crew
+from server.commands.children import Verbs
 from server.commands.screen import Screen, in_words
 
 _PASSES = 5  # while others add to the old store
@@ -94,7 +94,7 @@ class Stores:
 
 def main(argv: list[str] | None = None) -> int:
     """The verb."""
-    return run(MigrateSettings, migrate, argv, prog="cinedex migrate")
+    return run_verb(MigrateSettings, migrate, argv, prog="cinedex migrate")
 
 
 def migrate(settings: MigrateSettings) -> int:
@@ -124,8 +124,8 @@ def migrate(settings: MigrateSettings) -> int:
     temporary.sweep()
     screen = Screen(settings.log_format, quiet=settings.quiet)
     with stopping(signal.SIGHUP) as stop, running(settings.data, "migrate", {"to": settings.encoder}):
-        crew = Crew(screen.hear, stop, lambda: _look(screen, settings.data))
-        _fill(stores, crew, settings, sampling)
+        verbs = Verbs(screen.hear, stop, lambda: _look(screen, settings.data))
+        _fill(stores, verbs, settings, sampling)
         screen.draw("")
         if stop.is_set():
             return 130
@@ -204,7 +204,7 @@ def _look(screen: Screen, data: Path) -> None:
 # --- filling -----------------------------------------------------------------------------------------
 
 
-def _fill(stores: Stores, crew: Crew, settings: MigrateSettings, sampling: Sampling) -> None:
+def _fill(stores: Stores, verbs: Verbs, settings: MigrateSettings, sampling: Sampling) -> None:
     """Until the old store holds nothing that the new one lacks, others may add to it meanwhile."""
     for _ in range(_PASSES):
         new = stores.new()
@@ -216,21 +216,21 @@ def _fill(stores: Stores, crew: Crew, settings: MigrateSettings, sampling: Sampl
                 f"`extract --texts FILE --encoder {settings.encoder}` makes a store of its texts."
             )
         if found.videos:
-            _extract(found, stores, crew, settings, sampling)
-        if crew.stop.is_set():
+            _extract(found, stores, verbs, settings, sampling)
+        if verbs.stop.is_set():
             return
         new = stores.new()
         if new is None:
             raise StoreError(f"No video could be read, so that {stores.path} was not made.")
         _carry(missing(stores.old, new, stores.library), stores.old, new)
-        crew.run(["index", "build", *_shared(settings), "--store", str(stores.path)])
+        verbs.run(["index", "build", *_shared(settings), "--store", str(stores.path)])
         left = missing(stores.old, new, stores.library)
-        if crew.stop.is_set() or not (left.videos or left.texts):
+        if verbs.stop.is_set() or not (left.videos or left.texts):
             return
 
 
 def _extract(
-    found: Missing, stores: Stores, crew: Crew, settings: MigrateSettings, sampling: Sampling
+    found: Missing, stores: Stores, verbs: Verbs, settings: MigrateSettings, sampling: Sampling
 ) -> None:
     with temporary.folder() as folder:
         videos = folder / "videos.jsonl"
@@ -242,7 +242,7 @@ def _extract(
         seed = settings.random_weights
         words += [] if seed is None else [f"--random-weights={seed}"]
         words += ["--embed-subtitles"] if has_line_vectors(stores.old) else []
-        crew.run(words, good=(0, 3))
+        verbs.run(words, good=(0, 3))
 
 
 def _carry(found: Missing, old: Store, new: Store) -> None:

@@ -18,13 +18,13 @@ from pydantic_settings import CliPositionalArg
 
 from core import files
 from core.collections import Library
-from core.config import CollectionName, EncoderName, Settings, run
+from core.config import CollectionName, EncoderName, Settings, run_verb
 from core.errors import Error, StoreError, UsageError
 from core.running import running, runs
 from core.stop import Stop, stopping
 from server.cli import bind
 from server.commands.building import Building
-from server.commands.children import LOOK_S, Child, Crew, Failed, child
+from server.commands.children import LOOK_S, Child, Failed, Verbs, child
 from server.commands.screen import Screen, in_words
 
 PORT = 8000
@@ -46,7 +46,7 @@ class OpenSettings(Settings):
 
 def main(argv: list[str] | None = None) -> int:
     """The verb."""
-    return run(OpenSettings, open_folders, argv, prog="cinedex open")
+    return run_verb(OpenSettings, open_folders, argv, prog="cinedex open")
 
 
 def open_folders(settings: OpenSettings) -> int:
@@ -70,7 +70,7 @@ def open_folders(settings: OpenSettings) -> int:
         sys.stdout.write(f"{url}/\n")
         sys.stdout.flush()
         with running(settings.data, "open", {"url": url}):
-            Opening(settings, screen, stop, server, Page(url, settings.browser)).all()
+            Opening(settings, screen, stop, server, BrowserPage(url, settings.browser)).all()
         screen.draw("")
     return _code(stop)
 
@@ -80,7 +80,7 @@ def _code(stop: Stop) -> int:
     return 0 if stop.by == signal.SIGTERM else 130
 
 
-class Page:
+class BrowserPage:
     """The address, shown in a browser once there is something to see."""
 
     def __init__(self, url: str, wanted: bool) -> None:
@@ -121,13 +121,15 @@ class Page:
 class Opening:
     """One `cinedex open`, whose server runs."""
 
-    def __init__(self, settings: OpenSettings, screen: Screen, stop: Stop, server: Child, page: Page) -> None:
+    def __init__(
+        self, settings: OpenSettings, screen: Screen, stop: Stop, server: Child, page: BrowserPage
+    ) -> None:
         self._settings, self._screen, self._stop = settings, screen, stop
         self._server, self._page = server, page
         self._library = Library(settings.data)
         build = ["index", "build", *_shared(settings), "--collection", settings.collection]
         self._building = Building(
-            self._library, settings.collection, Crew(screen.hear, stop, self._look), build
+            self._library, settings.collection, Verbs(screen.hear, stop, self._look), build
         )
         self._name = ""
         self._why_not = unwritable(self._library)
@@ -167,7 +169,7 @@ class Opening:
         words += ["--encoder", self._settings.encoder] if self._settings.encoder else []
         words += root_flags(folder, self._library)
         try:
-            code, _ = Crew(self._screen.hear, self._stop, self._look_and_build).run(words, good=(0, 3))
+            code, _ = Verbs(self._screen.hear, self._stop, self._look_and_build).run(words, good=(0, 3))
         except Failed as error:
             raise self._with_a_way_out(error) from error
         if code == 3:

@@ -7,9 +7,9 @@ import sys
 
 from core import files
 from core.collections import Library
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from core.stop import Stop, stopping
-from server.commands.children import Crew
+from server.commands.children import Verbs
 
 log = logging.getLogger(__name__)
 COLLECTION, FOLDER, ENCODER = "sample", "sample-videos", "toy:rgb"
@@ -23,7 +23,7 @@ class SampleCollectionSettings(Settings):
 
 def main(argv: list[str] | None = None) -> int:
     """The verb."""
-    return run(SampleCollectionSettings, fill, argv, prog="cinedex sample")
+    return run_verb(SampleCollectionSettings, fill, argv, prog="cinedex sample")
 
 
 def fill(settings: SampleCollectionSettings) -> int:
@@ -46,7 +46,7 @@ def is_there(library: Library) -> bool:
 
 
 def _filled(settings: SampleCollectionSettings, stop: Stop) -> int:
-    crew = Crew(_pass_on, stop, lambda: None)
+    verbs = Verbs(_pass_on, stop, lambda: None)
     videos, of_it = str(settings.data / FOLDER), ("--collection", COLLECTION)
     store = ("--store", str(settings.data / STORE), "--encoder", ENCODER)
     is_rendered = files.exists(settings.data / FOLDER)  # it appears whole
@@ -55,7 +55,7 @@ def _filled(settings: SampleCollectionSettings, stop: Stop) -> int:
         ("extract", "--videos", videos, *store, *of_it),
         ("index", "build", *of_it),
     ):
-        crew.run((*words, *_shared(settings)))
+        verbs.run((*words, *_shared(settings)))
         if stop.is_set():
             return 130
     sys.stdout.write(f"{COLLECTION} can be searched\n")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_settings import CliPositionalArg
 
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from core.errors import Error, UsageError
 from core.logs import plain
 from index.device import chosen_device
@@ -104,7 +104,7 @@ class SearchSettings(Settings):
 
 def main(argv: list[str] | None = None) -> int:
     """The verb."""
-    return run(SearchSettings, search, argv, prog="cinedex search")
+    return run_verb(SearchSettings, search, argv, prog="cinedex search")
 
 
 def search(settings: SearchSettings) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from core.errors import UsageError
 from core.logs import plain
 from index.device import chosen_device
@@ -49,7 +49,7 @@ class SegmentSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SortedBy:
     """What the seconds are sorted by."""
 
     sort: Sort
@@ -58,7 +58,7 @@ class Asked:
 
 def main(argv: list[str] | None = None) -> int:
     """The verb."""
-    return run(SegmentSettings, segment, argv, prog="cinedex segment")
+    return run_verb(SegmentSettings, segment, argv, prog="cinedex segment")
 
 
 def segment(settings: SegmentSettings) -> int:
@@ -74,7 +74,7 @@ def segment(settings: SegmentSettings) -> int:
     return 0
 
 
-def _asked(settings: SegmentSettings) -> Asked:
+def _asked(settings: SegmentSettings) -> SortedBy:
     """Mistakes that can be told before anything is opened."""
     if not settings.video:
         raise UsageError("Name a stored video: its id, or its path as `search` shows it.")
@@ -92,14 +92,14 @@ def _asked(settings: SegmentSettings) -> Asked:
     return _few("steps", settings.steps)
 
 
-def _few(sort: Sort, file: Path) -> Asked:
+def _few(sort: Sort, file: Path) -> SortedBy:
     texts = labels_in(file, sort)
     if len(texts) > MAX_LABELS:
         raise UsageError(f"{len(texts)} {sort} are too many; {MAX_LABELS} at most can be.", sort)
-    return Asked(sort, tuple(texts))
+    return SortedBy(sort, tuple(texts))
 
 
-def _found(searcher: Searcher, settings: SegmentSettings, asked: Asked) -> Segmented:
+def _found(searcher: Searcher, settings: SegmentSettings, asked: SortedBy) -> Segmented:
     from server.segmenting import segmented, video_of
     from server.stored import Named
 

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from core import files
 from core.collections import Library
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from core.errors import UsageError
 from core.logs import plain
 from core.running import Running, runs
@@ -44,7 +44,7 @@ class Root:
 
 def main(argv: list[str] | None = None) -> int:
     """The verb."""
-    return run(StatusSettings, status, argv, prog="cinedex status")
+    return run_verb(StatusSettings, status, argv, prog="cinedex status")
 
 
 def status(settings: StatusSettings) -> int:
@@ -174,10 +174,10 @@ def _stale(state: StoreState) -> Iterator[str]:
 def _disk(state: StoreState) -> str:
     disk = state.disk
     kinds = {"vectors": disk.vectors, "thumbnails": disk.thumbnails, "index": disk.index, "rest": disk.rest}
-    held = ", ".join(f"{name} {_size(count)}" for name, count in kinds.items())
-    frees = [f"gc frees {_size(disk.gc_frees)}"] if disk.gc_frees else []
-    frees += [f"compact frees about {_size(disk.compact_frees)}"] if disk.compact_frees else []
-    return "; ".join([f"{_size(disk.total)}: {held}", *frees])
+    held = ", ".join(f"{name} {files.shown_size(count)}" for name, count in kinds.items())
+    frees = [f"gc frees {files.shown_size(disk.gc_frees)}"] if disk.gc_frees else []
+    frees += [f"compact frees about {files.shown_size(disk.compact_frees)}"] if disk.compact_frees else []
+    return "; ".join([f"{files.shown_size(disk.total)}: {held}", *frees])
 
 
 def _of_running(each: Running) -> str:
@@ -186,14 +186,6 @@ def _of_running(each: Running) -> str:
     what = f": {in_words(each, str(each.facts.get('videos', '')))}" if each.verb == "extract" else ""
     what = f": {each.facts.get(told, '')}" if told else what
     return f"  {each.verb}, process {each.pid} on {each.host}, for {minutes:.0f} min{what}"
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def _many(count: int, what: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError
 
-from core.config import Settings, run
+from core.config import Settings, run_verb
 from core.errors import UsageError
 from server.commands.labelled import labels_in
 from server.commands.straight import searcher_by
@@ -57,7 +57,7 @@ class TagSettings(Settings):
 
 def main(argv: list[str] | None = None) -> int:
     """The verb."""
-    return run(TagSettings, tag, argv, prog="cinedex tag")
+    return run_verb(TagSettings, tag, argv, prog="cinedex tag")
 
 
 def tag(settings: TagSettings) -> int:

@@ -57,7 +57,7 @@ def router(service: Service) -> APIRouter:
         found = await _opened(service, video_id, asked)
         kind = media_type(found.info.facts.container, found.file.path.suffix)
         tag = f'"{found.info.id}"'
-        return ranged.answer(request, found.file, ranged.Kind(kind, tag, _ASK_FIRST), service.files.crew)
+        return ranged.response(request, found.file, ranged.Kind(kind, tag, _ASK_FIRST), service.files.crew)
 
     @routes.get(
         "/clip/{video_id}",
@@ -68,7 +68,7 @@ def router(service: Service) -> APIRouter:
     async def clip(request: Request, video_id: VideoId, asked: Annotated[ClipAsked, Query()]) -> Response:
         found, etag = await cut(service, video_id, asked)
         kind = ranged.Kind("video/mp4", etag, _ASK_FIRST)
-        return ranged.answer(request, found, kind, service.files.crew)
+        return ranged.response(request, found, kind, service.files.crew)
 
     routes.head("/media/{video_id}", include_in_schema=False)(media)
     routes.head("/clip/{video_id}", include_in_schema=False)(clip)

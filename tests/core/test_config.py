@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import CliPositionalArg
 
-from core.config import Alone, Settings, load, run
+from core.config import Alone, Settings, load, run_verb
 from core.errors import Error, StoreError, UsageError
 
 
@@ -204,7 +204,7 @@ def test_a_file_that_is_named_must_be_there() -> None:
 
 
 def ran(main: Callable[[Example], int], *argv: str) -> int:
-    return run(Example, main, list(argv), prog="extract")
+    return run_verb(Example, main, list(argv), prog="extract")
 
 
 def test_run_gives_the_settings_and_returns_the_code() -> None:
@@ -251,10 +251,10 @@ def test_an_interrupt_exits_130_and_a_bug_keeps_its_traceback() -> None:
 
 def test_a_reader_that_left_is_not_worth_a_word() -> None:
     code = (
-        "import sys; from core.config import Settings, run\n"
+        "import sys; from core.config import Settings, run_verb\n"
         "def main(_):\n"
         "    while True: sys.stdout.write('x' * 9999)\n"
-        "sys.exit(run(Settings, main, [], prog='x'))"
+        "sys.exit(run_verb(Settings, main, [], prog='x'))"
     )
     root = Path(__file__).parents[2]
     with subprocess.Popen(

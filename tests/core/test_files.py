@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import resource
+from contextlib import AbstractContextManager
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -64,6 +65,38 @@ def test_only_what_crashed_writers_left_is_swept_and_only_when_old(tmp_path: Pat
     assert files.sweep(tmp_path, 86_400) == 1
     assert files.sweep(tmp_path, 0) == 2
     assert sorted(p.name for p in tmp_path.iterdir()) == [".keep", "shard"]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_is_being_filled_is_forgotten_only_once_nobody_fills_it(is_there: bool, tmp_path: Path) -> None:
+    out, dead = tmp_path / "out", tmp_path / f"{files.FILLING}1"
+    for folder in (dead, tmp_path / ".draft-2", *([out] if is_there else [])):
+        folder.mkdir()
+    (dead / "half").touch()
+    with files.filling(out, "last") as folder:
+        (folder / "last").touch()
+        files.forget(out)
+        assert (folder / "last").exists() and not dead.exists()
+    files.forget(out / "no" / "such")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".draft-2", "out"]
+    assert [path.name for path in out.iterdir()] == ["last"]
+
+
+def test_a_draft_that_is_taken_away_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, taken = files.folder_locked, list[Path]()
+
+    def late(path: Path, *, waits: bool = False) -> AbstractContextManager[None]:
+        if not taken:
+            taken.append(path)
+            files.forget(tmp_path / "out")
+        return lock(path, waits=waits)
+
+    monkeypatch.setattr(files, "folder_locked", late)
+    with files.filling(tmp_path / "out", "last") as folder:
+        assert folder not in taken and not taken[0].exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_retired_folder_is_gone(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from core.types import (
 SPEC = EncoderSpec(
     "open_clip:ViT-B-32/laion2b", 512, Look(224), weights="abc", options=(("quick_gelu", "1"),)
 )
+OF_RUNS = EncoderSpec("s3d", 32, Look(224, fit="ffmpeg", sar=False, run=30), weights="abc")
 
 
 def test_a_spec_survives_json() -> None:
@@ -39,7 +40,7 @@ def test_the_fingerprint_changes_with_what_changes_vectors_and_with_nothing_else
         replace(SPEC, weights="abd"),
         replace(SPEC, revision=2),
         replace(SPEC, options=()),
-        replace(SPEC, pictures_per_feature=30),
+        replace(SPEC, look=Look(224, run=30)),
     ]
     assert {spec.fingerprint for spec in same} == {SPEC.fingerprint}
     assert len({spec.fingerprint for spec in [SPEC, *other]}) == len(other) + 1
@@ -53,6 +54,15 @@ def test_of_unknown_weights_the_whole_name_counts() -> None:
 
 def test_the_fingerprint_of_a_known_spec_never_changes() -> None:
     assert EncoderSpec("toy:rgb", 3, Look(32)).fingerprint == "8948eae3533dd81b"
+    assert OF_RUNS.fingerprint == "446853552636740d"
+
+
+def test_a_feature_is_of_as_many_pictures_as_the_look_gives_at_once() -> None:
+    held = json.loads(canonical(spec_to_json(OF_RUNS)))
+    assert held["pictures_per_feature"] == held["look"]["run"] == OF_RUNS.pictures_per_feature == 30
+    assert spec_from_json(held, Sampling()) == OF_RUNS
+    with pytest.raises(StoreError, match="makes a feature of 2 pictures, and its look gives 30 at once"):
+        spec_from_json(held | {"pictures_per_feature": 2}, Sampling())
 
 
 def test_an_unknown_key_of_encoder_or_sampling_is_refused() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extractor.world.grounds import Pixels
-from extractor.world.plain_films import Film, Scene, film, render
+from extractor.world.plain_films import PlainFilm, PlainScene, plain_film, plain_picture
 
 FPS = Fraction(25)
 WIDTH, HEIGHT = 320, 180
@@ -33,7 +33,7 @@ class Change:
 class Edited:
     """Shots in a row; how each begins after the one before."""
 
-    shots: tuple[Film, ...]
+    shots: tuple[PlainFilm, ...]
     joints: tuple[Joint, ...]
     seconds: tuple[float, ...]
     seed: int
@@ -54,7 +54,7 @@ class Edited:
 def edited(seed: int, joints: tuple[Joint, ...]) -> Edited:
     """One shot more than joints, of 1.5 to 4 s; a fourth of them with flashes."""
     random = np.random.default_rng([seed, 3])
-    shots = tuple(film(seed, number, seconds=10.0, scenes=1) for number in range(len(joints) + 1))
+    shots = tuple(plain_film(seed, number, seconds=10.0, scenes=1) for number in range(len(joints) + 1))
     seconds = tuple(float(s) for s in random.uniform(1.5, 4.0, len(shots)).round(2))
     return Edited(shots, joints, seconds, seed, flashes=seed % 4 == 3)
 
@@ -102,13 +102,13 @@ def _back(seed: int, number: int) -> NDArray[np.float64]:
     return found
 
 
-def _shot(scene: Scene, back: NDArray[np.float64], t: float, seed: int) -> NDArray[np.float64]:
+def _shot(scene: PlainScene, back: NDArray[np.float64], t: float, seed: int) -> NDArray[np.float64]:
     """The scene at a time, before a ground that the camera pans over and, in some shots, quickly."""
     speed = (4.0, 12.0, 30.0)[seed % 3]
     x = int(_MARGIN + np.sin(t * speed / _MARGIN + seed) * (_MARGIN - 1))
     y = int(_MARGIN + np.cos(t * speed / _MARGIN) * (_MARGIN - 1) / 2)
     ground = back[y : y + HEIGHT, x : x + WIDTH]
-    return np.asarray(render(scene, t, WIDTH, HEIGHT) + ground, dtype=np.float64)
+    return np.asarray(plain_picture(scene, t, WIDTH, HEIGHT) + ground, dtype=np.float64)
 
 
 NEAR_S = 0.2  # five pictures: how far from a change its shot may be found to begin

@@ -13,7 +13,7 @@ from torch import Tensor
 from core.types import IntArray, Kind, Sampling
 from extractor.around import Among
 from extractor.encoders import load
-from extractor.encoders.base import Around, framed
+from extractor.encoders.base import Around, frame_rows
 from extractor.encoders.toy import Toy
 from extractor.encoding import Encoding
 from extractor.windows import Window, Windows
@@ -135,7 +135,7 @@ def test_framed_rows_are_means_of_entries() -> None:
     encoder, features = looking(), torch.arange(12.0).reshape(4, 3)
     runs = [np.array([0, 1]), np.array([1, 2, 3])]
     states = encoder.frames(features, runs)
-    found = framed(encoder, features, runs, [np.array([0]), np.array([1, 2]), np.array([4])])
+    found = frame_rows(encoder, features, runs, [np.array([0]), np.array([1, 2]), np.array([4])])
     assert torch.equal(found, torch.stack([states[0], (states[1] + states[2]) / 2, states[4]]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -11,8 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from itertools import islice
-from multiprocessing import forkserver
+from multiprocessing import Pipe, forkserver
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,11 @@ import pytest
 from core.errors import UsageError
 from core.types import Facts, Look, Sampling
 from extractor.content import content_of
-from extractor.media import children
+from extractor.media import children, plain
 from extractor.media.children import Child, Limits
 from extractor.media.fork import prepare
 from extractor.media.reader import Picture, Reader
-from extractor.media.reading import Order, Read
+from extractor.media.reading import GoneError, Order, Read
 from extractor.work import Lost, Report
 from tests.extractor.shelf import FIRST, Shelf, outcome, trap, vectors
 from tests.extractor.test_cli import run_command
@@ -77,6 +79,37 @@ def test_a_child_gives_the_very_pictures_that_are_read_here(child: Child, videos
     for path in sorted(videos.iterdir()):
         assert child.content(os.fsencode(path)) == content_of(os.fsencode(path))
         assert_as_here(child, path)  # more pictures than there are slots
+
+
+class Trap:
+    """Makes a folder where it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize("kind", ["a pickle", "another value", "half a time", "no end"])
+def test_a_decoder_that_was_taken_over_runs_nothing_here_and_costs_its_file(
+    kind: str, child: Child, videos: Path, tmp_path: Path
+) -> None:
+    said = {
+        "a pickle": pickle.dumps(Trap(tmp_path / "ran")),
+        "another value": plain.written((None, b"", "red")),
+        "half a time": plain.written((None, b"1234", None)),
+        "no end": plain.written((None, b"", None))[:-1],
+    }[kind]
+    child.content(os.fsencode(videos / "red.mp4"))
+    assert child._running is not None
+    line, theirs = Pipe()
+    child._running = replace(child._running, line=line)
+    theirs.send_bytes(said)
+    with pytest.raises(GoneError, match="said what no decoder says"):
+        list(child.read(os.fsencode(videos / "red.mp4"), Order(SAMPLING, LOOK)))
+    assert not (tmp_path / "ran").exists()
+    assert_as_here(child, videos / "red.mp4")
 
 
 def test_files_are_read_in_children_however_long_the_name_of_the_temporary_folder(

@@ -15,7 +15,7 @@ from torch import Tensor
 from core.store import Store
 from core.types import Kind, Sampling
 from extractor import compare
-from extractor.compare import Anew
+from extractor.compare import Remade
 from extractor.encoders.base import Around
 from extractor.media.reader import Picture
 from extractor.stored import StoredRow
@@ -73,7 +73,7 @@ def test_pictures_of_no_more_than_so_many_bytes_wait(
     ends: dict[Kind, float] = {"clip": float(COUNT) if whole else 60.0, "frame": 1.0}
     rows = [StoredRow(kind, 0.0, end, "", np.zeros(12, np.float32)) for kind, end in ends.items()]
     rows.append(StoredRow("frame", COUNT - 1.0, float(COUNT), "", np.zeros(12, np.float32)))
-    found = list(Anew(store, "cpu").video(tmp_path, rows))
+    found = list(Remade(store, "cpu").video(tmp_path, rows))
     assert len(refs) == COUNT and [each.error_s for each in found] == [0.0] * 3
     assert most <= MOST + compare.BATCH + 2  # a batch on its way to the encoder, the next one, and this
 
@@ -88,5 +88,5 @@ def test_what_nobody_needs_is_not_encoded(tmp_path: Path, monkeypatch: pytest.Mo
     store = Store.create(tmp_path / "store", replace(Counting().spec), Sampling())
     Counting.made = 0
     row = StoredRow("frame", 50.0, 51.0, "", np.zeros(12, np.float32))
-    (found,) = Anew(store, "cpu").video(tmp_path, [row])
+    (found,) = Remade(store, "cpu").video(tmp_path, [row])
     assert found.error_s == 0.0 and Counting.made == 1

@@ -92,7 +92,7 @@ def test_it_has_all_cores_before_there_are_decoders_and_texts_leave_them_theirs(
     job = Job(tmp_path / "store", "mine", decoders=2, cores=3, batch=4)
     told = [each for each in work(job, "cpu", texts(6), threading.Event()) if isinstance(each, Loaded)]
     assert Noted.found == [3, 3, 1, 1]  # loaded, the probes, and two batches
-    assert torch.get_num_threads() == threads and told == [Loaded("cpu")]
+    assert torch.get_num_threads() == threads and told == [Loaded("cpu", batch_pictures=4)]
 
 
 def test_an_encoder_that_does_not_load_leaves_torch_as_it_was(

@@ -19,7 +19,7 @@ from extractor.media.cut import cut, still
 from extractor.media.reader import Reader
 from extractor.media.sound import RATE
 from extractor.media.write import Encoding, write_video
-from extractor.world.plain_films import frames
+from extractor.world.plain_films import plain_frames
 from tests.conftest import FPS, shapes, write_film
 from tests.extractor.cuts import Compared, compared, pictures, sound
 
@@ -46,7 +46,7 @@ WAYS: dict[str, tuple[Encoding, list[Fraction] | None]] = {
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cut")
     for name, (encoding, times) in WAYS.items():
-        write_video(folder / name, frames(FILM, FPS, 160, 90), encoding, times=times)
+        write_video(folder / name, plain_frames(FILM, FPS, 160, 90), encoding, times=times)
     return folder
 
 

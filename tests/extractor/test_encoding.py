@@ -14,7 +14,7 @@ from core.log import Task
 from core.types import Facts, IntArray, Kind, Place, Sampling
 from extractor.ahead import Ended
 from extractor.encoders import load, toy
-from extractor.encoding import Encoding, Video
+from extractor.encoding import Encoding, Video, features_at_once
 from extractor.media.picture import Pixels
 from extractor.media.reader import Picture
 from extractor.work import Work
@@ -106,11 +106,15 @@ class OfRuns(toy.Toy):
 
     def __init__(self) -> None:
         super().__init__("cpu", replace(load("toy:rgb").spec.look, run=30))
-        self.spec = replace(self.spec, pictures_per_feature=30)
 
     def features(self, pictures: Tensor) -> Tensor:
         rows = super().features(pictures)
         return rows.view(-1, 30, rows.shape[1]).sum(dim=1)
+
+
+def test_a_batch_counts_pictures_or_runs_of_them_of_which_few_are_many() -> None:
+    assert (features_at_once(16, 1), features_at_once(4_096, 1)) == (16, 4_096)
+    assert (features_at_once(16, 30), features_at_once(4_096, 30), features_at_once(2, 9_000)) == (16, 136, 1)
 
 
 def test_of_runs_as_many_pictures_gather_as_of_single_ones_and_each_counts() -> None:

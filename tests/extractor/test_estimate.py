@@ -314,7 +314,7 @@ def test_where_nearly_all_came_at_once_it_is_all_in_proportion() -> None:
 
 @pytest.mark.parametrize("run", [1, 30])
 def test_pictures_to_come_are_counted_as_those_that_were_done(tmp_path: Path, run: int) -> None:
-    spec = replace(toy.load("", "cpu", None).spec, look=Look(size=32, run=run), pictures_per_feature=run)
+    spec = replace(toy.load("", "cpu", None).spec, look=Look(size=32, run=run))
     store = Store.create(tmp_path / "store", spec, Sampling())
     tally = Tally(pictures=20 * run)
     of = replace(probed(Spent(4.0, 2.0, tally.pictures), Spent()), store=store, tally=tally)

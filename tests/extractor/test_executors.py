@@ -18,7 +18,7 @@ from core.store import Store
 from core.types import Place
 from extractor.executors import processes
 from extractor.find import target_of
-from extractor.job import Run, Wanted
+from extractor.job import Round, Wanted
 from extractor.tally import Tally
 from extractor.work import Job, Lost, Patience, Report, Work
 from tests.extractor.shelf import FIRST, Shelf, outcome, trap, vectors
@@ -33,9 +33,9 @@ def shelf(tmp_path: Path, videos: Path) -> Shelf:
     return shelf
 
 
-def run_of(shelf: Shelf, **how: float) -> Run:
+def run_of(shelf: Shelf, **how: float) -> Round:
     job = Job(shelf.folder / "data" / "toy-rgb", "toy:rgb", cores=1, **how)  # type: ignore[arg-type]
-    return Run(job, Wanted(target_of(str(shelf.films))), Tally(), threading.Event())
+    return Round(job, Wanted(target_of(str(shelf.films))), Tally(), threading.Event())
 
 
 def test_two_workers_make_what_one_does(shelf: Shelf, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from core.types import Place
 from extractor import job
 from extractor.find import Target
 from extractor.hours import LOOK_S, Hours, Pause
-from extractor.job import Run, Wanted
+from extractor.job import Round, Wanted
 from extractor.tally import Tally
 from extractor.work import Job, Waiting, Work
 from tests.extractor.shelf import Shelf, age, outcome
@@ -108,9 +108,9 @@ def job_of(shelf: Shelf, workers: int) -> Job:
     return Job(shelf.folder / "data" / "toy-rgb", "toy:rgb", workers=workers)
 
 
-def run_of(shelf: Shelf, pause: Pause, workers: int = 0) -> Run:
+def run_of(shelf: Shelf, pause: Pause, workers: int = 0) -> Round:
     target = Target("films", os.fsencode(shelf.films), "folder")
-    return Run(job_of(shelf, workers), Wanted(target), Tally(), threading.Event(), pause=pause)
+    return Round(job_of(shelf, workers), Wanted(target), Tally(), threading.Event(), pause=pause)
 
 
 @pytest.fixture

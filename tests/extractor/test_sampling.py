@@ -15,7 +15,7 @@ from extractor.cli import main
 from extractor.media.reader import Reader
 from extractor.media.write import Encoding, write_video
 from extractor.still import difference
-from extractor.world.plain_films import COLOURS
+from extractor.world.plain_films import PLAIN_COLOURS
 from tests.conftest import FPS
 from tests.extractor.shelf import Shelf, outcome, vectors
 
@@ -93,7 +93,7 @@ def film_that_stands_still(path: Path) -> None:
     random = np.random.default_rng(1)
     colours = ["red"] * 30 + ["blue"] * 50 + ["red"] * 20
     pictures = (
-        np.clip(np.array(COLOURS[c]) + random.normal(0, 1, (90, 160, 3)), 0, 255).astype(np.uint8)
+        np.clip(np.array(PLAIN_COLOURS[c]) + random.normal(0, 1, (90, 160, 3)), 0, 255).astype(np.uint8)
         for c in colours
     )
     write_video(path, pictures, Encoding(fps=FPS, gop=20, bframes=2))

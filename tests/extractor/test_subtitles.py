@@ -8,7 +8,7 @@ import pytest
 from core.types import Line, Look, Sampling
 from extractor.media.reader import Reader
 from extractor.media.write import Encoding, write_video
-from extractor.world.plain_films import frames
+from extractor.world.plain_films import plain_frames
 from tests.conftest import FPS, shapes
 from tests.extractor.subtitled import Track, write_subtitled
 
@@ -55,7 +55,7 @@ def test_pictures_are_the_same_with_tracks_and_without(tmp_path: Path, videos: P
 def test_lines_lie_on_the_time_line_of_the_pictures(tmp_path: Path) -> None:
     film = tmp_path / "late.mkv"
     times = [Fraction(3, 2) + n / FPS for n in range(40)]
-    write_video(film, frames(shapes("red"), FPS, 160, 90), Encoding(fps=FPS), times=times)
+    write_video(film, plain_frames(shapes("red"), FPS, 160, 90), Encoding(fps=FPS), times=times)
     path = write_subtitled(
         tmp_path / "a.mkv", film, [Track("subrip", [(1000, 2000, "cut"), (2500, 3000, "x")])]
     )

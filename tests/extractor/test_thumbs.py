@@ -14,7 +14,7 @@ from extractor.media.picture import UPRIGHT, Lens, Pixels, Turn, Whole
 from extractor.media.reader import Reader
 from extractor.media.thumbs import MOST_TILES, Strip, tile
 from extractor.media.write import Encoding, write_video
-from extractor.world.plain_films import COLOURS
+from extractor.world.plain_films import PLAIN_COLOURS
 from tests.extractor.test_picture import noise
 
 TURNED: Turn = (0, 1, -1, 0)
@@ -50,7 +50,7 @@ def test_a_tile_shows_what_is_shown_then(videos: Path) -> None:
     shown = [np.asarray(opened(data)) for data in thumbs.tiles]
     assert thumbs.times == (0.0, 4.0)
     for picture, colour in zip(shown, ("red", "blue"), strict=True):
-        away = np.abs(picture.astype(int) - COLOURS[colour]).sum(axis=2)
+        away = np.abs(picture.astype(int) - PLAIN_COLOURS[colour]).sum(axis=2)
         assert (away < 60).mean() > 0.05, colour
 
 

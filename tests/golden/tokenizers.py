@@ -59,7 +59,7 @@ def outputs(manifest: Manifest, expected: Mapping[str, Array]) -> dict[str, Arra
     }
     if not left_out(manifest):
         rows = vocabulary.word_pieces().ids(texts)
-        found |= {"bert_ids": rows, "videoclip_caps": vocabulary.framed(rows, _CAPS)}
+        found |= {"bert_ids": rows, "videoclip_caps": vocabulary.separated(rows, _CAPS)}
     return {key: _table(rows) for key, rows in found.items()}
 
 

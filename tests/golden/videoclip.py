@@ -16,7 +16,7 @@ from core.types import EncoderSpec, Look, Sampling
 from evaluation.moments import MOMENTS, ranked
 from evaluation.segments import targets
 from extractor.encoders import vocabulary
-from extractor.encoders.base import framed
+from extractor.encoders.base import frame_rows
 from extractor.encoders.videoclip import VideoClip
 from extractor.encoders.videoclip_model import CAPS, SECONDS, Model, filled, renamed, shape_of
 from extractor.windows import Window, Windows
@@ -74,7 +74,7 @@ def _vectors(encoder: VideoClip, given: dict[str, Array], expected: dict[str, Ar
     videos = [torch.from_numpy(given[f"features{number}"]) for number in range(4)]
     rows = _rows(given["text_ids_raw"])
     caps = np.zeros((len(rows), CAPS), np.int64)
-    for line, row in zip(caps, vocabulary.framed(rows, CAPS), strict=True):
+    for line, row in zip(caps, vocabulary.separated(rows, CAPS), strict=True):
         line[: len(row)] = row
     cmasks = np.arange(CAPS) < (3 + np.minimum([len(row) for row in rows], CAPS - 3))[:, None]
     padded, mask = zip(*map(_padded, videos), strict=True)
@@ -190,7 +190,7 @@ def _of_seconds(encoder: VideoClip, video: Tensor) -> tuple[list[Window[Tensor]]
     found = [each for second, feature in enumerate(video)
              for each in windows.push(second, second + 1, feature)]  # fmt: skip
     found += windows.finish()
-    rows = [framed(encoder, torch.stack(each.features), each.runs, [row.index for row in each.frames])
+    rows = [frame_rows(encoder, torch.stack(each.features), each.runs, [row.index for row in each.frames])
             for each in found if each.frames]  # fmt: skip
     return found, torch.cat(rows).numpy()
 

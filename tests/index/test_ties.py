@@ -10,7 +10,7 @@ import pytest
 from core.types import Float32Array, IntArray
 from index import merge
 from index.build import build_snapshot
-from index.part import Asked, Bits, Part
+from index.part import Bits, Part, Queries
 from index.snapshot import Snapshot
 from tests.index.test_snapshot import told
 from tests.index.worlds import DIM, World, world
@@ -36,7 +36,9 @@ def test_more_equal_rows_than_are_told_apart_are_not_all_fetched(
     widths: list[int] = []
     best = Part.best
 
-    def noted(part: Part, asked: Asked, bits: Bits | None, scores: Float32Array, positions: IntArray) -> None:
+    def noted(
+        part: Part, asked: Queries, bits: Bits | None, scores: Float32Array, positions: IntArray
+    ) -> None:
         widths.append(scores.shape[1])
         best(part, asked, bits, scores, positions)
 

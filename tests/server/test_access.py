@@ -23,7 +23,7 @@ from starlette.datastructures import Headers
 from core.commands import main
 from core.errors import Error, StoreError
 from server import access, app, keys
-from server.access import ANYONE, COOKIE, NO_KEY, WRONG_KEY, Access, admin, is_public
+from server.access import ANYONE, COOKIE, NO_KEY, WRONG_KEY, Access, admin, is_open_path
 from server.app import create_app, openapi_text
 from server.keys import KeysFile
 from server.library import ServedLibrary
@@ -66,7 +66,7 @@ def get(server: Running, **headers: str) -> int:
     ).status_code
 
 
-@pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if not is_public(route[1])])
+@pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if not is_open_path(route[1])])
 def test_every_route_that_is_not_public_takes_a_key(keyed_server: Running, method: str, path: str) -> None:
     for headers in ({}, {"x-api-key": UNKNOWN}, {"authorization": "Bearer nonsense"}):
         error = refusal(keyed_server, 401, "unauthorized", method, path, headers=headers)
@@ -108,7 +108,7 @@ def test_a_probe_needs_no_key_and_is_told_no_names(keyed_server: Running, path: 
     "path", ["/page", "/pages/x", "/login/", "//healthz", "/healthz/../search", "/%70age"]
 )
 def test_what_looks_like_a_public_path_is_none(path: str) -> None:
-    assert not is_public(path)
+    assert not is_open_path(path)
 
 
 @pytest.mark.parametrize("form", ["Bearer {}", "bearer  {}"])
@@ -541,7 +541,7 @@ def test_the_openapi_document_says_where_a_key_goes() -> None:
     assert set(document["components"]["securitySchemes"]) == {"bearer", "header", "cookie"}
     for path, held in PATHS.items():
         for operation in held.values():
-            if is_public(path):
+            if is_open_path(path):
                 assert operation["security"] == []
             else:
                 assert {"401", "403"} <= set(operation["responses"])

@@ -22,7 +22,7 @@ from extractor.encoders.base import unit
 from extractor.encoders.clip2video import Clip2Video
 from extractor.media.reader import Reader
 from extractor.media.write import Encoding, write_video
-from extractor.world.plain_films import Film, Scene, frames
+from extractor.world.plain_films import PlainFilm, PlainScene, plain_frames
 from server.library import ServedLibrary
 from tests.extractor.encoders.models import clip2video_state, in_half
 from tests.server.conftest import in_thread
@@ -67,8 +67,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("clip2video")
     (folder / "films").mkdir()
     for name, (colour, shape, motion, seconds, width, height) in FILMS.items():
-        film = Film((Scene(colour, shape, "dark grey", motion, seconds),))
-        pictures = frames(film, Fraction(10), width, height)
+        film = PlainFilm((PlainScene(colour, shape, "dark grey", motion, seconds),))
+        pictures = plain_frames(film, Fraction(10), width, height)
         write_video(folder / "films" / name, pictures, Encoding(fps=Fraction(10)))
     file = folder / "pytorch_model.bin.2"
     torch.save(in_half(clip2video_state(9)), file)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from extractor.world.plain_films import COLOURS
+from extractor.world.plain_films import PLAIN_COLOURS
 from server.clips import Clips
 from server.opened import Opened
 from server.routes import media
@@ -105,7 +105,7 @@ def test_an_exact_picture_is_the_one_shown_then_in_the_size_of_a_tile(http: http
     assert answer.headers["content-type"] == "image/jpeg" and answer.headers["cache-control"] == DAY
     with Image.open(io.BytesIO(answer.content)) as picture:
         assert picture.size == (160, 90)
-        assert np.abs(np.asarray(picture).mean(axis=(0, 1)) - COLOURS["red"]).max() < 6
+        assert np.abs(np.asarray(picture).mean(axis=(0, 1)) - PLAIN_COLOURS["red"]).max() < 6
 
 
 def test_a_damaged_file_is_told_in_one_sentence(tmp_path: Path, videos: Path) -> None:

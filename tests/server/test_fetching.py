@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from server import fetching
 from server.errors import ApiError
-from server.fetching import Fetching, NotPublicError, is_public, public_address
+from server.fetching import Fetching, NotPublicError, is_public_address, public_address
 from server.library import ServedLibrary
 from tests.server.conftest import Running, in_thread
 from tests.server.sent import picture
@@ -56,12 +56,12 @@ NOT_PUBLIC = [
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_an_address_of_the_internet_is_public(address: str) -> None:
-    assert is_public(address)
+    assert is_public_address(address)
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
 def test_an_address_of_this_machine_or_its_network_is_not(address: str) -> None:
-    assert not is_public(address)
+    assert not is_public_address(address)
 
 
 @pytest.mark.parametrize(

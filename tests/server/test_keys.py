@@ -29,8 +29,8 @@ def test_a_key_is_read_back_and_its_secret_is_nowhere_in_the_file(file: KeysFile
     parsed = keys.parse(text)
     assert parsed is not None and parsed[0] == key.id and len(parsed[1]) == 64
     held = file.path.read_text()
-    assert parsed[1] not in held and keys.token_of(parsed[1]) not in held
-    assert keys.hash_of(keys.token_of(parsed[1])) in held
+    assert parsed[1] not in held and keys.session_token(parsed[1]) not in held
+    assert keys.token_hash(keys.session_token(parsed[1])) in held
 
 
 def test_the_file_is_for_its_owner_only_and_no_draft_is_left(file: KeysFile) -> None:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from core.types import EncoderSpec
 from extractor.encoders.base import Encoder
 from extractor.media.write import Encoding, write_video
-from extractor.world.plain_films import frames
+from extractor.world.plain_films import plain_frames
 from server import keys
 from server.app import create_app
 from server.library import ServedLibrary, load_encoder
@@ -50,7 +50,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
     write_film(folder / "old.avi", shapes("orange"), Encoding("mpeg4", fps=FPS))
     write_film(folder / "gone.mp4", shapes("cyan"), LIKE)
     times = [Fraction(1, 2) + n / FPS for n in range(40)]
-    write_video(folder / "late.mkv", frames(shapes("pink"), FPS, 160, 90), times=times)
+    write_video(folder / "late.mkv", plain_frames(shapes("pink"), FPS, 160, 90), times=times)
     (folder / "green.srt").write_text(f"1\n00:00:01,000 --> 00:00:03,000\n{LINE}\n")
     films = Films.of(folder, folder.parent / "data")
     (folder / "gone.mp4").unlink()

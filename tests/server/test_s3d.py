@@ -21,7 +21,7 @@ from extractor.encoders import load
 from extractor.encoders.s3d import S3D
 from extractor.media.reader import Reader
 from extractor.media.write import Encoding, write_video
-from extractor.world.plain_films import Film, Scene, frames
+from extractor.world.plain_films import PlainFilm, PlainScene, plain_frames
 from server.library import ServedLibrary
 from tests.extractor.encoders import tiny_s3d
 from tests.server.conftest import in_thread
@@ -58,8 +58,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("s3d")
     (folder / "films").mkdir()
     for name, (colour, shape, motion, seconds, width, height, fps) in FILMS.items():
-        film = Film((Scene(colour, shape, "dark grey", motion, seconds),))
-        pictures = frames(film, Fraction(fps), width, height)
+        film = PlainFilm((PlainScene(colour, shape, "dark grey", motion, seconds),))
+        pictures = plain_frames(film, Fraction(fps), width, height)
         write_video(folder / "films" / name, pictures, Encoding(fps=Fraction(fps)))
     file = tiny_s3d.file(folder / "s3d_howto100m.pth", 4)
     data = ["--data", str(folder / "data"), "--quiet"]

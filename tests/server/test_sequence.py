@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 from core.query import Hits, Segments
-from server.sequence import Chain, Times, Wanted, chains
+from server.sequence import Chain, Gap, WantedRows, chains
 
 Row = tuple[str, float, float, float]  # source, start, end, score
 NEVER = float("inf")
 
 
-def wanted(rows: list[Row], absent: bool = False) -> Wanted:
+def wanted(rows: list[Row], absent: bool = False) -> WantedRows:
     source, start, end, score = map(list, zip(*rows, strict=True)) if rows else ([], [], [], [])
     segments = Segments(source, np.array(start, float), np.array(end, float))
-    return Wanted(Hits(segments, np.array(score, np.float32)), absent)
+    return WantedRows(Hits(segments, np.array(score, np.float32)), absent)
 
 
-def rows_of(one: Wanted) -> list[Row]:
+def rows_of(one: WantedRows) -> list[Row]:
     return [
         (row.source, row.start, row.end, float(score))
         for row, score in zip(one.hits.segments, one.hits.scores, strict=True)
@@ -37,7 +37,7 @@ def is_free(absent: list[list[Row]], source: str, start: float, end: float) -> b
     )
 
 
-def every_chain(steps: list[Wanted], times: Times) -> Iterator[tuple[Row, ...]]:
+def every_chain(steps: list[WantedRows], times: Gap) -> Iterator[tuple[Row, ...]]:
     """All that there are, one by one."""
     present = [number for number, step in enumerate(steps) if not step.absent]
     for chain in itertools.product(*(rows_of(steps[number]) for number in present)):
@@ -45,7 +45,7 @@ def every_chain(steps: list[Wanted], times: Times) -> Iterator[tuple[Row, ...]]:
             yield chain
 
 
-def _fits(chain: tuple[Row, ...], present: list[int], steps: list[Wanted], times: Times) -> bool:
+def _fits(chain: tuple[Row, ...], present: list[int], steps: list[WantedRows], times: Gap) -> bool:
     source = chain[0][0]
     for one, other in itertools.pairwise(chain):
         if not (one[2] >= other[1] - times.most and one[2] <= other[1] - times.least):
@@ -60,7 +60,7 @@ def _fits(chain: tuple[Row, ...], present: list[int], steps: list[Wanted], times
     return True
 
 
-def by_brute_force(steps: list[Wanted], times: Times) -> dict[tuple[str, float, float], float]:
+def by_brute_force(steps: list[WantedRows], times: Gap) -> dict[tuple[str, float, float], float]:
     """The best score of each row of the last step that ends a chain."""
     best: dict[tuple[str, float, float], float] = {}
     for chain in every_chain(steps, times):
@@ -86,7 +86,7 @@ def test_chains_are_those_of_a_brute_force_join(seed: int) -> None:
     if all(step.absent for step in steps):
         steps[0] = wanted(rows_of(steps[0]))
     least = float(chance.choice([0, 0, 1, 3]))
-    times = Times(least, float(chance.choice([NEVER, least, least + 4, 9])))
+    times = Gap(least, float(chance.choice([NEVER, least, least + 4, 9])))
     best = by_brute_force(steps, times)
     found = chains(steps, times, one_a_video=True)
     wanted_scores = {
@@ -108,11 +108,11 @@ def test_chains_are_those_of_a_brute_force_join(seed: int) -> None:
 def test_sequences_of_one_video_lie_apart_and_leave_out_nothing_that_does(seed: int) -> None:
     chance = np.random.default_rng(seed)
     steps = [wanted(some_rows(chance, 40)) for _ in range(2)]
-    found = chains(steps, Times(0, 6), one_a_video=False)
-    assert found or not by_brute_force(steps, Times(0, 6))
+    found = chains(steps, Gap(0, 6), one_a_video=False)
+    assert found or not by_brute_force(steps, Gap(0, 6))
     for one, other in itertools.combinations(found, 2):
         assert one.source != other.source or one.end <= other.start or other.end <= one.start
-    for (source, _, end), score in by_brute_force(steps, Times(0, 6)).items():
+    for (source, _, end), score in by_brute_force(steps, Gap(0, 6)).items():
         overlapped = [c for c in found if c.source == source and c.score >= score - 1e-6]
         assert any(chain.start < end for chain in overlapped)
 
@@ -125,33 +125,35 @@ A, B = [("v", 0.0, 8.0, 0.9), ("v", 40.0, 48.0, 0.8)], [("v", 10.0, 18.0, 0.7)]
 
 
 def test_a_step_follows_another_within_so_many_seconds() -> None:
-    assert [one(c) for c in chains([wanted(A), wanted(B)], Times(), False)] == [(0, 18)]
-    assert [one(c) for c in chains([wanted(A), wanted(B)], Times(most=2), False)] == [(0, 18)]
-    assert chains([wanted(A), wanted(B)], Times(most=1.9), False) == []
-    assert chains([wanted(A), wanted(B)], Times(least=2.1), False) == []
+    assert [one(c) for c in chains([wanted(A), wanted(B)], Gap(), False)] == [(0, 18)]
+    assert [one(c) for c in chains([wanted(A), wanted(B)], Gap(most=2), False)] == [(0, 18)]
+    assert chains([wanted(A), wanted(B)], Gap(most=1.9), False) == []
+    assert chains([wanted(A), wanted(B)], Gap(least=2.1), False) == []
 
 
 def test_what_is_absent_is_not_between_nor_before_nor_behind() -> None:
     absent = wanted(B, absent=True)
-    assert [one(c) for c in chains([wanted(A), absent], Times(), False)] == [(40, 48)]
-    assert [one(c) for c in chains([absent, wanted(A)], Times(), False)] == [(0, 8)]
-    assert chains([wanted(A[:1]), absent, wanted(A[1:])], Times(), False) == []
-    assert [one(c) for c in chains([wanted(A), absent], Times(most=5), False)] == [(0, 8), (40, 48)]
+    assert [one(c) for c in chains([wanted(A), absent], Gap(), False)] == [(40, 48)]
+    assert [one(c) for c in chains([absent, wanted(A)], Gap(), False)] == [(0, 8)]
+    assert chains([wanted(A[:1]), absent, wanted(A[1:])], Gap(), False) == []
+    assert [one(c) for c in chains([wanted(A), absent], Gap(most=5), False)] == [(0, 8), (40, 48)]
 
 
 def test_a_row_that_reaches_in_by_less_than_half_is_not_there() -> None:
     reaching = wanted([("v", 4.5, 11.0, 0.7)], absent=True)
-    assert [one(c) for c in chains([wanted(A[:1]), reaching], Times(), False)] == [(0, 8)]
+    assert [one(c) for c in chains([wanted(A[:1]), reaching], Gap(), False)] == [(0, 8)]
     by_half = wanted([("v", 5.0, 11.0, 0.7)], absent=True)
-    assert chains([wanted(A[:1]), by_half], Times(), False) == []
+    assert chains([wanted(A[:1]), by_half], Gap(), False) == []
 
 
 def test_a_video_of_sixteen_thousand_rows_is_joined_too() -> None:
     chance = np.random.default_rng(1)
     times = np.arange(16_384, dtype=float)
     steps = [
-        Wanted(Hits(Segments(["v"] * len(times), times, times + 8), chance.random(len(times), np.float32)))
+        WantedRows(
+            Hits(Segments(["v"] * len(times), times, times + 8), chance.random(len(times), np.float32))
+        )
         for _ in range(3)
     ]
-    (best, *_) = chains([*steps, wanted([("v", 3.0, 4.0, 1.0)], absent=True)], Times(0, 60), False)
+    (best, *_) = chains([*steps, wanted([("v", 3.0, 4.0, 1.0)], absent=True)], Gap(0, 60), False)
     assert best.end - best.start <= 3 * 8 + 2 * 60

@@ -21,7 +21,7 @@ from extractor.encoders import BUILT_IN, recall, starter
 from extractor.encoders.base import Encoder
 from extractor.encoders.convert import converted
 from extractor.media.write import Encoding, write_video
-from extractor.world.plain_films import Film, Scene, frames
+from extractor.world.plain_films import PlainFilm, PlainScene, plain_frames
 from index.snapshot import Snapshot
 from server.library import ServedLibrary
 from server.tagging import LOGIT_SCALE
@@ -38,8 +38,7 @@ from tests.extractor.encoders.models import (
 )
 from tests.server.conftest import in_thread
 from tests.server.worlds import until
-from tests.training.barely import barely_shipped
-from tests.training.begun import released
+from tests.training.begun import motion_released, released
 
 FILMS = {"right.mp4": ("red", "moves to the right", 4.0), "short.mp4": ("green", "falls", 0.4)}
 LABELS = ["a red circle", "rain", "🐈", "a dog"]
@@ -82,7 +81,7 @@ def _starter(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
 
 
 def _starter_motion(folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
-    return [f"starter-motion:local-dir:{barely_shipped(folder / 'shipped')}"]
+    return [f"starter-motion:local-dir:{motion_released(folder / 'shipped')}"]
 
 
 FAMILIES: dict[str, Callable[[Path, pytest.MonkeyPatch], list[str]]] = {  # one line a family
@@ -132,8 +131,8 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("tagged")
     (folder / "films").mkdir()
     for name, (colour, motion, seconds) in FILMS.items():
-        film = Film((Scene(colour, "circle", "dark grey", motion, seconds),))
-        pictures = frames(film, Fraction(10), 80, 60)
+        film = PlainFilm((PlainScene(colour, "circle", "dark grey", motion, seconds),))
+        pictures = plain_frames(film, Fraction(10), 80, 60)
         write_video(folder / "films" / name, pictures, Encoding(fps=Fraction(10)))
     data = folder / "data"
     with pytest.MonkeyPatch.context() as patch:

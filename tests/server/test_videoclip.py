@@ -23,7 +23,7 @@ from extractor.encoders.convert import converted
 from extractor.encoders.videoclip import VideoClip
 from extractor.media.reader import Reader
 from extractor.media.write import Encoding, write_video
-from extractor.world.plain_films import Film, Scene, frames
+from extractor.world.plain_films import PlainFilm, PlainScene, plain_frames
 from server import segmenting
 from server.library import ServedLibrary
 from tests.extractor.encoders import tiny_s3d
@@ -89,8 +89,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, vocabulary: Path) -> Iterato
     folder = tmp_path_factory.mktemp("videoclip")
     (folder / "films").mkdir()
     for name, (colour, shape, motion, seconds, width, height) in FILMS.items():
-        film = Film((Scene(colour, shape, "dark grey", motion, seconds),))
-        pictures = frames(film, Fraction(10), width, height)
+        film = PlainFilm((PlainScene(colour, shape, "dark grey", motion, seconds),))
+        pictures = plain_frames(film, Fraction(10), width, height)
         write_video(folder / "films" / name, pictures, Encoding(fps=Fraction(10)))
     files = folder / "videoclip.safetensors", tiny_s3d.file(folder / "s3d_howto100m.pth", 3)
     converted(videoclip_file(folder / "checkpoint_best.pt", videoclip_state(5)), files[0])

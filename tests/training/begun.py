@@ -1,9 +1,13 @@
-"""A training that has barely begun, and what ships of it: whole, and worth nothing."""
+"""Trainings that have barely begun, and what ships of them: whole, and worth nothing."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from extractor.encoders.starter_motion import FILE
+from training import motion
+from training.motion import MotionRecipe, recipe_for
 from training.recipe import Recipe
 from training.release import release
 from training.starter import Training, prepared
@@ -21,8 +25,22 @@ def begun(folder: Path, recipe: Recipe = TINY) -> Training:
     return training
 
 
-def released(folder: Path) -> Path:
-    """Its folder as it ships."""
-    begun(folder / "training")
+def released(folder: Path, seed: int = 0) -> Path:
+    """The folder of a starter as it ships."""
+    begun(folder / "training", replace(TINY, seed=seed))
     release(folder / "training", folder / "starter")
     return folder / "starter"
+
+
+def motion_released(folder: Path) -> Path:
+    """A folder with both as they ship: a starter, and motion over it."""
+    starter = released(folder)
+    training = motion.prepared(starter, folder / "motion", tiny_motion(starter))
+    (folder / "starter-motion").mkdir()
+    motion.release(training, folder / "starter-motion" / FILE)
+    return folder
+
+
+def tiny_motion(starter: Path) -> MotionRecipe:
+    """Of few steps and clips."""
+    return replace(recipe_for(starter, 0, 8), batch=16, rate=2e-2, layers=1, centres=3, outside=4)

@@ -18,7 +18,7 @@ from extractor.world.chance import Chance
 from extractor.world.motions import MOTIONS, REVERSED
 from extractor.world.query import satisfies
 from extractor.world.unseen import unseen
-from tests.training.barely import barely_starter, tiny
+from tests.training.begun import released, tiny_motion
 from training import motion
 from training.motion import Training, main, prepared, release
 from training.motion_probe import probe_of
@@ -27,7 +27,7 @@ from training.moving import alike, moments, ordinary
 
 @pytest.fixture(scope="module")
 def starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return barely_starter(tmp_path_factory.mktemp("trained") / "starter")
+    return released(tmp_path_factory.mktemp("trained"))
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def _weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def begun(starter: Path, folder: Path) -> Training:
-    return prepared(starter, folder, tiny(starter))
+    return prepared(starter, folder, tiny_motion(starter))
 
 
 # --- what is shown -----------------------------------------------------------------------------------

@@ -12,9 +12,10 @@ from extractor.world.claims import full
 from extractor.world.film import SHOT_SECONDS, Film, film, there_and_back
 from extractor.world.grammar import sentence
 from extractor.world.query import satisfying
+from training.filmed import Span
 from training.measures.line import Line, held
 from training.measures.scores import first_is_right
-from training.measures.sight import Sight, Span
+from training.measures.sight import Sight
 
 _SHOTS, _LONG, _RETURNS = 40, 6, 100
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,15 +15,14 @@ from torch import Tensor
 
 from core.types import Float32Array, IntArray, Sampling
 from extractor.encoders.base import Encoder
-from extractor.media.reader import Reader
-from extractor.media.write import Encoding, write_video
-from extractor.windows import Row, Windows
+from extractor.media.write import Encoding
 from extractor.world.chance import Chance
 from extractor.world.drawn import Split
-from extractor.world.film import FPS, Film, Shot, frames
-from extractor.world.grounds import Pixels
+from extractor.world.film import FPS, Film, Shot
 from extractor.world.questions import SAME_AGAIN
 from extractor.world.scene import Scene
+from training import filmed
+from training.filmed import Span
 from training.gallery import Shown, gallery, still_gallery
 
 FRAMES = 8  # of a clip, evenly over all of its motion
@@ -32,12 +30,8 @@ RATE = Fraction(2)  # pictures a second that are seen
 QUALITIES = (18, 22, 26, 30)  # x264's, one a film
 _SHOTS = 512 // FRAMES  # of a film of short shots
 _WHOLE = 1000  # scenes of a gallery
-_BATCH = 64  # pictures
-_CLIPS = 256
 _TEXTS = 256
 SAMPLING = Sampling(fps=float(RATE), clip_seconds=4.0, stride_seconds=2.0, keep_frames=False)  # of films
-
-Span = tuple[float, float]
 
 
 @dataclass(eq=False)
@@ -83,22 +77,17 @@ class Sight:
         """Clips, and the mean of the rows of their pictures alone, of length 1."""
         clips, means = [], []
         for features in self._shown(scenes, FRAMES):
-            clips.append(self._rows(features, _runs(len(features), FRAMES)))
-            single = self._rows(features, _runs(len(features), 1))
+            clips.append(filmed.vectors(self.encoder, features, _runs(len(features), FRAMES)))
+            single = filmed.vectors(self.encoder, features, _runs(len(features), 1))
             mean = single.reshape(-1, FRAMES, single.shape[1]).mean(axis=1)
             means.append(mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12))
         return np.concatenate(clips), np.concatenate(means)
 
     def film(self, made: Film, number: int) -> tuple[list[Span], Float32Array]:
         """The clips of a film as `extract` cuts them: their seconds and vectors."""
-        windows, spans, index = Windows[int](SAMPLING), list[Span](), list[IntArray]()
         times, features = self._coded(made, FPS, number)
-        for number, (start, end) in enumerate(times):
-            for window in windows.push(start, end, number):
-                _take(window.features, window.clips, spans, index)
-        for window in windows.finish():
-            _take(window.features, window.clips, spans, index)
-        return spans, self._rows(features, index)
+        _, clips = filmed.cut(times, SAMPLING)
+        return clips.spans, filmed.vectors(self.encoder, features, clips.index)
 
     @torch.inference_mode()
     def texts(self, texts: Sequence[str]) -> Float32Array:
@@ -131,7 +120,9 @@ class Sight:
         return self._pictures(_short(scenes, 1), RATE, 0)[1]
 
     def _clips(self, scenes: Sequence[Scene], count: int) -> Float32Array:
-        parts = [self._rows(seen, _runs(len(seen), count)) for seen in self._shown(scenes, count)]
+        parts = [
+            filmed.vectors(self.encoder, seen, _runs(len(seen), count)) for seen in self._shown(scenes, count)
+        ]
         return np.concatenate(parts)
 
     def _shown(self, scenes: Sequence[Scene], count: int) -> Iterator[Tensor]:
@@ -143,32 +134,12 @@ class Sight:
     def _coded(self, made: Film, fps: Fraction, number: int) -> tuple[list[Span], Tensor]:
         """The features of a film, and the seconds of each."""
         times, pictures = self._pictures(made, fps, number)
-        return times, self._features(pictures)
+        return times, filmed.features(self.encoder, pictures)
 
     def _pictures(self, made: Film, fps: Fraction, number: int) -> tuple[list[Span], Tensor]:
         crf = self.chance("quality", number).one(QUALITIES)
         how = Encoding(fps=fps, gop=24, bframes=2, crf=crf, options=SAME_AGAIN)
-        times, pixels = list[Span](), list[Pixels]()
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "film.mp4"
-            write_video(path, frames(made, fps), how)
-            with Reader(path) as reader:
-                for picture in reader.pictures(SAMPLING, self.encoder.spec.look):
-                    times.append((picture.t, picture.end))
-                    pixels.append(picture.pixels)
-        held = torch.from_numpy(np.stack(pixels))
-        return times, held.flatten(0, -4)  # of runs, each picture by itself
-
-    @torch.inference_mode()
-    def _features(self, pictures: Tensor) -> Tensor:
-        step = _BATCH * self.encoder.spec.pictures_per_feature
-        parts = [self.encoder.features(pictures[i : i + step]) for i in range(0, len(pictures), step)]
-        return torch.cat(parts)
-
-    @torch.inference_mode()
-    def _rows(self, features: Tensor, index: Sequence[IntArray]) -> Float32Array:
-        parts = [self.encoder.clips(features, index[i : i + _CLIPS]) for i in range(0, len(index), _CLIPS)]
-        return torch.cat(parts).float().cpu().numpy()
+        return filmed.decoded(made, how, SAMPLING, self.encoder.spec.look)
 
 
 def _short(scenes: Sequence[Scene], count: int) -> Film:
@@ -179,10 +150,3 @@ def _short(scenes: Sequence[Scene], count: int) -> Film:
 
 def _runs(points: int, count: int) -> list[IntArray]:
     return list(np.arange(points).reshape(-1, count))
-
-
-def _take(numbers: Sequence[int], rows: Sequence[Row], spans: list[Span], index: list[IntArray]) -> None:
-    held = np.array(numbers)
-    for row in rows:
-        spans.append((row.start, row.end))
-        index.append(held[row.index])

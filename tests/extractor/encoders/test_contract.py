@@ -210,10 +210,6 @@ class Forgetful(Textless):
 class Paired(Broken):
     """Makes a feature of two pictures, and is shown one a point."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.spec = replace(self.spec, pictures_per_feature=2)
-
     def features(self, pictures: Tensor) -> Tensor:
         return super().features(pictures)[::2]
 
@@ -280,7 +276,7 @@ def test_what_is_not_broken_passes() -> None:
         (Silent, "caption writes .* not a sentence for each of 2 clips"),
         (Sullen, "texts raises a NoTextsError without a reason"),
         (Forgetful, "loaded again, it reads texts where it did not, or none where it did"),
-        (Paired, "makes a feature of 2 pictures, and its look gives runs of 1; they must be the same"),
+        (Paired, "features gives 4 of 8 × spec.pictures_per_feature pictures, not 8"),
         (Unasked, "frames is there without around, and so never asked"),
         (Gappy, r"Around\(points=2, step=3\) leaves points out"),
         (Idle, "around is there without frames"),

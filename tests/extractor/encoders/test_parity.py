@@ -23,7 +23,7 @@ from extractor.encoders.open_clip import OpenClip
 from extractor.encoders.recipe import pairs, recipe_of
 from extractor.media.picture import Lens, display_turn
 from extractor.media.write import Encoding, write_video
-from extractor.world.plain_films import frames
+from extractor.world.plain_films import plain_frames
 from tests.conftest import FPS, shapes
 from tests.extractor.encoders.models import add_model, derived
 
@@ -56,7 +56,7 @@ class Shot:
 def shots(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Shot]:
     """Pictures that are scaled up, turned and scaled down."""
     large = tmp_path_factory.mktemp("large") / "large.mp4"
-    write_video(large, frames(shapes("green", seconds=0.2), FPS, 642, 360), Encoding(fps=FPS, crf=5))
+    write_video(large, plain_frames(shapes("green", seconds=0.2), FPS, 642, 360), Encoding(fps=FPS, crf=5))
     return [next(_shots(path)) for path in (videos / "red-then-blue.mp4", videos / "rotated.mp4", large)]
 
 

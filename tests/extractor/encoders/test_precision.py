@@ -319,10 +319,12 @@ def test_a_run_says_what_it_computes_in_before_it_works(
     flags = shelf.flags("--encoder=open_clip:tiny", "--random-weights=3", "--device=cpu")
     assert main([flag for flag in flags if flag != "--quiet"]) == 0
     found = shelf.report()["devices"]
-    assert found == {"cpu": {"precision": "bf16", "cosine": pytest.approx(0.9999, abs=1e-3)}}
+    cosine = pytest.approx(0.9999, abs=1e-3)
+    assert found == {"cpu": {"precision": "bf16", "cosine": cosine, "batch_pictures": 16}}
     before, told, *_ = capsys.readouterr().err.splitlines()
     assert "store=" in before
-    assert told.endswith(f"device=cpu precision=bf16 cosine={found['cpu']['cosine']:.5f}")
+    worst = f"{found['cpu']['cosine']:.5f}"
+    assert told.endswith(f"device=cpu precision=bf16 cosine={worst} batch_pictures=16")
 
 
 def test_a_run_without_pictures_tries_nothing_and_says_so(shelf: Shelf, has_it: None) -> None:
@@ -337,27 +339,28 @@ def test_a_run_without_pictures_tries_nothing_and_says_so(shelf: Shelf, has_it: 
     )
     assert main([f"--data={shelf.folder / 'data'}", f"--report={shelf.folder / 'told.json'}", *flags]) == 0
     found = json.loads((shelf.folder / "told.json").read_text())
-    assert found["devices"] == {"cpu": {"precision": None, "cosine": None}} and found["done"] == 2
+    none = {"precision": None, "cosine": None, "batch_pictures": 16}
+    assert found["devices"] == {"cpu": none} and found["done"] == 2
 
 
 def test_a_worker_without_pictures_does_not_hide_what_another_computed_in() -> None:
     tally = Tally()
-    for loaded in (Loaded("cpu", "bf16", 0.9999), Loaded("cpu")):
+    for loaded in (Loaded("cpu", "bf16", 0.9999, 16), Loaded("cpu", batch_pictures=16)):
         tally.take(loaded)
-    assert tally.as_json()["devices"] == {"cpu": {"precision": "bf16", "cosine": 0.9999}}
+    told = tally.as_json()["devices"]
+    assert told == {"cpu": {"precision": "bf16", "cosine": 0.9999, "batch_pictures": 16}}
 
 
 def test_rows_of_two_precisions_share_a_store(shelf: Shelf, has_it: None) -> None:
     flags = ("--encoder=open_clip:tiny", "--random-weights=3", "--device=cpu")
-    assert shelf.extract(*flags, "--precision=fp32")["devices"]["cpu"] == {
-        "precision": "fp32",
-        "cosine": None,
-    }
+    found = shelf.extract(*flags, "--precision=fp32")["devices"]["cpu"]
+    assert (found["precision"], found["cosine"]) == ("fp32", None)
     assert shelf.extract(*flags, "--again")["devices"]["cpu"]["precision"] == "bf16"
 
 
 def test_a_run_with_toy_has_no_precision(shelf: Shelf) -> None:
-    assert shelf.extract("--device=cpu")["devices"] == {"cpu": {"precision": None, "cosine": None}}
+    found = shelf.extract("--device=cpu", "--batch=5")["devices"]
+    assert found == {"cpu": {"precision": None, "cosine": None, "batch_pictures": 5}}
     assert shelf.extract("--device=cpu")["devices"] == {}  # nothing to do: nothing is loaded
 
 

@@ -12,14 +12,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from core.errors import EncoderError
+from core.errors import EncoderError, UsageError
 from core.types import Sampling
 from extractor.encoders import load, recall, starter
 from extractor.encoders.clip2video import Clip2Video
 from extractor.encoders.contract import check, features
 from extractor.encoders.tensors import read
 from extractor.encoders.weights import hash_of
-from tests.training.barely import barely_shipped, barely_starter
+from tests.training.begun import motion_released, released
 
 FULL = (
     "a clip of a large dotted crimson pentagon going round anticlockwise in the bottom left corner and a "
@@ -31,7 +31,7 @@ FULL = (
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CINEDEX_WEIGHTS", str(tmp_path_factory.mktemp("weights")))
-        return barely_shipped(tmp_path_factory.mktemp("shipped"))
+        return motion_released(tmp_path_factory.mktemp("shipped"))
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +101,7 @@ def test_the_order_of_pictures_counts(encoder: Clip2Video) -> None:
 def test_over_another_starter_it_is_refused(shipped: Path, tmp_path: Path) -> None:
     folder = copied(shipped, tmp_path / "mixed")
     shutil.rmtree(folder / "starter")
-    other = barely_starter(folder / "starter", seed=1)
+    other = released(folder, seed=1)
     with pytest.raises(EncoderError) as caught:
         loaded(folder)
     hashes = [hash_of(each / "open_clip_model.safetensors") for each in (shipped / "starter", other)]
@@ -144,10 +144,12 @@ def test_a_file_that_cannot_be_its_own_is_refused(
         loaded(folder)
 
 
-def test_it_takes_no_weights_and_no_options(shipped: Path, tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match=r"was given random_weights\.$"):
+def test_it_takes_no_weights_and_no_options_and_no_variant(shipped: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"takes no options, but was given random_weights\.$"):
         loaded(shipped, random_weights=1)
-    with pytest.raises(EncoderError, match=r"was given weights\.$"):
+    with pytest.raises(UsageError, match=r"load a folder of your own by starter-motion:local-dir:FOLDER\.$"):
         loaded(shipped, weights=tmp_path)
-    with pytest.raises(EncoderError, match=r"^There is no starter-motion:large; there are "):
+    with pytest.raises(
+        EncoderError, match=r"^starter-motion has no variants, but was asked for 'large'; leave "
+    ):
         load("starter-motion:large")

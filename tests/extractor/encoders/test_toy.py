@@ -21,8 +21,8 @@ from extractor.encoders.base import unit
 from extractor.encoders.devices import choose_device
 from extractor.encoders.toy import COLOURS, NAMES
 from extractor.media.reader import Reader
-from extractor.world.plain_films import BACKGROUNDS, Scene, render
-from extractor.world.plain_films import COLOURS as WORLD
+from extractor.world.plain_films import PLAIN_BACKGROUNDS, PlainScene, plain_picture
+from extractor.world.plain_films import PLAIN_COLOURS as WORLD
 
 TOY = load("toy:rgb")
 
@@ -56,10 +56,10 @@ def test_a_red_video_finds_the_text_red(videos: Path) -> None:
 
 
 @pytest.mark.parametrize("colour", WORLD)
-@pytest.mark.parametrize("background", BACKGROUNDS)
+@pytest.mark.parametrize("background", PLAIN_BACKGROUNDS)
 def test_a_small_shape_on_grey_finds_its_colour_word(colour: str, background: str) -> None:
-    scene = Scene(colour, "circle", background, "rises", 4.0)
-    picture = torch.from_numpy(render(scene, 2.0, 32, 32))[None]
+    scene = PlainScene(colour, "circle", background, "rises", 4.0)
+    picture = torch.from_numpy(plain_picture(scene, 2.0, 32, 32))[None]
     scores = (TOY.clips(TOY.features(picture), [np.array([0])]) @ TOY.texts(list(WORLD)).T)[0]
     assert list(WORLD)[int(scores.argmax())] == colour
     assert float(scores.max()) > 0.4

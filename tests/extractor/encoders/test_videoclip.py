@@ -14,11 +14,11 @@ from torch import Tensor
 from core.commands import main
 from core.errors import EncoderError, UsageError
 from extractor.encoders import how, load, recall
-from extractor.encoders.base import Pace, framed
+from extractor.encoders.base import Pace, frame_rows
 from extractor.encoders.contract import check, pictures
 from extractor.encoders.convert import converted
 from extractor.encoders.videoclip import VideoClip
-from extractor.encoders.vocabulary import framed as framed_ids
+from extractor.encoders.vocabulary import separated as framed_ids
 from extractor.encoders.weights import About, register
 from extractor.windows import Windows
 from tests.extractor.encoders import tiny_s3d
@@ -189,7 +189,7 @@ def test_of_forty_minutes_every_second_has_a_row_and_every_clip_its_own(encoder:
     frames, clips = [], []
     for window in [*found, *windows.finish()]:
         features, index = torch.stack(window.features), [row.index for row in window.frames]
-        frames += [framed(encoder, features, window.runs, index)] if index else []
+        frames += [frame_rows(encoder, features, window.runs, index)] if index else []
         clips += [encoder.clips(features, [row.index for row in window.clips])]
     rows = torch.cat(frames)
     assert rows.shape == (2400, WIDTH) and len(torch.cat(clips)) == 149

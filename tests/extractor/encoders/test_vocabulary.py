@@ -11,7 +11,7 @@ from huggingface_hub import constants
 from core.errors import EncoderError, Error
 from extractor.download import main
 from extractor.encoders import hub, vocabulary
-from extractor.encoders.vocabulary import VARIABLE, WordPieces, find, framed, kept, word_pieces
+from extractor.encoders.vocabulary import VARIABLE, WordPieces, find, kept, separated, word_pieces
 
 PIECES = ["[PAD]", *(f"[unused{n}]" for n in range(99)), "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 SMALL = "".join(f"{piece}\n" for piece in [*PIECES, "play", "##ing", "a", "cafe", "日", "!"])
@@ -44,7 +44,7 @@ def test_special_tokens_that_are_written_out_are_what_they_say() -> None:
 
 
 def test_videoclip_frames_a_text_by_three_marks_and_cuts_it() -> None:
-    assert framed([[7, 8], [], list(range(200, 300))], 64) == [
+    assert separated([[7, 8], [], list(range(200, 300))], 64) == [
         [101, 102, 7, 8, 102],
         [101, 102, 102],
         [101, 102, *range(200, 261), 102],

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import gc
+import os
+import signal
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,7 @@ from core.types import Look, Sampling
 from extractor.media.reader import Reader
 from extractor.world import questions
 from extractor.world.colours import COLOURS
-from extractor.world.plain_films import Scene as PlainScene
-from extractor.world.plain_films import film as plain_film
+from extractor.world.plain_films import PlainScene, plain_film
 from extractor.world.questions import Question, Sample, queries, samples
 from extractor.world.render import render
 from extractor.world.sample_videos import main
@@ -176,6 +178,31 @@ def test_a_folder_that_cannot_be_is_one_sentence(
 ) -> None:
     assert main([*given, "--count", "1", "--seconds", "1"]) != 0
     assert capsys.readouterr().err == f"cinedex sample-videos: {said}\n"
+
+
+def _killed(out: Path) -> None:
+    def half(self: Sample, path: Path) -> None:
+        path.write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Sample.write = half  # type: ignore[method-assign]
+    main(["--out", str(out), "--quiet"])
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_a_killed_one_left_is_taken_away_by_the_next(is_there: bool, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    if is_there:
+        out.mkdir()
+    process = get_context("fork").Process(target=_killed, args=(out,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    (half,) = tmp_path.rglob("sample-01.mp4")
+    assert half.read_bytes() == b"half" and half.parent.parent == (out if is_there else tmp_path)
+    assert main(["--out", str(out), "--count", "1", "--seconds", "1"]) == 0
+    assert {path.name for path in out.iterdir()} == {"sample-01.mp4", "queries.csv"}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_what_breaks_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
