@@ -24,6 +24,7 @@ from core.store import Store
 from core.types import Place, Sampling
 from extractor.asked import licence
 from extractor.choose import OWN, Chosen, ExtractSettings, asked_videos, choose_store, library_of
+from extractor.encoders import notice_of
 from extractor.encoders.devices import devices_of, gpu_count
 from extractor.hours import Hours, Pause
 from extractor.job import Round, Wanted
@@ -69,6 +70,8 @@ def extract(settings: ExtractSettings) -> int:
     wanted = _wanted(settings, library)
     chosen = choose_store(settings, library, sampling)
     log.info("store=%s encoder=%s", chosen.path, chosen.encoder)
+    if notice := notice_of(chosen.encoder):
+        log.info("%s", notice)
     if held := licence(chosen.encoder, chosen.options):
         log.info("the weights are under a licence of their own licence=%s", held)
     tally = Tally()
@@ -86,15 +89,19 @@ def extract(settings: ExtractSettings) -> int:
             _finish(this, chosen, settings)
         except BaseException:
             with suppress(Error):  # the first mistake is the one to tell
-                _write_report(settings.report, tally.as_json())
+                _write_report(settings.report, _report(tally, chosen))
             raise
     _tell_cut(tally)
     _tell_hdr(tally, chosen)
     log.info("%s%s", "stopped: " if stop.is_set() else "", tally.in_words())
-    _write_report(settings.report, tally.as_json())
+    _write_report(settings.report, _report(tally, chosen))
     if stop.is_set():
         return 130
     return 3 if tally.failed and not settings.allow_failed else 0
+
+
+def _report(tally: Tally, chosen: Chosen) -> dict[str, Any]:
+    return {"encoder": chosen.encoder, "encoder_notice": notice_of(chosen.encoder)} | tally.as_json()
 
 
 def _tell_cut(tally: Tally) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from core import files
 from core.store import Store
 from core.types import KINDS, Kind
+from extractor.encoders import notice_of
 from extractor.job import Round
 from extractor.lengths import MOST_FILES, Lengths, known_contents, look_at
 from extractor.probe import Probed, Spent, probe
@@ -93,6 +94,7 @@ def _estimated(
     return {
         "store": str(this.job.store),
         "encoder": this.job.encoder,
+        "encoder_notice": notice_of(this.job.encoder),
         "found": this.tally.found + videos.count + texts.count,
         "to_do": to_do,
         "copies": this.tally.copies + of_files["copies"],

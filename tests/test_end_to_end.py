@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,10 +15,7 @@ import pytest
 
 from core.commands import main
 from extractor.world.plain_films import plain_film
-from tests.server.test_command_open import descendants, is_there
-from tests.server.worlds import until
 
-ROOT = Path(__file__).parents[1]
 SAMPLES = 8
 TEXTS = [{"text": text} for text in ("red", "green", "blue", "yellow", "white")]
 
@@ -134,55 +129,3 @@ def test_the_second_run_has_nothing_to_do(data: Path) -> None:
     films = str(data.parent / "films")
     assert main(["extract", "--videos", films, "--data", str(data), "--quiet"]) == 0
     assert sorted(data.rglob("shards/*")) == before
-
-
-def test_the_demo_answers_and_can_be_run_again(tmp_path: Path) -> None:
-    environment = os.environ | {"DEMO_EXIT": "1", "DEMO_FOLDER": str(tmp_path / "demo")}
-    for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "examples/demo.py")],
-            capture_output=True,
-            text=True,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            cwd=ROOT,
-        )
-        assert done.returncode == 0, done.stderr
-        assert "http://127.0.0.1:" in done.stdout
-        answers = done.stdout.partition("\nred  (")[2].splitlines()
-        assert all("sample-01.mp4" in line or "sample-05.mp4" in line for line in answers[1:3])
-
-
-@pytest.mark.parametrize(
-    ("number", "while_it", "code"),
-    [
-        pytest.param(signal.SIGINT, "$ extract", 130, id="interrupted"),
-        pytest.param(signal.SIGTERM, "Ctrl-C stops it.", 143, id="told-to-end"),
-    ],
-)
-def test_the_demo_ends_with_all_that_it_has_started(
-    tmp_path: Path, number: int, while_it: str, code: int
-) -> None:
-    environment = {k: v for k, v in os.environ.items() if k != "DEMO_EXIT"}
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "examples/demo.py")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment | {"DEMO_FOLDER": str(tmp_path / "demo")},
-        stdin=subprocess.DEVNULL,
-        cwd=ROOT,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if while_it in line:
-            break
-    until(lambda: bool(descendants(process.pid)))
-    pids = descendants(process.pid)
-    process.send_signal(number)
-    try:
-        _, errors = process.communicate(timeout=120)
-    finally:
-        process.kill()
-    assert process.returncode == code and "Traceback" not in errors, errors
-    until(lambda: not [pid for pid in pids if is_there(pid)])

@@ -86,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
             raise UsageError(f"--size {asked.size} must be above 0 and at most 1.")
         pace = Pace(asked.precision)
         encoder = load(asked.encoder, device=asked.device, weights=asked.weights, pace=pace)
-        sight = Sight(encoder, asked.split, asked.seed, asked.size)
+        sight = Sight(encoder, asked.split, asked.seed, asked.size, asked.weights)
         lines = measured(sight, [name for name in TABLE if name in (asked.only or TABLE)])
         if not lines:
             raise UsageError(f"{asked.encoder} writes no captions: there is nothing to measure.")

@@ -59,6 +59,12 @@ BY_HAND = {  # where the weights of others are, for people
 }
 
 
+def shipped() -> list[str]:
+    """Of those in SHIPPED, what has its weights in this installation; told without loading anything."""
+    folder = Path(__file__).with_name("shipped")
+    return [family for family in SHIPPED if any((folder / family).glob("*.safetensors"))]
+
+
 def families() -> dict[str, str]:
     """Every family and where its code lies. A stranger cannot shadow a built-in."""
     strangers = {name: point.value for name, point in _strangers().items()}

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from core.errors import EncoderError, UsageError
+from core.types import Sampling
 from extractor.encoders.base import EXACT, Pace
 from extractor.encoders.hub import SAFE
 from extractor.encoders.open_clip import OpenClip, model_of, ready
@@ -16,6 +17,7 @@ from extractor.encoders.recipe import CONFIG, LOCAL_DIR, recipe_of
 
 FAMILY = "starter"
 SHIPPED = Path(__file__).with_name("shipped")  # a folder for each encoder
+SAMPLING = Sampling(fps=2.0, clip_seconds=4.0, stride_seconds=2.0)  # shots of its world are 3 to 5 s
 
 
 def load(
@@ -31,7 +33,8 @@ def load(
     refuse(FAMILY, variant, weights, options, f"open_clip:{LOCAL_DIR}FOLDER")
     device = ready(device, pace, None, None)
     model = model_of(recipe_of(f"{LOCAL_DIR}{folder(FAMILY, CONFIG, SAFE)}"), None, None, look)
-    encoder = OpenClip(replace(model, spec=replace(model.spec, name=FAMILY)), device)
+    spec = replace(model.spec, name=FAMILY, sampling=SAMPLING)
+    encoder = OpenClip(replace(model, spec=spec), device)
     encoder.tower.begin(pace)
     return encoder
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -27,7 +28,7 @@ from training.gallery import Shown, gallery, still_gallery
 
 FRAMES = 8  # of a clip, evenly over all of its motion
 RATE = Fraction(2)  # pictures a second that are seen
-_QUALITIES = (18, 22, 26, 30)  # x264's, one a film
+QUALITIES = (18, 22, 26, 30)  # x264's, one a film
 _AT_ONCE = 64  # pictures of which captions are written
 _SHOTS = 512 // FRAMES  # of a film of short shots
 _WHOLE = 1000  # scenes of a gallery
@@ -43,6 +44,7 @@ class Sight:
     split: Split
     seed: int
     size: float = 1.0
+    weights: Path | None = None  # the file that the encoder was given
     _texts: dict[str, Float32Array] = field(default_factory=dict)
 
     def many(self, count: int) -> int:
@@ -153,7 +155,7 @@ class Sight:
         return times, filmed.features(self.encoder, pictures)
 
     def _pictures(self, made: Film, fps: Fraction, number: int) -> tuple[list[Span], Tensor]:
-        crf = self.chance("quality", number).one(_QUALITIES)
+        crf = self.chance("quality", number).one(QUALITIES)
         how = Encoding(fps=fps, gop=24, bframes=2, crf=crf, options=SAME_AGAIN)
         return filmed.decoded(made, how, SAMPLING, self.encoder.spec.look)
 

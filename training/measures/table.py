@@ -10,6 +10,7 @@ from training.measures.galleries import hard, retrieved, worded
 from training.measures.line import Line
 from training.measures.motion import directions, motions, reversal
 from training.measures.outside import outside
+from training.measures.service import service
 from training.measures.sight import Sight
 from training.measures.speed import speed
 from training.measures.zero_shot import pairs, zero_shot
@@ -26,5 +27,6 @@ TABLE: dict[str, Callable[[Sight], list[Line]]] = {
     "outside": outside,
     "words": worded,
     "captions": captioned,
+    "service": service,
     "speed": speed,
 }

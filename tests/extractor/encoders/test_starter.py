@@ -17,7 +17,8 @@ from core.commands import main
 from core.errors import EncoderError, Error
 from core.store import Store
 from core.types import Sampling
-from extractor.encoders import load, recall, starter
+from extractor import encoders
+from extractor.encoders import NOTICES, load, recall, starter
 from extractor.encoders.contract import check, pictures
 from extractor.encoders.open_clip import OpenClip
 from extractor.encoders.thresholds import calibration_of
@@ -62,6 +63,35 @@ def test_a_store_recalls_it_by_its_name(shipped: Path, tmp_path: Path) -> None:
     made = load("starter", look={"scale": "pillow"})
     store = Store.create(tmp_path / "store", made.spec, Sampling())
     assert recall(Store.open(store.root).spec).spec == made.spec
+
+
+def test_it_is_known_without_loading_it_whether_it_is_there(
+    shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoders, "__file__", str(tmp_path / "__init__.py"))
+    assert encoders.shipped() == ["starter"]
+    (shipped / "open_clip_model.safetensors").unlink()
+    assert encoders.shipped() == []
+
+
+def test_a_new_store_of_it_has_clips_as_long_as_a_shot_unless_one_asks_for_others(
+    shipped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    films, report = tmp_path / "films", tmp_path / "report.json"
+    assert main(["sample-videos", "--count", "1", "--seconds", "6", "--out", str(films)]) == 0
+    common = ["--videos", str(films), "--encoder", "starter", "--workers", "0", "--report", str(report)]
+    own, other = tmp_path / "own", tmp_path / "other"
+    assert main(["extract", *common, "--data", str(own)]) == 0
+    assert capsys.readouterr().err.count(NOTICES["starter"]) == 1
+    held = json.loads(report.read_text())
+    assert held["rows"] == {"frame": 12, "clip": 2, "text": 0}
+    assert (held["encoder"], held["encoder_notice"]) == ("starter", NOTICES["starter"])
+    assert Store.open(own / "starter").sampling == Sampling(fps=2, clip_seconds=4, stride_seconds=2)
+    asked = ["--fps", "1", "--clip-seconds", "8"]
+    assert main(["extract", *common, *asked, "--data", str(other), "--quiet"]) == 0
+    assert Store.open(other / "starter").sampling == Sampling(fps=1, clip_seconds=8, stride_seconds=2)
+    assert main(["extract", *common, "--dry-run", "--json", "--data", str(tmp_path / "none")]) == 0
+    assert json.loads(capsys.readouterr().out)["encoder_notice"] == NOTICES["starter"]
 
 
 @pytest.mark.parametrize(
