@@ -2,7 +2,7 @@
 made into rows as `extract` makes them, the best score of questions that have an answer there against that of
 everyday sentences.
 
-python -m training.thresholds --encoder NAME --seed N [--out FILE]
+python -m training.thresholds --encoder NAME --seed N [--middle SPREADS] [--out FILE]
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from core.errors import Error
 from core.types import Float32Array, Kind
 from extractor.encoders import load
 from extractor.encoders.base import Encoder
+from extractor.encoders.thresholds import MIDDLE
 from extractor.media.write import Encoding
 from extractor.world.chance import Chance
 from extractor.world.claims import claim
@@ -95,18 +96,32 @@ def _vectors(encoder: Encoder, shown: Film) -> tuple[Float32Array, Float32Array]
     return vectors(encoder, made, frames.index), vectors(encoder, made, clips.index)
 
 
+def above_zero(said: str) -> float:
+    """For argparse, which says the rest."""
+    if not 0 < (found := float(said)) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{said!r} is not above 0")
+    return found
+
+
 def main(argv: list[str] | None = None) -> int:
     """Find and tell them, a line a kind; with --out write them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--encoder", required=True, help="by its name, as in starter")
     parser.add_argument("--seed", type=int, default=0, help="of validation scenes and sentences")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of all films together")
+    parser.add_argument(
+        "--middle",
+        type=above_zero,
+        help="how far an answer must stand out beside that, in spreads: a number of a store's scale",
+    )
     parser.add_argument("--out", type=Path, help="a thresholds.json, beside the encoder's weights")
     asked = parser.parse_args(argv)
     try:
         found = measured(load(asked.encoder), asked.seed, asked.seconds)
         if asked.out is not None:
-            held = {kind: each.threshold for kind, each in found.items()}
+            held: dict[str, float] = {kind: each.threshold for kind, each in found.items()}
+            if asked.middle is not None:
+                held[MIDDLE] = asked.middle
             files.replace_text(asked.out, json.dumps(held) + "\n")
     except Error as error:
         parser.error(str(error))

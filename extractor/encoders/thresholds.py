@@ -1,5 +1,6 @@
-"""The scores below which an encoder found nothing by its own measure, for each kind of row: a small file
-beside its weights, which `python -m training.thresholds` writes for those that are shipped."""
+"""The scores below which an encoder found nothing by its own measure, for each kind of row, and how far an
+answer must stand out beside that (`middle`): a small file beside its weights, which
+`python -m training.thresholds` writes for those that are shipped."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from core.types import KINDS, canonical
 from extractor.encoders.base import Encoder
 
 FILE = "thresholds.json"
-KEY = "thresholds"  # of the calibration in a store.json
+KEY, MIDDLE = "thresholds", "middle"  # of the calibration in a store.json
 
 
 def of_folder(folder: Path) -> dict[str, float]:
@@ -29,15 +30,20 @@ def of_folder(folder: Path) -> dict[str, float]:
     except ValueError as error:
         raise EncoderError(f"{path} is no JSON: {error}.") from error
     if not isinstance(held, dict) or not all(_is_one(*each) for each in held.items()):
-        raise EncoderError(f"{path} holds {canonical(held)}, not a number for each of {', '.join(KINDS)}.")
+        raise EncoderError(
+            f"{path} holds {canonical(held)}, not a number for each of {', '.join(KINDS)}, and for {MIDDLE} "
+            "one above 0."
+        )
     return held
 
 
 def calibration_of(encoder: Encoder) -> Mapping[str, Any]:
     """What its stores are told of its scores."""
-    found = getattr(encoder, "thresholds", None)
-    return {KEY: dict(found)} if found else {}
+    found = dict(getattr(encoder, "thresholds", {}))
+    spreads = {MIDDLE: found.pop(MIDDLE)} if MIDDLE in found else {}
+    return spreads | ({KEY: found} if found else {})
 
 
-def _is_one(kind: str, score: object) -> bool:
-    return kind in KINDS and type(score) in (int, float) and isfinite(score)  # type: ignore[arg-type]
+def _is_one(name: str, score: object) -> bool:
+    is_number = isinstance(score, int | float) and not isinstance(score, bool) and isfinite(score)
+    return is_number and (name in KINDS or (name == MIDDLE and score > 0))  # type: ignore[operator]

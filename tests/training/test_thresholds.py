@@ -46,6 +46,11 @@ def test_they_are_told_and_written_and_follow_from_the_seed(
     assert written == {line["kind"]: line["threshold"] for line in lines}
     again, other = ({kind: each.threshold for kind, each in _toys(seed, 24).items()} for seed in (3, 4))
     assert again == written != other
+    assert main([*asked, "3", "--middle", "3.5"]) == 0
+    assert thresholds.of_folder(tmp_path) == {**written, "middle": 3.5}
+    with pytest.raises(SystemExit):
+        main([*asked, "3", "--middle", "0"])
+    assert "'0' is not above 0" in capsys.readouterr().err
 
 
 def test_colours_alone_tell_something() -> None:

@@ -26,6 +26,7 @@ from extractor.world.colours import COLOURS
 from extractor.world.drawn import scene
 from extractor.world.render import render
 from extractor.world.scene import still
+from index.calibration import Scale
 from tests.training.begun import released
 from training.thresholds import measured
 
@@ -206,6 +207,12 @@ def test_thresholds_beside_the_weights_come_into_a_new_store(
     assert Store.open(data / "starter").calibration == {"thresholds": held}
 
 
+def test_an_encoder_may_say_how_far_its_answers_must_stand_out(shipped: Path) -> None:
+    (shipped / "thresholds.json").write_text('{"clip": 0.3, "middle": 3.5}')
+    found = calibration_of(load("starter"))
+    assert found == {"thresholds": {"clip": 0.3}, "middle": 3.5} and Scale.of(found).middle == 3.5
+
+
 def test_thresholds_are_of_the_folders_own_weights_alone(shipped: Path) -> None:
     (shipped / "thresholds.json").write_text('{"clip": 0.3}')
     name = f"open_clip:local-dir:{shipped}"
@@ -216,7 +223,8 @@ def test_thresholds_are_of_the_folders_own_weights_alone(shipped: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "held", ["[]", '{"scene": 0.3}', '{"clip": "high"}', '{"clip": true}', '{"clip": NaN}']
+    "held",
+    ["[]", '{"scene": 0.3}', '{"clip": "high"}', '{"clip": true}', '{"clip": NaN}', '{"middle": 0}'],
 )
 def test_thresholds_that_are_none_are_refused(held: str, shipped: Path) -> None:
     (shipped / "thresholds.json").write_text(held)
