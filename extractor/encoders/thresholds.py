@@ -45,5 +45,6 @@ def calibration_of(encoder: Encoder) -> Mapping[str, Any]:
 
 
 def _is_one(name: str, score: object) -> bool:
-    is_number = isinstance(score, int | float) and not isinstance(score, bool) and isfinite(score)
-    return is_number and (name in KINDS or (name == MIDDLE and score > 0))  # type: ignore[operator]
+    if isinstance(score, bool) or not isinstance(score, int | float) or not isfinite(score):
+        return False
+    return name in KINDS or (name == MIDDLE and score > 0)
