@@ -56,7 +56,6 @@ class CocaRecipe(Recipe):
     rate: float = 1e-3
     warm_share: float = 0.4
     outside: int = 16
-    bound_share: float = 0.0
     captions_weight: float = 1.0
 
     def config(self, words: int) -> dict[str, Any]:

@@ -55,7 +55,6 @@ class MotionRecipe(Recipe):
     early_share: float = 0.4  # of steps
     motion_shares: tuple[float, ...] = (0.85, 0.5)  # of batches, early and later: groups of 16 motions
     outside: int = 16
-    bound_share: float = 0.0
     kept: int = 64  # batches, all of which are shown so many
     times: int = 4  # before others are: each time in other words
 

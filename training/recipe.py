@@ -16,7 +16,7 @@ class Recipe:
     """Shares are of the steps."""
 
     seed: int = 0
-    steps: int = 7_500
+    steps: int = 6_000
     batch: int = 256
     side: int = 64
     width: int = 24  # of the first layers of the picture tower
@@ -24,8 +24,8 @@ class Recipe:
     text_layers: int = 4
     context: int = 64
     rate: float = 2e-3
-    warm_share: float = 0.16  # with heads alone and no text
-    bound_share: float = 0.2  # at the end, anew from half of the rate: which colour is whose, and where
+    warm_share: float = 0.2  # with heads alone and no text
+    bound_share: float = 0.0  # at the end, anew from half of the rate: which colour is whose, and where
     grouped_share: float = 0.5  # of batches once there are texts
     polish_share: float = 0.1  # at a tenth of the rate, at the end; and before bindings have their turn
     alone_share: float = (

@@ -106,8 +106,14 @@ def main(argv: list[str] | None = None) -> int:
     """Train."""
     parser = parser_of(__doc__, Recipe())
     parser.add_argument("--batch", type=int, default=Recipe().batch, help="pictures a step")
+    parser.add_argument(
+        "--bound-share",
+        type=float,
+        default=0.0,
+        help="of the steps, the last: bindings",
+    )
     asked = parser.parse_args(argv)
-    recipe = Recipe(seed=asked.seed, steps=asked.steps, batch=asked.batch)
+    recipe = Recipe(seed=asked.seed, steps=asked.steps, batch=asked.batch, bound_share=asked.bound_share)
     try:
         train(asked.out, recipe, asked.for_seconds, choose_device(asked.device))
     except UsageError as error:
