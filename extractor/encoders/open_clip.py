@@ -20,7 +20,7 @@ from extractor.encoders.base import EXACT, Pace, means, unit
 from extractor.encoders.devices import choose_device
 from extractor.encoders.licences import licence_of
 from extractor.encoders.precision import Precision, wanted
-from extractor.encoders.recipe import Recipe, recipe_of, require_tokenizer, seed_of
+from extractor.encoders.recipe import Recipe, recipe_of, require_tokenizer, require_vectors, seed_of
 from extractor.encoders.seeded import seeded
 from extractor.encoders.tensors import insist, read
 from extractor.encoders.thresholds import of_folder
@@ -112,6 +112,7 @@ def load(
     """MODEL/TAG with its weights, or any model with those of a file or, if asked for, random ones."""
     device = ready(device, pace, weights, random_weights)
     recipe = recipe_of(variant, may_download=download)
+    require_vectors(recipe.name, weights)
     encoder = OpenClip(model_of(recipe, weights, random_weights, look, download=download), device)
     encoder.tower.begin(pace)
     return encoder

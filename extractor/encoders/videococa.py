@@ -22,17 +22,12 @@ from extractor.encoders.decoder import Decoder, Marks
 from extractor.encoders.open_clip import Model, OpenClip, model_of, ready
 from extractor.encoders.pooling import Pooler
 from extractor.encoders.precision import Precision
-from extractor.encoders.recipe import Recipe, recipe_of
+from extractor.encoders.recipe import Recipe, recipe_of, require_vectors
 from extractor.encoders.tower import Tower
-from extractor.encoders.weights import about
 
 FAMILY = "videococa"
 EXAMPLE = f"{FAMILY}:coca_ViT-B-32/laion2b_s13b_b90k"
 _AT_ONCE = 16  # clips that are written about together: their keys and values take 19 MB each of ViT-L-14
-_NO_VECTORS = (  # open_clip's own tables: 0.8 % of ImageNet zero-shot, 0.3 % R@1 of COCO
-    "coca_ViT-B-32/mscoco_finetuned_laion2b_s13b_b90k",
-    "hf-hub:laion/mscoco_finetuned_CoCa-ViT-B-32-laion2B-s13B-b90k",
-)
 
 
 class VideoCoCa:
@@ -149,7 +144,7 @@ def load(
     """A CoCa of open_clip's: MODEL/TAG, or MODEL with the weights of a file or random ones."""
     device = ready(device, pace, weights, random_weights)
     recipe = _recipe(variant, may_download=download)
-    require_vectors(variant, weights)
+    require_vectors(f"{FAMILY}:{variant}", weights)
     model = model_of(recipe, weights, random_weights, look, download=download)
     return _begun(model, f"{FAMILY}:{variant}", device, pace)
 
@@ -178,18 +173,6 @@ def _recipe(variant: str, *, may_download: bool) -> Recipe:
     recipe = recipe_of(variant, may_download=may_download)
     _require_coca(recipe)
     return recipe
-
-
-def require_vectors(variant: str, weights: Path | None = None) -> None:
-    """An EncoderError for weights that are known to find nothing."""
-    known = about(weights) if weights else None
-    names = {variant, *(name.partition(":")[2] for name in (known.names if known else ()))}
-    if names & set(_NO_VECTORS):
-        raise EncoderError(
-            f"{FAMILY}:{variant} is for captions only: what makes its vectors was lost in fine-tuning (0.3 % "
-            f"of COCO's captions find their picture); {EXAMPLE} is for retrieval, and --captions "
-            f"{FAMILY}:{variant} writes with it."
-        )
 
 
 def _require_coca(recipe: Recipe) -> None:

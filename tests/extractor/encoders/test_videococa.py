@@ -18,6 +18,7 @@ from extractor.encoders.contract import check, features, pictures
 from extractor.encoders.decoder import LEAST, MOST, Marks, _Finished
 from extractor.encoders.recipe import CONFIG
 from extractor.encoders.videococa import VideoCoCa
+from extractor.encoders.weights import About, register, registered
 from tests.extractor.encoders.models import TINY, TINY_COCA, add_model, coca_folder, coca_state
 from tests.extractor.encoders.test_open_clip import saved
 from tests.golden.runner import HOLDS
@@ -190,12 +191,23 @@ def test_what_is_no_coca_is_refused(variant: str, says: str) -> None:
     assert says in str(caught.value)
 
 
-def test_the_model_whose_vectors_are_broken_may_write_captions_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", ["videococa", "open_clip"])
+def test_the_model_whose_vectors_are_broken_may_write_captions_only(family: str) -> None:
     with pytest.raises(EncoderError, match=r"is for captions only: .*0\.3 % of COCO's") as caught:
-        load(f"videococa:{BROKEN}")
+        load(f"{family}:{BROKEN}")
     assert f"--captions videococa:{BROKEN}" in str(caught.value)
     with pytest.raises(EncoderError, match="not on this machine"):  # refused no more, but not here
         load_captioner(f"videococa:{BROKEN}")
+
+
+@pytest.mark.parametrize("family", ["videococa", "open_clip"])
+def test_a_file_that_was_downloaded_as_the_broken_one_is_refused_under_a_bare_name(
+    family: str, tmp_path: Path
+) -> None:
+    about = About("the hub", (f"open_clip:{BROKEN}",))
+    file = registered(register(saved(tmp_path / "coca.safetensors", coca_state(4)), about).hash)
+    with pytest.raises(EncoderError, match=f"^{family}:coca is for captions only"):
+        load(f"{family}:coca", weights=file)
 
 
 # --- captions ----------------------------------------------------------------------------------------
