@@ -83,7 +83,7 @@ class VideoCoCa:
         for first in range(0, len(index), _AT_ONCE):
             seen = self._seen(tokens, index[first : first + _AT_ONCE])
             if beams == 1:
-                ids = self.decoder.greedy(seen, marks).tolist()
+                ids = [_ended(mine, marks) for mine in self.decoder.greedy(seen, marks).tolist()]
             else:
                 ids = self.decoder.beamed(seen, beams, marks)
             found += [self._sentence(mine, marks) for mine in ids]
@@ -189,6 +189,12 @@ def _require_coca(recipe: Recipe) -> None:
         )
     if text.get("hf_model_name") or not text.get("embed_cls"):
         raise EncoderError(f"{recipe.name} reads texts with another model than CoCa's decoder stands on.")
+
+
+def _ended(ids: Sequence[int], marks: Marks) -> Sequence[int]:
+    """A greedy sentence without what fills it up to the longest beside it: the id of padding, which is that
+    of "!" as well, ends one as the mark does, and is its last word."""
+    return ids[: ids.index(marks.padding) + 1] if marks.padding in ids else ids
 
 
 def _marks(tokenizer: Any) -> Marks:

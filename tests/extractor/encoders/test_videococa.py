@@ -15,7 +15,7 @@ from core.errors import EncoderError
 from extractor.encoders import load, load_captioner, recall
 from extractor.encoders.base import Pace, unit
 from extractor.encoders.contract import check, features, pictures
-from extractor.encoders.decoder import LEAST, MOST, Marks, _Finished
+from extractor.encoders.decoder import LEAST, MOST, Decoder, Marks, Sentences, _Finished
 from extractor.encoders.recipe import CONFIG
 from extractor.encoders.videococa import VideoCoCa
 from extractor.encoders.weights import About, register, registered
@@ -317,6 +317,40 @@ def test_a_caption_depends_on_its_own_clip_alone(encoder: VideoCoCa, beams: int)
     for number in (0, 7, 19):
         assert encoder.caption(tokens, [index[number]], beams=beams) == [found[number]]
     assert encoder.caption(tokens, [], beams=beams) == []
+
+
+class Scripted(Decoder):
+    """Writes sentences of its own choice, one a clip, by the number that each clip's tokens hold."""
+
+    def __init__(self, model: Any, sentences: list[list[int]], words: int) -> None:
+        super().__init__(model)
+        self._sentences, self._words = sentences, words
+
+    def begin(self, seen: Tensor) -> Sentences:
+        self._clips = seen[:, 0, 0].round().int().tolist()
+        return Sentences([], [], [])
+
+    def step(self, sentences: Sentences, ids: Tensor) -> Tensor:
+        logits = torch.zeros(len(ids), 1, self._words)
+        for line, clip in enumerate(self._clips):
+            held = self._sentences[clip]
+            logits[line, 0, held[sentences.position] if sentences.position < len(held) else 7] = 1
+        sentences.position += 1
+        return logits
+
+
+def test_a_caption_that_ends_with_what_passes_for_padding_is_the_same_beside_a_longer_one(
+    encoder: VideoCoCa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = encoder._tokenizer.encode
+    said = ["a dog runs on the grass !", "a man and a woman dance in the middle of a hall", "a cat !"]
+    lines = [[*words(said[0][:-2]), 0], [*words(said[1]), 49407], [*words(said[2][:-2]), 0]]
+    monkeypatch.setattr(encoder, "decoder", Scripted(encoder.module, lines, 49408))
+    monkeypatch.setattr(encoder, "_seen", lambda tokens, index: tokens[np.concatenate(index)])
+    clips = torch.arange(3.0)[:, None, None]
+    index = [np.array([number]) for number in range(3)]
+    assert encoder.caption(clips, index, beams=1) == said
+    assert [encoder.caption(clips, [mine], beams=1) for mine in index] == [[each] for each in said]
 
 
 def test_marks_are_no_words(encoder: VideoCoCa) -> None:
