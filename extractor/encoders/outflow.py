@@ -47,7 +47,9 @@ def written(path: Path, to: Path) -> dict[str, Any]:
         raise EncoderError(f"{path} holds no tensors by name, but {_entries(archive.value)}.")
     if sum(tensor.bytes for tensor in tensors.values()) > most_bytes(path.stat().st_size):
         raise damaged(path, "its tensors claim to be far larger than the file")
-    _write(archive, tensors, to, {"from": path.name, "sha256": files.sha256_file(path), "under": under})
+    with files.reading(path):
+        about = {"from": path.name, "sha256": files.sha256_file(path), "under": under}
+    _write(archive, tensors, to, about)
     return {"count": len(tensors), "taken_from": under, "left_out": left_out}
 
 
@@ -123,7 +125,8 @@ def _write(archive: Archive, tensors: Mapping[str, Held], to: Path, about: Mappi
     text += b" " * (-len(text) % 8)
     if len(text) > _MOST_HEADER_BYTES:
         raise damaged(archive.path, "the names of its tensors are longer than safetensors allows")
-    source = np.memmap(archive.path, np.uint8, "r")
+    with files.reading(archive.path):
+        source = np.memmap(archive.path, np.uint8, "r")
     with to.open("xb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for _, held in ordered:

@@ -140,8 +140,8 @@ def require_vectors(name: str, file: Path | None) -> None:
     for each in (name, *(known.names if known else ())):
         if (variant := each.partition(":")[2]) in _NO_VECTORS:
             raise EncoderError(
-                f"{name} is for captions only: what makes its vectors was lost in fine-tuning (0.3 % of COCO's "
-                "captions find their picture); coca_ViT-B-32/laion2b_s13b_b90k is for retrieval, and "
+                f"{name} is for captions only: what makes its vectors was lost in fine-tuning (0.3 % of "
+                "COCO's captions find their picture); coca_ViT-B-32/laion2b_s13b_b90k is for retrieval, and "
                 f"--captions videococa:{variant} writes with it."
             )
 
