@@ -17,7 +17,7 @@ from core.errors import EncoderError, UsageError
 from core.types import EncoderSpec, IntArray
 from extractor.encoders import hub
 from extractor.encoders.base import EXACT, Pace, means, unit
-from extractor.encoders.devices import choose_device
+from extractor.encoders.devices import choose_device, exactly
 from extractor.encoders.licences import licence_of
 from extractor.encoders.precision import Precision, wanted
 from extractor.encoders.recipe import Recipe, recipe_of, require_tokenizer, require_vectors, seed_of
@@ -123,6 +123,7 @@ def ready(device: str, pace: Pace, weights: Path | None, random_weights: int | N
     if weights is not None and random_weights is not None:
         raise UsageError("--weights and --random-weights exclude each other.")
     device = choose_device(device)
+    exactly(device)
     wanted(pace.precision, torch.device(device))
     return device
 
