@@ -16,7 +16,7 @@ from core import files
 from core.errors import EncoderError, UsageError
 from core.types import EncoderSpec, IntArray
 from extractor.encoders import hub
-from extractor.encoders.base import EXACT, Pace, means, unit
+from extractor.encoders.base import EXACT, Pace, characters, means, unit
 from extractor.encoders.devices import choose_device, exactly
 from extractor.encoders.licences import licence_of
 from extractor.encoders.precision import Precision, wanted
@@ -84,7 +84,7 @@ class OpenClip:
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """A unit vector each."""
-        plain = [_plain(text) for text in texts]
+        plain = [characters(text) for text in texts]
         rows = [
             unit(self._model.encode_text(self._tokenizer(plain[first : first + _TEXTS]).to(self._device)))
             for first in range(0, len(plain), _TEXTS)
@@ -93,7 +93,7 @@ class OpenClip:
 
     def too_long(self, texts: Sequence[str]) -> list[bool]:
         """Which have more tokens than the model reads."""
-        return [_tokens(self._tokenizer, _plain(text)) > self._tokenizer.context_length for text in texts]
+        return [_tokens(self._tokenizer, characters(text)) > self._tokenizer.context_length for text in texts]
 
     def _none(self) -> Tensor:
         return torch.empty(0, self.spec.dim, device=self._device)
@@ -321,11 +321,6 @@ def _tokens(tokenizer: Any, text: str) -> int:
     if hasattr(tokenizer, "encode"):
         return len(tokenizer.encode(text)) + 2
     return len(tokenizer.tokenizer(tokenizer.clean_fn(text)).input_ids)
-
-
-def _plain(text: str) -> str:
-    """What is no character (half a surrogate pair, of a shell's bytes) becomes a question mark."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def _first_line(error: Exception) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from core import files
 from core.errors import EncoderError
 from extractor.encoders.archive import Archive, Held, damaged, opened
+from extractor.encoders.base import characters
 from extractor.encoders.pickles import Named, Outside, Thing
 from extractor.encoders.tensors import WRAPPERS
 
@@ -106,7 +107,7 @@ def _called(value: Any) -> str:
 
 def _printable(text: str) -> str:
     """One line that a terminal may be given."""
-    shown = text[:_SHOWN_NAME].encode("utf-8", "replace").decode()
+    shown = characters(text[:_SHOWN_NAME])
     return "".join(each if each.isprintable() else "?" for each in shown)
 
 
