@@ -19,7 +19,7 @@ from core.errors import EncoderError, UsageError
 from core.query import Value
 from core.types import EncoderSpec, Float32Array, IntArray, Sampling
 from extractor.encoders import BY_HAND, byte_pairs
-from extractor.encoders.base import EXACT, Pace
+from extractor.encoders.base import EXACT, Pace, characters
 from extractor.encoders.clip2video_model import PICTURES, WORDS, Model, Read, Shape, drawn, filled, renamed
 from extractor.encoders.open_clip import ready
 from extractor.encoders.precision import Precision
@@ -129,7 +129,7 @@ class Clip2Video:
         return ids.to(self._device), mask.to(self._device)
 
     def _encoded(self, texts: Sequence[str]) -> list[list[int]]:
-        return [self.tokenizer.encode(text.encode("utf-8", "replace").decode()) for text in texts]
+        return [self.tokenizer.encode(characters(text)) for text in texts]
 
     def _none(self) -> Tensor:
         return torch.empty(0, self.spec.dim, device=self._device)

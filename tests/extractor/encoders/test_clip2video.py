@@ -14,7 +14,7 @@ from torch import Tensor
 from core.commands import main
 from core.errors import EncoderError, UsageError
 from core.types import Sampling
-from extractor.encoders import how, load, recall
+from extractor.encoders import how, load, load_again
 from extractor.encoders.base import Pace, unit
 from extractor.encoders.clip2video import Clip2Video, joined
 from extractor.encoders.contract import check, features, pictures
@@ -117,7 +117,7 @@ def test_what_it_is_follows_from_the_file(encoder: Clip2Video, file: Path) -> No
     known = register(file, About(file.name))
     assert how(spec)["weights"].parent.name == known.hash == spec.weights
     held = pictures(encoder, 3)
-    again = recall(spec)
+    again = load_again(spec)
     assert torch.equal(again.features(held), encoder.features(held))
 
 
