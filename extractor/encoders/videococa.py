@@ -191,7 +191,7 @@ def _require_coca(recipe: Recipe) -> None:
         raise EncoderError(f"{recipe.name} reads texts with another model than CoCa's decoder stands on.")
 
 
-def _ended(ids: Sequence[int], marks: Marks) -> Sequence[int]:
+def _ended(ids: list[int], marks: Marks) -> list[int]:
     """A greedy sentence without what fills it up to the longest beside it: the id of padding, which is that
     of "!" as well, ends one as the mark does, and is its last word."""
     return ids[: ids.index(marks.padding) + 1] if marks.padding in ids else ids
