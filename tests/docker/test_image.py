@@ -54,9 +54,14 @@ def test_it_holds_no_compiler_no_installer_of_its_own_no_cache_and_none_of_our_t
     assert image.run("--user", "0", "--entrypoint", "sh", image.tag, "-c", look) == ""
 
 
-def test_nothing_of_a_model_is_baked_in(image: Image) -> None:
-    look = "find /weights -type f; find / -xdev -name '*.safetensors' -o -xdev -name '*.pt' 2>/dev/null; true"
-    assert image.run("--user", "0", "--entrypoint", "sh", image.tag, "-c", look) == ""
+def test_no_weights_are_in_it_but_our_own(image: Image) -> None:
+    """Those of the starters are a part of the package."""
+    names = " -o ".join(f"-name '{name}'" for name in ("*.safetensors", "*.pt", "pytorch_model*.bin"))
+    look = f"find /weights -type f; find / -xdev \\( {names} \\) -type f 2>/dev/null; true"
+    found = image.run("--user", "0", "--entrypoint", "sh", image.tag, "-c", look).splitlines()
+    shipped = "extractor/encoders/shipped"
+    ours = {str(path.relative_to(ROOT)) for path in (ROOT / shipped).rglob("*.safetensors")}
+    assert ours and {path.partition("/site-packages/")[2] for path in found} == ours, found
 
 
 def test_no_layer_and_no_variable_has_a_secret(engine: Engine, image: Image) -> None:
