@@ -85,7 +85,17 @@ def test_gpus_are_given_to_all_but_the_sample() -> None:
     given, plain = services(GPU), services(COMPOSE)
     assert set(given) == set(plain)
     assert {name for name, each in given.items() if "deploy" not in each} == {"sample"}
-    assert {each["build"]["target"] for each in given.values()} == {"cuda"}
+    assert {each["image"] for each in given.values()} == {"${CINEDEX_IMAGE:-cinedex:cuda}"}
+    assert given["server"]["build"]["target"] == "cuda"
+
+
+@pytest.mark.parametrize("path", [COMPOSE, GPU], ids=lambda path: path.name)
+def test_one_service_builds_the_image_that_all_of_them_run(path: Path) -> None:
+    """Two that build one name at once are in each other's way."""
+    found = services(path)
+    assert [name for name, each in found.items() if "build" in each] == ["server"]
+    assert len({each["image"] for each in found.values()}) == 1
+    assert services(COMPOSE)["sample"]["depends_on"] == ["server"]
 
 
 def test_the_images_version_is_the_packages() -> None:
