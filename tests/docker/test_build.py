@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(3600)]
 
 
 def by_buildkit(engine: Engine, program: str) -> bool:
-    """Whether a compose builds with the layers that we have: the old one by `docker build`, today's by buildx,
-    and where there is none by a builder of its own, which has to begin anew."""
+    """Whether a compose builds with the layers that we have: the old one by `docker build`, today's by
+    buildx, and where there is none by a builder of its own, which has to begin anew."""
     version = called([program, "version", "--short"], engine.environment).stdout
     return version.startswith("1.") or engine.run("buildx", "version", check=False).returncode == 0
 

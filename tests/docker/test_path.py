@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.docker.deployment import Deployment, until
@@ -149,7 +150,7 @@ def test_sigterm_ends_each_service_in_time_and_nothing_is_lost(deploy: Deploy, e
 def test_a_secret_file_of_keys_lets_in_who_has_one_and_is_told_to_nobody(
     deploy: Deploy, engine: Engine
 ) -> None:
-    found = deploy(CINEDEX_LISTEN="127.0.0.1")
+    found = deploy(CINEDEX_LISTEN="0.0.0.0")
     secret = found.folder / "keys.json"
     key = ours("keys", "create", "page", "--keys-file", str(secret)).strip()
     secret.chmod(0o644)
@@ -158,6 +159,15 @@ def test_a_secret_file_of_keys_lets_in_who_has_one_and_is_told_to_nobody(
     found.compose("up", "-d")
     until(found.is_ready)
     assert until(lambda: found.search("red", key, collection="sample"))
+    asked = {"http://127.0.0.1": 200, "http://192.0.2.2:8000": 200, "http://films.example": 403}
+    for (
+        address,
+        status,
+    ) in asked.items():  # as from another machine, which a container's own address tells nothing
+        headers = {"host": address.removeprefix("http://"), "x-api-key": key, "origin": address}
+        body = {"query": "red", "level": "frame", "collection": "sample"}
+        answer = httpx.post(f"http://127.0.0.1:{found.port}/search", json=body, headers=headers, timeout=60)
+        assert answer.status_code == status, (address, answer.text)
     denied = found.get("/collections")
     assert denied is not None and denied.status_code == 401
     told = found.logs("server") + found.logs("sample") + json.dumps(found.inspected("server"))
