@@ -58,6 +58,8 @@ def test_from_nothing_to_answers_and_on_through_new_videos_and_a_kill(deploy: De
     found.job("extract", "--videos", "/videos")
     found.job("index", "build")
     until(lambda: paths(found.search("red", collection="default", limit=100)) == {"videos"})
+    found.tell(CINEDEX_ENCODER="auto")  # what `extract` is to encode by, and no other command asks for
+    assert "videos/" in found.job("cinedex", "search", "red").stdout
     collections = found.get("/collections")
     assert collections is not None
     assert [each["name"] for each in collections.json()["collections"] if each["default"]] == ["default"]
@@ -154,8 +156,7 @@ def test_a_secret_file_of_keys_lets_in_who_has_one_and_is_told_to_nobody(
     secret = found.folder / "keys.json"
     key = ours("keys", "create", "page", "--keys-file", str(secret)).strip()
     secret.chmod(0o644)
-    env = found.folder / ".env"
-    env.write_text(env.read_text() + f"CINEDEX_KEYS_FILE={secret}\n")
+    found.tell(CINEDEX_KEYS_FILE=str(secret))
     found.compose("up", "-d")
     until(found.is_ready)
     assert until(lambda: found.search("red", key, collection="sample"))
