@@ -171,6 +171,10 @@ def test_a_secret_file_of_keys_lets_in_who_has_one_and_is_told_to_nobody(
         assert answer.status_code == status, (address, answer.text)
     denied = found.get("/collections")
     assert denied is not None and denied.status_code == 401
+    assert "page" in found.job("--no-deps", "cinedex", "keys", "list").stdout
+    refused = found.job("--no-deps", "cinedex", "keys", "create", "another", check=False)
+    assert refused.returncode == 1 and not refused.stdout
+    assert "/run/secrets/keys" in refused.stderr and "cannot be written" in refused.stderr, refused.stderr
     told = found.logs("server") + found.logs("sample") + json.dumps(found.inspected("server"))
     told += engine.says("exec", found.container("server"), "env")
     assert key not in told and key.rpartition("_")[2] not in told
