@@ -130,8 +130,7 @@ def _daemon(root: Path, short: Path, host: str, found: Engine) -> Iterator[None]
         finally:
             if running := found.run("ps", "-aq", check=False).stdout.split():
                 found.run("rm", "--force", "--volumes", *running, check=False)
-            daemon.terminate()
-            daemon.wait()
+            _end(daemon)
             subprocess.run(["umount", str(short / "exec" / "netns" / "default")], capture_output=True)
             if not had_bridge:
                 subprocess.run(["ip", "link", "delete", "docker0"], capture_output=True)
@@ -141,11 +140,21 @@ def _wait(found: Engine, daemon: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + START_S
     while found.run("info", check=False).returncode:
         if daemon.poll() is not None or time.monotonic() > until:
-            raise Unable(f"dockerd does not start here: {log.read_text().strip().splitlines()[-1]}")
+            said = log.read_text().strip().splitlines() or ["it says nothing"]
+            raise Unable(f"dockerd does not start here: {said[-1]}")
         time.sleep(0.2)
 
 
 def _make_base(found: Engine, root: Path) -> None:
+def _end(daemon: subprocess.Popen[bytes]) -> None:
+    daemon.terminate()
+    try:
+        daemon.wait(START_S)
+    except subprocess.TimeoutExpired:
+        daemon.kill()
+        daemon.wait()
+
+
     """Debian's smallest system with its Python, which trusts whom this machine trusts."""
     if found.run("image", "inspect", BASE, check=False).returncode == 0:
         return
