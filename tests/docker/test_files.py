@@ -65,8 +65,6 @@ def test_every_container_may_do_as_little_as_it_can(name: str) -> None:
     service = services(COMPOSE)[name]
     assert service["read_only"] and service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["mem_limit"] and service["cpus"]
-    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}
     assert not {"privileged", "pid", "ipc", "cap_add", "devices", "shm_size"} & set(service)
     videos = [volume for volume in service["volumes"] if ":/videos" in volume]
     assert all(volume.endswith(":ro") for volume in videos)
