@@ -43,12 +43,13 @@ class Engine:
         """What it writes to stdout."""
         return self.run(*words).stdout.strip()
 
-    def build(self, target: str, tag: str, *flags: str) -> float:
-        """An image of this tree; the seconds that it took."""
+    def build(self, target: str, tag: str, *flags: str, tree: Path = ROOT) -> float:
+        """An image of this tree, or a copy; the seconds that it took."""
         began = time.monotonic()
-        words = ["build", "--progress", "plain", "-f", "docker/Dockerfile", "--target", target, "-t", tag]
+        file = str(tree / "docker" / "Dockerfile")
+        words = ["build", "--progress", "plain", "-f", file, "--target", target, "-t", tag]
         based = ["--build-arg", f"BASE_IMAGE={self.base}"] if self.base else []
-        done = self.run(*words, *self.build_flags, *based, *flags, str(ROOT))
+        done = self.run(*words, *self.build_flags, *based, *flags, str(tree))
         self.logs.append(done.stdout + done.stderr)
         return time.monotonic() - began
 
@@ -145,7 +146,6 @@ def _wait(found: Engine, daemon: subprocess.Popen[bytes], log: Path) -> None:
         time.sleep(0.2)
 
 
-def _make_base(found: Engine, root: Path) -> None:
 def _end(daemon: subprocess.Popen[bytes]) -> None:
     daemon.terminate()
     try:
@@ -155,6 +155,7 @@ def _end(daemon: subprocess.Popen[bytes]) -> None:
         daemon.wait()
 
 
+def _make_base(found: Engine, root: Path) -> None:
     """Debian's smallest system with its Python, which trusts whom this machine trusts."""
     if found.run("image", "inspect", BASE, check=False).returncode == 0:
         return
