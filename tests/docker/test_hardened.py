@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.docker.conftest import Image
-from tests.docker.engine import Engine
+from tests.docker.deployment import until
+from tests.docker.engine import ROOT, Engine
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(3600)]
 HARD = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "none")
+V1 = ROOT / "tests" / "data" / "store-v1"
 SOMEBODY = os.geteuid() or 54321  # whom no /etc/passwd of the image knows
 
 
@@ -72,6 +77,34 @@ def test_a_volume_that_cannot_be_written_is_one_sentence(
     assert done.returncode in (1, 2)
     assert done.stderr.count("\n") == 1 and "/data" in done.stderr, done.stderr
     assert "cannot be written" in done.stderr or words[0] == "migrate"
+
+
+def library(folder: Path) -> Path:
+    """One that answers, of nobody who runs here, and not to be written."""
+    shutil.copytree(V1, folder / "toy-rgb")
+    (folder / "collections.json").write_text('{"format": 1, "collections": {"default": ["toy-rgb"]}}')
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    return folder
+
+
+def test_a_library_that_cannot_be_written_is_not_built_anew_which_is_one_sentence_and_is_served(
+    engine: Engine, image: Image, tmp_path: Path
+) -> None:
+    read_only = library(tmp_path / "library")
+    flags = ("--volume", f"{read_only}:/data:ro")
+    done = engine.run("run", "--rm", *HARD, *flags, image.tag, "index", "build", check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(r"cinedex index build: /data/\S+ cannot be written: .+\.\n", done.stderr)
+
+    name = f"cinedex-test-{uuid.uuid4().hex[:8]}"
+    engine.run("run", "-d", "--name", name, *HARD, *flags, image.tag, "serve", "--follow-seconds", "0.2")
+    try:
+        asked = ("exec", name, "python3", "-m", "server.commands.ready")
+        until(lambda: engine.run(*asked, check=False).returncode == 0)
+        assert "cannot be written" not in engine.run("logs", name).stderr
+    finally:
+        engine.run("rm", "--force", "--volumes", name)
 
 
 def test_64_mb_of_shared_memory_are_enough(engine: Engine, image: Image, owned: Path) -> None:
