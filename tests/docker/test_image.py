@@ -84,7 +84,7 @@ def test_secrets_beside_what_it_is_made_of_are_in_no_layer_and_no_variable(
     copy_into(tree, "docker")
     for name in (".env", "keys.json", "docker/.env", "docker/keys.json", "server/.env", "server/keys.json"):
         (tree / name).write_text(SECRET)
-    told = replace(engine, environment=engine.environment | {"CINEDEX_KEY": SECRET, "SECRET": SECRET})
+    told = replace(engine, environment={**engine.environment, "CINEDEX_KEY": SECRET, "SECRET": SECRET})
     told.build("cpu", "cinedex-test:told", "--build-arg", f"SECRET={SECRET}", tree=tree)
     assert not _steps_that_ran(told.logs[-1]), "something of what was added was taken in"
     said = engine.says("history", "--no-trunc", "--format", "{{.CreatedBy}}", "cinedex-test:told")
