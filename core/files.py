@@ -80,6 +80,16 @@ def _write_temp(folder: Path, data: bytes, mode: int = 0o666) -> Path:
     return temp
 
 
+def open_as_usual(path: Path) -> None:
+    """For whom any new file beside it is; what some libraries write is for its owner alone."""
+    with writing(path):
+        temp = _write_temp(path.parent, b"")
+        try:
+            path.chmod(stat.S_IMODE(temp.stat().st_mode))
+        finally:
+            temp.unlink()
+
+
 def replace_text(path: Path, text: str, mode: int = 0o666, *, keeps: bool = False) -> None:
     """The old text or the new one, never a mixture; for whom, but for the process' umask, `mode` says. keeps:
     a file that is there stays whose it is, and for whom."""

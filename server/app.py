@@ -99,7 +99,12 @@ def create_app(
     ours = (settings.host, *([settings.published] if settings.published else []))
     hosts = frozenset(map(gate.bare, (*gate.LOOPBACK, *ours, *settings.allowed_hosts)))
     most = int(settings.max_body_mb * MIB), int(settings.max_upload_mb * MIB)
-    rules = gate.Rules(hosts, *most, is_anywhere=gate.is_wildcard(settings.host))
+    rules = gate.Rules(
+        hosts,
+        *most,
+        is_anywhere=gate.is_wildcard(settings.host),
+        by_any_number=access.is_by_key and gate.is_wildcard(settings.published or ""),
+    )
     app.add_middleware(patience.Bounded, seconds=settings.deadline_seconds)
     app.add_middleware(gate.Gate, rules=rules, access=access, metrics=metrics, full=slots.refusal)
     return app

@@ -80,6 +80,7 @@ class Rules:
     max_body: int  # bytes
     max_upload: int = 0  # of a form with a file
     is_anywhere: bool = False  # bound to every address of this machine
+    by_any_number: bool = False  # reached at addresses that are not ours to know, by who has a key
 
     def refusal_of_page(self, scope: Scope, headers: Headers) -> ApiError | None:
         """Why a request is not let in, from wherever a page was."""
@@ -95,8 +96,9 @@ class Rules:
 
     def _is_ours(self, name: str, scope: Scope) -> bool:
         """Whether we may be called so. No page can make a number of its own mean this machine, so the address
-        that a connection came in on is no stranger's name."""
-        if "*" in self.hosts or name in self.hosts:
+        that a connection came in on is no stranger's name; nor is any number, where a container's port is
+        reached at addresses that it does not have."""
+        if "*" in self.hosts or name in self.hosts or (self.by_any_number and _is_number(name)):
             return True
         server = scope.get("server")
         return self.is_anywhere and server is not None and _is_same_address(name, server[0])
@@ -138,6 +140,15 @@ def is_wildcard(host: str) -> bool:
         return ipaddress.ip_address(bare(host)).is_unspecified
     except ValueError:
         return False
+
+
+def _is_number(name: str) -> bool:
+    """Whether it is an address and no name."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_same_address(name: str, server: str) -> bool:

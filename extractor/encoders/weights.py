@@ -143,6 +143,7 @@ def _write(final: Path, path: Path, known: About) -> None:
     try:
         with files.draft(final) as draft:
             save_file(state, draft / FILE)
+            files.open_as_usual(draft / FILE)  # it may be carried to where somebody else reads it
             size = (draft / FILE).stat().st_size
             (draft / ABOUT).write_text(_text(replace(known, bytes=size, created=time.time())))
     except StoreError:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 
 from core import files
 from core.collections import Library
 from core.config import Settings, run_verb
 from core.stop import Stop, stopping
+from core.store import Store
+from extractor.encoders import shipped
 from server.commands.children import Verbs
 
 log = logging.getLogger(__name__)
-COLLECTION, FOLDER, ENCODER = "sample", "sample-videos", "toy:rgb"
+COLLECTION, FOLDER = "sample", "sample-videos"
+STARTER, COLOURS = "starter", "toy:rgb"
 STORE = "sample"  # of its own, so that videos of others by the same encoder never lie among these
 
 
 class SampleCollectionSettings(Settings):
     """Render a few small videos into the data folder and make them searchable, as the collection `sample`;
-    where that answers already, nothing is done. Its encoder knows colours and needs no weights."""
+    where that answers already, nothing is done. The encoder is `starter`, which knows such videos; `toy:rgb`,
+    which knows colours, where the starter is not in the installation."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,10 +53,12 @@ def is_there(library: Library) -> bool:
 def _filled(settings: SampleCollectionSettings, stop: Stop) -> int:
     verbs = Verbs(_pass_on, stop, lambda: None)
     videos, of_it = str(settings.data / FOLDER), ("--collection", COLLECTION)
-    store = ("--store", str(settings.data / STORE), "--encoder", ENCODER)
+    encoder = _encoder(settings.data / STORE)
+    store = ("--store", str(settings.data / STORE), "--encoder", encoder)
+    plain = ("--plain",) if encoder == COLOURS else ()
     is_rendered = files.exists(settings.data / FOLDER)  # it appears whole
     for words in (
-        *(() if is_rendered else (("sample-videos", "--plain", videos),)),
+        *(() if is_rendered else (("sample-videos", *plain, videos),)),
         ("extract", "--videos", videos, *store, *of_it),
         ("index", "build", *of_it),
     ):
@@ -60,6 +67,13 @@ def _filled(settings: SampleCollectionSettings, stop: Stop) -> int:
             return 130
     sys.stdout.write(f"{COLLECTION} can be searched\n")
     return 0
+
+
+def _encoder(store: Path) -> str:
+    """A store that was begun keeps its own."""
+    if files.exists(store / "store.json"):
+        return Store.open(store).spec.name
+    return STARTER if STARTER in shipped() else COLOURS
 
 
 def _shared(settings: Settings) -> list[str]:

@@ -46,6 +46,7 @@ class Deployment:
     folder: Path  # its .env, and videos/
     project: str
     port: int
+    files: tuple[Path, ...] = (ROOT / "docker" / "compose.yml",)
 
     def compose(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return called([*self._program, *words], self.engine.environment, check=check)
@@ -53,7 +54,19 @@ class Deployment:
     @property
     def _program(self) -> list[str]:
         flags = ["-p", self.project, "--env-file", str(self.folder / ".env")]
-        return [self.program, *flags, "-f", str(ROOT / "docker" / "compose.yml")]
+        return [self.program, *flags, *(word for file in self.files for word in ("-f", str(file)))]
+
+    def tell(self, **settings: str) -> None:
+        """What .env says, from now on."""
+        env = self.folder / ".env"
+        told = dict(line.split("=", 1) for line in env.read_text().splitlines()) if env.exists() else {}
+        env.write_text("".join(f"{name}={value}\n" for name, value in (told | settings).items()))
+
+    def override(self, services: dict[str, Any]) -> None:
+        """What a file of the user's own says beside ours."""
+        own = self.folder / f"compose.override-{len(self.files)}.yml"
+        own.write_text(json.dumps({"services": services}))
+        self.files += (own,)
 
     def begun(self, *words: str) -> subprocess.Popen[str]:
         """A job beside all else."""
@@ -129,8 +142,7 @@ def deployed(engine: Engine, program: str, image: str, folder: Path, **settings:
         "CINEDEX_PORT": str(found.port),
         "CINEDEX_ENCODER": "toy:rgb",
     }
-    lines = [f"{name}={value}" for name, value in (told | settings).items()]
-    (folder / ".env").write_text("\n".join(lines) + "\n")
+    found.tell(**(told | settings))
     try:
         yield found
     finally:

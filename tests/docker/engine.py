@@ -70,7 +70,7 @@ def engine() -> Iterator[Engine]:
     docker = next((path for path in known if path and Path(path).is_file()), None)
     if docker is None:
         raise Unable("No `docker` is in the PATH; `apt-get install docker.io debootstrap` brings one.")
-    theirs = Engine(docker, clean_environment() | {"DOCKER_BUILDKIT": "1"}, os.environ.get("BASE_IMAGE", ""))
+    theirs = Engine(docker, _environment(docker), os.environ.get("BASE_IMAGE", ""))
     if theirs.run("info", check=False).returncode == 0:
         yield theirs
         return
@@ -80,6 +80,12 @@ def engine() -> Iterator[Engine]:
         raise Unable(f"No engine answers, and there is no {' and no '.join(missing)} to start one with.")
     with own(docker) as ours:
         yield ours
+
+
+def _environment(docker: str) -> dict[str, str]:
+    """In which the old compose finds that very `docker`, which it builds with."""
+    held = clean_environment()
+    return held | {"PATH": os.pathsep.join((str(Path(docker).parent), held["PATH"])), "DOCKER_BUILDKIT": "1"}
 
 
 def clean_environment() -> dict[str, str]:
@@ -101,7 +107,7 @@ def own(docker: str) -> Iterator[Engine]:
         root = Path(kept or held.enter_context(tempfile.TemporaryDirectory(prefix="docker-", dir=_room())))
         short = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="dkr-", dir="/tmp")))
         host = f"unix://{short / 'docker.sock'}"
-        environment = clean_environment() | {"DOCKER_HOST": host, "DOCKER_BUILDKIT": "1"}
+        environment = _environment(docker) | {"DOCKER_HOST": host}
         found = Engine(docker, environment, BASE, ("--network", "host"))
         held.enter_context(_daemon(root, short, host, found))
         _make_base(found, root)
@@ -131,8 +137,7 @@ def _daemon(root: Path, short: Path, host: str, found: Engine) -> Iterator[None]
         finally:
             if running := found.run("ps", "-aq", check=False).stdout.split():
                 found.run("rm", "--force", "--volumes", *running, check=False)
-            daemon.terminate()
-            daemon.wait()
+            _end(daemon)
             subprocess.run(["umount", str(short / "exec" / "netns" / "default")], capture_output=True)
             if not had_bridge:
                 subprocess.run(["ip", "link", "delete", "docker0"], capture_output=True)
@@ -142,8 +147,18 @@ def _wait(found: Engine, daemon: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + START_S
     while found.run("info", check=False).returncode:
         if daemon.poll() is not None or time.monotonic() > until:
-            raise Unable(f"dockerd does not start here: {log.read_text().strip().splitlines()[-1]}")
+            said = log.read_text().strip().splitlines() or ["it says nothing"]
+            raise Unable(f"dockerd does not start here: {said[-1]}")
         time.sleep(0.2)
+
+
+def _end(daemon: subprocess.Popen[bytes]) -> None:
+    daemon.terminate()
+    try:
+        daemon.wait(START_S)
+    except subprocess.TimeoutExpired:
+        daemon.kill()
+        daemon.wait()
 
 
 def _make_base(found: Engine, root: Path) -> None:

@@ -24,7 +24,8 @@ def backed_up(found: Deployment, folder: Path) -> Path:
     mounted = ("--volume", f"{folder / 'backup.sh'}:/backup.sh:ro", "--entrypoint", "sh", "cinedex")
     with (folder / "library.tar").open("wb") as tar:
         done = found.piped("--no-deps", *mounted, "/backup.sh", stdout=tar)
-    assert done.returncode == 0, done.stderr
+    changed = b"file changed as we read it"  # one of those that are replaced whole
+    assert done.returncode == 0 or (done.returncode == 1 and changed in done.stderr), done.stderr
     return folder / "library.tar"
 
 
@@ -35,6 +36,7 @@ def test_a_backup_of_what_is_being_written_is_restored_whole(
 ) -> None:
     found = deploy()
     put_videos(found, 2)
+    found.job("--no-deps", "sample")
     found.compose("up", "-d", "server")
     found.compose("run", "-d", "extract", "--videos", "/videos", "--watch", "--watch-seconds", "0.2")
     found.compose("run", "-d", "index", "build", "--follow", "--follow-seconds", "0.2")
@@ -52,6 +54,9 @@ def test_a_backup_of_what_is_being_written_is_restored_whole(
     other.compose("up", "-d", "server")
     until(other.is_ready)
     assert other.search("red")
+    (first, *_) = other.search("red", collection="sample")
+    played = other.get(f"/media/{first['video_id']}?collection=sample")
+    assert played is not None and played.status_code == 200, "a file is known by its time"
 
 
 def test_films_come_into_a_folder_that_has_some_and_stays_the_one_that_is_mounted(tmp_path: Path) -> None:
@@ -65,5 +70,6 @@ def test_films_come_into_a_folder_that_has_some_and_stays_the_one_that_is_mounte
 
 
 def test_the_script_leaves_out_what_need_not_be_kept_and_is_one_that_a_shell_reads() -> None:
+    assert "--format=posix" in script(), "which keeps fractions of seconds"
     assert "./spool*" in script() and "./running*" in script()
     assert subprocess.run(["sh", "-n", "-c", script()]).returncode == 0

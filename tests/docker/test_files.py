@@ -76,14 +76,35 @@ def test_only_what_runs_for_long_is_started_again_and_jobs_wait_to_be_asked_for(
     assert {name for name, each in found.items() if "profiles" not in each} == {"server", "sample"}
     assert {name for name, each in found.items() if each.get("restart") == "unless-stopped"} == {"server"}
     assert found["sample"]["restart"] == "no"
-    assert {name for name, each in found.items() if "ports" in each or "secrets" in each} == {"server"}
+    assert {name for name, each in found.items() if "ports" in each} == {"server"}
+
+
+def test_a_setting_goes_to_those_that_it_is_for() -> None:
+    """To most commands an encoder is the one that is asked, and keys are made in the file that counts."""
+    found = services(COMPOSE)
+    told = {
+        name: [service for service, each in found.items() if name in each["environment"]]
+        for name in ("CINEDEX_ENCODER", "CINEDEX_KEYS_FILE")
+    }
+    assert told == {"CINEDEX_ENCODER": ["extract"], "CINEDEX_KEYS_FILE": ["cinedex"]}
+    assert [name for name, each in found.items() if "secrets" in each] == ["server", "cinedex"]
 
 
 def test_gpus_are_given_to_all_but_the_sample() -> None:
     given, plain = services(GPU), services(COMPOSE)
     assert set(given) == set(plain)
     assert {name for name, each in given.items() if "deploy" not in each} == {"sample"}
-    assert {each["build"]["target"] for each in given.values()} == {"cuda"}
+    assert {each["image"] for each in given.values()} == {"${CINEDEX_IMAGE:-cinedex:cuda}"}
+    assert given["server"]["build"]["target"] == "cuda"
+
+
+@pytest.mark.parametrize("path", [COMPOSE, GPU], ids=lambda path: path.name)
+def test_one_service_builds_the_image_that_all_of_them_run(path: Path) -> None:
+    """Two that build one name at once are in each other's way."""
+    found = services(path)
+    assert [name for name, each in found.items() if "build" in each] == ["server"]
+    assert len({each["image"] for each in found.values()}) == 1
+    assert services(COMPOSE)["sample"]["depends_on"] == ["server"]
 
 
 def test_the_images_version_is_the_packages() -> None:

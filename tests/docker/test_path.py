@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.docker.deployment import Deployment, until
@@ -57,6 +58,8 @@ def test_from_nothing_to_answers_and_on_through_new_videos_and_a_kill(deploy: De
     found.job("extract", "--videos", "/videos")
     found.job("index", "build")
     until(lambda: paths(found.search("red", collection="default", limit=100)) == {"videos"})
+    found.tell(CINEDEX_ENCODER="auto")  # what `extract` is to encode by, and no other command asks for
+    assert "videos/" in found.job("cinedex", "search", "red").stdout
     collections = found.get("/collections")
     assert collections is not None
     assert [each["name"] for each in collections.json()["collections"] if each["default"]] == ["default"]
@@ -70,7 +73,7 @@ def test_from_nothing_to_answers_and_on_through_new_videos_and_a_kill(deploy: De
     found.compose("up", "-d", "server")
     until(found.is_ready)
     assert found.search("red", collection="default")
-    assert found.compose("up", "sample").returncode == 0, "the sample is made once"
+    assert found.compose("up", "--no-deps", "sample").returncode == 0, "the sample is made once"
     assert "there already" in found.logs("sample")
 
 
@@ -105,8 +108,8 @@ def test_a_volume_of_the_first_version_opens_and_answers(deploy: Deploy) -> None
     assert "is damaged" not in found.logs("server")
 
 
-def test_jobs_may_run_twice_and_two_at_once(deploy: Deploy) -> None:
-    found = deploy()
+def test_jobs_of_any_user_may_run_twice_and_two_at_once(deploy: Deploy) -> None:
+    found = deploy(CINEDEX_USER="54321:54321")  # to whom the new volumes were not made
     put_videos(found)
     both = [found.begun("extract", "--videos", "/videos") for _ in range(2)]
     said = [process.communicate()[0] for process in both]
@@ -151,15 +154,27 @@ def test_sigterm_ends_each_service_in_time_and_nothing_is_lost(deploy: Deploy, e
 def test_a_secret_file_of_keys_lets_in_who_has_one_and_is_told_to_nobody(
     deploy: Deploy, engine: Engine
 ) -> None:
-    found = deploy(CINEDEX_LISTEN="127.0.0.1")
+    found = deploy(CINEDEX_LISTEN="0.0.0.0")
     secret = found.folder / "keys.json"
     key = ours("keys", "create", "page", "--keys-file", str(secret)).strip()
     secret.chmod(0o644)
-    env = found.folder / ".env"
-    env.write_text(env.read_text() + f"CINEDEX_KEYS_FILE={secret}\n")
+    found.tell(CINEDEX_KEYS_FILE=str(secret))
     found.compose("up", "-d")
     until(found.is_ready)
     assert until(lambda: found.search("red", key, collection="sample"))
+    asked = {"http://127.0.0.1": 200, "http://192.0.2.2:8000": 200, "http://films.example": 403}
+    for (
+        address,
+        status,
+    ) in asked.items():  # as from another machine, which a container's own address tells nothing
+        headers = {"host": address.removeprefix("http://"), "x-api-key": key, "origin": address}
+        body = {"query": "red", "level": "frame", "collection": "sample"}
+        answer = httpx.post(f"http://127.0.0.1:{found.port}/search", json=body, headers=headers, timeout=60)
+        assert answer.status_code == status, (address, answer.text)
+    assert "page" in found.job("--no-deps", "cinedex", "keys", "list").stdout
+    refused = found.job("--no-deps", "cinedex", "keys", "create", "another", check=False)
+    assert refused.returncode == 1 and not refused.stdout
+    assert "/run/secrets/keys" in refused.stderr and "cannot be written" in refused.stderr, refused.stderr
     denied = found.get("/collections")
     assert denied is not None and denied.status_code == 401
     found.get(f"/collections?key={key}", key)  # as somebody might send it

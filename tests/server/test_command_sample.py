@@ -13,8 +13,10 @@ from core import files
 from core.collections import Library
 from core.commands import main
 from core.store import Store
+from extractor.encoders import shipped
 from index.snapshot import Snapshot
-from server.commands.sample import COLLECTION, FOLDER, STORE
+from server.commands import sample
+from server.commands.sample import COLLECTION, COLOURS, FOLDER, STARTER, STORE
 from tests.conftest import shapes, write_film
 from tests.server.worlds import until
 
@@ -39,9 +41,10 @@ def test_two_at_once_fill_one_collection_that_answers_and_a_third_does_nothing(
     assert main(["sample", "--data", str(data)]) == 0
     assert "there already" in capfd.readouterr().err
     assert list((library.store_path(STORE) / "snapshots").iterdir()) == snapshots
+    assert encoder_of(data) == (STARTER if STARTER in shipped() else COLOURS)
     assert main(["search", "red", "--collection", COLLECTION, "--data", str(data)]) == 0
     assert f"{FOLDER}/sample-" in capfd.readouterr().out
-    assert not (tmp_path / "weights").exists()
+    assert not list((tmp_path / "weights").rglob("*.safetensors")), "it brings what it needs"
 
     (tmp_path / "films").mkdir()
     write_film(tmp_path / "films" / "green.mp4", shapes("green", seconds=0.5))
@@ -50,8 +53,32 @@ def test_two_at_once_fill_one_collection_that_answers_and_a_third_does_nothing(
     assert main(["index", "build", "--data", str(data)]) == 0
     assert library.collections() == {COLLECTION: [STORE], "default": ["toy-rgb"]}
     held = [Snapshot.open(Store.open(library.store_path(slug))) for slug in (STORE, "toy-rgb")]
-    sample, own = (set(each.sources.ids()) for each in held)
-    assert (len(sample), len(own)) == (8, 1) and not sample & own
+    shown, own = (set(each.sources.ids()) for each in held)
+    assert (len(shown), len(own)) == (8, 1) and not shown & own
+
+
+def encoder_of(data: Path) -> str:
+    return Store.open(Library(data).store_path(STORE)).spec.name
+
+
+def test_without_the_starter_it_shows_colours_and_what_was_begun_by_them_is_ended_by_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    monkeypatch.setattr(sample, "shipped", list)
+    assert main(["sample", "--data", str(data)]) == 0
+    assert encoder_of(data) == COLOURS
+    films = {path.name: path.stat().st_mtime_ns for path in (data / FOLDER).iterdir()}
+
+    monkeypatch.setattr(sample, "shipped", lambda: [STARTER])
+    current = Library(data).store_path(STORE) / "CURRENT"
+    current.unlink()
+    capfd.readouterr()
+    assert main(["sample", "--data", str(data)]) == 0
+    assert current.exists() and encoder_of(data) == COLOURS
+    assert {path.name: path.stat().st_mtime_ns for path in (data / FOLDER).iterdir()} == films
+    assert main(["search", "red", "--collection", COLLECTION, "--data", str(data)]) == 0
+    assert f"{FOLDER}/sample-" in capfd.readouterr().out
 
 
 def test_stopped_half_way_it_goes_on_where_it_was(tmp_path: Path) -> None:

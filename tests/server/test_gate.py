@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,6 +14,7 @@ from server import gate
 from server.app import create_app
 from server.library import ServedLibrary
 from server.settings import ServeSettings
+from tests.server.worlds import make_keys
 
 
 def test_a_body_that_stops_coming_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,6 +53,40 @@ def test_bound_to_every_address_it_is_asked_for_by_the_one_that_was_reached(
     async def ask() -> int:
         app = create_app(ServedLibrary(dict), ServeSettings(host=bound))
         url = f"http://[{reached}]" if ":" in reached else f"http://{reached}"
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=url) as http:
+            return (await http.get("/healthz", headers={"host": host})).status_code
+
+    assert anyio.run(ask) == status
+
+
+@pytest.mark.parametrize(
+    ("published", "keyed", "host", "status"),
+    [
+        ("0.0.0.0", True, "192.0.2.2:8000", 200),
+        ("0.0.0.0", True, "[2001:db8::1]:8000", 200),
+        ("[::]", True, "192.0.2.2:8000", 200),
+        ("0.0.0.0", True, "films.example", 403),
+        ("0.0.0.0", True, "192.0.2.2.films.example", 403),
+        ("0.0.0.0", True, "", 403),
+        ("0.0.0.0", False, "192.0.2.2:8000", 403),
+        ("192.0.2.2", True, "192.0.2.2:8000", 200),
+        ("192.0.2.2", True, "192.0.2.3:8000", 403),
+        ("127.0.0.1", True, "192.0.2.2:8000", 403),
+        (None, True, "192.0.2.2:8000", 403),
+    ],
+)
+def test_published_everywhere_it_is_asked_for_by_any_number_where_there_are_keys(
+    tmp_path: Path, published: str | None, keyed: bool, host: str, status: int
+) -> None:
+    """A container's connections come in on an address that nobody outside knows."""
+    if keyed:
+        make_keys(tmp_path)
+
+    async def ask() -> int:
+        app = create_app(
+            ServedLibrary(dict), ServeSettings(host="0.0.0.0", published=published, data=tmp_path)
+        )
+        url = "http://172.18.0.2:8000"
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=url) as http:
             return (await http.get("/healthz", headers={"host": host})).status_code
 

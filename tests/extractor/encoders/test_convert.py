@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import pickle
+import stat
 import sys
 import zlib
 from collections import OrderedDict
@@ -584,6 +586,17 @@ def test_what_cannot_be_is_said_before_anything_is_read(
     assert main([name, "--to", to]) == 2 and "cinedex convert: " in capsys.readouterr().err
     assert main(["x.pt"]) == 2
     assert capsys.readouterr().err == "cinedex convert: name the new file, as in --to x.safetensors.\n"
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_what_comes_out_is_for_whom_the_umask_says(tmp_path: Path, umask: int, mode: int) -> None:
+    saved(tmp_path / "x.pt", "zip", {"a": torch.ones(1)})
+    before = os.umask(umask)
+    try:
+        converted(tmp_path / "x.pt", tmp_path / "x.safetensors")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "x.safetensors").stat().st_mode) == mode
 
 
 # --- words -------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,21 @@ def test_what_is_registered_has_the_same_tensors_and_the_same_hash(folder: Path,
     assert weights.register(file, About("again.pt")) == known
     assert list(weights.all_known()) == [known]
     assert not list(folder.glob(".*"))
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_what_is_registered_is_for_whom_the_umask_says(
+    folder: Path, file: Path, umask: int, mode: int
+) -> None:
+    """A folder of weights is carried to machines where somebody else reads it."""
+    before = os.umask(umask)
+    try:
+        known = weights.register(file, About("mine.pt"))
+    finally:
+        os.umask(before)
+    made = folder / known.hash
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made.iterdir()} == {mode}
+    assert {path.name for path in made.iterdir()} == {FILE, ABOUT}
 
 
 def test_every_part_of_a_tensor_is_in_the_hash() -> None:
