@@ -47,7 +47,6 @@ def make(
     return lambda pace, device: load("videoclip", weights=file, s3d_weights=s3d, pace=pace, device=device)
 
 
-@torch.inference_mode()
 def test_in_fp16_rows_are_as_in_fp32(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a processor, which is only refused it because it is slow there."""
     exact = make(EXACT, "cpu")
