@@ -79,8 +79,14 @@ def entries_of(runs: tuple[tuple[Point[F], ...], ...]) -> dict[int, IntArray]:
 
 
 def require_seen(encoder: Encoder, sampling: Sampling) -> None:
-    """That all of a clip is looked at. Of a whole video the beginning may be, as authors test."""
+    """That all of a clip is looked at, and in its time. Of a whole video the beginning may be, as authors
+    test."""
     around, count = around_of(encoder), sampling.fps * sampling.clip_seconds
+    if around and sampling.skip_still:
+        raise UsageError(
+            f"skip-still {sampling.skip_still:g} leaves out points, by whose number {encoder.spec.name} "
+            "knows when something happens; leave it out."
+        )
     if around and not sampling.is_whole and count > around.points:
         raise UsageError(
             f"clip-seconds {sampling.clip_seconds:g} make clips of {count:g} points, of which "

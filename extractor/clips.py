@@ -1,6 +1,7 @@
 """Which points make a clip: those within so many seconds, or all of a run, be it a shot or the whole video.
 
-Either way a clip never has more than `limit` points, and no more are held for the clips to come.
+For who sees the first points of a run alone it is made of these. Either way a clip never has more than
+`limit` points, and no more are held for the clips to come.
 """
 
 from __future__ import annotations
@@ -65,18 +66,20 @@ class Former(Protocol[F]):
         """The clips that are left."""
 
 
-def former(sampling: Sampling, limit: int) -> Former[F]:
-    """The one that this sampling asks for."""
+def former(sampling: Sampling, limit: int, first: int | None = None) -> Former[F]:
+    """The one that this sampling asks for; `first`: how many points of a run are seen, if not all."""
     if sampling.is_whole or sampling.points == "shots":
-        return Runs(sampling, limit)
+        return Runs(sampling, limit, first)
     return Timed(sampling, limit)
 
 
 class Runs(Generic[F]):
-    """Each shot, or the whole video. Of a run of more points every second is kept, or every fourth, …"""
+    """Each shot, or the whole video. Of a run of more points every second is kept, or every fourth, …; or the
+    first ones, where that is asked."""
 
-    def __init__(self, sampling: Sampling, limit: int) -> None:
-        self._by_shot, self._limit = not sampling.is_whole, limit
+    def __init__(self, sampling: Sampling, limit: int, first: int | None = None) -> None:
+        self._by_shot, self._keeps_first = not sampling.is_whole, first is not None
+        self._limit = min(limit, first or limit)
         self._begin()
 
     def _begin(self) -> None:
@@ -91,10 +94,12 @@ class Runs(Generic[F]):
         return self.finish() if self._by_shot and last is not None and point.shot > last.shot else []
 
     def admits(self, point: Point[F]) -> bool:
-        """Whether it is one of every 2ⁿ."""
+        """Whether it is one of every 2ⁿ, or of the first."""
         if self._start is None:
             self._start = point.shot if self._by_shot else point.t
         self._last = point
+        if self._keeps_first:
+            return len(self.held) < self._limit
         number, self._count = self._count, self._count + 1
         while number % self._stride == 0 and len(self.held) == self._limit:
             del self.held[1::2]

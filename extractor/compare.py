@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from core.errors import VideoError
 from core.store import Store
 from core.types import MAX_CLIP_POINTS, Float32Array, Kind, Sampling
-from extractor.encoders import recall
+from extractor.encoders import load_again
 from extractor.encoders.base import Contextual, Encoder, around_of, frame_rows
 from extractor.encoders.devices import choose_device
 from extractor.media.afresh import pictures_afresh
@@ -86,7 +86,7 @@ class Remade:
 
     @cached_property
     def _encoder(self) -> Encoder:
-        encoder = recall(self._store.spec, device=choose_device(self._device))
+        encoder = load_again(self._store.spec, device=choose_device(self._device))
         self._store.require(encoder.spec)
         return encoder
 

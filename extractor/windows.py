@@ -51,7 +51,7 @@ class Windows(Generic[F]):
     ) -> None:
         self._keeps_frames, self._limit = sampling.keep_frames, limit
         self._among: Among[F] | None = Among(around) if around and sampling.keep_frames else None
-        self._former: Former[F] = former(sampling, limit)
+        self._former: Former[F] = former(sampling, limit, around.points if around else None)
         self._frames: list[Point[F]] = []  # that have no row yet
         self._clips: list[Clip[F]] = []  # that no window has had yet
         self._live: set[int] = set()  # numbers of all points in these, and of some that were let go

@@ -8,15 +8,16 @@ from typing import cast
 
 import numpy as np
 
-from core.errors import UsageError
+from core.errors import NoTextsError, UsageError
 from core.query import Part, Query, Value
 from core.types import Float32Array, Kind, Segment
 from extractor.encoders.base import Adjustable, Encoder
 from index.calibration import Asking
+from index.part import exact
 from index.snapshot import Snapshot
 from server.batching import host
 from server.errors import ApiError
-from server.means import NOTHING, UNIT, mean, weighted
+from server.means import NOTHING, UNIT, are_unit, mean, weighted
 from server.rows import row_of
 from server.stored import Named
 from server.visual import photos, video
@@ -130,7 +131,7 @@ def _found(
     if part.row:
         return row_of(part, view)
     if part.vector:
-        return _given(part, encoder), part
+        return _given(part, encoder, view), part
     if part.frames is not None:
         return _seen(part, kinds, encoder), part
     return _stored(part, kinds, view), part
@@ -151,7 +152,7 @@ def _seen(part: Part, kinds: Sequence[Kind], encoder: Encoder) -> Float32Array:
     return mean([next(rows[kind] for kind in kinds if len(rows.get(kind, ())))])
 
 
-def _given(part: Part, encoder: Encoder) -> Float32Array:
+def _given(part: Part, encoder: Encoder, view: Snapshot) -> Float32Array:
     """A vector of somebody's own; where the encoder's have length 1, so has this."""
     field, dim = f"{part.at}.vector", encoder.spec.dim
     if len(part.vector) != dim:
@@ -160,9 +161,18 @@ def _given(part: Part, encoder: Encoder) -> Float32Array:
     most = max(map(abs, part.vector))
     scaled = np.array(part.vector) / most  # whose squares are all numbers
     length = most * float(np.linalg.norm(scaled))
-    if abs(length - 1) > UNIT and abs(np.linalg.norm(encode(encoder, ["a picture"])[0]) - 1) <= UNIT:
+    if abs(length - 1) > UNIT and _are_unit(encoder, view):
         scaled, most = scaled / np.linalg.norm(scaled), 1.0
     elif not NOTHING < length < _MOST:
         raise ApiError(400, f"{field}: its length is {length:g}, as of no row.", field)
     found: Float32Array = (scaled * most).astype(np.float32)
     return found
+
+
+def _are_unit(encoder: Encoder, view: Snapshot) -> bool:
+    """Whether the encoder's vectors have length 1: as a text's has or, where it reads none, a stored row."""
+    try:
+        return are_unit(encode(encoder, ["a picture"]))
+    except NoTextsError:
+        part = next((part for part in view.parts if part.live), None)
+        return part is not None and are_unit(exact(view.store, part.part, next(part.steps())[:1]))

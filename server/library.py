@@ -286,6 +286,6 @@ def _no_collection(name: str) -> ApiError:
 
 def load_encoder(spec: EncoderSpec) -> Encoder:
     """On the CPU. Imported when called: torch takes seconds, and the server answers meanwhile."""
-    from extractor.encoders import recall
+    from extractor.encoders import load_again
 
-    return recall(spec)
+    return load_again(spec)

@@ -7,7 +7,6 @@ Cut off, it goes on where it was when run again with the same words.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -24,7 +23,6 @@ from core.errors import UsageError
 from extractor.encoders.devices import choose_device
 from extractor.world.chance import Chance
 from extractor.world.claims import named
-from extractor.world.lexicon import words
 from extractor.world.query import Query
 from extractor.world.scene import Scene
 from training.bank import everyday
@@ -32,16 +30,14 @@ from training.batches import Batch, clips, grouped, pictures
 from training.coca_model import caption_loss, make, seen, texts
 from training.coca_probe import encoder_of, probed
 from training.coded import coded_pictures
+from training.folder import begin
 from training.gallery import STILL
 from training.labels import CELLS, covered
-from training.loop import Every, parser_of, run, tell
+from training.loop import Every, parser_of, run
 from training.model import Heads, contrast, device_of, input_of
 from training.probe import known
 from training.recipe import Recipe
-from training.state import State, begun, under
-from training.vocabulary import write_vocabulary
-
-_EVERY = Every()
+from training.state import State, state_of, under
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +93,13 @@ class Training:
     state: State
     tokenizer: SimpleTokenizer
 
-    def step(self, number: int) -> float:
-        """One; its loss."""
-        batch = self.batch(number)
-        return self.state.learn(lambda: self.loss(batch, number), self.recipe, number)
-
-    def is_warm(self, number: int) -> bool:
-        """Whether texts have their turn."""
-        return number >= self.recipe.warm_share * self.recipe.steps
-
     def batch(self, number: int) -> Batch:
         """What a step sees, by its number alone."""
         recipe, chance = self.recipe, Chance("coca batch", self.recipe.seed, number)
         seed, side, size = recipe.seed, recipe.side, recipe.batch
         if chance.yes(recipe.coded_share):
             return coded_pictures("train", seed, number, size, side)
-        if not self.is_warm(number):
+        if not recipe.has_texts(number):
             return pictures("train", seed, number, size, side, recipe.alone_share)
         frames = chance.one(recipe.frames)
         if chance.yes(recipe.grouped_share):
@@ -131,7 +118,7 @@ class Training:
             things = covered(batch.scenes, found.places.shape[-1])
             labels = replace(batch.labels, things=things)
             known = self.heads.loss(found.vectors.float(), found.places.float(), labels)
-        if not self.is_warm(number):
+        if not recipe.has_texts(number):
             return known
         said, states, whole = self.texts(batch, number)
         told = contrast(found.vectors, said, self.model.logit_scale, batch.groups, recipe.batch_weight)
@@ -161,25 +148,19 @@ def tells_all(claim: Query, scene: Scene) -> bool:
 
 def prepared(folder: Path, recipe: CocaRecipe, device: str = "cpu") -> Training:
     """New, or where it was, on whichever device that was."""
-    folder.mkdir(parents=True, exist_ok=True)
-    pieces = write_vocabulary(folder / "bpe.txt.gz", words() | {",", ":", "-"})
-    config = recipe.config(pieces)
-    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n")
-    model = make(config, recipe.seed).to(device)
+    begun = begin(folder, recipe)
+    model = make(begun.config, recipe.seed).to(device)
     heads = Heads(recipe.dim, recipe.width).to(device)
-    state = begun(nn.ModuleDict({"clip": model, "heads": heads}), recipe)
+    state = state_of(nn.ModuleDict({"clip": model, "heads": heads}), recipe)
     state.load(folder, recipe)
-    tokenizer = SimpleTokenizer(bpe_path=str(folder / "bpe.txt.gz"), context_length=recipe.context)
-    return Training(recipe, model, heads, state, tokenizer)
+    return Training(recipe, model, heads, state, begun.tokenizer)
 
 
 def train(folder: Path, recipe: CocaRecipe, for_seconds: float, device: str = "cpu") -> None:
     """To the last step, or for so long."""
     training = prepared(folder, recipe, device)
     training.model.train()
-    run(training, folder, for_seconds, lambda: probe(training), _EVERY)
-    if training.is_warm(training.state.step):
-        tell(folder, step=training.state.step, **probe(training))
+    run(training, folder, for_seconds, lambda: probe(training), Every())
 
 
 def probe(training: Training) -> dict[str, float]:
@@ -187,7 +168,7 @@ def probe(training: Training) -> dict[str, float]:
     recipe, mean, device = training.recipe, training.state.mean, device_of(training.heads)
     config = recipe.config(training.tokenizer.vocab_size)
     encoder = encoder_of(config, under(mean, "clip."), training.tokenizer, str(device))
-    if training.is_warm(training.state.step):
+    if recipe.has_texts(training.state.step):
         return probed(encoder, recipe.seed)
     heads = Heads(recipe.dim, recipe.width).to(device)
     heads.load_state_dict(under(mean, "heads."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from extractor.world.claims import claim
 from extractor.world.drawn import Split
 from extractor.world.film import film, frames, taken
 from extractor.world.grammar import sentence
+from extractor.world.grounds import Pixels
 from extractor.world.scene import still
 from training.batches import Batch
 from training.labels import labels
@@ -29,12 +31,19 @@ def coded_pictures(split: Split, seed: int, number: int, size: int, side: int) -
     """Single pictures out of one film."""
     chance = Chance(split, seed, "coded", number)
     made = film(split, seed, number, float(size / FPS), _SHOT_SECONDS)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "film.mp4"
-        write_video(path, frames(made, FPS), Encoding(fps=FPS, gop=12, bframes=2, crf=chance.one(_QUALITIES)))
-        with Reader(path) as reader:
-            shown = [picture.pixels for picture in reader.pictures(Sampling(fps=float(FPS)), Look(side))]
+    shown = coded(frames(made, FPS), side, chance)
     seen = [still(scene, part) for scene, parts in taken(made, FPS) for part in parts]
     claims = [claim(each, chance) for each in seen]
     captions = [sentence(each, chance) for each in claims]
-    return Batch(np.stack(shown)[:, None], captions, claims, seen, labels(seen), [-1] * len(seen))
+    return Batch(shown[:, None], captions, claims, seen, labels(seen), [-1] * len(seen))
+
+
+def coded(pictures: Iterable[Pixels], side: int, chance: Chance) -> Pixels:
+    """As many, of another side, after a video file in one of several qualities."""
+    how = Encoding(fps=FPS, gop=12, bframes=2, crf=chance.one(_QUALITIES))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        write_video(path, pictures, how)
+        with Reader(path) as reader:
+            found = reader.pictures(Sampling(fps=float(FPS)), Look(side))
+            return np.stack([picture.pixels for picture in found])

@@ -15,6 +15,7 @@ from training.groups import ATTRIBUTES, Attribute, Group, group
 
 HARD: tuple[Attribute, ...] = tuple(attribute for attribute in ATTRIBUTES if attribute != "motion")
 STILL: tuple[Attribute, ...] = tuple(attribute for attribute in HARD if attribute != "direction")
+BINDING: tuple[Attribute, ...] = (*STILL, *(2 * ("relation", "swapped colours")))  # these three times
 
 
 @dataclass(frozen=True, slots=True)

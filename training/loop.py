@@ -9,13 +9,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+from torch import Tensor
 
 from training.recipe import Recipe
 from training.state import State
 
+Shown = TypeVar("Shown")
 
-class Training(Protocol):
+
+class Training(Protocol[Shown]):
     """All that a step needs."""
 
     @property
@@ -24,9 +28,11 @@ class Training(Protocol):
     @property
     def state(self) -> State: ...
 
-    def step(self, number: int) -> float:
-        """One; its loss."""
+    def batch(self, number: int) -> Shown:
+        """What a step sees, by its number alone."""
         ...
+
+    def loss(self, batch: Shown, number: int) -> Tensor: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +44,24 @@ class Every:
     probed: int = 500
 
 
+def step(training: Training[Shown], number: int) -> float:
+    """One; its loss."""
+    batch = training.batch(number)
+    return training.state.learn(lambda: training.loss(batch, number), training.recipe, number)
+
+
 def run(
-    training: Training,
+    training: Training[Shown],
     folder: Path,
     for_seconds: float,
     probe: Callable[[], Mapping[str, float]],
     every: Every,
 ) -> None:
-    """To the last step, or for so long; then it is kept."""
+    """To the last step, or for so long; then it is kept, and probed if it was not just now."""
     recipe, state, began = training.recipe, training.state, time.monotonic()
     losses: list[float] = []
     while state.step < recipe.steps and time.monotonic() - began < for_seconds:
-        losses.append(training.step(state.step))
+        losses.append(step(training, state.step))
         if state.step % every.told == 0:
             tell(folder, step=state.step, loss=sum(losses) / len(losses), cpu_s=time.process_time())
             losses = []
@@ -58,6 +70,8 @@ def run(
         if state.step % every.probed == 0:
             tell(folder, step=state.step, **probe())
     state.save(folder, recipe)
+    if state.step % every.probed:
+        tell(folder, step=state.step, **probe())
 
 
 def tell(folder: Path, **facts: float) -> None:

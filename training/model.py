@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from extractor.world.colours import COLOURS
 from extractor.world.grounds import GROUNDS, Pixels
 from extractor.world.shapes import SHAPES
+from training.bindings import BindingHeads
 from training.labels import CELLS, MOST_COUNT, Labels, Things
 from training.recipe import MEAN, STD
 
@@ -81,9 +82,11 @@ class Heads(nn.Module):
         self.places = nn.Linear(dim, CELLS * CELLS)
         self.counts = nn.Linear(dim, MOST_COUNT + 1)
         self.grounds = nn.Linear(dim, len(GROUNDS))
+        self.bound = BindingHeads(dim)
 
     def loss(self, vectors: Tensor, places: Tensor, known: Labels) -> Tensor:
-        """The sum over all heads; of places [n, channels, CELLS, CELLS] where things are."""
+        """The sum over all heads but those of bindings; of places [n, channels, CELLS, CELLS], where things
+        are."""
         return self._of_vectors(vectors, known) + self._of_places(places, known.things)
 
     def told(self, places: Tensor, things: Things) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ same words.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from core.errors import Error
-from core.types import EncoderSpec
+from core.types import EncoderSpec, IntArray
 from extractor.encoders import hub
 from extractor.encoders.clip2video import Clip2Video, joined
 from extractor.encoders.clip2video_model import PICTURES, Model, Shape, drawn
@@ -29,13 +29,14 @@ from extractor.encoders.temporal import Sizes
 from extractor.encoders.tensors import insist, read
 from extractor.encoders.weights import hash_of
 from extractor.world.chance import Chance
+from extractor.world.grounds import Pixels
 from training.bank import everyday
 from training.loop import Every, parser_of, run, tell
 from training.model import contrast, device_of
 from training.motion_probe import Probe, probe_of
 from training.moving import Moving, alike, ordinary
 from training.recipe import Recipe
-from training.state import State, begun
+from training.state import State, state_of
 
 _EVERY = Every(saved=100, probed=250)
 _NEW_STD = 0.02  # of what is drawn, as the authors have it
@@ -54,6 +55,23 @@ class MotionRecipe(Recipe):
     early_share: float = 0.4  # of steps
     motion_shares: tuple[float, ...] = (0.85, 0.5)  # of batches, early and later: groups of 16 motions
     outside: int = 16
+    kept: int = 64  # batches, all of which are shown so many
+    times: int = 4  # before others are: each time in other words
+
+    def shown(self, number: int) -> int:
+        """Which batch a step sees."""
+        before, inside = divmod(number, self.kept * self.times)
+        return before * self.kept + inside % self.kept
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """n clips, by the vectors of their pictures, and a caption of each."""
+
+    features: Tensor
+    index: list[IntArray]
+    captions: list[str]
+    groups: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +82,45 @@ class Training:
     encoder: Clip2Video
     model: Model
     state: State
+    kept: dict[int, Tensor] = field(default_factory=dict)  # vectors of pictures that are shown again
 
-    def step(self, number: int) -> float:
-        """One; its loss."""
-        batch = self.batch(number)
-        return self.state.learn(lambda: self.loss(batch, number), self.recipe, number)
-
-    def batch(self, number: int) -> Moving:
+    def batch(self, number: int) -> Told:
         """What a step sees, by its number alone."""
-        recipe, chance = self.recipe, Chance("motion batch", self.recipe.seed, number)
-        side = self.encoder.spec.look.size
-        early, later = recipe.motion_shares
-        if chance.yes(early if number < recipe.early_share * recipe.steps else later):
-            return alike("train", recipe.seed, number, recipe.batch, side, ("motion",))
-        if chance.yes(recipe.grouped_share):
-            return alike("train", recipe.seed, number, recipe.batch, side)
-        return ordinary("train", recipe.seed, number, recipe.batch, side)
+        shown = self.recipe.shown(number)
+        clips = self.clips(shown)
+        if shown not in self.kept:
+            if len(self.kept) == self.recipe.kept:
+                del self.kept[next(iter(self.kept))]
+            self.kept[shown] = self.seen(self.pictures(clips, shown))
+        captions = clips.captions(Chance("motion captions", self.recipe.seed, number))
+        return Told(self.kept[shown], clips.index, captions, clips.groups)
 
-    def loss(self, batch: Moving, number: int) -> Tensor:
+    def clips(self, shown: int) -> Moving:
+        """Of a batch that is shown several times."""
+        recipe, chance = self.recipe, Chance("motion batch", self.recipe.seed, shown)
+        early, later = recipe.motion_shares
+        if chance.yes(early if shown * recipe.times < recipe.early_share * recipe.steps else later):
+            return alike("train", recipe.seed, shown, recipe.batch, ("motion",))
+        if chance.yes(recipe.grouped_share):
+            return alike("train", recipe.seed, shown, recipe.batch)
+        return ordinary("train", recipe.seed, shown, recipe.batch)
+
+    def pictures(self, clips: Moving, shown: int) -> Pixels:
+        """Some as a video file leaves them."""
+        side, chance = self.encoder.spec.look.size, Chance("motion coded", self.recipe.seed, shown)
+        if chance.yes(self.recipe.coded_share):
+            return clips.coded(side, chance)
+        return clips.pictures(side)
+
+    @torch.no_grad()
+    def seen(self, pictures: Pixels) -> Tensor:
+        """Their vectors, in a training's precision."""
+        with torch.autocast(device_of(self.model).type, torch.bfloat16):
+            return self.encoder.features(torch.from_numpy(pictures)).float()
+
+    def loss(self, batch: Told, number: int) -> Tensor:
         """Within groups, and over the batch."""
-        with torch.no_grad():
-            features = self.encoder.features(torch.from_numpy(batch.pictures))
-        clips = self.encoder.clips(features, batch.index)
+        clips = self.encoder.clips(batch.features, batch.index)
         outside = everyday("train", self.recipe.seed + number, self.recipe.outside)
         said = self.texts(batch.captions + outside)
         scale = self.model.clip.logit_scale
@@ -106,7 +141,7 @@ def prepared(starter: Path, folder: Path, recipe: MotionRecipe, device: str = "c
     folder.mkdir(parents=True, exist_ok=True)
     encoder, model = _begun(starter, recipe, device)
     model.requires_grad_(True)
-    state = begun(model, recipe)
+    state = state_of(model, recipe)
     state.load(folder, recipe)
     return Training(recipe, encoder, model, state)
 
@@ -140,12 +175,10 @@ def train(
     """To the last step, or for so long; then what it has is released."""
     training = prepared(starter, folder, recipe, device)
     probe = probe_of(training.encoder, recipe.seed)
-    state = training.state
-    if not state.step:
+    if not training.state.step:
         tell(folder, step=0, place_r2=probe.place_r2(), **probed(training, probe))
     run(training, folder, for_seconds, lambda: probed(training, probe), _EVERY)
     release(training, folder / FILE)
-    tell(folder, step=state.step, **probed(training, probe))
 
 
 def probed(training: Training, probe: Probe) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,13 @@ from extractor.encoders.clip2video_model import PICTURES
 from extractor.world.chance import Chance
 from extractor.world.claims import claim
 from extractor.world.drawn import Split, drawn
+from extractor.world.film import SIDE
 from extractor.world.grammar import sentence
 from extractor.world.grounds import Pixels
 from extractor.world.query import Query
 from extractor.world.render import render
 from extractor.world.scene import Scene
+from training.coded import coded
 from training.groups import ATTRIBUTES, Attribute, group
 
 _FEWEST = 4  # pictures, that still show a blink
@@ -29,38 +31,56 @@ SIZES: dict[Attribute, int] = {"motion": 16, "count": 4}  # of groups; of others
 class Moving:
     """n clips; those of a group (its number ≥ 0) differ in one attribute alone."""
 
-    pictures: Pixels  # [of all clips, side, side, 3]
-    index: list[IntArray]  # which of them are each clip's
-    captions: list[str]
-    claims: list[Query]
     scenes: list[Scene]
+    claims: list[Query]
     groups: list[int]
+    moments: list[list[float]]  # of each clip: when its pictures are taken
+
+    @property
+    def index(self) -> list[IntArray]:
+        """Which of all pictures are each clip's."""
+        ends = np.cumsum([len(parts) for parts in self.moments])
+        return [np.arange(end - len(parts), end) for end, parts in zip(ends, self.moments, strict=True)]
+
+    def captions(self, chance: Chance) -> list[str]:
+        """The claims in words: in other ones each time."""
+        return [sentence(each, chance) for each in self.claims]
+
+    def pictures(self, side: int) -> Pixels:
+        """[of all clips, side, side, 3]."""
+        return np.concatenate(list(self._rendered(side)))
+
+    def coded(self, side: int, chance: Chance) -> Pixels:
+        """The same after a video file that shows one clip after the other."""
+        return coded((picture for clip in self._rendered(SIDE) for picture in clip), side, chance)
+
+    def _rendered(self, side: int) -> Iterator[Pixels]:
+        return (render(scene, parts, side) for scene, parts in zip(self.scenes, self.moments, strict=True))
 
 
-def ordinary(split: Split, seed: int, number: int, size: int, side: int) -> Moving:
+def ordinary(split: Split, seed: int, number: int, size: int) -> Moving:
     """Clips that have nothing to do with each other."""
     chance = Chance(split, seed, "moving", number)
     scenes = [drawn(chance, split == "train") for _ in range(size)]
     claims = [claim(scene, chance) for scene in scenes]
-    return _moving(scenes, claims, [-1] * size, side, chance)
+    return Moving(scenes, claims, [-1] * size, [moments(chance) for _ in scenes])
 
 
 def alike(
-    split: Split, seed: int, number: int, size: int, side: int, attributes: Sequence[Attribute] = ATTRIBUTES
+    split: Split, seed: int, number: int, size: int, attributes: Sequence[Attribute] = ATTRIBUTES
 ) -> Moving:
     """As many groups as fit, one at least; a group's clips are seen at the same moments."""
-    chance = Chance(split, seed, "moving alike", number)
-    scenes: list[Scene] = []
-    claims: list[Query] = []
-    groups: list[int] = []
+    chance, found = Chance(split, seed, "moving alike", number), Moving([], [], [], [])
     while True:
-        attribute = chance.one(attributes)
-        held = group(attribute, split, seed, number * size + len(scenes), SIZES.get(attribute, 8))
-        if scenes and len(scenes) + len(held.scenes) > size:
-            return _moving(scenes, claims, groups, side, chance)
-        groups += [len(scenes)] * len(held.scenes)
-        scenes += held.scenes
-        claims += held.claims
+        attribute, begun = chance.one(attributes), len(found.scenes)
+        held = group(attribute, split, seed, number * size + begun, SIZES.get(attribute, 8))
+        count = len(held.scenes)
+        if begun and begun + count > size:
+            return found
+        found.scenes.extend(held.scenes)
+        found.claims.extend(held.claims)
+        found.groups.extend([begun] * count)
+        found.moments.extend([moments(chance)] * count)
 
 
 def moments(chance: Chance) -> list[float]:
@@ -68,19 +88,3 @@ def moments(chance: Chance) -> list[float]:
     length, count = chance.between(_LEAST, 1.0), _FEWEST + chance.below(PICTURES - _FEWEST + 1)
     middle = 0.5 + _ASIDE * (1 - length) * chance.between(-1, 1)
     return [middle + length * ((i + 0.5) / count - 0.5) for i in range(count)]
-
-
-def _moving(scenes: list[Scene], claims: list[Query], groups: list[int], side: int, chance: Chance) -> Moving:
-    by_group = {number: moments(chance) for number in dict.fromkeys(groups) if number >= 0}
-    shown = [
-        render(scene, by_group[number] if number >= 0 else moments(chance), side)
-        for scene, number in zip(scenes, groups, strict=True)
-    ]
-    captions = [sentence(each, chance) for each in claims]
-    return Moving(np.concatenate(shown), rows_of(shown), captions, claims, scenes, groups)
-
-
-def rows_of(clips: Sequence[Pixels]) -> list[IntArray]:
-    """Where each clip's pictures are when all are put together."""
-    ends = np.cumsum([len(clip) for clip in clips])
-    return [np.arange(end - len(clip), end) for clip, end in zip(clips, ends, strict=True)]

@@ -13,20 +13,24 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from evaluation.retrieval import retrieval
+from extractor.world.chance import Chance
 from extractor.world.colours import COLOURS
 from extractor.world.drawn import scene
+from extractor.world.grammar import sentence
 from extractor.world.grounds import Pixels
 from extractor.world.lexicon import NUMBER_WORDS
 from extractor.world.render import render
 from extractor.world.scene import Scene, still
 from extractor.world.shapes import SHAPES
 from training.gallery import still_gallery
+from training.groups import Attribute, group
 from training.labels import Numbers, labels
 from training.model import Heads, device_of, input_of, texts
 
 Vectors = NDArray[np.float32]
 See = Callable[[Tensor], tuple[Tensor, Tensor]]  # pictures to vectors, and the map of places under them
 _MANY = 500
+_GROUPS = 25
 _COUNTS = (1, 2, 3, 4)
 
 
@@ -44,10 +48,23 @@ def probed(model: CLIP, tokenizer: SimpleTokenizer, side: int, seed: int) -> dic
         "shape": _share(seen @ shapes.T, [list(SHAPES).index(each.things[0].shape) for each in single]),
         "colour": _share(seen @ colours.T, [list(COLOURS).index(each.things[0].colour) for each in single]),
         "count": _share(crowd @ counts.T, [len(each.things) - 1 for each in several]),
+        "relation": _inside(model, tokenizer, "relation", side, seed),
+        "swapped_colours": _inside(model, tokenizer, "swapped colours", side, seed),
         "place_r2": place_r2(seen, single),
         "text_to_frame_r1": found.text_to_video.r1 / 100,
         "text_to_frame_r10": found.text_to_video.r10 / 100,
     }
+
+
+def _inside(model: CLIP, tokenizer: SimpleTokenizer, attribute: Attribute, side: int, seed: int) -> float:
+    """How many claims find their picture among the eight of a group."""
+    chance, found = Chance("validation", seed, "inside", attribute), list[bool]()
+    for number in range(_GROUPS):
+        held = group(attribute, "validation", seed, number, moving=False)
+        said = texts_of(model, tokenizer, [sentence(claim, chance) for claim in held.claims])
+        best = (said @ pictures_of(model, held.scenes, side).T).argmax(axis=1)
+        found += list(best == np.arange(len(best)))
+    return float(np.mean(found))
 
 
 @torch.inference_mode()

@@ -25,8 +25,9 @@ class Recipe:
     context: int = 64
     rate: float = 2e-3
     warm_share: float = 0.2  # with heads alone and no text
-    grouped_share: float = 0.5  # of batches after that
-    polish_share: float = 0.1  # at a tenth of the rate, at the end
+    bound_share: float = 0.0  # at the end, anew from half of the rate: which colour is whose, and where
+    grouped_share: float = 0.5  # of batches once there are texts
+    polish_share: float = 0.1  # at a tenth of the rate, at the end; and before bindings have their turn
     alone_share: float = (
         0.5  # of pictures before that: of one thing, beside those that have but one by chance
     )
@@ -60,9 +61,28 @@ class Recipe:
         """As JSON."""
         path.write_text(json.dumps(asdict(self), indent=1) + "\n")
 
+    def has_texts(self, step: int) -> bool:
+        """Whether texts have their turn."""
+        return step >= self.warm_share * self.steps
+
+    def is_bound(self, step: int) -> bool:
+        """Whether bindings have their turn."""
+        return step >= self._first
+
     def rate_at(self, step: int) -> float:
-        """Up in 60 steps, then a half wave down; the polish at a tenth."""
-        polish = int(self.steps * (1 - self.polish_share))
-        if step >= polish:
-            return self.rate / 10 * (1 - (step - polish) / max(1, self.steps - polish))
-        return self.rate * min(1.0, (step + 1) / 60) * (0.55 + 0.45 * cos(pi * step / polish))
+        """Twice up in 60 steps, then a half wave down; the polish at a tenth."""
+        if self.is_bound(step):
+            return _wave(self.rate / 2, step - self._first, self.steps - self._first, self.polish_share)
+        return _wave(self.rate, step, self._first, self.polish_share)
+
+    @property
+    def _first(self) -> int:
+        """Steps until then."""
+        return round(self.steps * (1 - self.bound_share))
+
+
+def _wave(rate: float, step: int, steps: int, polish_share: float) -> float:
+    polish = int(steps * (1 - polish_share))
+    if step >= polish:
+        return rate / 10 * (1 - (step - polish) / max(1, steps - polish))
+    return rate * min(1.0, (step + 1) / 60) * (0.55 + 0.45 * cos(pi * step / polish))

@@ -23,9 +23,10 @@ from core.errors import Error, UsageError
 from extractor.encoders.hub import SAFE
 from extractor.encoders.recipe import CONFIG
 from training.coca_model import make as make_coca
+from training.folder import VOCABULARY
 from training.model import make
 
-VOCABULARY, STATE = "bpe.txt.gz", "state.safetensors"
+STATE = "state.safetensors"
 _MEAN = "mean.clip."
 
 

@@ -7,7 +7,6 @@ Cut off, it goes on where it was when run again with the same words.
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,19 +19,17 @@ from torch import Tensor, nn
 from core.errors import UsageError
 from extractor.encoders.devices import choose_device
 from extractor.world.chance import Chance
-from extractor.world.lexicon import words
 from training.bank import everyday
 from training.batches import Batch, grouped, pictures
+from training.bindings import said, shown
 from training.coded import coded_pictures
-from training.gallery import STILL
-from training.loop import Every, parser_of, run, tell
+from training.folder import begin
+from training.gallery import BINDING, STILL
+from training.loop import Every, parser_of, run
 from training.model import Heads, contrast, device_of, input_of, make, seen_places, texts
 from training.probe import known, probed
 from training.recipe import Recipe
-from training.state import State, begun, under
-from training.vocabulary import write_vocabulary
-
-_EVERY = Every()
+from training.state import State, state_of, under
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +42,15 @@ class Training:
     state: State
     tokenizer: SimpleTokenizer
 
-    def step(self, number: int) -> float:
-        """One; its loss."""
-        batch = self.batch(number)
-        return self.state.learn(lambda: self.loss(batch, number), self.recipe, number)
-
-    def is_warm(self, number: int) -> bool:
-        """Whether texts have their turn."""
-        return number >= self.recipe.warm_share * self.recipe.steps
-
     def batch(self, number: int) -> Batch:
         """What a step sees, by its number alone."""
         recipe, chance = self.recipe, Chance("batch", self.recipe.seed, number)
         if chance.yes(recipe.coded_share):
             return coded_pictures("train", recipe.seed, number, recipe.batch, recipe.side)
-        if self.is_warm(number) and chance.yes(recipe.grouped_share):
-            return grouped("train", recipe.seed, number, recipe.side, STILL, 1, recipe.batch)
-        alone = recipe.alone_share if not self.is_warm(number) else 0.0
+        if recipe.has_texts(number) and chance.yes(recipe.grouped_share):
+            told = BINDING if recipe.is_bound(number) else STILL
+            return grouped("train", recipe.seed, number, recipe.side, told, 1, recipe.batch)
+        alone = recipe.alone_share if not recipe.has_texts(number) else 0.0
         return pictures("train", recipe.seed, number, recipe.batch, recipe.side, alone)
 
     def loss(self, batch: Batch, number: int) -> Tensor:
@@ -70,37 +59,34 @@ class Training:
         seen = seen.contiguous(memory_format=torch.channels_last)
         vectors, places = seen_places(self.model, seen)
         known = self.heads.loss(vectors.float(), places.float(), batch.labels)
-        if not self.is_warm(number):
+        if not self.recipe.has_texts(number):
             return known
         outside = everyday("train", self.recipe.seed + number, self.recipe.outside)
-        said = texts(self.model, self.tokenizer(batch.captions + outside, self.recipe.context))
+        spoken = texts(self.model, self.tokenizer(batch.captions + outside, self.recipe.context))
+        if self.recipe.is_bound(number):
+            known = known + self.heads.bound.loss(vectors, shown(batch.scenes))
+            known = known + self.heads.bound.loss(spoken[: len(batch.claims)], said(batch.claims))
         scale = self.model.logit_scale
-        told = contrast(vectors, said, scale, batch.groups, self.recipe.batch_weight)
+        told = contrast(vectors, spoken, scale, batch.groups, self.recipe.batch_weight)
         return told + self.recipe.heads_weight * known
 
 
 def prepared(folder: Path, recipe: Recipe, device: str = "cpu") -> Training:
     """New, or where it was, on whichever device that was."""
-    folder.mkdir(parents=True, exist_ok=True)
-    pieces = write_vocabulary(folder / "bpe.txt.gz", words() | {",", ":", "-"})
-    config = recipe.config(pieces)
-    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n")
-    model = make(config, recipe.seed).to(device)
+    begun = begin(folder, recipe)
+    model = make(begun.config, recipe.seed).to(device)
     model.visual.to(memory_format=torch.channels_last)
     heads = Heads(recipe.dim, recipe.width * 16).to(device)
-    state = begun(nn.ModuleDict({"clip": model, "heads": heads}), recipe)
+    state = state_of(nn.ModuleDict({"clip": model, "heads": heads}), recipe)
     state.load(folder, recipe)
-    tokenizer = SimpleTokenizer(bpe_path=str(folder / "bpe.txt.gz"), context_length=recipe.context)
-    return Training(recipe, model, heads, state, tokenizer)
+    return Training(recipe, model, heads, state, begun.tokenizer)
 
 
 def train(folder: Path, recipe: Recipe, for_seconds: float, device: str = "cpu") -> None:
     """To the last step, or for so long."""
     training = prepared(folder, recipe, device)
     training.model.train()
-    run(training, folder, for_seconds, lambda: probe(training), _EVERY)
-    if training.is_warm(training.state.step):
-        tell(folder, step=training.state.step, **probe(training))
+    run(training, folder, for_seconds, lambda: probe(training), Every())
 
 
 def probe(training: Training) -> dict[str, float]:
@@ -108,7 +94,7 @@ def probe(training: Training) -> dict[str, float]:
     recipe, mean = training.recipe, training.state.mean
     model = make(recipe.config(training.model.vocab_size), recipe.seed).to(device_of(training.heads))
     model.load_state_dict(under(mean, "clip."))
-    if training.is_warm(training.state.step):
+    if recipe.has_texts(training.state.step):
         return probed(model.eval(), training.tokenizer, recipe.side, recipe.seed)
     heads = Heads(recipe.dim, recipe.width * 16).to(device_of(training.heads))
     heads.load_state_dict(under(mean, "heads."))
@@ -120,8 +106,14 @@ def main(argv: list[str] | None = None) -> int:
     """Train."""
     parser = parser_of(__doc__, Recipe())
     parser.add_argument("--batch", type=int, default=Recipe().batch, help="pictures a step")
+    parser.add_argument(
+        "--bound-share",
+        type=float,
+        default=0.0,
+        help="of the steps, the last: bindings",
+    )
     asked = parser.parse_args(argv)
-    recipe = Recipe(seed=asked.seed, steps=asked.steps, batch=asked.batch)
+    recipe = Recipe(seed=asked.seed, steps=asked.steps, batch=asked.batch, bound_share=asked.bound_share)
     try:
         train(asked.out, recipe, asked.for_seconds, choose_device(asked.device))
     except UsageError as error:

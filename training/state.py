@@ -93,7 +93,7 @@ class State:
         return True
 
 
-def begun(model: nn.Module, recipe: Recipe) -> State:
+def state_of(model: nn.Module, recipe: Recipe) -> State:
     """Before the first step."""
     mean = {name: value.detach().clone() for name, value in model.state_dict().items()}
     plain = [p for p in model.parameters() if p.ndim < 2]

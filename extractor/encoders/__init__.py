@@ -125,7 +125,7 @@ def require_variant(name: str) -> None:
         )
 
 
-def recall(spec: EncoderSpec, *, device: str = "cpu") -> Encoder:
+def load_again(spec: EncoderSpec, *, device: str = "cpu") -> Encoder:
     """The encoder that made a store's vectors, from what the store says of it. Nothing is downloaded."""
     found = load(spec.name, device=device, **how(spec))
     if spec.name.partition(":")[0] in SHIPPED and spec.weights not in (UNKNOWN, found.spec.weights):

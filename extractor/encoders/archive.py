@@ -44,6 +44,7 @@ _MOST_PICKLE_BYTES = 256 << 20  # everything in a checkpoint but its tensors
 _MOST_AXES = 64
 _MOST_VALUES = 1 << 62
 _BLOCK_BYTES = 4 << 20
+_ENCRYPTED = 1  # of a zip's flags
 _DATA = "data.pkl"
 
 
@@ -124,8 +125,12 @@ class Archive:
             part = _view(part, found.view[0] * found.width, found.view[1] * found.width)
         if not (_are_sizes(shape) and _are_sizes(strides) and _are_sizes((first,))):
             raise damaged(self.path, "a tensor has no sizes")
-        last = first + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=False))
-        if len(shape) != len(strides) or (prod(shape) and (last + 1) * kind[1] > part.bytes):
+        is_empty = not prod(shape)
+        if is_empty and prod(size or 1 for size in shape) * kind[1] >= _MOST_VALUES:  # numpy has none such
+            raise damaged(self.path, "a tensor has no sizes")
+        reach = 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=False))
+        end = first + (0 if is_empty else reach)
+        if len(shape) != len(strides) or end * kind[1] > part.bytes:
             raise damaged(self.path, "a tensor is larger than what it is made of")
         return Held(*kind, part.start + first * kind[1], shape, strides)
 
@@ -156,7 +161,7 @@ def _of_zip(path: Path, file: BinaryIO) -> Archive:
         roots = [name.removesuffix(_DATA) for name in members if name == _DATA or name.endswith(f"/{_DATA}")]
         if len(roots) != 1:
             raise ValueError(f"it holds {len(roots) or 'no'} {_DATA}")
-        _require_order(held, members.get(f"{roots[0]}byteorder"))
+        _require_order(held, file, members.get(f"{roots[0]}byteorder"))
         data = members[roots[0] + _DATA]
         _within(file, data)
         if data.file_size > _MOST_PICKLE_BYTES:
@@ -170,15 +175,21 @@ def _of_zip(path: Path, file: BinaryIO) -> Archive:
     return Archive(path, pickled.value, parts)
 
 
-def _require_order(held: ZipFile, member: ZipInfo | None) -> None:
-    if member is not None and (member.file_size > 16 or held.read(member) != sys.byteorder.encode()):
+def _require_order(held: ZipFile, file: BinaryIO, member: ZipInfo | None) -> None:
+    if member is None:
+        return
+    _within(file, member)
+    if member.file_size > 16 or held.read(member) != sys.byteorder.encode():
         raise ValueError("its numbers are written in the other byte order")
 
 
 def _within(file: BinaryIO, member: ZipInfo) -> _Part:
-    """Where its bytes are, which torch never compresses."""
+    """Where its bytes are, which torch never compresses or encrypts."""
+    name = repr(member.filename[:80])  # a name may hold anything, lines too
+    if member.flag_bits & _ENCRYPTED:
+        raise ValueError(f"{name} in it is encrypted")
     if member.compress_type != ZIP_STORED or member.compress_size != member.file_size:
-        raise ValueError(f"{member.filename} is compressed")
+        raise ValueError(f"{name} in it is compressed")
     file.seek(member.header_offset)
     header = file.read(30)
     if len(header) < 30:

@@ -116,6 +116,11 @@ def frame_rows(
     return sums / counts.to(states.device, states.dtype)[:, None]
 
 
+def characters(text: str) -> str:
+    """What is no character (half a surrogate pair, of a shell's bytes) becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def means(features: Tensor, index: Sequence[IntArray]) -> Tensor:
     """float64: the mean of the rows of each clip, of which there is one at least."""
     import torch

@@ -19,7 +19,7 @@ from core.errors import EncoderError, UsageError
 from core.query import Value
 from core.types import EncoderSpec, Float32Array, IntArray, Sampling
 from extractor.encoders import BY_HAND, byte_pairs
-from extractor.encoders.base import EXACT, Pace
+from extractor.encoders.base import EXACT, Pace, characters
 from extractor.encoders.clip2video_model import PICTURES, WORDS, Model, Read, Shape, drawn, filled, renamed
 from extractor.encoders.open_clip import ready
 from extractor.encoders.precision import Precision
@@ -76,18 +76,19 @@ class Clip2Video:
         return self.tower(pictures).float()
 
     def clips(self, features: Tensor, index: Sequence[IntArray]) -> Tensor:
-        """Of more pictures twelve are taken at equal steps, the first and the last among them."""
+        """Of more pictures twelve are taken at equal steps, the first and the last among them. Those of a
+        length go together, so that few see any padding: rows of single pictures are most of them."""
         if not index:
             return self._none()
         seen, mask = _twelve(index, blank=len(features))
-        held, chosen = torch.cat([features, self._padding()]), torch.from_numpy(seen).to(self._device)
-        masks = torch.from_numpy(mask).to(self._device)
-        return torch.cat(
-            [
-                joined(*self._model.halves(held[rows], among))
-                for rows, among in zip(torch.split(chosen, _CLIPS), torch.split(masks, _CLIPS), strict=True)
-            ]
-        )
+        held, counts = torch.cat([features, self._padding()]), mask.sum(axis=1).astype(int)
+        order, found = counts.argsort(kind="stable"), list[Tensor]()
+        ends = {*range(_CLIPS, len(order), _CLIPS), int((counts == 1).sum())}
+        for some in filter(len, np.split(order, sorted(ends))):
+            rows = torch.from_numpy(seen[some]).to(self._device)
+            among = torch.from_numpy(mask[some, : counts[some[-1]]]).to(self._device)
+            found.append(joined(*self._model.halves(held[rows], among)))
+        return torch.cat(found)[torch.from_numpy(order.argsort()).to(self._device)]
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """What is longer than it reads is cut: after 32 tokens, by OpenAI's tokenizer."""
@@ -128,7 +129,7 @@ class Clip2Video:
         return ids.to(self._device), mask.to(self._device)
 
     def _encoded(self, texts: Sequence[str]) -> list[list[int]]:
-        return [self.tokenizer.encode(text.encode("utf-8", "replace").decode()) for text in texts]
+        return [self.tokenizer.encode(characters(text)) for text in texts]
 
     def _none(self) -> Tensor:
         return torch.empty(0, self.spec.dim, device=self._device)

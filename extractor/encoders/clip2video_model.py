@@ -15,7 +15,7 @@ from core.errors import EncoderError
 from extractor.encoders.base import unit
 from extractor.encoders.seeded import seeded
 from extractor.encoders.temporal import HEAD, Sizes, Temporal
-from extractor.encoders.tensors import State, insist, length_of
+from extractor.encoders.tensors import State, insist, layers_of, length_of
 from extractor.encoders.unfilled import unfilled
 
 PICTURES = 12  # of a clip
@@ -158,16 +158,12 @@ class Read:
         return rows
 
     def _layers(self, of: str) -> int:
-        """How many there are; that none is missing between them is seen when they are filled."""
-        before = f"{of}.resblocks."
-        numbers = {
-            key.removeprefix(before).partition(".")[0] for key in self._state if key.startswith(before)
-        }
-        if not numbers:
+        count = layers_of(self._state, before := f"{of}.resblocks.")
+        if not count:
             raise self._unfit(f"{before}0.attn.in_proj_weight is missing")
-        if len(numbers) > _MOST_LAYERS:
-            raise self._unfit(f"{of} has {len(numbers)} layers, and {_MOST_LAYERS} are the most")
-        return len(numbers)
+        if count > _MOST_LAYERS:
+            raise self._unfit(f"{of} has {count} layers, and {_MOST_LAYERS} are the most")
+        return count
 
     def _length(self, key: str, axis: int) -> int:
         return length_of(self._state, key, axis, file=self._file, name=self._name)

@@ -104,7 +104,7 @@ def converted(path: Path, to: Path, limits: Limits = LIMITS) -> Report:
         raise UsageError(f"{path} does not exist.")
     draft = to.with_name(f"{files.TEMP}{uuid.uuid4().hex}")
     try:
-        said = _in_a_child(path, draft, limits)
+        said = _in_a_child(path, draft, to, limits)
         with files.writing(to):
             files.sync(draft)
             os.rename(draft, to)
@@ -114,11 +114,11 @@ def converted(path: Path, to: Path, limits: Limits = LIMITS) -> Report:
     return Report(said["count"], to.stat().st_size, said["taken_from"], tuple(said["left_out"]))
 
 
-def _in_a_child(path: Path, draft: Path, limits: Limits) -> Mapping[str, Any]:
+def _in_a_child(path: Path, draft: Path, to: Path, limits: Limits) -> Mapping[str, Any]:
     """What it reports, as JSON: of what comes from there nothing is unpickled either."""
     context = multiprocessing.get_context("spawn")
     line, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(theirs, path, draft, limits), daemon=True)
+    process = context.Process(target=_work, args=(theirs, path, draft, to, limits), daemon=True)
     try:
         process.start()
         theirs.close()
@@ -143,14 +143,14 @@ def _in_a_child(path: Path, draft: Path, limits: Limits) -> Mapping[str, Any]:
 # --- the child's side --------------------------------------------------------------------------------
 
 
-def _work(line: Connection, path: Path, draft: Path, limits: Limits) -> None:
+def _work(line: Connection, path: Path, draft: Path, to: Path, limits: Limits) -> None:
     _limit(path.stat().st_size, limits)
     try:
         said = _written(path, draft)
     except Error as error:
         said = {"error": str(error)}
-    except OSError as error:
-        said = {"error": f"{draft} cannot be written: {error.strerror or error}."}
+    except OSError as error:  # what cannot be read says so itself
+        said = {"error": f"{to} cannot be written: {error.strerror or error}."}
     except (MemoryError, RecursionError):
         said = {"error": f"{path} is no honest checkpoint: reading it takes more memory than it may."}
     line.send_bytes(json.dumps(said).encode())

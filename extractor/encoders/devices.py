@@ -87,7 +87,9 @@ def _count_by_torch() -> int:
 
 
 def use(device: str) -> None:
-    """Let all that this process does on a GPU, pinning memory too, be on that one and not on another."""
+    """Let all that this process does on a GPU, pinning memory too, be on that one and not on another, and
+    what is fp32 be that."""
+    exactly(device)
     if device.startswith("cuda:"):
         import torch
 
@@ -96,6 +98,16 @@ def use(device: str) -> None:
         except (RuntimeError, AssertionError) as error:  # its driver is too old, or another program has it
             why = str(error).strip().splitlines()[0].rstrip(".")
             raise UsageError(f"device {device!r} cannot be used: {why}.") from error
+
+
+def exactly(device: str) -> None:
+    """Let what is computed in fp32 on a GPU be so: by default torch gives convolutions TF32, whose numbers
+    have ten bits behind the point."""
+    if device.startswith("cuda"):
+        import torch
+
+        torch.backends.cudnn.allow_tf32 = False
+        torch.set_float32_matmul_precision("highest")
 
 
 def moved(pictures: Tensor, device: torch.device) -> Tensor:

@@ -16,11 +16,11 @@ from core import files
 from core.errors import EncoderError, UsageError
 from core.types import EncoderSpec, IntArray
 from extractor.encoders import hub
-from extractor.encoders.base import EXACT, Pace, means, unit
-from extractor.encoders.devices import choose_device
+from extractor.encoders.base import EXACT, Pace, characters, means, unit
+from extractor.encoders.devices import choose_device, exactly
 from extractor.encoders.licences import licence_of
 from extractor.encoders.precision import Precision, wanted
-from extractor.encoders.recipe import Recipe, recipe_of, require_tokenizer, seed_of
+from extractor.encoders.recipe import Recipe, recipe_of, require_tokenizer, require_vectors, seed_of
 from extractor.encoders.seeded import seeded
 from extractor.encoders.tensors import insist, read
 from extractor.encoders.thresholds import of_folder
@@ -84,7 +84,7 @@ class OpenClip:
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """A unit vector each."""
-        plain = [_plain(text) for text in texts]
+        plain = [characters(text) for text in texts]
         rows = [
             unit(self._model.encode_text(self._tokenizer(plain[first : first + _TEXTS]).to(self._device)))
             for first in range(0, len(plain), _TEXTS)
@@ -93,7 +93,7 @@ class OpenClip:
 
     def too_long(self, texts: Sequence[str]) -> list[bool]:
         """Which have more tokens than the model reads."""
-        return [_tokens(self._tokenizer, _plain(text)) > self._tokenizer.context_length for text in texts]
+        return [_tokens(self._tokenizer, characters(text)) > self._tokenizer.context_length for text in texts]
 
     def _none(self) -> Tensor:
         return torch.empty(0, self.spec.dim, device=self._device)
@@ -112,6 +112,7 @@ def load(
     """MODEL/TAG with its weights, or any model with those of a file or, if asked for, random ones."""
     device = ready(device, pace, weights, random_weights)
     recipe = recipe_of(variant, may_download=download)
+    require_vectors(recipe.name, weights)
     encoder = OpenClip(model_of(recipe, weights, random_weights, look, download=download), device)
     encoder.tower.begin(pace)
     return encoder
@@ -122,6 +123,7 @@ def ready(device: str, pace: Pace, weights: Path | None, random_weights: int | N
     if weights is not None and random_weights is not None:
         raise UsageError("--weights and --random-weights exclude each other.")
     device = choose_device(device)
+    exactly(device)
     wanted(pace.precision, torch.device(device))
     return device
 
@@ -319,11 +321,6 @@ def _tokens(tokenizer: Any, text: str) -> int:
     if hasattr(tokenizer, "encode"):
         return len(tokenizer.encode(text)) + 2
     return len(tokenizer.tokenizer(tokenizer.clean_fn(text)).input_ids)
-
-
-def _plain(text: str) -> str:
-    """What is no character (half a surrogate pair, of a shell's bytes) becomes a question mark."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def _first_line(error: Exception) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from core import files
 from core.errors import EncoderError
 from extractor.encoders.archive import Archive, Held, damaged, opened
+from extractor.encoders.base import characters
 from extractor.encoders.pickles import Named, Outside, Thing
 from extractor.encoders.tensors import WRAPPERS
 
@@ -47,7 +48,9 @@ def written(path: Path, to: Path) -> dict[str, Any]:
         raise EncoderError(f"{path} holds no tensors by name, but {_entries(archive.value)}.")
     if sum(tensor.bytes for tensor in tensors.values()) > most_bytes(path.stat().st_size):
         raise damaged(path, "its tensors claim to be far larger than the file")
-    _write(archive, tensors, to, {"from": path.name, "sha256": files.sha256_file(path), "under": under})
+    with files.reading(path):
+        about = {"from": path.name, "sha256": files.sha256_file(path), "under": under}
+    _write(archive, tensors, to, about)
     return {"count": len(tensors), "taken_from": under, "left_out": left_out}
 
 
@@ -104,7 +107,7 @@ def _called(value: Any) -> str:
 
 def _printable(text: str) -> str:
     """One line that a terminal may be given."""
-    shown = text[:_SHOWN_NAME].encode("utf-8", "replace").decode()
+    shown = characters(text[:_SHOWN_NAME])
     return "".join(each if each.isprintable() else "?" for each in shown)
 
 
@@ -123,7 +126,8 @@ def _write(archive: Archive, tensors: Mapping[str, Held], to: Path, about: Mappi
     text += b" " * (-len(text) % 8)
     if len(text) > _MOST_HEADER_BYTES:
         raise damaged(archive.path, "the names of its tensors are longer than safetensors allows")
-    source = np.memmap(archive.path, np.uint8, "r")
+    with files.reading(archive.path):
+        source = np.memmap(archive.path, np.uint8, "r")
     with to.open("xb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for _, held in ordered:

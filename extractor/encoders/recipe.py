@@ -21,6 +21,10 @@ CONFIG = "open_clip_config.json"
 EXAMPLE = f"{FAMILY}:PE-Core-B-16/meta"
 LIST = "`cinedex download --list` shows all"
 _HASH_DIGITS = 16
+_NO_VECTORS = (  # open_clip's own tables: 0.8 % of ImageNet zero-shot, 0.3 % R@1 of COCO
+    "coca_ViT-B-32/mscoco_finetuned_laion2b_s13b_b90k",
+    "hf-hub:laion/mscoco_finetuned_CoCa-ViT-B-32-laion2B-s13B-b90k",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,19 @@ def require_tokenizer(recipe: Recipe) -> None:
             f"{recipe.name} reads texts with the package transformers, which is not installed: "
             "pip install 'cinedex[multilingual]'."
         )
+
+
+def require_vectors(name: str, file: Path | None) -> None:
+    """An EncoderError for a name, or the names of a registered file, whose weights are known to find nothing:
+    whatever is made of them, only captions are any good."""
+    known = weights.about(file) if file else None
+    for each in (name, *(known.names if known else ())):
+        if (variant := each.partition(":")[2]) in _NO_VECTORS:
+            raise EncoderError(
+                f"{name} is for captions only: what makes its vectors was lost in fine-tuning (0.3 % of "
+                "COCO's captions find their picture); coca_ViT-B-32/laion2b_s13b_b90k is for retrieval, and "
+                f"--captions videococa:{variant} writes with it."
+            )
 
 
 def _listed(variant: str) -> Recipe:

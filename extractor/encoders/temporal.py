@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import linear, pad
 
 from extractor.encoders.base import unit
 
@@ -51,7 +51,8 @@ class Temporal(nn.Module):
 
     def halves(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Unit vectors, global and aligned, [clips, width] each, of [clips, frames, width] and which of those
-        are no padding. A clip's mask is its own in every head: the authors' code mixes them up in a batch."""
+        are no padding; behind a mask that is shorter all are. A clip's mask is its own in every head: the
+        authors' code mixes them up in a batch."""
         seen = unit(self.changed(frames, mask, self.transformerClip))
         mean = (seen * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
         return unit(mean), self.aligned(*self.shared(frames, mask))
@@ -60,13 +61,17 @@ class Temporal(nn.Module):
         """What is aligned of a clip: its frames as they are, every second with what changes, their mask."""
         actions, acting = frames[:, ::2], mask[:, ::2]
         actions = self.changed(actions, acting, self.actionClip)
-        return torch.cat([frames, actions], dim=1), torch.cat([mask, acting], dim=1)
+        return torch.cat([frames[:, : mask.shape[1]], actions], dim=1), torch.cat([mask, acting], dim=1)
 
     def changed(self, frames: Tensor, mask: Tensor, over: Transformer) -> Tensor:
-        """The temporal difference block: each frame, and what the tokens around say of it."""
-        count = frames.shape[1]
-        found: Tensor = over(self.tokens(frames, mask) + self.places(count), between(mask))
-        return frames + found[:, ::2]
+        """The temporal difference block: each frame that the mask knows, and what the tokens around say of
+        it. Nothing sees what is masked, but for the differences of a clip of one picture, which are all
+        masked and see each other; so of those alone all are computed."""
+        count, known = frames.shape[1], mask.shape[1]
+        tokens = self.tokens(frames, pad(mask, (0, count - known))) + self.places(count)
+        seen = between(mask, tokens.shape[1])
+        found: Tensor = over(tokens[:, : seen.shape[1]], seen)
+        return frames[:, :known] + found[:, ::2]
 
     def tokens(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Frame, difference, frame, …: [clips, 2 · frames - 1, width]."""
@@ -152,6 +157,7 @@ def woven(frames: Tensor, differences: Tensor) -> Tensor:
     return torch.cat([pairs, frames[:, -1:]], dim=1)
 
 
-def between(mask: Tensor) -> Tensor:
-    """Of the tokens: a difference is seen where the frame before it is, the last one's to its padding too."""
-    return mask.repeat_interleave(2, dim=1)[:, :-1]
+def between(mask: Tensor, most: int) -> Tensor:
+    """Of so many tokens at most: a difference is seen where the frame before it is, the last one's to its
+    padding too."""
+    return mask.repeat_interleave(2, dim=1)[:, :most]

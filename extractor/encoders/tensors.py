@@ -122,6 +122,12 @@ def length_of(found: State, key: str, axis: int, *, file: str, name: str) -> int
     return int(shape[axis])
 
 
+def layers_of(found: State, before: str) -> int:
+    """How many layers lie under a name, `before` their numbers; that none is missing between them is seen
+    when they are filled."""
+    return len({key.removeprefix(before).partition(".")[0] for key in found if key.startswith(before)})
+
+
 def single(tensor: Tensor) -> Tensor:
     """float32 where it holds fractions, of whatever precision; whole numbers stay."""
     return tensor.float() if tensor.is_floating_point() else tensor

@@ -81,6 +81,15 @@ class VideoClip:
                 states[number] = mine[: counts[number]]
         return torch.cat(states) if states else torch.empty(0, self.spec.dim, device=self._device)
 
+    def moment_states(self, features: Tensor) -> Tensor:
+        """[32, dim]: what the first 32 seconds of one video are among each other, and the padding behind the
+        last, the start seen: what the authors rank DiDeMo's moments by. Rows of frames are none of these."""
+        seen = features[:SECONDS].to(self._device, torch.float32)
+        padded, count = seen.new_zeros(1, SECONDS, features.shape[1]), len(seen)
+        padded[0, :count] = seen
+        mask = torch.arange(SECONDS, device=self._device)[None] < count
+        return self._model.seconds(padded, mask, sees_start=True)[0, 1:-1]
+
     def texts(self, texts: Sequence[str]) -> Tensor:
         """Of more than 61 word pieces the first ones are read."""
         rows = torch.empty(len(texts), self.spec.dim, device=self._device)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from core.errors import EncoderError
 from extractor.encoders.bert import HEAD, Bert, Sizes, masked_mean
 from extractor.encoders.seeded import seeded
-from extractor.encoders.tensors import State, insist, length_of
+from extractor.encoders.tensors import State, insist, layers_of, length_of
 from extractor.encoders.unfilled import unfilled
 from extractor.encoders.vocabulary import END, START
 
@@ -136,7 +136,7 @@ def shape_of(state: State, *, file: str, name: str, head: int = HEAD) -> Shape:
         found = Sizes(
             width=width,
             inner=length(f"{of}encoder.layer.0.intermediate.dense.weight", 0),
-            layers=_layers(state, f"{of}encoder.layer."),
+            layers=layers_of(state, f"{of}encoder.layer."),
             words=length(f"{tables}word_embeddings.weight", 0),
             places=length(f"{tables}position_embeddings.weight", 0),
             kinds=length(f"{tables}token_type_embeddings.weight", 0),
@@ -155,8 +155,3 @@ def shape_of(state: State, *, file: str, name: str, head: int = HEAD) -> Shape:
     if video.width != text.width:
         raise unfit(f"its vectors of videos have {video.width} numbers, and those of texts {text.width}")
     return Shape(length("video_encoder.videomlp.linear1.weight", 1), video, text)
-
-
-def _layers(state: State, before: str) -> int:
-    """How many there are; that none is missing between them is seen when they are filled."""
-    return len({key.removeprefix(before).partition(".")[0] for key in state if key.startswith(before)})

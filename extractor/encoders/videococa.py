@@ -22,17 +22,12 @@ from extractor.encoders.decoder import Decoder, Marks
 from extractor.encoders.open_clip import Model, OpenClip, model_of, ready
 from extractor.encoders.pooling import Pooler
 from extractor.encoders.precision import Precision
-from extractor.encoders.recipe import Recipe, recipe_of
+from extractor.encoders.recipe import Recipe, recipe_of, require_vectors
 from extractor.encoders.tower import Tower
-from extractor.encoders.weights import about
 
 FAMILY = "videococa"
 EXAMPLE = f"{FAMILY}:coca_ViT-B-32/laion2b_s13b_b90k"
 _AT_ONCE = 16  # clips that are written about together: their keys and values take 19 MB each of ViT-L-14
-_NO_VECTORS = (  # open_clip's own tables: 0.8 % of ImageNet zero-shot, 0.3 % R@1 of COCO
-    "coca_ViT-B-32/mscoco_finetuned_laion2b_s13b_b90k",
-    "hf-hub:laion/mscoco_finetuned_CoCa-ViT-B-32-laion2B-s13B-b90k",
-)
 
 
 class VideoCoCa:
@@ -88,7 +83,7 @@ class VideoCoCa:
         for first in range(0, len(index), _AT_ONCE):
             seen = self._seen(tokens, index[first : first + _AT_ONCE])
             if beams == 1:
-                ids = self.decoder.greedy(seen, marks).tolist()
+                ids = [_ended(mine, marks) for mine in self.decoder.greedy(seen, marks).tolist()]
             else:
                 ids = self.decoder.beamed(seen, beams, marks)
             found += [self._sentence(mine, marks) for mine in ids]
@@ -149,7 +144,7 @@ def load(
     """A CoCa of open_clip's: MODEL/TAG, or MODEL with the weights of a file or random ones."""
     device = ready(device, pace, weights, random_weights)
     recipe = _recipe(variant, may_download=download)
-    require_vectors(variant, weights)
+    require_vectors(f"{FAMILY}:{variant}", weights)
     model = model_of(recipe, weights, random_weights, look, download=download)
     return _begun(model, f"{FAMILY}:{variant}", device, pace)
 
@@ -180,18 +175,6 @@ def _recipe(variant: str, *, may_download: bool) -> Recipe:
     return recipe
 
 
-def require_vectors(variant: str, weights: Path | None = None) -> None:
-    """An EncoderError for weights that are known to find nothing."""
-    known = about(weights) if weights else None
-    names = {variant, *(name.partition(":")[2] for name in (known.names if known else ()))}
-    if names & set(_NO_VECTORS):
-        raise EncoderError(
-            f"{FAMILY}:{variant} is for captions only: what makes its vectors was lost in fine-tuning (0.3 % "
-            f"of COCO's captions find their picture); {EXAMPLE} is for retrieval, and --captions "
-            f"{FAMILY}:{variant} writes with it."
-        )
-
-
 def _require_coca(recipe: Recipe) -> None:
     """By its config: one that is not would be built in vain."""
     if "multimodal_cfg" not in recipe.config:
@@ -206,6 +189,12 @@ def _require_coca(recipe: Recipe) -> None:
         )
     if text.get("hf_model_name") or not text.get("embed_cls"):
         raise EncoderError(f"{recipe.name} reads texts with another model than CoCa's decoder stands on.")
+
+
+def _ended(ids: list[int], marks: Marks) -> list[int]:
+    """A greedy sentence without what fills it up to the longest beside it: the id of padding, which is that
+    of "!" as well, ends one as the mark does, and is its last word."""
+    return ids[: ids.index(marks.padding) + 1] if marks.padding in ids else ids
 
 
 def _marks(tokenizer: Any) -> Marks:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from core import files
 from core.errors import EncoderError, StoreError, UsageError
 from extractor.encoders import hub
+from extractor.encoders.base import characters
 from extractor.encoders.weights import folder
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class WordPieces:
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Each text's, without a start and an end. [CLS] and its like, written out, are what they say."""
-        plain = [text.encode("utf-8", "replace").decode() for text in texts]
+        plain = [characters(text) for text in texts]
         found = self._tokenizer.encode_batch(plain, add_special_tokens=False)
         return [list(each.ids) for each in found]
 

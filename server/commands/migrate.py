@@ -248,9 +248,9 @@ def _extract(
 def _carry(found: Missing, old: Store, new: Store) -> None:
     carry_removals(old, new)
     if found.texts:
-        from extractor.encoders import recall
+        from extractor.encoders import load_again
 
-        carry_texts(found.texts, new, recall(new.spec))
+        carry_texts(found.texts, new, load_again(new.spec))
 
 
 def _shared(settings: MigrateSettings) -> list[str]:

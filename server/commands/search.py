@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -81,6 +82,7 @@ class SearchSettings(Settings):
     )
     collection: str | None = Field(None, description="which one; else `default` or the first")
     encoder: str | None = Field(None, description="which of the collection's; else the first")
+    option: list[str] = Field([], description="one of the encoder's, NAME=VALUE, as w=0.7; and again")
     store: Path | None = Field(None, description="a store's folder, instead of a library")
     trust_import: list[str] = Field([], description="encoders whose imported vectors are taken for theirs")
     device: Literal["cpu", "cuda", "auto"] = Field(
@@ -189,6 +191,7 @@ def body_of(settings: SearchSettings) -> dict[str, Any]:
         "min_confidence": settings.min_confidence,
         "exact": settings.exact,
         "effort": settings.effort,
+        **({"encoder_options": dict(map(_option, settings.option))} if settings.option else {}),
     }
     parts = [*_parts(settings)]
     if not parts and _file(settings) is None:
@@ -239,6 +242,20 @@ def _filter(text: str | None) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"filter {text[:60]!r} is not JSON: {error}.", "filter") from error
+
+
+def _option(text: str) -> tuple[str, float | bool | str]:
+    """Its name and its value: a number, true or false, or a text."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise UsageError(f"option {text[:60]!r} must be NAME=VALUE, as w=0.7.", "option")
+    if value in ("true", "false"):
+        return name, value == "true"
+    try:
+        number = float(value)
+    except ValueError:
+        return name, value
+    return name, number if isfinite(number) else value  # JSON has no others
 
 
 def answers_to(settings: SearchSettings) -> Iterator[dict[str, Any]]:

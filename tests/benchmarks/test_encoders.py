@@ -70,14 +70,18 @@ def test_a_model_whose_pictures_know_what_is_around_them_is_measured_so(
     assert seconds == [9]
 
 
-def test_a_model_that_lacks_something_is_left_out_in_a_line(
+def test_a_model_that_lacks_something_is_left_out_in_a_line_and_the_exit_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CINEDEX_WEIGHTS", str(tmp_path / "weights"))
     assert main(["s3d:none"]) == 1
-    assert capsys.readouterr().err == (
-        "s3d:none is left out: There is no s3d:none; there are s3d and s3d:unit.\n"
-    )
+    says = "s3d:none is left out: There is no s3d:none; there are s3d and s3d:unit.\n"
+    assert capsys.readouterr().err == says
+    add_model(monkeypatch, tmp_path, "small", TINY)
+    monkeypatch.setattr("benchmarks.encoders.shown", lambda found, file: 0)
+    assert main(["open_clip:small", "--quick", "--videos=1"]) == 0
+    assert main(["s3d:none", "open_clip:small", "--quick", "--videos=1"]) == 1
+    assert capsys.readouterr().err == says
 
 
 @pytest.mark.parametrize(

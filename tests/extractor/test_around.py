@@ -112,6 +112,29 @@ def _among(run: Windows[int]) -> Among[int]:
     return run._among
 
 
+@pytest.mark.parametrize("keeps_frames", [True, False])
+@pytest.mark.parametrize("count", [20, 40, 300, 2_400])
+def test_a_whole_video_is_its_first_points_and_lasts_until_its_end(count: int, keeps_frames: bool) -> None:
+    sampling = Sampling(whole=True, keep_frames=keeps_frames)
+    found = windows(count, sampling, 256, Around(32, 16))
+    clips = [(window, row) for window in found for row in window.clips]
+    ((window, row),) = clips
+    assert [window.features[place] for place in row.index] == [*range(min(count, 32))]
+    assert (row.start, row.end) == (0.0, float(count))
+
+
+def test_each_shot_is_its_first_points() -> None:
+    run: Windows[int] = Windows(Sampling(points="shots"), 256, Around(4, 2))
+    found = [run.push(float(each), each + 1.0, each, 10.0 * (each // 10)) for each in range(20)]
+    clips = [
+        tuple(window.features[place] for place in row.index)
+        for windows in (*found, run.finish())
+        for window in windows
+        for row in window.clips
+    ]
+    assert clips == [(0, 1, 2, 3), (10, 11, 12, 13)]
+
+
 def test_without_frame_rows_nothing_waits_for_others() -> None:
     sampling = Sampling(clip_seconds=8.0, keep_frames=False)
     assert not any(window.runs or window.frames for window in windows(100, sampling, 64, Around(4, 2)))

@@ -21,7 +21,7 @@ from core.errors import UsageError
 from core.store import Store
 from extractor.choose import ExtractSettings
 from extractor.cli import main
-from extractor.encoders import recall
+from extractor.encoders import load_again
 from extractor.encoders.auto import PROFILES, chosen
 from extractor.encoders.recipe import CONFIG
 from server.commands.search import main as search
@@ -171,7 +171,7 @@ def test_how_colours_are_read_is_part_of_the_store_and_remembered_by_it(
     monkeypatch.delenv("CINEDEX_UNTAGGED_HD")
     line = [f"--data={shelf.folder / 'data'}", f"--videos={shelf.films}", "--workers=0", "--quiet"]
     shelf.put(shelf.films / "late.mp4", "again.mp4")
-    assert main(line) == 0 and recall(store(shelf, slug).spec).spec.look.choices == look
+    assert main(line) == 0 and load_again(store(shelf, slug).spec).spec.look.choices == look
     assert cinedex(["verify", f"--data={shelf.folder / 'data'}", "--quiet"]) == 0
     told = said(shelf, capsys, f"--store={shelf.folder / 'data' / slug}", "--hdr=none", code=1)
     assert told == f"{shelf.folder / 'data' / slug} holds vectors made with --hdr tonemap, not none."

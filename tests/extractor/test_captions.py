@@ -14,7 +14,7 @@ from core.store import Store
 from core.types import Line
 from extractor.captions import Captions
 from extractor.cli import main
-from extractor.encoders import recall
+from extractor.encoders import load_again
 from extractor.encoders.videococa import VideoCoCa, load
 from extractor.encoding import Encoding
 from index.build import build
@@ -81,7 +81,7 @@ def test_each_clip_gets_its_sentence_and_words_find_it(shelf: Shelf, videos: Pat
     assert captions(view, view.sources.id(0), 3.5, 4.5) == [
         replace(line, language="") for line in lines if line.start < 4.5 and line.end > 3.5
     ]
-    encoder = recall(store.spec)
+    encoder = load_again(store.spec)
     query = encoder.texts([lines[0].text]).numpy()
     hits = view.search("text", query, 3)[0]
     assert hits.scores[0] == pytest.approx(1, abs=2e-3)

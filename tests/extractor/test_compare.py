@@ -67,7 +67,7 @@ def test_pictures_of_no_more_than_so_many_bytes_wait(
             yield Picture(float(number), number + 1.0, pixels)
 
     monkeypatch.setattr(compare, "pictures_afresh", pictures)
-    monkeypatch.setattr(compare, "recall", lambda spec, device: encoder())
+    monkeypatch.setattr(compare, "load_again", lambda spec, device: encoder())
     monkeypatch.setattr(compare, "_HELD_BYTES", MOST * 30 * 32 * 32 * 3)
     store = Store.create(tmp_path / "store", encoder().spec, sampling)
     ends: dict[Kind, float] = {"clip": float(COUNT) if whole else 60.0, "frame": 1.0}
@@ -84,7 +84,7 @@ def test_what_nobody_needs_is_not_encoded(tmp_path: Path, monkeypatch: pytest.Mo
         for number in range(100)
     ]
     monkeypatch.setattr(compare, "pictures_afresh", lambda *_: iter(shown))
-    monkeypatch.setattr(compare, "recall", lambda spec, device: Counting())
+    monkeypatch.setattr(compare, "load_again", lambda spec, device: Counting())
     store = Store.create(tmp_path / "store", replace(Counting().spec), Sampling())
     Counting.made = 0
     row = StoredRow("frame", 50.0, 51.0, "", np.zeros(12, np.float32))

@@ -12,12 +12,18 @@ import numpy as np
 import pytest
 from av.packet import Packet
 
+from core.store import Store
+from core.types import Float32Array, Kind
+from extractor.encoders.convert import converted
 from extractor.media.write import Encoding, write_video
-from tests.extractor.shelf import Shelf, age, outcome
+from tests.extractor.encoders import tiny_s3d
+from tests.extractor.encoders.models import coca_folder, videoclip_file, videoclip_state
+from tests.extractor.shelf import Shelf, age, outcome, vectors
 from tests.extractor.test_cli import run_command
 from tests.extractor.watched import Held, watch
 
 HOURS, TINY, MIXED = 10, 10_000, 2_000
+MINUTES, PERIOD_S = 40, 10
 FEW = 10  # times fewer
 MORE_BYTES = 96 << 20  # rows and small pictures until they are committed
 LONG_BYTES = 192 << 20  # a million packets: FFmpeg's own list of them, ours, and what is worked out of it
@@ -84,6 +90,56 @@ def test_a_film_of_ten_hours_takes_little_more_memory_than_one_of_one(tmp_path: 
         assert shelf.report()["rows"]["frame"] == (1000 if "uniform" in points else hours * 360)
         assert shelf.report()["decoded"]["planned"] == 1
     assert_like(held[1], held[0], LONG_BYTES)
+
+
+def rows_of(shelf: Shelf, kind: Kind) -> Float32Array:
+    """Of the one film, in order of time."""
+    (root,) = (path.parent for path in (shelf.folder / "data").glob("*/store.json"))
+    ((starts, _, held),) = (each for (_, of), each in vectors(Store.open(root)).items() if of == kind)
+    assert starts == sorted(starts)
+    return np.frombuffer(held, np.float16).reshape(len(starts), -1).astype(np.float32)
+
+
+def assert_repeats(rows: Float32Array, period: int) -> None:
+    """As the film does, and not before."""
+    most = np.abs(rows).max()
+    assert np.abs(rows[period:] - rows[:-period]).max() <= 2e-3 * most
+    assert np.abs(rows[1:] - rows[:-1]).max() > 1e-2 * most
+
+
+@pytest.mark.slow
+def test_forty_minutes_by_videococa_have_a_row_each_second_and_each_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CINEDEX_WEIGHTS", str(tmp_path / "weights"))
+    shelf = Shelf(tmp_path)
+    shelf.films.mkdir()
+    lengthy(shelf.films / "long.mp4", MINUTES * 60)
+    shelf.extract(f"--encoder=videococa:local-dir:{coca_folder(tmp_path / 'model')}", "--precision=fp32")
+    frames, clips = rows_of(shelf, "frame"), rows_of(shelf, "clip")
+    assert (len(frames), len(clips)) == (MINUTES * 60, (MINUTES * 60 - 8) // 4 + 1)
+    assert_repeats(frames, PERIOD_S)
+    assert_repeats(clips, 2 * PERIOD_S // 4)
+
+
+@pytest.mark.slow
+def test_forty_minutes_by_videoclip_have_a_row_each_second_among_others_and_each_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vocabulary: Path
+) -> None:
+    monkeypatch.setenv("CINEDEX_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("CINEDEX_VOCAB", str(vocabulary))
+    shelf, weights = Shelf(tmp_path), tmp_path / "videoclip.safetensors"
+    shelf.films.mkdir()
+    lengthy(shelf.films / "long.mp4", MINUTES * 60)
+    converted(videoclip_file(tmp_path / "checkpoint_best.pt", videoclip_state(5)), weights)
+    s3d = tiny_s3d.file(tmp_path / "s3d_howto100m.pth", 3)
+    how = (f"--weights={weights}", f"--s3d-weights={s3d}", "--precision=fp32")
+    shelf.extract("--encoder=videoclip", *how)
+    frames, clips = rows_of(shelf, "frame"), rows_of(shelf, "clip")
+    assert (len(frames), len(clips)) == (MINUTES * 60, (MINUTES * 60 - 32) // 16 + 1)
+    # Both ends are in one run alone, all others in two, which begin every 16 seconds.
+    assert_repeats(frames[16:-16], 8 * PERIOD_S)
+    assert_repeats(clips, 8 * PERIOD_S // 16)
 
 
 @pytest.mark.slow

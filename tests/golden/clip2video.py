@@ -46,7 +46,8 @@ def outputs(manifest: Manifest, expected: dict[str, Array]) -> dict[str, Array]:
 
 def _of_videos(model: Model, frames: Tensor, mask: Tensor) -> dict[str, Tensor]:
     count = frames.shape[1]
-    tokens, around = model.tokens(frames, mask), between(mask)
+    tokens = model.tokens(frames, mask)
+    around = between(mask, tokens.shape[1])
     whole, aligned = model.halves(frames, mask)
     shared, among = model.shared(frames, mask)
     at, kinds = model.frame_position_embeddings.weight[:count], model.type_position_embeddings.weight

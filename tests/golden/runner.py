@@ -39,7 +39,9 @@ class Checked:
     name: str
     off: Mapping[str, float] = field(default_factory=dict)
     wrong: Mapping[str, str] = field(default_factory=dict)  # missing, of another shape, of no golden's name
-    left_out: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)  # how their names begin
+    left_out_count: int = 0
+    unheld: Mapping[str, float] = field(default_factory=dict)  # the same arrays, as they are made every day
     unchecked: str = ""
 
     @property
@@ -57,12 +59,17 @@ class Checked:
         yield self.name
         width = max(map(len, [*self.off, *self.wrong]), default=0)
         for name, value in self.off.items():
-            yield f"  {name:{width}}  {value:.1e}{'' if value <= MOST else '  OFF'}"
+            yield f"  {name:{width}}  {value:.1e}{'' if value <= MOST else '  OFF'}{self._beside(name)}"
         for name, why in self.wrong.items():
             yield f"  {name:{width}}  OFF: {why}"
         for why in dict.fromkeys(self.left_out.values()):
             names = ", ".join(name for name, reason in self.left_out.items() if reason == why)
             yield f"  {names}  left out: {why}"
+        for name in sorted(self.unheld.keys() - self.off.keys()):
+            yield f"  {name:{width}}  not held{self._beside(name)}"
+
+    def _beside(self, name: str) -> str:
+        return f"; as extraction makes it {self.unheld[name]:.1e}" if name in self.unheld else ""
 
 
 def check_folder(folder: Path, say: Callable[[str], object]) -> int:
@@ -130,7 +137,9 @@ def summary(found: list[Checked]) -> str:
     told = (
         f"{len(values)} arrays of {len(found) - unchecked} goldens{worst}; {off or 'none'} off by more than"
     )
-    return f"{told} {MOST:g}" + (f"; {unchecked} goldens not checked" if unchecked else "") + "."
+    count = sum(each.left_out_count for each in found)
+    told += f" {MOST:g}" + (f"; {count} arrays left out" if count else "")
+    return told + (f"; {unchecked} goldens not checked" if unchecked else "") + "."
 
 
 def needs_vocabulary() -> bool:
@@ -144,15 +153,19 @@ def _compared(name: str, manifest: Manifest, stored: dict[str, Array], family: M
     left_out: dict[str, str] = family.left_out(manifest) if hasattr(family, "left_out") else {}
     ours: dict[str, Array] = family.outputs(manifest, expected)
     given = {key for key, spec in manifest.get("inputs", {}).items() if spec["kind"] == "stored"}
-    off, wrong = {}, {}
+    off, wrong, count = {}, {}, 0
     for key, array in expected.items():
-        if key.startswith(tuple(left_out)) or (key in given and key not in ours):
+        if key.startswith(tuple(left_out)):
+            count += 1
+        elif key in given and key not in ours:
             continue
-        if key not in ours:
+        elif key not in ours:
             wrong[key] = "was not computed"
         elif (shape := np.shape(ours[key])) != array.shape:
             wrong[key] = f"is {list(shape)}, not {list(array.shape)}"
         else:
             off[key] = off_by(np.asarray(ours[key]), array)
     wrong |= {key: "is no array of this golden" for key in ours if key not in expected}
-    return Checked(name, off, wrong, left_out)
+    daily: dict[str, Array] = family.unheld(manifest, expected) if hasattr(family, "unheld") else {}
+    unheld = {key: off_by(np.asarray(array), expected[key]) for key, array in daily.items()}
+    return Checked(name, off, wrong, left_out, count, unheld)

@@ -54,6 +54,19 @@ def outputs(manifest: Manifest, expected: dict[str, Array]) -> dict[str, Array]:
     return as_theirs("tests.golden.s3d", manifest, expected)
 
 
+@torch.inference_mode()
+def unheld(manifest: Manifest, expected: dict[str, Array]) -> dict[str, Array]:
+    """What is behind a gate as extraction makes it: in this process, one second after the other. It is told
+    beside the rest and held to nothing, since a sum in another order is as right."""
+    model, given = made(manifest), recipe.inputs(manifest, expected)
+    each = [_of_clips(model, torch.from_numpy(clip[None])) for clip in given["clips30"]]
+    found = {name: torch.cat([mine[name] for mine in each]) for name in each[0]}
+    found |= _of_video(model, torch.from_numpy(given["video_u8"]), is_at_once=False)
+    return {
+        name: held.numpy() for name, held in found.items() if name in expected and name.startswith(_GATED)
+    }
+
+
 def as_theirs(module: str, manifest: Manifest, given: dict[str, Array]) -> dict[str, Array]:
     """What a module computes of this in a process of its own."""
     with TemporaryDirectory() as folder:
@@ -101,13 +114,14 @@ def _of_clips(model: Model, clips: Tensor) -> dict[str, Tensor]:
     return found | {"clips30_mixed_5c": pooled, "clips30_video_embedding": model.video.fc(pooled)}
 
 
-def _of_video(model: Model, pictures: Tensor) -> dict[str, Tensor]:
+def _of_video(model: Model, pictures: Tensor, *, is_at_once: bool = True) -> dict[str, Tensor]:
     """As the encoder has it, with black behind the end as a reader puts it there; but all at once, as where
-    the goldens were made."""
+    the goldens were made, or one second after the other, as it does."""
     lacking = -len(pictures) % PICTURES
     whole = torch.cat([pictures, pictures.new_zeros(lacking, *pictures.shape[1:])]).permute(0, 2, 3, 1)
     seconds = Seconds(EncoderSpec(NAME, model.video.fc.out_features, LOOK), model.video, "cpu")
-    seconds.at_once = len(whole) // PICTURES
+    if is_at_once:
+        seconds.at_once = len(whole) // PICTURES
     raw, ones = seconds(whole, is_unit=False), seconds(whole, is_unit=True)
     return {"extract_raw": raw, "extract_l2": ones, "extract_l2_fp16": ones.half()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from tests.golden import misc, runner
 from tests.golden.__main__ import main
-from tests.golden.recipe import Array
+from tests.golden.recipe import Array, Manifest
 from tests.golden.runner import HOLDS, NOT_CHECKED, OFF, USAGE, check_folder, off_by
 
 DATA = Path(__file__).parent / "data"
@@ -77,6 +78,22 @@ def test_what_is_no_array_of_a_golden_fails(folder: Path, monkeypatch: pytest.Mo
     assert code == OFF and "OFF: is no array of this golden" in said
 
 
+def test_what_is_left_out_is_counted_and_what_extraction_makes_stands_beside_and_is_held_to_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unheld(manifest: Manifest, expected: dict[str, Array]) -> dict[str, Array]:
+        return {name: expected[name] * 1.01 for name in ("image0_normalised_part", "t2v.R1")}
+
+    monkeypatch.setattr(misc, "unheld", unheld, raising=False)
+    monkeypatch.setattr(misc, "left_out", lambda manifest: {"t2v.R1": "a reason"}, raising=False)
+    code, said = told(folder)
+    lines = [" ".join(line.split()) for line in said.splitlines()]
+    assert code == HOLDS and lines[-1].endswith("; 2 arrays left out.")
+    assert "t2v.R1 left out: a reason" in lines and "t2v.R1 not held; as extraction makes it 1.0e-02" in lines
+    held = r"image0_normalised_part \d\.\de[+-]\d\d; as extraction makes it 1\.0e-02"
+    assert any(re.fullmatch(held, line) for line in lines)
+
+
 def test_a_family_that_fails_is_told_and_the_next_is_checked(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +149,7 @@ def test_without_the_vocabulary_one_line_says_so_and_under_require_vocab_it_fail
     monkeypatch.delenv("REQUIRE_VOCAB", raising=False)
     code, said = told(tmp_path)
     assert code == HOLDS and said.count("BERT's vocabulary is not on this machine") == 1
+    assert re.search(r"; none off by more than 0\.0001; [1-9]\d* arrays left out\.$", said)
     monkeypatch.setenv("REQUIRE_VOCAB", "1")
     code, said = told(tmp_path)
     assert code == OFF and "OFF: BERT's vocabulary is not on this machine" in said

@@ -202,8 +202,7 @@ def _targets(seconds: int) -> Array:
 
 def _moments(encoder: VideoClip, video: Tensor, text: Array) -> Array:
     """A line of the golden's ranking."""
-    padded, mask = _padded(video)
-    states = encoder._model.seconds(padded[None], mask[None], sees_start=True)[0, 1:-1]
+    states = encoder.moment_states(video)
     found = np.full((len(MOMENTS), 2), -1)
     for line, moment in zip(found, ranked(states.numpy(), text, len(video)), strict=False):
         line[:] = moment

@@ -13,7 +13,7 @@ import pytest
 
 from core.store import Store
 from extractor.cli import main
-from extractor.encoders import recall
+from extractor.encoders import load_again
 from extractor.media.write import Encoding, write_video
 from index.build import build
 from index.snapshot import Snapshot
@@ -77,7 +77,7 @@ def caption(http: httpx.Client, name: str, **fields: Any) -> httpx.Response:
 @pytest.mark.parametrize("text", QUERIES[:4])
 def test_search_ranks_as_the_plain_matrix_of_scores_does(http: httpx.Client, world: Path, text: str) -> None:
     store = store_of(world)
-    view, encoder = Snapshot.open(store), recall(store.spec)
+    view, encoder = Snapshot.open(store), load_again(store.spec)
     rows = [
         (source, segment.start, float(vector @ encoder.texts([text]).numpy()[0]))
         for source in (view.sources.id(line) for line in range(len(view.sources)))

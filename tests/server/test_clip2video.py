@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -154,3 +155,20 @@ def test_a_share_that_cannot_be_is_refused_in_a_sentence(world: World) -> None:
             "encoder_options.x: the encoder clip2video has no such option; it has w, a number from 0 to 1."
         ),
     }
+
+
+def test_cinedex_search_chooses_it_by_a_flag(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["search", TEXTS[0], "--server", str(world.http.base_url), "--level", "video", "--json"]
+    assert main([*line, "--option", "w=0.25"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    found = {each["path"].rpartition("/")[2]: each["score"] for each in answer["results"]}
+    assert found == world.found(TEXTS[0], encoder_options={"w": 0.25})
+    for option, says in (
+        ("w", "option 'w' must be NAME=VALUE, as w=0.7."),
+        ("=1", "option '=1' must be NAME=VALUE, as w=0.7."),
+        ("w=nan", "'nan' must be a number from 0 to 1."),
+        ("x=true", "has no such option; it has w, a number from 0 to 1."),
+    ):
+        assert main([*line, "--option", option]) != 0
+        said = capsys.readouterr()
+        assert says in said.err and said.err.count("\n") == 1 and not said.out

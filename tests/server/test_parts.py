@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
+from core.errors import NoTextsError
 from core.query import Frames, Part, Query
 from core.types import Kind, Line, Look
 from index.snapshot import Snapshot
@@ -225,6 +226,19 @@ def test_a_vector_stays_as_long_as_it_is_where_the_encoders_have_any_length(tmp_
     for wrong in (1e-9, 1e9):
         with pytest.raises(ApiError, match=r"query\[0\]\.vector: its length is 1e[-+]09, as of no row\."):
             searcher.answer(Query((Part(vector=(wrong, *[0.0] * 11)),)))
+
+
+class Textless(Long):
+    """Reads no texts."""
+
+    def texts(self, texts: list[str]) -> Any:
+        raise NoTextsError("textless is of pictures alone.")
+
+
+def test_a_vector_is_brought_to_the_length_of_stored_rows_where_no_text_tells_it(tmp_path: Path) -> None:
+    searcher = Searcher("default", Textless(), Snapshot.open(samples(tmp_path).store))  # type: ignore[arg-type]
+    answer = searcher.answer(Query((Part(vector=tuple(3 * float(number) for number in vector("red"))),)))
+    assert answer.results[0][0].moment.score == pytest.approx(1.0, abs=1e-3)
 
 
 def test_what_pushes_is_found_last(sample_server: Running) -> None:

@@ -162,6 +162,11 @@ def test_without_its_words_texts_are_answered_409_with_the_reason(world: World) 
                     assert "CINEDEX_S3D_WORDS" in answer.json()["error"]["message"]
                 query = [{"video_id": videos[0]["video_id"]}]
                 assert http.post("/search", json={"query": query}).status_code == 200
+                row = world.rows[0].tolist()
+                answer = http.post("/search", json={"query": [{"vector": row}], "level": "video"})
+                assert answer.status_code == 200, answer.text
+                scores = [each["score"] for each in answer.json()["results"]]
+                assert max(scores) == pytest.approx(float((world.rows @ world.rows[0]).max()), rel=NEAR)
     finally:
         kept.write_bytes(held)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.server.conftest import Running
-from tests.server.worlds import id_of
+from tests.server.worlds import Shelf, id_of
 
 RED = id_of("red-then-blue")
 
@@ -84,3 +85,21 @@ def test_what_makes_no_sense_is_refused_by_name(
 ) -> None:
     answer = sample_server.http.get(f"/videos/{id}/similar", params=query)
     assert (answer.status_code, answer.json()["error"]["field"]) == (status, field), answer.text
+
+
+def test_a_video_that_is_there_without_rows_is_no_unknown_one(
+    shelf: Shelf, serve: Callable[..., Running]
+) -> None:
+    shelf.add({"too dark": [("black", 4)]}, kinds=())
+    shelf.build()
+    running = serve()
+    for id, status, says in (
+        (id_of("too dark"), 409, "has no clip or frame or text rows."),
+        (id_of("nothing"), 404, "in this collection."),
+    ):
+        searched = running.search([{"video_id": id}])
+        alike = running.http.get(f"/videos/{id}/similar")
+        for answer, field in ((searched, "query[0].video_id"), (alike, "video_id")):
+            error = answer.json()["error"]
+            assert (answer.status_code, error["field"]) == (status, field), answer.text
+            assert error["message"].endswith(says) and id in error["message"]

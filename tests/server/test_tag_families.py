@@ -17,7 +17,7 @@ import torch
 from core.commands import main
 from core.store import Store
 from core.types import Float32Array
-from extractor.encoders import BUILT_IN, recall, starter
+from extractor.encoders import BUILT_IN, load_again, starter
 from extractor.encoders.base import Encoder
 from extractor.encoders.convert import converted
 from extractor.media.write import Encoding, write_video
@@ -158,7 +158,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         rows = {id: snapshot.vectors(id, "clip")[1].astype(np.float32) for id in ids}
         with in_thread(ServedLibrary.of_data(data)) as http:
             until(lambda: http.get("/readyz").status_code == 200, 60)
-            yield World(data, http, recall(store.spec), rows)
+            yield World(data, http, load_again(store.spec), rows)
 
 
 def tagged(world: World, capsys: pytest.CaptureFixture[str], *flags: str) -> dict[str, dict[str, Any]]:

@@ -246,7 +246,9 @@ def test_clips_that_it_would_not_see_whole_are_refused(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CINEDEX_WEIGHTS", str(world.folder / "weights"))
         assert main(["extract", *flags, "--clip-seconds", "40"]) == 2
-    said = capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert main(["extract", *flags, "--skip-still", "0.02"]) == 2
+    assert "skip-still 0.02 leaves out points, by whose number videoclip knows" in capsys.readouterr().err
     assert "clip-seconds 40 make clips of 40 points, of which videoclip sees 32 at most." in said
     assert not (tmp_path / "data").exists()
 

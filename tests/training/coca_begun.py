@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.training.begun import NOTHING_TOLD
 from training.coca import CocaRecipe, Training, prepared
+from training.loop import run
 from training.release import release
 
 TINY = CocaRecipe(
@@ -28,9 +30,7 @@ def begun(folder: Path, recipe: CocaRecipe = TINY) -> Training:
     """All its steps are done, and it is kept."""
     training = prepared(folder, recipe)
     training.model.train()
-    for number in range(recipe.steps):
-        training.step(number)
-    training.state.save(folder, recipe)
+    run(training, folder, float("inf"), dict, NOTHING_TOLD)
     return training
 
 

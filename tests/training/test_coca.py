@@ -27,6 +27,7 @@ from training import coca
 from training.coca import CocaRecipe, Training, main, prepared, probe, tells_all
 from training.coca_model import caption_loss, seen, texts
 from training.coca_probe import encoder_of, probed
+from training.loop import step
 from training.model import input_of
 from training.release import main as release
 from training.state import under
@@ -104,11 +105,11 @@ def test_it_learns(tmp_path: Path) -> None:
 def test_a_training_that_was_cut_off_ends_as_one_that_was_not(tmp_path: Path) -> None:
     whole = prepared(tmp_path / "whole", TINY)
     for number in range(5):
-        whole.step(number)
+        step(whole, number)
     for number in range(5):  # in pieces of one step
         piece = prepared(tmp_path / "pieces", TINY)
         assert piece.state.step == number
-        piece.step(number)
+        step(piece, number)
         piece.state.save(tmp_path / "pieces", TINY)
     found = prepared(tmp_path / "pieces", TINY).state.mean
     fresh = prepared(tmp_path / "fresh", TINY).state.mean
@@ -124,7 +125,7 @@ def test_another_recipe_does_not_go_on_with_it(trained: tuple[Path, Training]) -
 
 def test_texts_and_clips_come_when_the_warm_up_is_over(tmp_path: Path) -> None:
     training = prepared(tmp_path, TINY)
-    assert [training.is_warm(number) for number in range(8)] == [False] * 2 + [True] * 6
+    assert [TINY.has_texts(number) for number in range(8)] == [False] * 2 + [True] * 6
     cold, warm = (list(map(training.batch, numbers)) for numbers in (range(2), range(2, 60)))
     assert {batch.pictures.shape[1] for batch in cold} == {1}
     assert {batch.pictures.shape[1] for batch in warm} == {1, 2, 4}

@@ -20,6 +20,7 @@ from extractor.world.query import satisfies
 from extractor.world.unseen import unseen
 from tests.training.begun import released, tiny_motion
 from training import motion
+from training.loop import step
 from training.motion import Training, main, prepared, release
 from training.motion_probe import probe_of
 from training.moving import alike, moments, ordinary
@@ -45,18 +46,20 @@ def begun(starter: Path, folder: Path) -> Training:
 @pytest.mark.parametrize("kind", [ordinary, alike])
 def test_a_batch_is_the_same_again_and_each_caption_is_true(kind: object) -> None:
     make = alike if kind is alike else ordinary
-    one, again, other = (make("train", 0, number, 48, 64) for number in (3, 3, 4))
-    assert np.array_equal(one.pictures, again.pictures) and one.captions == again.captions != other.captions
+    one, again, other = (make("train", 0, number, 48) for number in (3, 3, 4))
+    assert one == again and one.claims != other.claims
+    shown = one.pictures(64)
+    assert np.array_equal(shown, again.pictures(64)) and one.captions(Chance(1)) == again.captions(Chance(1))
     assert all(satisfies(scene, query) for scene, query in zip(one.scenes, one.claims, strict=True))
     assert not any(unseen(scene) for scene in one.scenes)
-    assert len(one.index) == len(one.captions) == len(one.groups) <= 48
-    assert np.array_equal(np.concatenate(one.index), np.arange(len(one.pictures)))
+    assert len(one.index) == len(one.claims) == len(one.groups) <= 48
+    assert np.array_equal(np.concatenate(one.index), np.arange(len(shown)))
     assert all(4 <= len(rows) <= 12 for rows in one.index)
     assert (min(one.groups) == 0) == (make is alike)
 
 
 def test_a_groups_clips_are_seen_at_the_same_moments_and_other_groups_at_theirs() -> None:
-    batch = alike("train", 0, 1, 96, 64, ("motion",))
+    batch = alike("train", 0, 1, 96, ("motion",))
     lengths: dict[int, set[int]] = {number: set() for number in batch.groups}
     for number, rows in zip(batch.groups, batch.index, strict=True):
         lengths[number].add(len(rows))
@@ -79,11 +82,11 @@ def test_a_clip_passes_half_time_and_sees_a_blink() -> None:
 def test_a_training_that_was_cut_off_ends_as_one_that_was_not(starter: Path, tmp_path: Path) -> None:
     whole = begun(starter, tmp_path / "whole")
     for number in range(4):
-        whole.step(number)
+        step(whole, number)
     for number in range(4):  # in pieces of one step
         piece = begun(starter, tmp_path / "pieces")
         assert piece.state.step == number
-        piece.step(number)
+        step(piece, number)
         piece.state.save(tmp_path / "pieces", piece.recipe)
     found = begun(starter, tmp_path / "pieces").state.mean
     fresh = begun(starter, tmp_path / "fresh").state.mean
@@ -102,7 +105,7 @@ def test_it_does_not_go_on_with_what_was_trained_on_another_starter(starter: Pat
 def test_it_leaves_the_pictures_tower_as_it_is_and_holds_nothing_of_it(starter: Path, tmp_path: Path) -> None:
     training = begun(starter, tmp_path)
     before = {name: value.clone() for name, value in training.encoder.visual.state_dict().items()}
-    training.step(0)
+    step(training, 0)
     after = training.encoder.visual.state_dict()
     assert before and all(torch.equal(value, after[name]) for name, value in before.items())
     release(training, tmp_path / "model.safetensors")
@@ -122,10 +125,10 @@ def test_groups_of_motions_are_most_of_what_it_sees_first(
     starter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training = begun(starter, tmp_path)
-    training = replace(training, recipe=replace(training.recipe, steps=1000))
-    monkeypatch.setattr(motion, "alike", lambda *given: given[5:] or "other groups")
+    training = replace(training, recipe=replace(training.recipe, steps=1000, times=1))
+    monkeypatch.setattr(motion, "alike", lambda *given: given[4:] or "other groups")
     monkeypatch.setattr(motion, "ordinary", lambda *given: "ordinary")
-    seen: list[object] = [training.batch(number) for number in range(1000)]
+    seen: list[object] = [training.clips(training.recipe.shown(number)) for number in range(1000)]
     early, later = seen[:400], seen[400:]
     assert early.count((("motion",),)) / 400 == pytest.approx(0.85, abs=0.05)
     assert later.count((("motion",),)) / 600 == pytest.approx(0.5, abs=0.05)
@@ -133,10 +136,34 @@ def test_groups_of_motions_are_most_of_what_it_sees_first(
     assert set(map(str, seen)) == {"(('motion',),)", "other groups", "ordinary"}
 
 
+def test_what_is_shown_again_is_told_in_other_words_and_others_come_after_it(
+    starter: Path, tmp_path: Path
+) -> None:
+    training = begun(starter, tmp_path)
+    training = replace(training, recipe=replace(training.recipe, kept=2, times=3))
+    batches = [training.batch(number) for number in range(8)]
+    assert [training.recipe.shown(number) for number in range(8)] == [0, 1, 0, 1, 0, 1, 2, 3]
+    assert all(torch.equal(batches[n].features, batches[n % 2].features) for n in range(6))
+    assert len({tuple(batch.captions) for batch in batches}) == 8
+    assert list(training.kept) == [2, 3]
+    fresh = replace(training, kept={}).batch(5)  # as after it was cut off
+    assert torch.equal(fresh.features, batches[5].features) and fresh.captions == batches[5].captions
+
+
+def test_some_clips_are_seen_as_a_video_file_leaves_them(starter: Path, tmp_path: Path) -> None:
+    clips = alike("train", 0, 2, 16, ("motion",))
+    plain, coded = clips.pictures(64), clips.coded(64, Chance(1))
+    assert coded.shape == plain.shape and 0 < np.abs(coded.astype(int) - plain).mean() < 6
+    training = begun(starter, tmp_path)
+    for share in (0.0, 1.0):
+        asked = replace(training, recipe=replace(training.recipe, coded_share=share))
+        assert np.array_equal(asked.pictures(clips, 0), plain) == (not share)
+
+
 def test_what_it_releases_is_what_its_probe_saw(starter: Path, tmp_path: Path) -> None:
     training = begun(starter, tmp_path)
     for number in range(2):
-        training.step(number)
+        step(training, number)
     probe = probe_of(training.encoder, 0, size=16, many=20)
     learning = training.model.weight_center.detach().clone()
     mine = motion.probed(training, probe)
@@ -172,7 +199,7 @@ def test_its_time_over_it_keeps_and_releases_what_it_has(
         main(["--starter", str(starter), "--out", str(tmp_path), "--steps", "2", "--for-seconds", "0"]) == 0
     )
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [0, 0] and "place_r2" in lines[0]
+    assert [line["step"] for line in lines] == [0] and "place_r2" in lines[0]
     assert (tmp_path / "model.safetensors").is_file() and (tmp_path / "state.safetensors").is_file()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from training import starter
 from training.batches import grouped
 from training.coded import coded_pictures
 from training.gallery import HARD
+from training.loop import step
 from training.model import contrast, make, texts
 from training.recipe import Recipe
 from training.starter import prepared, probe, train
@@ -31,11 +33,11 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def test_a_training_that_was_cut_off_ends_as_one_that_was_not(tmp_path: Path) -> None:
     whole = prepared(tmp_path / "whole", TINY)
     for number in range(6):
-        whole.step(number)
+        step(whole, number)
     for number in range(6):  # in pieces of one step
         piece = prepared(tmp_path / "pieces", TINY)
         assert piece.state.step == number
-        piece.step(number)
+        step(piece, number)
         piece.state.save(tmp_path / "pieces", TINY)
     found = weights(tmp_path / "pieces")
     for name, value in whole.state.mean.items():
@@ -69,7 +71,7 @@ def test_a_probe_tells_what_heads_know_until_texts_have_their_turn(tmp_path: Pat
 
 def test_texts_come_when_the_warm_up_is_over_and_groups_with_them(tmp_path: Path) -> None:
     training = prepared(tmp_path, TINY)
-    assert [training.is_warm(number) for number in range(8)] == [False] * 4 + [True] * 4
+    assert [TINY.has_texts(number) for number in range(8)] == [False] * 4 + [True] * 4
     warm = [training.batch(number) for number in range(4, 30)]
     assert {max(batch.groups) >= 0 for batch in warm} == {True, False}
     assert all(max(training.batch(number).groups) < 0 for number in range(3))
@@ -105,11 +107,25 @@ def test_coded_pictures_are_those_of_their_scenes(number: int) -> None:
     assert cells.max() < 30
 
 
-def test_the_rate_rises_falls_and_ends_low() -> None:
-    recipe = Recipe()
+def test_the_rate_rises_falls_and_ends_low_and_once_more_for_bindings() -> None:
+    recipe = Recipe(bound_share=0.25)
     rates = [recipe.rate_at(step) for step in range(recipe.steps)]
-    assert rates[0] < rates[59] and max(rates) == pytest.approx(recipe.rate, rel=0.01)
-    assert rates[-1] < recipe.rate / 1000 and min(rates) > 0
+    first, second = rates[:4_500], rates[4_500:]
+    assert [recipe.is_bound(step) for step in (4_499, 4_500)] == [False, True]
+    for wave, top in ((first, recipe.rate), (second, recipe.rate / 2)):
+        assert wave[0] < wave[59] and max(wave) == pytest.approx(top, rel=0.01)
+        assert wave[-1] < recipe.rate / 1000 and min(wave) > 0
+    assert not any(Recipe().is_bound(step) for step in range(recipe.steps))
+
+
+def test_bindings_have_their_turn_at_the_end(tmp_path: Path) -> None:
+    recipe = replace(TINY, grouped_share=1.0, coded_share=0.0, bound_share=0.5)
+    training = prepared(tmp_path, recipe)
+    for number, learns in ((0, False), (3, False), (4, True)):
+        training.heads.zero_grad()
+        training.loss(training.batch(number), number).backward()  # type: ignore[no-untyped-call]
+        assert (training.heads.bound.whose.weight.grad is not None) == learns
+        assert (training.heads.bound.where.weight.grad is not None) == learns
 
 
 def test_a_model_is_open_clips_own_and_the_same_from_a_seed(tmp_path: Path) -> None:
@@ -126,7 +142,7 @@ def test_all_that_a_step_needs_is_where_the_model_is(tmp_path: Path) -> None:
     for number, batch in enumerate((training.batch(0), grouped("train", 0, 0, 64, HARD[:2], 1, 16))):
         loss = training.loss(batch, 4 * number)
         loss.backward()  # type: ignore[no-untyped-call]
-        assert loss.device.type == "meta" and training.is_warm(4 * number) == bool(number)
+        assert loss.device.type == "meta" and TINY.has_texts(4 * number) == bool(number)
     kept = (*training.state.mean.values(), *training.state.model.parameters())
     assert {value.device.type for value in kept} == {"meta"}
 
@@ -135,7 +151,7 @@ def test_all_that_a_step_needs_is_where_the_model_is(tmp_path: Path) -> None:
 def test_a_training_goes_on_with_or_without_a_gpu(tmp_path: Path) -> None:
     for number, device in enumerate(("cuda", "cpu", "cuda")):
         training = prepared(tmp_path, TINY, device)
-        assert training.state.step == number and training.step(number) > 0
+        assert training.state.step == number and step(training, number) > 0
         training.state.save(tmp_path, TINY)
     assert probe(training)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from core.commands import main
 from core.errors import EncoderError, UsageError
 from core.types import Sampling
-from extractor.encoders import how, load, recall
+from extractor.encoders import how, load, load_again
 from extractor.encoders.base import Pace, unit
 from extractor.encoders.clip2video import Clip2Video, joined
 from extractor.encoders.contract import check, features, pictures
@@ -117,7 +117,7 @@ def test_what_it_is_follows_from_the_file(encoder: Clip2Video, file: Path) -> No
     known = register(file, About(file.name))
     assert how(spec)["weights"].parent.name == known.hash == spec.weights
     held = pictures(encoder, 3)
-    again = recall(spec)
+    again = load_again(spec)
     assert torch.equal(again.features(held), encoder.features(held))
 
 
@@ -131,21 +131,22 @@ def test_random_weights_are_of_the_authors_sizes() -> None:
 # --- clips -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 11])
 @torch.inference_mode()
-def test_a_short_clip_is_filled_up_with_pictures_of_zeros(encoder: Clip2Video) -> None:
-    shown = pictures(encoder, 3)
+def test_a_short_clip_is_as_if_filled_up_with_pictures_of_zeros(encoder: Clip2Video, count: int) -> None:
+    shown = pictures(encoder, count)
     values = torch.zeros(1, 12, 3, 32, 32)
-    values[0, :3] = encoder.tower.prepared(shown)
+    values[0, :count] = encoder.tower.prepared(shown)
     model = encoder._model
     frames = model.clip.encode_image(values[0])[None]
     mask = torch.zeros(1, 12)
-    mask[0, :3] = 1
+    mask[0, :count] = 1
     expected = joined(*model.halves(frames, mask))[0]
-    assert off(clip(encoder, encoder.features(shown), 0, 1, 2), expected) < 1e-5
-    mask[0, 3:] = 1
-    assert off(expected, joined(*model.halves(frames, mask))[0]) > 1e-2  # they are not seen
-    frames[0, 3:] *= 2
-    mask[0, 3:] = 0
+    assert off(clip(encoder, encoder.features(shown), *range(count)), expected) < 1e-5
+    mask[0, count:] = 1
+    assert off(expected, joined(*model.halves(frames, mask))[0]) > 1e-3  # they are not seen
+    frames[0, count:] *= 2
+    mask[0, count:] = 0
     assert off(expected, joined(*model.halves(frames, mask))[0]) > 1e-5  # but for the first difference
 
 

@@ -8,13 +8,16 @@ import os
 import pickle
 import stat
 import sys
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pytest
@@ -316,6 +319,10 @@ def test_a_tensor_that_is_described_honestly_comes_out(tmp_path: Path) -> None:
         (("0", 0, [2], (1,)), "a tensor has no sizes"),
         (("0", 0, (1 << 80,), (0,)), "a tensor has no sizes"),
         (("0", 0, (1,) * 65, (1,) * 65), "a tensor has no sizes"),
+        (("0", 0, (0, 1 << 61), (1, 1)), "a tensor has no sizes"),
+        (("0", 0, (1 << 40, 0, 1 << 40), (1, 1, 1)), "a tensor has no sizes"),
+        (("0", 5, (0, 2), (2, 1)), "a tensor is larger than what it is made of"),
+        (("0", 0, (0, 2), (2,)), "a tensor is larger than what it is made of"),
         (("0", 0, (1 << 50,), (0,)), "its tensors claim to be far larger than the file"),
         (("0", 0, (1 << 60, 1 << 60, 1 << 60), (0, 0, 0)), "its tensors claim to be far larger"),
         (("../../../secret", 0, (1,), (1,)), "the values '../../../secret' of a tensor are missing"),
@@ -335,8 +342,41 @@ def _as_is(path: Path, data: bytes) -> Path:
     return path
 
 
+def _encrypted(path: Path, name: str) -> Path:
+    """As its flags say."""
+    data = bytearray(zipped(path, HONEST, {"data/0": FLOATS}).read_bytes())
+    entry = data.rindex(name.encode()) - 46  # in the list at the end
+    assert data[entry : entry + 4] == b"PK\x01\x02"
+    data[entry + 8] |= 1
+    return _as_is(path, bytes(data))
+
+
+def _packed(path: Path, name: str, data: bytes) -> Path:
+    """With one more member, compressed, whose bytes make no sense."""
+    zipped(path, HONEST, {"data/0": FLOATS})
+    with ZipFile(path) as held:
+        kept = {each.filename: held.read(each) for each in held.infolist() if each.filename != name}
+    with ZipFile(path, "w") as file:
+        for each, mine in kept.items():
+            file.writestr(each, mine)
+        file.writestr(name, data, ZIP_DEFLATED)
+    packed = zlib.compress(data)[2:-4]
+    return _as_is(path, path.read_bytes().replace(packed, b"\xff" * len(packed)))
+
+
 BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
     "compressed": (lambda path: zipped(path, HONEST + bytes(9999), is_stored=False), "is compressed"),
+    "compressed where torch says how numbers lie": (
+        lambda path: _packed(path, "archive/byteorder", b"little"),
+        "'archive/byteorder' in it is compressed",
+    ),
+    **{
+        f"with an encrypted {name}": (
+            partial(_encrypted, name=f"archive/{name}"),
+            f"'archive/{name}' in it is encrypted",
+        )
+        for name in ("data.pkl", "byteorder", "data/0")
+    },
     "in the other byte order": (
         lambda path: zipped(path, HONEST, {"byteorder": b"big"}),
         "its numbers are written in the other byte order",
@@ -494,6 +534,29 @@ def test_a_file_that_takes_all_its_memory_or_time_is_one_sentence_and_leaves_not
     with pytest.raises(EncoderError, match=says):
         converted(slow, tmp_path / "x.safetensors", Limits(cpu_s=1, cpu_s_per_byte=0))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["large.pt", "slow.pt"]
+
+
+def test_what_cannot_be_written_is_called_by_its_own_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved(tmp_path / "x.pt", "zip", {"a": torch.ones(1)})
+    assert main(["x.pt", "--to", "/proc/x.safetensors"]) == 1  # where nobody makes a file
+    said = capsys.readouterr().err
+    assert said.startswith("cinedex convert: /proc/x.safetensors cannot be written: ")
+    assert said.count("\n") == 1 and [path.name for path in tmp_path.iterdir()] == ["x.pt"]
+
+
+def test_the_verb_says_what_is_odd_in_one_sentence_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zipped(tmp_path / "x.pt", tensor_of("0", 0, (0, 1 << 61), (1, 1)), {"data/0": FLOATS})
+    _encrypted(tmp_path / "y.pt", "archive/data.pkl")
+    for name, says in (("x", "a tensor has no sizes."), ("y", "'archive/data.pkl' in it is encrypted.")):
+        assert main([f"{name}.pt", "--to", f"{name}.safetensors"]) == 1
+        said = capsys.readouterr().err
+        assert said.startswith(f"cinedex convert: {name}.pt ") and said.endswith(f"{says}\n")
+        assert said.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"x.pt", "y.pt"}
 
 
 @pytest.mark.parametrize(

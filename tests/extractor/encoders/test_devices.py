@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from core.collections import Library
-from core.errors import UsageError
+from core.errors import EncoderError, UsageError
 from extractor.choose import Chosen, ExtractSettings
 from extractor.cli import _job
-from extractor.encoders.devices import choose_device, devices_of, gpu_count, moved, seen_by, use
+from extractor.encoders import load, open_clip
+from extractor.encoders.devices import choose_device, devices_of, exactly, gpu_count, moved, seen_by, use
 from extractor.work import Job
 
 
@@ -147,6 +148,31 @@ def test_a_gpu_that_torch_cannot_use_is_told() -> None:
     with pytest.raises(UsageError) as caught:
         use("cuda:0")
     assert str(caught.value).startswith("device 'cuda:0' cannot be used: ")
+
+
+@pytest.mark.parametrize(("device", "allows"), [("cuda", False), ("cuda:1", False), ("cpu", True)])
+def test_fp32_on_a_gpu_is_all_of_it(device: str, allows: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("high")
+        exactly(device)
+        assert torch.backends.cudnn.allow_tf32 is allows
+        assert torch.get_float32_matmul_precision() == ("high" if allows else "highest")
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.parametrize("family", ["open_clip", "clip2video", "s3d", "videoclip", "videococa"])
+def test_every_family_of_weights_asks_for_that(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it says what it lacks."""
+    asked: list[str] = []
+    monkeypatch.setattr(open_clip, "choose_device", lambda device: "cuda")
+    monkeypatch.setattr(open_clip, "exactly", asked.append)
+    monkeypatch.setattr(open_clip, "wanted", lambda asked, device: "fp32")
+    with pytest.raises(EncoderError):
+        load(family, device="cuda")
+    assert asked == ["cuda"]
 
 
 @pytest.mark.gpu

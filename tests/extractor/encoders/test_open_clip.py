@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from core.errors import EncoderError, Error, UsageError
-from extractor.encoders import how, load, recall
+from extractor.encoders import how, load, load_again
 from extractor.encoders.contract import check, features, pictures
 from extractor.encoders.open_clip import OpenClip, fetch
 from extractor.encoders.recipe import CONFIG, recipe_of
@@ -330,7 +330,7 @@ def test_a_tokenizer_of_transformers_is_read_from_the_models_folder(tmp_path: Pa
 def test_it_is_recalled_from_what_the_store_says(look: dict[str, str]) -> None:
     made = load("open_clip:tiny/half", random_weights=4, look=look)
     assert made.spec.look.choices == look
-    assert recall(made.spec).spec == made.spec
+    assert load_again(made.spec).spec == made.spec
 
 
 def test_weights_that_are_not_there_any_more_are_told(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from core.commands import main
 from core.errors import EncoderError, NoTextsError, UsageError
-from extractor.encoders import how, load, recall, s3d
+from extractor.encoders import how, load, load_again, s3d
 from extractor.encoders.base import Pace
 from extractor.encoders.contract import check, features, pictures
 from extractor.encoders.s3d import S3D
@@ -62,7 +62,7 @@ def test_what_it_is_follows_from_the_file(file: Path) -> None:
     assert (spec.name, spec.dim, spec.pictures_per_feature, spec.look.run) == ("s3d", 32, 30, 30)
     assert (AUTHORS.size, spec.look.fit, spec.look.sar, spec.sampling.fps) == (224, "ffmpeg", False, 1.0)
     register(file, About(file.name))
-    found = recall(spec)
+    found = load_again(spec)
     assert how(spec)["weights"] == registered(spec.weights)
     assert found.spec == spec
     assert spec.fingerprint != loaded(file, "s3d:unit").spec.fingerprint

@@ -18,7 +18,7 @@ from core.errors import EncoderError, Error
 from core.store import Store
 from core.types import Sampling
 from extractor import encoders
-from extractor.encoders import NOTICES, load, recall, starter
+from extractor.encoders import NOTICES, load, load_again, starter
 from extractor.encoders.contract import check, pictures
 from extractor.encoders.open_clip import OpenClip
 from extractor.encoders.thresholds import calibration_of
@@ -63,7 +63,7 @@ def test_it_is_the_folders_model_under_its_own_name(shipped: Path) -> None:
 def test_a_store_recalls_it_by_its_name(shipped: Path, tmp_path: Path) -> None:
     made = load("starter", look={"scale": "pillow"})
     store = Store.create(tmp_path / "store", made.spec, Sampling())
-    assert recall(Store.open(store.root).spec).spec == made.spec
+    assert load_again(Store.open(store.root).spec).spec == made.spec
 
 
 def test_it_is_known_without_loading_it_whether_it_is_there(

@@ -16,7 +16,7 @@ from core.errors import EncoderError, Error
 from core.store import Store
 from core.types import Sampling
 from extractor.captions import captions_of
-from extractor.encoders import load, load_captioner, notice_of, recall, starter
+from extractor.encoders import load, load_again, load_captioner, notice_of, starter
 from extractor.encoders.base import EXACT
 from extractor.encoders.contract import check, pictures
 from extractor.encoders.thresholds import calibration_of
@@ -77,7 +77,7 @@ def test_a_clip_is_all_of_its_pictures_tokens_and_not_their_mean(shipped: Path) 
 def test_a_store_recalls_it_by_its_name(shipped: Path, tmp_path: Path) -> None:
     made = load("starter-coca", look={"scale": "pillow"})
     store = Store.create(tmp_path / "store", made.spec, Sampling())
-    assert recall(Store.open(store.root).spec).spec == made.spec
+    assert load_again(Store.open(store.root).spec).spec == made.spec
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from core.errors import EncoderError, UsageError
 from core.types import Sampling
-from extractor.encoders import load, recall, starter
+from extractor.encoders import load, load_again, starter
 from extractor.encoders.clip2video import Clip2Video
 from extractor.encoders.contract import check, features
 from extractor.encoders.tensors import read
@@ -68,11 +68,11 @@ def test_by_its_name_alone_it_is_what_ships(shipped: Path, monkeypatch: pytest.M
     assert spec.sampling == Sampling(fps=3, clip_seconds=4, stride_seconds=2)
     assert spec.weights == hash_of(shipped / "starter-motion" / "model.safetensors")
     assert dict(spec.options)["starter"] == hash_of(shipped / "starter" / "open_clip_model.safetensors")
-    assert torch.equal(recall(spec).texts(["a red star"]), found.texts(["a red star"]))
+    assert torch.equal(load_again(spec).texts(["a red star"]), found.texts(["a red star"]))
     with pytest.raises(EncoderError, match=r"has the weights .*, not those that made the store, 0123"):
-        recall(replace(spec, weights="0123"))
+        load_again(replace(spec, weights="0123"))
     resized = load("starter-motion", look={"scale": "pillow"}).spec
-    assert resized.look.scale == "pillow" and recall(resized).spec == resized
+    assert resized.look.scale == "pillow" and load_again(resized).spec == resized
 
 
 def test_its_file_is_the_blocks_and_a_text_tower_and_no_picture_tower(shipped: Path) -> None:

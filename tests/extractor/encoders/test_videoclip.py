@@ -13,7 +13,7 @@ from torch import Tensor
 
 from core.commands import main
 from core.errors import EncoderError, UsageError
-from extractor.encoders import how, load, recall
+from extractor.encoders import how, load, load_again
 from extractor.encoders.base import Pace, frame_rows
 from extractor.encoders.contract import check, pictures
 from extractor.encoders.convert import converted
@@ -103,7 +103,7 @@ def test_what_it_is_follows_from_both_files(encoder: VideoClip, files: tuple[Pat
     assert [spec.weights, dict(spec.options)["s3d"]] == known
     found = how(spec)
     assert [found[name].parent.name for name in ("weights", "s3d_weights")] == known
-    assert recall(spec).spec.fingerprint == spec.fingerprint
+    assert load_again(spec).spec.fingerprint == spec.fingerprint
     assert encoder.logit_scale == 1
 
 
