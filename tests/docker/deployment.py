@@ -117,7 +117,7 @@ class Deployment:
         return answer is not None and answer.status_code == 200
 
     def search(self, text: str, key: str = "", **fields: Any) -> list[dict[str, Any]]:
-        """Results, none where the collection is not there, or not published yet."""
+        """Results, none where the collection is not there, or no snapshot of it is seen yet."""
         body = {"query": text, "level": "frame", "limit": 3} | fields
         answer = httpx.post(
             f"http://127.0.0.1:{self.port}/search", json=body, headers=_headers(key), timeout=60

@@ -54,7 +54,7 @@ def test_a_backup_of_what_is_being_written_is_restored_whole(
     other.compose("up", "-d", "server")
     until(other.is_ready)
     assert other.search("red")
-    (first, *_) = other.search("red", collection="sample")
+    (first, *_) = until(lambda: other.search("red", collection="sample"))  # once its encoder is loaded
     played = other.get(f"/media/{first['video_id']}?collection=sample")
     assert played is not None and played.status_code == 200, "a file is known by its time"
 
