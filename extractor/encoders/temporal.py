@@ -65,26 +65,30 @@ class Temporal(nn.Module):
 
     def changed(self, frames: Tensor, mask: Tensor, over: Transformer) -> Tensor:
         """The temporal difference block: each frame that the mask knows, and what the tokens around say of
-        it. Nothing sees what is masked, but for the differences of a clip of one picture, which are all
-        masked and see each other; so of those alone all are computed."""
-        count, known = frames.shape[1], mask.shape[1]
-        tokens = self.tokens(frames, pad(mask, (0, count - known))) + self.places(count)
-        seen = between(mask, tokens.shape[1])
-        found: Tensor = over(tokens[:, : seen.shape[1]], seen)
-        return frames[:, :known] + found[:, ::2]
+        it."""
+        tokens = self.tokens(frames, mask)
+        count = tokens.shape[1]
+        placed = tokens + self.places(frames.shape[1])[:, :count]
+        found: Tensor = over(placed, between(mask, count), slice(None, None, 2))
+        return frames[:, : mask.shape[1]] + found
 
     def tokens(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """Frame, difference, frame, …: [clips, 2 · frames - 1, width]."""
-        return woven(frames, self.differences(frames, mask))
+        """Frame, difference, frame, … of the frames that the mask knows, the difference to the padding behind
+        them too: [clips, 2 · known, width], or one less where there is no padding."""
+        found = self.differences(frames, mask)
+        return woven(frames[:, : found.shape[1] + 1], found)[:, : 2 * mask.shape[1]]
 
     def differences(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """Of each frame to the next, between -1 and 1."""
-        steps = frames[:, 1:] - frames[:, :-1]
+        """Of each frame that the mask knows to the next, between -1 and 1. Nothing sees what is masked; of a
+        clip of one picture all are masked, and see each other."""
+        count, known = frames.shape[1], mask.shape[1]
+        steps, wanted = frames[:, 1:] - frames[:, :-1], slice(known)
         if hasattr(self, "frame2t_projection"):
-            steps = steps @ self.frame2t_projection
+            steps = steps[:, wanted] @ self.frame2t_projection
         else:
-            at = self.frame_position_embeddings.weight[1 : frames.shape[1]]
-            steps = self.frame2t_attention(steps + at, mask[:, 1:])
+            at = self.frame_position_embeddings.weight[1:count]
+            seen = pad(mask, (0, count - known))[:, 1:]
+            steps = self.frame2t_attention(steps + at, seen, wanted)
         found: Tensor = 2 * torch.sigmoid(self.trans_layernorm(steps)) - 1
         return found
 
@@ -108,12 +112,14 @@ class Transformer(nn.Module):
         super().__init__()
         self.resblocks = nn.ModuleList(Block(width) for _ in range(layers))
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Of [clips, tokens, width] and which of them are looked at."""
+    def forward(self, tokens: Tensor, mask: Tensor, wanted: slice = slice(None)) -> Tensor:
+        """Of [clips, tokens, width] and which of them are looked at; in the end the wanted ones alone."""
         far = (1 - mask.to(tokens.dtype))[:, None, None, :] * _FAR
-        for block in self.resblocks:
+        *first, last = self.resblocks
+        for block in first:
             tokens = block(tokens, far)
-        return tokens
+        found: Tensor = last(tokens, far, wanted)
+        return found
 
 
 class Block(nn.Module):
@@ -128,15 +134,19 @@ class Block(nn.Module):
         )
         self.ln_2 = nn.LayerNorm(width, eps=_TINY)
 
-    def forward(self, tokens: Tensor, far: Tensor) -> Tensor:
-        """`far`, [clips, 1, 1, tokens], is added to each head's scores."""
-        tokens = tokens + self._attended(self.ln_1(tokens), far)
+    def forward(self, tokens: Tensor, far: Tensor, wanted: slice = slice(None)) -> Tensor:
+        """`far`, [clips, 1, 1, tokens], is added to each head's scores. All tokens are looked at; the
+        wanted ones look."""
+        tokens = tokens[:, wanted] + self._attended(self.ln_1(tokens), far, wanted)
         found: Tensor = tokens + self.mlp(self.ln_2(tokens))
         return found
 
-    def _attended(self, tokens: Tensor, far: Tensor) -> Tensor:
-        three = linear(tokens, self.attn.in_proj_weight, self.attn.in_proj_bias)
-        query, key, value = three.reshape(*tokens.shape[:2], 3, -1, HEAD).permute(2, 0, 3, 1, 4)
+    def _attended(self, tokens: Tensor, far: Tensor, wanted: slice) -> Tensor:
+        weight, bias, width = self.attn.in_proj_weight, self.attn.in_proj_bias, tokens.shape[-1]
+        query = linear(tokens[:, wanted], weight[:width], bias[:width])
+        query = query.reshape(*query.shape[:2], -1, HEAD).transpose(1, 2)
+        both = linear(tokens, weight[width:], bias[width:])
+        key, value = both.reshape(*tokens.shape[:2], 2, -1, HEAD).permute(2, 0, 3, 1, 4)
         scores = query * HEAD**-0.5 @ key.mT + far  # by hand: fused kernels round what is far differently
         seen = torch.softmax(scores, dim=-1) @ value
         found: Tensor = self.attn.out_proj(seen.transpose(1, 2).flatten(2))
