@@ -123,6 +123,7 @@ def test_forty_minutes_by_videococa_have_a_row_each_second_and_each_clip(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # S3D at 30 pictures a second
 def test_forty_minutes_by_videoclip_have_a_row_each_second_among_others_and_each_clip(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vocabulary: Path
 ) -> None:
