@@ -11,7 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import torch
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideData, SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
@@ -191,7 +191,9 @@ def cropped_by_ffmpeg(picture: Pixels, size: int) -> Pixels:
 def display_turn(frame: VideoFrame) -> Turn:
     """How a player turns and mirrors the picture, to the nearest right angle."""
     try:
-        kinds: Mapping[SideDataType, SideData] = frame.side_data  # type: ignore[assignment]  # as it is
+        # Not frame.side_data: the frame would keep that, which keeps the frame, and with it all of its
+        # picture, until the collector comes by.
+        kinds: Mapping[SideDataType, SideData] = SideDataContainer(frame)  # type: ignore[call-arg]
         data = kinds.get(SideDataType.DISPLAYMATRIX)
     except ValueError:  # PyAV stumbles over kinds of side data that it does not know
         return _from_angle(frame.rotation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
-from core.types import Look, Sampling
+from core.types import Look, Sampling, Scaler
 from extractor.media.picture import Lens, Pixels, degrees, trimmed, turned
 from extractor.media.reader import Reader
 from extractor.media.write import Encoding, write_video
@@ -250,3 +251,22 @@ def test_every_turn_is_told_in_degrees() -> None:
         turn = {0: (1, 0, 0, 1), 1: (0, 1, -1, 0), 2: (-1, 0, 0, -1), 3: (0, -1, 1, 0)}[quarter]
         assert degrees(turn) == 90 * quarter
         assert np.array_equal(turned(picture, turn), np.rot90(picture, -quarter))
+
+
+@pytest.mark.parametrize("scale", ["swscale", "torch", "pillow"])
+def test_a_picture_that_was_looked_at_is_gone_without_the_collector(tmp_path: Path, scale: Scaler) -> None:
+    """Decoders make few objects and large ones: where a frame kept itself, hundreds would be in memory."""
+    drawn = [np.full((64, 96, 3), n, np.uint8) for n in range(40)]
+    write_video(tmp_path / "film.mp4", iter(drawn), Encoding(fps=Fraction(10)))
+    look = Look(32, scale=scale)
+    with Reader(tmp_path / "film.mp4") as reader:
+        pictures = reader.pictures(Sampling(fps=10.0), look)
+        next(pictures)
+        gc.collect()
+        gc.disable()
+        try:
+            seen = sum(1 for _ in pictures)
+            left = gc.collect()
+        finally:
+            gc.enable()
+    assert seen == 39 and left < seen
