@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -27,6 +28,7 @@ Size = tuple[int, int]  # height and width
 Turn = tuple[int, int, int, int]  # a, b, c, d of FFmpeg's display matrix: x' = a x + c y, y' = b x + d y
 
 UPRIGHT: Turn = (1, 0, 0, 1)
+_NO_MEMORY = "can't allocate memory"  # as torch says it
 _UNSPECIFIED = 2  # a colour tag that says nothing
 _HD_WIDTH, _SD_LINES = 1280, 576  # from so wide or above so high, players take what names no matrix for HD
 _MOST_ASPECT = 16  # of what is scaled; a thinner picture is cut to this first, or it would fill the memory
@@ -90,7 +92,9 @@ class Lens:
             self._size(frame),
         )
         if self._look.scale == "torch":
-            return _by_torch(rgb, size, self._look.resize, turn), lambda size: rgb
+            with _out_of_memory():
+                scaled = _by_torch(rgb, size, self._look.resize, turn)
+            return scaled, lambda size: rgb
         upright = turned(rgb, turn)  # Pillow rounds likewise between its passes
         scaled = _by_pillow(upright, size[::-1] if turn[1] else size, self._look.resize)
         return turned(scaled, _back(turn)).copy(), lambda size: rgb
@@ -149,6 +153,17 @@ class Lens:
 
 
 _Made = tuple[Pixels, Callable[[Size], Pixels]]  # a picture scaled, and how to make it larger
+
+
+@contextmanager
+def _out_of_memory() -> Iterator[None]:
+    """Where torch finds no memory, that is Python's own error, as from everybody else."""
+    try:
+        yield
+    except RuntimeError as error:
+        if _NO_MEMORY not in str(error):
+            raise
+        raise MemoryError from error
 
 
 def _by_torch(rgb: Pixels, size: Size, resize: str, turn: Turn) -> Pixels:

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
 from core.types import Look, Sampling, Scaler
@@ -270,3 +271,19 @@ def test_a_picture_that_was_looked_at_is_gone_without_the_collector(tmp_path: Pa
         finally:
             gc.enable()
     assert seen == 39 and left < seen
+
+
+def test_memory_that_torch_does_not_get_is_missing_as_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame, lens = av.VideoFrame(64, 48, "yuv420p"), Lens(Look(32, scale="torch"), None)
+
+    def too_much(*given: object, **also: object) -> torch.Tensor:
+        return torch.empty(1 << 50, dtype=torch.uint8)
+
+    monkeypatch.setattr(torch.nn.functional, "interpolate", too_much)
+    with pytest.raises(MemoryError):
+        lens(frame)
+    monkeypatch.setattr(
+        torch.nn.functional, "interpolate", lambda *given, **also: torch.ones(2) @ torch.ones(3)
+    )
+    with pytest.raises(RuntimeError, match="inconsistent tensor size"):  # what is a bug stays one
+        lens(frame)
