@@ -32,16 +32,25 @@ class Seen:
 
     vectors: Tensor  # [n, dim], not brought to any length
     tokens: Tensor  # [n, queries but one, dim]: what captions are made of
-    places: Tensor  # [all pictures, width, patches down, patches across]
+    early: Tensor  # [all pictures, width, patches down, patches across]: half-way through the tower
+    places: Tensor  # the same at its end
 
 
 def seen(model: CoCa, pictures: Tensor, frames: int) -> Seen:
     """Of [n · frames, …] pictures."""
     visual: Any = model.visual
-    tokens: Tensor = Trunk(visual)(pictures)
+    half: list[Tensor] = []
+    layers = visual.transformer.resblocks
+    hook = layers[(len(layers) - 1) // 2].register_forward_hook(lambda _, __, found: half.append(found))
+    try:
+        tokens: Tensor = Trunk(visual)(pictures)
+    finally:
+        hook.remove()
     found, rest = visual._pool(tokens.reshape(len(tokens) // frames, -1, tokens.shape[-1]))
-    places = tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, *visual.grid_size)
-    return Seen(found @ visual.proj, rest, places)
+    early, late = (
+        each[:, 1:].transpose(1, 2).reshape(len(each), -1, *visual.grid_size) for each in (*half, tokens)
+    )
+    return Seen(found @ visual.proj, rest, early, late)
 
 
 def texts(model: CoCa, ids: Tensor) -> tuple[Tensor, Tensor]:

@@ -44,9 +44,9 @@ class Every:
     probed: int = 500
 
 
-def step(training: Training[Shown], number: int) -> float:
+def step(training: Training[Shown], number: int, batches: Callable[[int], Shown] | None = None) -> float:
     """One; its loss."""
-    batch = training.batch(number)
+    batch = (batches or training.batch)(number)
     return training.state.learn(lambda: training.loss(batch, number), training.recipe, number)
 
 
@@ -56,12 +56,14 @@ def run(
     for_seconds: float,
     probe: Callable[[], Mapping[str, float]],
     every: Every,
+    batches: Callable[[int], Shown] | None = None,
 ) -> None:
-    """To the last step, or for so long; then it is kept, and probed if it was not just now."""
+    """To the last step, or for so long; then it is kept, and probed if it was not just now. `batches` makes
+    what the training's own would, elsewhere."""
     recipe, state, began = training.recipe, training.state, time.monotonic()
     losses: list[float] = []
     while state.step < recipe.steps and time.monotonic() - began < for_seconds:
-        losses.append(step(training, state.step))
+        losses.append(step(training, state.step, batches))
         if state.step % every.told == 0:
             tell(folder, step=state.step, loss=sum(losses) / len(losses), cpu_s=time.process_time())
             losses = []

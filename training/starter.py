@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from core.errors import UsageError
 from extractor.encoders.devices import choose_device
 from extractor.world.chance import Chance
+from training.ahead import Ahead
 from training.bank import everyday
 from training.batches import Batch, grouped, pictures
 from training.bindings import said, shown
@@ -32,6 +34,18 @@ from training.recipe import Recipe
 from training.state import State, state_of, under
 
 
+def batch(recipe: Recipe, number: int) -> Batch:
+    """What a step sees, by its number alone."""
+    chance = Chance("batch", recipe.seed, number)
+    if chance.yes(recipe.coded_share):
+        return coded_pictures("train", recipe.seed, number, recipe.batch, recipe.side)
+    if recipe.has_texts(number) and chance.yes(recipe.grouped_share):
+        told = BINDING if recipe.is_bound(number) else STILL
+        return grouped("train", recipe.seed, number, recipe.side, told, 1, recipe.batch)
+    alone = recipe.alone_share if not recipe.has_texts(number) else 0.0
+    return pictures("train", recipe.seed, number, recipe.batch, recipe.side, alone)
+
+
 @dataclass(frozen=True, slots=True)
 class Training:
     """All that a step needs."""
@@ -43,15 +57,8 @@ class Training:
     tokenizer: SimpleTokenizer
 
     def batch(self, number: int) -> Batch:
-        """What a step sees, by its number alone."""
-        recipe, chance = self.recipe, Chance("batch", self.recipe.seed, number)
-        if chance.yes(recipe.coded_share):
-            return coded_pictures("train", recipe.seed, number, recipe.batch, recipe.side)
-        if recipe.has_texts(number) and chance.yes(recipe.grouped_share):
-            told = BINDING if recipe.is_bound(number) else STILL
-            return grouped("train", recipe.seed, number, recipe.side, told, 1, recipe.batch)
-        alone = recipe.alone_share if not recipe.has_texts(number) else 0.0
-        return pictures("train", recipe.seed, number, recipe.batch, recipe.side, alone)
+        """What a step sees."""
+        return batch(self.recipe, number)
 
     def loss(self, batch: Batch, number: int) -> Tensor:
         """Of the heads, and of texts when it is their turn."""
@@ -86,7 +93,8 @@ def train(folder: Path, recipe: Recipe, for_seconds: float, device: str = "cpu")
     """To the last step, or for so long."""
     training = prepared(folder, recipe, device)
     training.model.train()
-    run(training, folder, for_seconds, lambda: probe(training), Every())
+    with Ahead(partial(batch, recipe)) as batches:
+        run(training, folder, for_seconds, lambda: probe(training), Every(), batches)
 
 
 def probe(training: Training) -> dict[str, float]:

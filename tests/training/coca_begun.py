@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.training.begun import NOTHING_TOLD
-from training.coca import CocaRecipe, Training, prepared
+from tests.training.begun import released as starter_released
+from training.coca import CocaRecipe, Training, prepared, recipe_for
 from training.loop import run
 from training.release import release
 
@@ -26,9 +27,9 @@ TINY = CocaRecipe(
 )
 
 
-def begun(folder: Path, recipe: CocaRecipe = TINY) -> Training:
+def begun(starter: Path, folder: Path, recipe: CocaRecipe = TINY) -> Training:
     """All its steps are done, and it is kept."""
-    training = prepared(folder, recipe)
+    training = prepared(starter, folder, recipe_for(starter, recipe))
     training.model.train()
     run(training, folder, float("inf"), dict, NOTHING_TOLD)
     return training
@@ -36,6 +37,6 @@ def begun(folder: Path, recipe: CocaRecipe = TINY) -> Training:
 
 def released(folder: Path) -> Path:
     """Its folder as it ships."""
-    begun(folder / "training")
+    begun(starter_released(folder / "teacher"), folder / "training")
     release(folder / "training", folder / "starter-coca")
     return folder / "starter-coca"

@@ -22,9 +22,10 @@ from extractor.world.chance import Chance
 from extractor.world.claims import full
 from extractor.world.drawn import scene
 from extractor.world.query import satisfies
+from tests.training.begun import released
 from tests.training.coca_begun import TINY, begun
 from training import coca
-from training.coca import CocaRecipe, Training, main, prepared, probe, tells_all
+from training.coca import CocaRecipe, Training, main, prepared, probe, recipe_for, tells_all
 from training.coca_model import caption_loss, seen, texts
 from training.coca_probe import encoder_of, probed
 from training.loop import step
@@ -36,9 +37,14 @@ SAID = ["a red star", "a small blue ring goes left over grass", ""]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Training]:
+def starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return released(tmp_path_factory.mktemp("teacher"))
+
+
+@pytest.fixture(scope="module")
+def trained(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Training]:
     folder = tmp_path_factory.mktemp("training")
-    return folder, begun(folder)
+    return folder, begun(starter, folder)
 
 
 def mean_encoder(training: Training) -> VideoCoCa:
@@ -92,9 +98,9 @@ def test_a_caption_costs_what_the_familys_decoder_finds_unlikely(trained: tuple[
 # --- the training ------------------------------------------------------------------------------------
 
 
-def test_it_learns(tmp_path: Path) -> None:
+def test_it_learns(starter: Path, tmp_path: Path) -> None:
     """One batch of clips by heart: their texts, and what is written of them."""
-    training = prepared(tmp_path, replace(TINY, steps=40, warm_share=0.0, rate=3e-3))
+    training = prepared(starter, tmp_path, replace(TINY, steps=40, warm_share=0.0, rate=3e-3))
     batch = next(b for b in map(training.batch, range(99)) if b.pictures.shape[1] == 4 and max(b.groups) < 0)
     losses = [
         training.state.learn(lambda: training.loss(batch, 0), training.recipe, number) for number in range(30)
@@ -102,29 +108,29 @@ def test_it_learns(tmp_path: Path) -> None:
     assert losses[-1] < 0.6 * losses[0]
 
 
-def test_a_training_that_was_cut_off_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    whole = prepared(tmp_path / "whole", TINY)
+def test_a_training_that_was_cut_off_ends_as_one_that_was_not(starter: Path, tmp_path: Path) -> None:
+    whole = prepared(starter, tmp_path / "whole", TINY)
     for number in range(5):
         step(whole, number)
     for number in range(5):  # in pieces of one step
-        piece = prepared(tmp_path / "pieces", TINY)
+        piece = prepared(starter, tmp_path / "pieces", TINY)
         assert piece.state.step == number
         step(piece, number)
         piece.state.save(tmp_path / "pieces", TINY)
-    found = prepared(tmp_path / "pieces", TINY).state.mean
-    fresh = prepared(tmp_path / "fresh", TINY).state.mean
+    found = prepared(starter, tmp_path / "pieces", TINY).state.mean
+    fresh = prepared(starter, tmp_path / "fresh", TINY).state.mean
     for name, value in whole.state.mean.items():
         assert torch.allclose(value, found[name], atol=1e-4), name
     assert any(not torch.allclose(value, fresh[name], atol=1e-3) for name, value in found.items())
 
 
-def test_another_recipe_does_not_go_on_with_it(trained: tuple[Path, Training]) -> None:
+def test_another_recipe_does_not_go_on_with_it(starter: Path, trained: tuple[Path, Training]) -> None:
     with pytest.raises(UsageError, match="another recipe"):
-        prepared(trained[0], replace(TINY, captions_weight=2.0))
+        prepared(starter, trained[0], replace(recipe_for(starter, TINY), captions_weight=2.0))
 
 
-def test_texts_and_clips_come_when_the_warm_up_is_over(tmp_path: Path) -> None:
-    training = prepared(tmp_path, TINY)
+def test_texts_and_clips_come_when_the_warm_up_is_over(starter: Path, tmp_path: Path) -> None:
+    training = prepared(starter, tmp_path, TINY)
     assert [TINY.has_texts(number) for number in range(8)] == [False] * 2 + [True] * 6
     cold, warm = (list(map(training.batch, numbers)) for numbers in (range(2), range(2, 60)))
     assert {batch.pictures.shape[1] for batch in cold} == {1}
@@ -149,15 +155,15 @@ def test_only_captions_that_leave_nothing_out_are_learned() -> None:
             assert not tells_all(replace(claim, things=(first, *claim.things[1:])), shown)
 
 
-def test_long_captions_go_apart_and_come_back_where_they_were(tmp_path: Path) -> None:
-    training = prepared(tmp_path, TINY)
+def test_long_captions_go_apart_and_come_back_where_they_were(starter: Path, tmp_path: Path) -> None:
+    training = prepared(starter, tmp_path, TINY)
     batch = next(b for b in map(training.batch, range(2, 99)) if max(b.groups) < 0 and len(b.captions) == 16)
     with torch.inference_mode():
-        vectors, states, whole = training.texts(batch, 3)
         ids = training.tokenizer(batch.captions, TINY.context)
+        whole = [3, 4, 11]
+        vectors, states = training.texts(ids, whole)
         meant, words = texts(training.model, ids)
-    assert 0 < len(whole) < 16 and len(vectors) == 16 + TINY.outside
-    assert torch.allclose(vectors[:16], meant, atol=1e-5)
+    assert torch.allclose(vectors, meant, atol=1e-5)
     assert torch.allclose(states, words[whole][:, : states.shape[1]], atol=1e-5)
 
 
@@ -180,21 +186,47 @@ def test_a_probe_tells_what_heads_know_until_texts_have_their_turn(
     assert all(0 <= share <= 1 for share in (*before.values(), *after.values()))
 
 
-def test_all_that_a_step_needs_is_where_the_model_is(tmp_path: Path) -> None:
+def test_all_that_a_step_needs_is_where_the_model_is(starter: Path, tmp_path: Path) -> None:
     """The device "meta" has no numbers; tensors that lie elsewhere cannot be mixed with its own."""
-    training = prepared(tmp_path, TINY, "meta")
+    training = prepared(starter, tmp_path, TINY, "meta")
     for number in (0, 5):
         loss = training.loss(training.batch(number), number)
         loss.backward()  # type: ignore[no-untyped-call]
         assert loss.device.type == "meta"
 
 
-def test_its_time_over_it_keeps_what_it_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--out", str(tmp_path), "--steps", "3", "--for-seconds", "0", "--device", "cpu"]) == 0
-    assert prepared(tmp_path, CocaRecipe(steps=3)).state.step == 0 and capsys.readouterr().out == ""
+@pytest.fixture(scope="module")
+def wide_starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of as many numbers as the recipe that ships has."""
+    return released(tmp_path_factory.mktemp("wide"), dim=CocaRecipe().dim)
+
+
+def test_its_time_over_it_keeps_what_it_has(
+    wide_starter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--starter", str(wide_starter), "--out", str(tmp_path), "--for-seconds", "0", "--device", "cpu"]
+    assert main([*words, "--steps", "3"]) == 0
+    recipe = recipe_for(wide_starter, CocaRecipe(steps=3))
+    assert prepared(wide_starter, tmp_path, recipe).state.step == 0 and capsys.readouterr().out == ""
     with pytest.raises(SystemExit):
-        main(["--out", str(tmp_path), "--steps", "4", "--for-seconds", "0", "--device", "cpu"])
+        main([*words, "--steps", "4"])
     assert "belongs to another recipe; give another folder." in capsys.readouterr().err
+
+
+def test_a_starter_that_cannot_teach_it_is_refused(
+    starter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder, says in (
+        (
+            starter,
+            f"{starter} makes vectors of 64 numbers, and a pupil of it makes 192; give another starter.",
+        ),
+        (tmp_path / "none", f"{tmp_path / 'none'}"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["--starter", str(folder), "--out", str(tmp_path / "out"), "--device", "cpu"])
+        assert says in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 # --- what ships --------------------------------------------------------------------------------------
