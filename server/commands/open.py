@@ -30,6 +30,7 @@ from server.commands.screen import Screen, in_words
 PORT = 8000
 _FIRST_COMMIT_S = 20.0  # answers come early; extract waits longer and longer for the next
 _ASK_S = 1.0
+_TOO_MUCH = "--prune=force"  # of what `extract` says where so much is gone that it asks first
 
 
 class OpenSettings(Settings):
@@ -164,14 +165,17 @@ class Opening:
 
     def _take_in(self, folder: Path) -> None:
         self._name = _located(folder).name or str(folder)
-        words = ["extract", "--videos", str(folder), *_shared(self._settings)]
+        words = ["extract", "--videos", str(folder), "--prune", *_shared(self._settings)]
         words += ["--collection", self._settings.collection, "--commit-seconds", str(_FIRST_COMMIT_S)]
         words += ["--encoder", self._settings.encoder] if self._settings.encoder else []
         words += root_flags(folder, self._library)
+        code = 0
         try:
             code, _ = Verbs(self._screen.hear, self._stop, self._look_and_build).run(words, good=(0, 3))
         except Failed as error:
-            raise self._with_a_way_out(error) from error
+            if _TOO_MUCH not in str(error):
+                raise self._with_a_way_out(error) from error
+            self._screen.say(f"{error} Until then it is still found.")
         if code == 3:
             self._screen.say(f"{self._name}: some cannot be read; `cinedex status --failures` lists them.")
         self._building.build_if_due(is_last=True)

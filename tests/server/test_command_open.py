@@ -40,6 +40,12 @@ class Opened:
         answer = httpx.post(f"{self.url}search", json=body, timeout=30)
         return [found["path"] for found in answer.json().get("results", [])]
 
+    def videos(self, path: str) -> list[dict[str, object]]:
+        """Those at a path."""
+        answer = httpx.get(f"{self.url}videos", params={"prefix": path}, timeout=30)
+        found: list[dict[str, object]] = answer.json()["videos"]
+        return found
+
     def end(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)
         return self.process.wait(60)
@@ -137,6 +143,34 @@ def test_a_folder_is_taken_in_served_and_shown_and_ctrl_c_ends_all_of_it(
         assert again.paths("green")[0] == "films/green.mp4"
         assert len(sorted((data / "toy-rgb" / "shards").iterdir())) == len(before) + 1, "only what is new"
         assert again.end(signal.SIGTERM) == 0
+
+
+def test_run_again_it_takes_in_what_is_new_or_changed_and_lets_go_of_what_is_gone(
+    shelf: Shelf, videos: Path, tmp_path: Path
+) -> None:
+    words = (str(shelf.films), "--encoder", "toy:rgb", "--no-browser")
+    shelf.put(videos / "rotated.mp4")
+    with opened(tmp_path / "data", *words, CINEDEX_WORKERS="0") as first:
+        until(lambda: "answers for all of it" in first.log.read_text(), 60)
+        found = {"films/red.mp4", "films/blue.mp4", "films/rotated.mp4"}
+        assert set(first.paths("red")) == found
+        assert first.end() == 130
+    shelf.put(videos / "green.mp4")
+    shelf.put(videos / "short.webm", "red.mp4")
+    (shelf.films / "blue.mp4").unlink()
+    with opened(tmp_path / "data", *words, CINEDEX_WORKERS="0") as again:
+        until(lambda: "answers for all of it" in again.log.read_text(), 60)
+        assert set(again.paths("red")) == {"films/red.mp4", "films/green.mp4", "films/rotated.mp4"}
+        (held,) = again.videos("films/red.mp4")
+        assert held["codec"] == "vp9", "what it holds now"
+        assert again.end() == 130
+    for name in ("red.mp4", "rotated.mp4", "green.mp4"):
+        (shelf.films / name).unlink()
+    with opened(tmp_path / "data", *words, CINEDEX_WORKERS="0") as third:
+        until(lambda: "answers for all of it" in third.log.read_text(), 60)
+        assert "films would lose 3 of 4 places" in third.log.read_text()
+        assert len(third.paths("red")) == 3, "a disk may have been away"
+        assert third.end() == 130
 
 
 @pytest.mark.parametrize(
