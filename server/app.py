@@ -21,7 +21,6 @@ from server.clips import Clips
 from server.crew import Crew
 from server.decoding import Decoding
 from server.encoders import Retry
-from server.errors import ApiError
 from server.fetching import Fetching
 from server.library import ServedLibrary
 from server.limits import Slots, cpus
@@ -106,12 +105,8 @@ def create_app(
         is_anywhere=gate.is_wildcard(settings.host),
         by_any_number=access.is_by_key and gate.is_wildcard(settings.published or ""),
     )
-
-    def full(path: str) -> ApiError | None:
-        return (decoding.refusal() if path == gate.UPLOAD else None) or slots.refusal()
-
     app.add_middleware(patience.Bounded, seconds=settings.deadline_seconds)
-    app.add_middleware(gate.Gate, rules=rules, access=access, metrics=metrics, full=full)
+    app.add_middleware(gate.Gate, rules=rules, access=access, metrics=metrics, full=service.refusal)
     return app
 
 
