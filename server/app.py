@@ -106,7 +106,7 @@ def create_app(
         by_any_number=access.is_by_key and gate.is_wildcard(settings.published or ""),
     )
     app.add_middleware(patience.Bounded, seconds=settings.deadline_seconds)
-    app.add_middleware(gate.Gate, rules=rules, access=access, metrics=metrics, full=slots.refusal)
+    app.add_middleware(gate.Gate, rules=rules, access=access, metrics=metrics, full=service.refusal)
     return app
 
 

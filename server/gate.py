@@ -40,7 +40,7 @@ UPLOAD = "/search/upload"  # the one path that takes no JSON but a form with a f
 PLACED = frozenset(
     (
         *("/search", "/search/batch", "/export", "/embed", "/tag", "/locate", "/caption"),
-        *("/knn-service", "/metadata"),
+        *("/knn-service", "/metadata", UPLOAD),
     )
 )
 LOGIN, MOST_LOGIN = "/login", 4 << 10  # anybody may send one: it holds a key and nothing else
@@ -192,9 +192,9 @@ class Gate:
         rules: Rules,
         access: Access,
         metrics: Metrics,
-        full: Callable[[], ApiError | None],
+        full: Callable[[str], ApiError | None],
     ) -> None:
-        """full: why nobody gets a place now."""
+        """full: why nobody gets a place for that path now."""
         self._app, self._rules, self._access, self._metrics = app, rules, access, metrics
         self._full = full
 
@@ -229,7 +229,7 @@ class Gate:
         rules = self._rules
         # What a body should be is nobody's business who has no key.
         refusal = rules.refusal_of_page(*sent) or self._access.refusal(*sent) or rules.refusal_of_body(*sent)
-        return refusal or (self._full() if visit.is_placed else None)
+        return refusal or (self._full(visit.scope["path"]) if visit.is_placed else None)
 
     def _count(self, visit: _Visit) -> None:
         seconds, route = time.perf_counter() - visit.began, visit.route

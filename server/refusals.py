@@ -127,6 +127,8 @@ def sentence(error: Any, asked: Any) -> tuple[str, str | None]:
     field = path_of(loc)
     if kind == "string_unicode":  # a value's or a name's in an object; which of both is not told
         return f"{field or 'The body'} has text that is not Unicode{_got(error.get('input'))}.", field
+    if field is None and kind == "refused":
+        return f"The body {error['msg']}.", None
     if field is None:
         return "The body must be a JSON object.", None
     if kind == "missing":

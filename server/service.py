@@ -15,6 +15,7 @@ from server.cursor import Cursor
 from server.decoding import Decoding
 from server.errors import ApiError
 from server.fetching import Fetching
+from server.gate import UPLOAD
 from server.library import ServedLibrary
 from server.limits import Slots
 from server.metrics import Metrics
@@ -38,6 +39,10 @@ class Service:
     clips: Clips
     strangers: Decoding  # of what they send
     fetching: Fetching
+
+    def refusal(self, path: str) -> ApiError | None:
+        """Why nobody gets a place for that path now; what is uploaded needs one to be decoded first."""
+        return (self.decoding.refusal() if path == UPLOAD else None) or self.slots.refusal()
 
     async def ask(
         self,

@@ -29,6 +29,7 @@ from extractor.media.thumbs import jpeg, tile
 
 _BASE = Fraction(1, 90_000)
 _SOONEST_S = Fraction(1, 65)  # between two pictures: more than sixty a second nobody needs to see
+_AT_ONCE_S = Fraction(1, 1000)  # of pictures that are nearer only the later one is shown
 _MOST_RATE = Fraction(60)
 _KEYFRAMES_S = 2  # apart, so that a player can jump
 _QUICK = {"preset": "veryfast", "crf": "21", "x264-params": "log=-1:bframes=0"}
@@ -101,20 +102,27 @@ class Silence:
 
 def _until(film: Onward[Sound], start: Fraction, end: Fraction) -> Iterator[Shown[VideoFrame]]:
     """The pictures that are shown before the end, each until the next one is; the first from the start on, as
-    a player has it where nothing is to be shown yet."""
+    a player has it where nothing is to be shown yet. What passes too quickly to be seen is left out."""
     held = next(film.pictures, None)
     if held is None:
         raise VideoError("The video has no picture that can be decoded.")
-    following = next(film.pictures, None)
-    if following is None and held.t < start and held.end <= start:
+    picture = next(film.pictures, None)
+    if picture is None and held.t < start and held.end <= start:
         raise UsageError(f"start: the video ends at {float(held.end):g} s.", "start")
     held = Shown(start, held.end, held.frame)
-    while following is not None and following.t < end:
-        if following.t - held.t >= _SOONEST_S or held.t == start:
-            yield held.until(following.t)
-            held = following
+    behind = held.end
+    while picture is not None and picture.t < end:
         following = next(film.pictures, None)
-    last = end if following is not None else min(end, held.end)
+        behind = max(behind, picture.end)
+        until = min(end, behind if following is None else following.t)
+        if max(until - picture.t, picture.t - held.t) >= _SOONEST_S:
+            if picture.t - held.t >= _AT_ONCE_S:
+                yield held.until(picture.t)
+                held = picture
+            else:
+                held = Shown(held.t, picture.end, picture.frame)
+        picture = following
+    last = end if picture is not None else min(end, behind)
     yield held.until(last if last > held.t else held.t + _SOONEST_S)
 
 
@@ -141,6 +149,8 @@ def _coded(
         coded.packets += stream.encode(frame)
         coded.end = picture.end
     coded.packets += stream.encode(None)
+    last = max(coded.packets, key=_time)
+    last.duration = round((coded.end - start) / last.time_base) - (last.pts or 0)  # else 1 / the mean rate
     return coded
 
 

@@ -23,6 +23,7 @@ from core.errors import Error, StoreError, UsageError
 from core.running import running, runs
 from core.stop import Stop, stopping
 from server.cli import bind
+from server.commands.arrivals import Arrivals
 from server.commands.building import Building
 from server.commands.children import LOOK_S, Child, Failed, Verbs, child
 from server.commands.screen import Screen, in_words
@@ -30,6 +31,7 @@ from server.commands.screen import Screen, in_words
 PORT = 8000
 _FIRST_COMMIT_S = 20.0  # answers come early; extract waits longer and longer for the next
 _ASK_S = 1.0
+_TOO_MUCH = "--prune=force"  # of what `extract` says where so much is gone that it asks first
 
 
 class OpenSettings(Settings):
@@ -41,6 +43,7 @@ class OpenSettings(Settings):
     port: int | None = Field(
         None, ge=0, le=65_535, description=f"of the page; else {PORT}, or a free one where that is taken"
     )
+    watch: bool = Field(False, description="go on with what comes into these folders, changes there or goes")
     browser: bool = Field(True, description="with --no-browser the address is only printed")
 
 
@@ -138,18 +141,29 @@ class Opening:
         """Take in folder after folder; then serve until the end."""
         if self._why_not:
             self._screen.hear(f"{self._why_not} What is there is served; nothing new is taken in.")
-        else:
-            for folder in self._settings.folders:
-                if not self._stop.is_set():
-                    self._take_in(folder)
-            self._building.build_if_due(is_last=True)
-        self._name = ""
+        arrivals = Arrivals(self._settings.folders if self._settings.watch and not self._why_not else ())
+        if not self._why_not:
+            self._take_in_all()
         is_told = False
         while not self._stop.wait(LOOK_S):
             self._look(is_last=True)
             if not is_told and (said := self._at_last()):
                 is_told = True
                 self._screen.say(f"{said}; Ctrl-C ends it.")
+            if arrivals.are_due():
+                is_told = False
+                try:
+                    self._take_in_all()
+                except Failed as error:  # a disk that is away comes back
+                    self._name = ""
+                    self._screen.say(str(error))
+
+    def _take_in_all(self) -> None:
+        for folder in self._settings.folders:
+            if not self._stop.is_set():
+                self._take_in(folder)
+        self._building.build_if_due(is_last=True)
+        self._name = ""
 
     def _at_last(self) -> str:
         """What there is to say once all is taken in; "" while it is not answered for."""
@@ -164,14 +178,17 @@ class Opening:
 
     def _take_in(self, folder: Path) -> None:
         self._name = _located(folder).name or str(folder)
-        words = ["extract", "--videos", str(folder), *_shared(self._settings)]
+        words = ["extract", "--videos", str(folder), "--prune", *_shared(self._settings)]
         words += ["--collection", self._settings.collection, "--commit-seconds", str(_FIRST_COMMIT_S)]
         words += ["--encoder", self._settings.encoder] if self._settings.encoder else []
         words += root_flags(folder, self._library)
+        code = 0
         try:
             code, _ = Verbs(self._screen.hear, self._stop, self._look_and_build).run(words, good=(0, 3))
         except Failed as error:
-            raise self._with_a_way_out(error) from error
+            if _TOO_MUCH not in str(error):
+                raise self._with_a_way_out(error) from error
+            self._screen.say(f"{error} Until then it is still found.")
         if code == 3:
             self._screen.say(f"{self._name}: some cannot be read; `cinedex status --failures` lists them.")
         self._building.build_if_due(is_last=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 
 from core.types import Look, Sampling
 from extractor.media.cut import Clip, cut
@@ -52,7 +53,17 @@ def compared(path: Path, start: float, end: float, to: Path, known: Sequence[Pic
         worst = min(worst, psnr(each, found))
         late = max(late, abs(found.t - (begin - start)))
     stop = min(end, max(each.end for each in wanted))
-    return Compared(clip, worst, late, clip.seconds - (stop - start))
+    assert clip.seconds == pytest.approx(length(to), abs=1e-3)
+    return Compared(clip, worst, late, length(to) - (stop - start))
+
+
+def length(path: Path) -> float:
+    """Until when its last picture is shown, as its packets say: what a player goes by."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        packets = [packet for packet in container.demux(stream) if packet.pts is not None]
+        ends = [((packet.pts or 0) + (packet.duration or 0)) * packet.time_base for packet in packets]
+    return float(max(ends))
 
 
 def psnr(one: Picture, other: Picture) -> float:

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from fractions import Fraction
+from itertools import accumulate, chain, cycle, islice
 from pathlib import Path
 
 import av
@@ -26,6 +27,7 @@ from tests.extractor.cuts import Compared, compared, pictures, sound
 FILM = shapes("red", "blue")  # 8 s
 LEAST_PSNR = 30.0
 IRREGULAR = [Fraction(n * n, 800) for n in range(80)]
+UNEVEN = [Fraction(t, 100) for t in accumulate(chain([0], islice(cycle((1, 3, 40, 1, 20, 4)), 79)))]
 WAYS: dict[str, tuple[Encoding, list[Fraction] | None]] = {
     "h264.mp4": (Encoding(fps=FPS, gop=20, bframes=3), None),
     "h264.ts": (Encoding(fps=FPS, gop=20, bframes=3, audio=(Fraction(0), Fraction(8))), None),
@@ -37,6 +39,7 @@ WAYS: dict[str, tuple[Encoding, list[Fraction] | None]] = {
     "mirrored.mp4": (Encoding(fps=FPS, gop=20, turn=270, mirror=True), None),
     "stretched.mkv": (Encoding(fps=FPS, gop=20, sar=Fraction(3, 2)), None),
     "vfr.mkv": (Encoding(gop=20), IRREGULAR),
+    "uneven.mp4": (Encoding(gop=20), UNEVEN),
     "late.mp4": (Encoding(gop=20), [Fraction(3, 2) + n / FPS for n in range(80)]),
     "one-key.mp4": (Encoding(fps=FPS, gop=1000), None),
 }
@@ -134,6 +137,7 @@ QUICK = (
     "media3__sample_edit_list_only_preroll_sync_sample.mp4",
     "filetype__fixture.mxf",
     "mdn__pig.webm",
+    "mediabunny__cursed-vfr.mp4",
     "intel__bird.mkv",
 )
 

@@ -18,6 +18,7 @@ import pytest
 from core.collections import Library
 from core.commands import main
 from core.running import Running, runs
+from server.commands.arrivals import Arrivals
 from server.commands.open import root_flags
 from tests.extractor.shelf import Shelf
 from tests.server.worlds import make_keys, samples, until
@@ -39,6 +40,12 @@ class Opened:
         body = {"query": query, "level": "frame", "group_by": "video"}
         answer = httpx.post(f"{self.url}search", json=body, timeout=30)
         return [found["path"] for found in answer.json().get("results", [])]
+
+    def videos(self, path: str) -> list[dict[str, object]]:
+        """Those at a path."""
+        answer = httpx.get(f"{self.url}videos", params={"prefix": path}, timeout=30)
+        found: list[dict[str, object]] = answer.json()["videos"]
+        return found
 
     def end(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)
@@ -137,6 +144,65 @@ def test_a_folder_is_taken_in_served_and_shown_and_ctrl_c_ends_all_of_it(
         assert again.paths("green")[0] == "films/green.mp4"
         assert len(sorted((data / "toy-rgb" / "shards").iterdir())) == len(before) + 1, "only what is new"
         assert again.end(signal.SIGTERM) == 0
+
+
+def test_run_again_it_takes_in_what_is_new_or_changed_and_lets_go_of_what_is_gone(
+    shelf: Shelf, videos: Path, tmp_path: Path
+) -> None:
+    words = (str(shelf.films), "--encoder", "toy:rgb", "--no-browser")
+    shelf.put(videos / "rotated.mp4")
+    with opened(tmp_path / "data", *words, CINEDEX_WORKERS="0") as first:
+        until(lambda: "answers for all of it" in first.log.read_text(), 60)
+        found = {"films/red.mp4", "films/blue.mp4", "films/rotated.mp4"}
+        assert set(first.paths("red")) == found
+        assert first.end() == 130
+    shelf.put(videos / "green.mp4")
+    shelf.put(videos / "short.webm", "red.mp4")
+    (shelf.films / "blue.mp4").unlink()
+    with opened(tmp_path / "data", *words, CINEDEX_WORKERS="0") as again:
+        until(lambda: "answers for all of it" in again.log.read_text(), 60)
+        assert set(again.paths("red")) == {"films/red.mp4", "films/green.mp4", "films/rotated.mp4"}
+        (held,) = again.videos("films/red.mp4")
+        assert held["codec"] == "vp9", "what it holds now"
+        assert again.end() == 130
+    for name in ("red.mp4", "rotated.mp4", "green.mp4"):
+        (shelf.films / name).unlink()
+    with opened(tmp_path / "data", *words, CINEDEX_WORKERS="0") as third:
+        until(lambda: "answers for all of it" in third.log.read_text(), 60)
+        assert "films would lose 3 of 4 places" in third.log.read_text()
+        assert len(third.paths("red")) == 3, "a disk may have been away"
+        assert third.end() == 130
+
+
+def test_watching_it_goes_on_with_what_comes_and_goes(shelf: Shelf, videos: Path, tmp_path: Path) -> None:
+    words = (str(shelf.films), "--encoder", "toy:rgb", "--no-browser", "--watch")
+    with opened(tmp_path / "data", *words, CINEDEX_WORKERS="0") as found:
+        until(lambda: "answers for all of it" in found.log.read_text(), 120)
+        shelf.put(videos / "green.mp4")
+        (shelf.films / "blue.mp4").unlink()
+        until(lambda: set(found.paths("red")) == {"films/red.mp4", "films/green.mp4"}, 120)
+        shelf.films.rename(tmp_path / "away")
+        until(lambda: f"{shelf.films} does not exist" in found.log.read_text(), 120)
+        (tmp_path / "away").rename(shelf.films)
+        shelf.put(videos / "white.mp4")
+        until(lambda: "films/white.mp4" in found.paths("white"), 120)
+        assert found.end() == 130
+    assert runs(tmp_path / "data") == []
+
+
+def test_what_is_still_being_copied_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.commands.arrivals._LEAST_S", 0.0)
+    monkeypatch.setattr("server.commands.arrivals._SHARE", 0)
+    film = tmp_path / "a.mp4"
+    arrivals = Arrivals([tmp_path])
+    assert not arrivals.are_due() and not arrivals.are_due()
+    film.write_bytes(b"half")
+    assert not arrivals.are_due()
+    film.write_bytes(b"half and half")
+    assert not arrivals.are_due()
+    assert arrivals.are_due() and not arrivals.are_due()
+    film.unlink()
+    assert not arrivals.are_due() and arrivals.are_due()
 
 
 @pytest.mark.parametrize(

@@ -76,3 +76,9 @@ def test_what_is_wrong_is_named(http: httpx.Client, body: Any, status: int, fiel
     answer = http.post("/embed", json=body)
     assert answer.status_code == status, answer.text
     assert answer.json()["error"]["field"] == field
+
+
+@pytest.mark.parametrize("body", [{}, {"texts": ["a"], "images": ["YQ=="]}])
+def test_what_is_wrong_with_all_of_a_body_is_told(http: httpx.Client, body: Any) -> None:
+    message = http.post("/embed", json=body).json()["error"]["message"]
+    assert message == "The body must have exactly one of texts and images."

@@ -19,12 +19,14 @@ import pytest
 
 from extractor.content import content_of
 from index.build import build
+from server.gate import UPLOAD
 from server.library import ServedLibrary
 from server.paging import Page, page_of
 from tests.extractor.shelf import Shelf
 from tests.server.conftest import in_thread
 from tests.server.held import Decoders
 from tests.server.sent import base64_of, picture
+from tests.server.test_serving import answer_to_a_head
 from tests.server.worlds import until
 
 MIB = 1 << 20
@@ -212,10 +214,12 @@ def test_who_waits_for_a_decoder_holds_up_no_search_and_too_many_are_told_to_com
         first.start()
         pid = decoders.pids.get(timeout=30)
         second = send(http, picture("red"))
+        unread = answer_to_a_head(http, UPLOAD)
         searched = http.post("/search", json={"query": "red"})
         os.kill(pid, signal.SIGCONT)
         first.join()
     assert refused(second, 429)["type"] == "too_many_requests"
+    assert " 429 " in unread, "no byte of a file is waited for that nobody will decode"
     assert searched.status_code == 200 and paths(answers[0])
 
 
