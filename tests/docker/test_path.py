@@ -211,7 +211,7 @@ def test_without_keys_it_is_published_on_loopback_only(deploy: Deploy, engine: E
 
 def test_a_job_of_building_ends_well_where_there_is_nothing_to_build(deploy: Deploy) -> None:
     found = deploy()
-    (found.folder / "videos" / "broken.mp4").write_bytes(b"no video" * 4096)
+    (found.folder / "videos" / "broken.mp4").write_bytes(bytes(10_000))
     assert found.job("extract", "--videos", "/videos", check=False).returncode == 3
     built = found.job("index", "build")
     assert "holds nothing to build from; `extract` fills it." in built.stdout + built.stderr
