@@ -66,8 +66,7 @@ def create_app(
     strangers = Decoding(decoding, settings, metrics.decoded)
     fetching = Fetching.of(settings.image_hosts, int(settings.max_body_mb * MIB))
     service = Service(library, settings, slots, metrics, decoding, files, clips, strangers, fetching)
-    access = Access.of(settings, closed)
-    waking = Waking()
+    access, waking = Access.of(settings, closed), Waking()
     library.when_missed(waking.wake)
 
     @asynccontextmanager

@@ -222,9 +222,13 @@ def test_a_folder_without_anything_that_can_be_read_is_said_to_be_so(broken: Pat
     shelf.put(broken / "zeros.mp4")
     with opened(tmp_path / "data", str(shelf.films), "--encoder", "toy:rgb") as found:
         until(lambda: "Nothing that can be searched was found" in found.log.read_text(), 60)
-        answer = httpx.post(f"{found.url}search", json={"query": "red"}, timeout=30)
-        assert answer.status_code == 503
-        assert "holds nothing to search yet" in answer.json()["error"]["message"]
+
+        def reason() -> str:
+            answer = httpx.post(f"{found.url}search", json={"query": "red"}, timeout=30)
+            assert answer.status_code == 503
+            return str(answer.json()["error"]["message"])
+
+        until(lambda: "holds nothing to search yet" in reason(), 60)  # once its encoder is loaded
         assert found.end() == 130
 
 
