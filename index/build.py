@@ -19,6 +19,7 @@ from core.files import exists
 from core.store import Store
 from core.types import KINDS
 from index import calibration, columns, factory, making, mapped, part, passages, recall, sources
+from index.bare import is_bare
 from index.live import files_of, pack
 from index.part import About, Part, Run, cut
 from index.plan import Means, Plan, Wishes, plans, told
@@ -38,6 +39,10 @@ from index.snapshot import (
 from index.survey import survey
 
 log = logging.getLogger(__name__)
+
+
+class NothingStored(SnapshotError):
+    """A store without a row, which is nobody's fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +89,10 @@ def build_snapshot(
     """
     factory.require(wishes.get("factories") or {}, store.spec.dim)
     with locked(store):
+        if is_bare(store):
+            raise NothingStored(f"{store.root} holds nothing to build from; `extract` fills it.")
         last = store.log.last()
         newest = _newest(store)
-        if newest is None and not last.shards():
-            raise SnapshotError(f"{store.root} holds nothing to build from; `extract` fills it.")
         open_now = _open_now(store)
         means = Means.of(_told_before(store, newest), **wishes)
         there = 0 if fresh else _there_already(newest, open_now, last.number, means)

@@ -27,7 +27,7 @@ from core.stop import stopping
 from core.store import Store
 from index import factory
 from index.asked import SAMPLE
-from index.build import Built, build_snapshot, publish
+from index.build import Built, NothingStored, build_snapshot, publish
 from index.check import damage
 from index.device import chosen_device
 from index.follow import Follower
@@ -171,7 +171,10 @@ def _build(settings: BuildSettings) -> int:
         return _build_on(settings, device)
 
     def work(root: Path) -> int:
-        _build_one(Store.open(root), settings, device)
+        try:
+            _build_one(Store.open(root), settings, device)
+        except NothingStored as error:
+            _say(str(error))  # what could not be read, `extract` has said
         return 0
 
     with running(settings.data, "index build"):

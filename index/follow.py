@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core.errors import Error
 from core.store import Store
+from index.bare import is_bare
 
 log = logging.getLogger(__name__)
 Build = Callable[[Store], int]  # the last entry that is covered then
@@ -53,7 +54,7 @@ class Follower:
             self._stores[root] = Store.open(root)
         store = self._stores[root]
         last = store.log.last()
-        if last.number != self._built.get(root) and last.shards():
+        if last.number != self._built.get(root) and not is_bare(store):
             self._built[root] = self.build(store)
             self._told.pop(root, None)
 

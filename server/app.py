@@ -43,6 +43,7 @@ from server.routes import (
 )
 from server.service import Service
 from server.settings import ServeSettings
+from server.waking import Waking
 
 CONTRACT = "1"  # of docs/http-api.md: fields are added, none is renamed
 MIB = 1 << 20
@@ -65,13 +66,14 @@ def create_app(
     strangers = Decoding(decoding, settings, metrics.decoded)
     fetching = Fetching.of(settings.image_hosts, int(settings.max_body_mb * MIB))
     service = Service(library, settings, slots, metrics, decoding, files, clips, strangers, fetching)
-    access = Access.of(settings, closed)
+    access, waking = Access.of(settings, closed), Waking()
+    library.when_missed(waking.wake)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await to_thread.run_sync(temporary.sweep)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(follow, library.look, settings.follow_seconds, "the library")
+            tasks.start_soon(follow, library.look, settings.follow_seconds, "the library", waking)
             tasks.start_soon(follow, partial(prepare, library), settings.follow_seconds, "what decodes")
             tasks.start_soon(follow, access.look, LOOK_S, "the keys' file")
             yield
@@ -116,9 +118,9 @@ def prepare(library: ServedLibrary) -> None:
         fork.prepare()
 
 
-async def follow(look: Callable[[], None], seconds: float, what: str) -> None:
+async def follow(look: Callable[[], None], seconds: float, what: str, waking: Waking | None = None) -> None:
     """Look at it again and again, in a thread of its own: one that hangs holds up no other, and no
-    shutdown."""
+    shutdown. waking: what may ask for a look before its time."""
     trouble = Retry()
     with closing(Crew(1, f"look at {what}")) as looking:
         while True:
@@ -127,7 +129,7 @@ async def follow(look: Callable[[], None], seconds: float, what: str) -> None:
                 trouble.reset()
             except Exception as error:  # a task's edge: what is served goes on being served
                 trouble.fail(f"{what} could not be looked at", error)
-            await anyio.sleep(seconds)
+            await (anyio.sleep(seconds) if waking is None else waking.wait(seconds))
 
 
 def openapi_text() -> str:

@@ -49,9 +49,10 @@ def serve(settings: ServeSettings) -> int:
     chosen_device(settings.device)  # or an error, before anything is bound
     files.require_temporary()
     listening = bind(settings.host, settings.port)
+    log.info("listening host=%s port=%d", settings.host, listening.getsockname()[1])
 
     def heeding() -> None:
-        url = address(listening, settings.host)
+        url = address(listening, settings)
         sys.stdout.write(url + "\n")
         sys.stdout.flush()
         told.enter_context(running(settings.data, "serve", {"url": url}))
@@ -136,7 +137,15 @@ def bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-def address(listening: socket.socket, host: str) -> str:
-    """What to type into a browser."""
-    name = f"[{host.strip('[]')}]" if ":" in host else host
-    return f"http://{name}:{listening.getsockname()[1]}"
+def address(listening: socket.socket, settings: ServeSettings) -> str:
+    """What to type into a browser: where a port is published, else where it is bound. One that is reached at
+    every address is told by this machine's own."""
+    from server.gate import bare, is_wildcard
+
+    host, port = settings.host, listening.getsockname()[1]
+    if settings.published:
+        host, port = settings.published, settings.published_port or port
+    name = bare(host)
+    if is_wildcard(name):
+        name = "::1" if ":" in name else "127.0.0.1"
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

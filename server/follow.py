@@ -10,6 +10,7 @@ from pathlib import Path
 from core.log import LastWords
 from core.store import Store
 from core.types import EncoderSpec
+from index.bare import is_bare
 from index.snapshot import Snapshot, current
 from index.view import removed_since
 from server.batching import Batched
@@ -66,7 +67,7 @@ class Followed:
             if doubt := distrusted(store.spec, self._trusted):
                 return Glance(store.spec, None, self._view, self._published, ApiError(409, doubt))
             held = self._encoders.get(store.spec)
-            problem = self._problem(store.spec, held)
+            problem = self._problem(store, held)
             return Glance(store.spec, held.encoder, self._view, self._published, problem, self._earlier)
         except Exception as error:  # this store's edge: the others are followed on
             self._patience.fail(f"store does not open folder={self.root.name}", error)
@@ -88,8 +89,8 @@ class Followed:
             self._patience.reset()
         return self._store
 
-    def _problem(self, spec: EncoderSpec, held: Held) -> ApiError | None:
-        name, encoder = spec.name, held.encoder
+    def _problem(self, store: Store, held: Held) -> ApiError | None:
+        spec, name, encoder = store.spec, store.spec.name, held.encoder
         if encoder is None and held.is_loading:
             return ApiError(503, f"The encoder {name} is loading.")
         if encoder is None:
@@ -98,6 +99,8 @@ class Followed:
             return ApiError(409, why)
         if self._view is None and self._is_troubled:
             return ApiError(503, f"The snapshot of {name} does not open; the server's log says why.")
+        if self._view is None and is_bare(store):
+            return ApiError(503, f"The store of {name} holds nothing to search yet; `extract` fills it.")
         if self._view is None:
             return ApiError(503, f"No snapshot of {name} is published; `cinedex index build` makes one.")
         return None

@@ -86,6 +86,7 @@ class ServedLibrary:
         is_growing: Callable[[], bool] = lambda: False,
     ) -> None:
         self._is_growing = is_growing
+        self._missed: Callable[[], None] = lambda: None
         self._find_folders, self._folders = folders, Folders(is_known=False)
         self._catalog, self._trusted, self._device = catalog, trusted, device
         self._encoders = Encoders(load or load_encoder, self.look)
@@ -124,6 +125,10 @@ class ServedLibrary:
     def encode_by(self, batching: Batching) -> None:
         """How the texts of encoders are encoded that are loaded from now on."""
         self._encoders.batching = batching
+
+    def when_missed(self, tell: Callable[[], None]) -> None:
+        """What is called whenever somebody asks for what cannot be searched, as of the last look."""
+        self._missed = tell
 
     def close(self) -> None:
         """Let the threads of encoders end once they are idle."""
@@ -219,6 +224,13 @@ class ServedLibrary:
         self, collection: str | None = None, encoder: str | None = None, cursor: Cursor | None = None
     ) -> Searcher:
         """What answers a request; take it once, and use it to the end. cursor: that it goes on behind."""
+        try:
+            return self._found(collection, encoder, cursor)
+        except ApiError:
+            self._missed()
+            raise
+
+    def _found(self, collection: str | None, encoder: str | None, cursor: Cursor | None) -> Searcher:
         if self._offers is None:
             raise ApiError(503, "The server is loading.")
         name = collection or self.default

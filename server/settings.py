@@ -19,6 +19,7 @@ class ServeSettings(Settings):
     published: str | None = Field(
         None, min_length=1, description="the address at which a container's port is reached; else --host"
     )
+    published_port: int | None = Field(None, ge=1, le=65_535, description="and its port there; else --port")
     allowed_hosts: list[str] = Field([], description="further names clients may ask for; '*': any")
     insecure: bool = Field(False, description="bind elsewhere than to loopback, even without keys")
     follow_seconds: float = Field(2.0, gt=0, le=86_400, description="between two looks at what has changed")

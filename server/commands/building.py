@@ -9,6 +9,7 @@ from pathlib import Path
 from core.collections import Library
 from core.errors import SnapshotError
 from core.store import Store
+from index.bare import is_bare
 from index.snapshot import folder_of, published, read_manifest
 from server.commands.children import Verbs
 
@@ -46,6 +47,11 @@ class Building:
         except SnapshotError:
             return False
 
+    def has_nothing(self) -> bool:
+        """Whether there are stores, and none of them holds what could be built of."""
+        slugs = self._library.collections().get(self._collection, [])
+        return bool(slugs) and all(is_bare(Store.open(self._library.store_path(slug))) for slug in slugs)
+
     def _moved(self) -> dict[Path, int]:
         """The stores whose log says more than what was built of them, with its last entry."""
         found = {}
@@ -55,7 +61,7 @@ class Building:
                 self._stores[root] = Store.open(root)
                 self._built[root] = _entry(root)
             last = self._stores[root].log.last()
-            if last.number != self._built[root] and last.shards():
+            if last.number != self._built[root] and not is_bare(self._stores[root]):
                 found[root] = last.number
         return found
 

@@ -172,6 +172,8 @@ class Opening:
             return (
                 f"{url}/ asks for a key" if self._why_not else f"All of it is taken in; {url}/ asks for a key"
             )
+        if self._building.has_nothing():
+            return f"Nothing that can be searched was found; {url}/ says so"
         is_served = self._building.is_served(self._page.serves)
         what = "what is there" if self._why_not else "all of it"
         return f"{url}/ answers for {what}" if is_served else ""

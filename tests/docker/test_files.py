@@ -79,6 +79,20 @@ def test_only_what_runs_for_long_is_started_again_and_jobs_wait_to_be_asked_for(
     assert {name for name, each in found.items() if "ports" in each} == {"server"}
 
 
+def test_the_server_alone_stays_where_to_be_started_again_would_mend_nothing() -> None:
+    kept = ["python3", "-m", "server.commands.kept"]
+    found = services(COMPOSE)
+    assert [name for name, each in found.items() if each.get("entrypoint") == kept] == ["server"]
+    assert found["server"]["command"][0] == "serve"
+
+
+def test_the_server_is_told_where_it_is_published() -> None:
+    server = services(COMPOSE)["server"]
+    (published,) = server["ports"]
+    flags = dict(word[2:].split("=", 1) for word in server["command"] if word.startswith("--"))
+    assert published == f"{flags['published']}:{flags['published-port']}:8000"
+
+
 def test_a_setting_goes_to_those_that_it_is_for() -> None:
     """To most commands an encoder is the one that is asked, and keys are made in the file that counts."""
     found = services(COMPOSE)

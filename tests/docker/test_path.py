@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from server.commands.kept import WAITS
 from tests.docker.deployment import Deployment, until
 from tests.docker.engine import ROOT, Engine, called
 
@@ -63,6 +64,7 @@ def test_from_nothing_to_answers_and_on_through_new_videos_and_a_kill(deploy: De
     collections = found.get("/collections")
     assert collections is not None
     assert [each["name"] for each in collections.json()["collections"] if each["default"]] == ["default"]
+    assert f"http://127.0.0.1:{found.port}" in found.job("cinedex", "status").stdout
     assert found.inspected("server")["State"]["StartedAt"] == began, "the server was started again"
 
     found.crash("server")
@@ -192,8 +194,24 @@ def test_a_secret_file_of_keys_lets_in_who_has_one_and_is_told_to_nobody(
     assert [answer and answer.status_code for answer in answers] == [401, 200]
 
 
-def test_without_keys_it_is_published_on_loopback_only(deploy: Deploy) -> None:
+def test_without_keys_it_is_published_on_loopback_only(deploy: Deploy, engine: Engine) -> None:
     found = deploy(CINEDEX_LISTEN="0.0.0.0")
     found.compose("up", "-d", "server")
-    until(lambda: "published: 0.0.0.0 can be reached from outside" in found.logs("server"))
+    until(lambda: WAITS in found.logs("server"))
+    assert found.logs("server").count("published: 0.0.0.0 can be reached from outside") == 1
     assert found.get("/healthz") is None
+    state = found.inspected("server")
+    assert state["State"]["Running"] and state["RestartCount"] == 0, "it is not started again and again"
+    engine.run("stop", found.container("server"))
+    assert found.inspected("server")["State"]["ExitCode"] == 2
+    found.tell(CINEDEX_LISTEN="127.0.0.1")
+    found.compose("up", "-d", "server")
+    until(lambda: found.get("/healthz") is not None)
+
+
+def test_a_job_of_building_ends_well_where_there_is_nothing_to_build(deploy: Deploy) -> None:
+    found = deploy()
+    (found.folder / "videos" / "broken.mp4").write_bytes(bytes(10_000))
+    assert found.job("extract", "--videos", "/videos", check=False).returncode == 3
+    built = found.job("index", "build")
+    assert "holds nothing to build from; `extract` fills it." in built.stdout + built.stderr

@@ -276,6 +276,31 @@ def test_when_all_is_removed_nothing_is_answered(tmp_path: Path) -> None:
     assert [len(hits.scores) for hits in snapshot.search("frame", lived.vectors(2), 3)] == [0, 0]
 
 
+def test_what_is_removed_before_the_first_build_is_in_none(tmp_path: Path) -> None:
+    lived = world(tmp_path / "store")
+    lived.add(1)
+    lived.remove(source_id(1))
+    build(lived.store)
+    assert Snapshot.open(lived.store).rows == {}
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_when_no_row_is_left_on_the_disk_either_a_build_publishes_that(
+    tmp_path: Path, *, is_whole: bool
+) -> None:
+    lived = world(tmp_path / "store")
+    lived.add(1)
+    number = build(lived.store)
+    lived.remove(source_id(1))
+    lived.compact()
+    assert not lived.store.log.last().shards()
+    if not is_whole:
+        (lived.store.root / "snapshots" / f"{number:06d}" / "sources.arrow").write_bytes(b"")
+    assert build(lived.store) == number + 1
+    snapshot = Snapshot.open(lived.store)
+    assert (snapshot.number, snapshot.rows) == (number + 1, {})
+
+
 def test_a_fresh_build_mends_damaged_parts(tmp_path: Path) -> None:
     lived = lived_in(tmp_path / "store")
     build(lived.store)

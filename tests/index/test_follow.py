@@ -64,6 +64,16 @@ def test_an_empty_store_is_waited_for(tmp_path: Path, lived: World) -> None:
     follower.look()
 
 
+def test_what_has_no_row_left_is_published_as_that(lived: World) -> None:
+    follower = Follower(lambda: [lived.store.root], build, pytest.fail)
+    follower.look()
+    for source in sorted(lived.held):
+        lived.remove(source)
+    lived.compact()
+    follower.look()
+    assert Snapshot.open(lived.store).rows == {}
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_following_build_publishes_and_ends_by_a_signal(lived: World, number: int, code: int) -> None:
     data = lived.store.root.parent

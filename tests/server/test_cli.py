@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -192,9 +193,34 @@ def test_what_others_reach_is_no_loopback(host: str) -> None:
     assert not is_loopback(host)
 
 
-def test_the_address_can_be_typed_into_a_browser() -> None:
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        ({}, "http://127.0.0.1:PORT"),
+        ({"host": "[::1]"}, "http://[::1]:PORT"),
+        ({"host": "films.example"}, "http://films.example:PORT"),
+        ({"host": "0.0.0.0"}, "http://127.0.0.1:PORT"),
+        ({"host": "::"}, "http://[::1]:PORT"),
+        ({"host": "0.0.0.0", "published": "192.0.2.2"}, "http://192.0.2.2:PORT"),
+        ({"host": "0.0.0.0", "published": "192.0.2.2", "published_port": 9000}, "http://192.0.2.2:9000"),
+        ({"host": "0.0.0.0", "published": "[::]", "published_port": 9000}, "http://[::1]:9000"),
+        ({"host": "0.0.0.0", "published_port": 9000}, "http://127.0.0.1:PORT"),
+    ],
+    ids=str,
+)
+def test_the_address_can_be_typed_into_a_browser(settings: dict[str, Any], shown: str) -> None:
     with bind("127.0.0.1", 0) as listening:
-        assert address(listening, "127.0.0.1") == f"http://127.0.0.1:{listening.getsockname()[1]}"
+        port = str(listening.getsockname()[1])
+        assert address(listening, ServeSettings(**settings)) == shown.replace("PORT", port)
+
+
+def test_bound_to_every_address_it_shows_one_that_opens_and_says_where_it_is_bound(
+    serve: Callable[..., Running],
+) -> None:
+    server = serve("--host", "0.0.0.0", "--insecure", wait=False)
+    assert httpx.get(f"{server.url}/healthz").status_code == 200
+    assert server.url.startswith("http://127.0.0.1:")
+    assert f"listening host=0.0.0.0 port={server.url.rpartition(':')[2]}" in server.log.read_text()
 
 
 def test_no_piece_of_an_answer_waits_for_the_one_before_it() -> None:

@@ -283,6 +283,21 @@ def test_without_a_folder_there_must_be_something_to_serve(
     assert "holds no collection yet; name a folder of videos." in capsys.readouterr().err
 
 
+def test_a_folder_without_anything_that_can_be_read_is_said_to_be_so(broken: Path, tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.put(broken / "zeros.mp4")
+    with opened(tmp_path / "data", str(shelf.films), "--encoder", "toy:rgb") as found:
+        until(lambda: "Nothing that can be searched was found" in found.log.read_text(), 60)
+
+        def reason() -> str:
+            answer = httpx.post(f"{found.url}search", json={"query": "red"}, timeout=30)
+            assert answer.status_code == 503
+            return str(answer.json()["error"]["message"])
+
+        until(lambda: "holds nothing to search yet" in reason(), 60)  # once its encoder is loaded
+        assert found.end() == 130
+
+
 def test_with_keys_it_says_that_the_page_asks_for_one(tmp_path: Path) -> None:
     data = tmp_path / "data"
     samples(data)

@@ -23,7 +23,7 @@ from tests.server.worlds import Shelf, until
 
 ROOT = Path(__file__).parents[2]
 FREE_BYTES = 64 << 20  # more than sockets hold between two processes
-EVENTS = 14
+EVENTS = 15
 ROW = re.compile(
     r"^\| [^|]+ \| [^|]+ \| [^|]+ \| [^|]+ \| `(tests/[\w/]+\.py)::(test_\w+)` \|$", re.MULTILINE
 )

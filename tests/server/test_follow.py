@@ -346,6 +346,15 @@ def test_an_empty_folder_is_served_and_filled_while_it_is(tmp_path: Path) -> Non
         assert len(videos(http, "red")) == 3
 
 
+def test_a_store_without_a_row_is_said_to_wait_for_some(tmp_path: Path) -> None:
+    shelf = Shelf.make(tmp_path)
+    with in_thread(ServedLibrary.of_data(shelf.library.data)) as http:
+        until(lambda: "holds nothing to search yet; `extract` fills it" in message(http))
+        assert status(http) == 503
+        shelf.add({"red": [("red", 2)]})
+        until(lambda: "`cinedex index build` makes one" in message(http))
+
+
 def test_a_copy_is_one_video_at_two_places(shelf: Shelf) -> None:
     shelf.copied("green", "a/copy.mp4")
     shelf.build()
