@@ -21,6 +21,7 @@ SCHEMA = pa.schema(
         ("text", pa.string()),
         ("origin", pa.string()),
         ("language", pa.string()),
+        ("written_by", pa.string()),
     ]
 )
 
@@ -35,6 +36,7 @@ class Lines:
     text: pa.ChunkedArray
     origin: pa.ChunkedArray
     language: pa.ChunkedArray
+    written_by: pa.ChunkedArray | None = None  # of captions; older shards do not say
 
     def __len__(self) -> int:
         return len(self.source)
@@ -43,7 +45,9 @@ class Lines:
         """Those of one line of the shard's sources."""
         at = slice(*np.searchsorted(self.source, (line, line + 1)).tolist())
         columns = (self.start[at].tolist(), self.end[at].tolist())
-        texts = (column[at].to_pylist() for column in (self.text, self.language))
+        texts = [column[at].to_pylist() for column in (self.text, self.language)]
+        if self.written_by is not None:
+            texts.append([name or "" for name in self.written_by[at].to_pylist()])
         return [Line(*values) for values in zip(*columns, *texts, strict=True)]
 
 
@@ -62,6 +66,7 @@ def write(folder: Path, held: Sequence[tuple[Layer, Sequence[Line]]]) -> int:
             "text": line.text,
             "origin": origin_of(layer),
             "language": line.language,
+            "written_by": line.written_by,
         }
         for number, (layer, lines) in enumerate(held)
         for line in lines
@@ -78,7 +83,10 @@ def read(table: pa.Table | None) -> Lines:
         table["source"].to_numpy().astype(np.int64),
         table["start"].to_numpy(),
         table["end"].to_numpy(),
-        *(table[name] for name in ("text", "origin", "language")),
+        table["text"],
+        table["origin"],
+        table["language"],
+        table["written_by"] if "written_by" in table.column_names else None,
     )
 
 

@@ -95,6 +95,7 @@ class Line:
     end: float
     text: str
     language: str = ""  # as its track or file name says: "en", "pt-BR"
+    written_by: str = ""  # of a caption the model that wrote it; "" of all else, and where nobody noted it
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -30,6 +30,7 @@ class Captions:
     captioner: Captioner
     beams: int = 1
     encoder: Encoder | None = None  # that is another one, and has features of its own
+    name: str = ""  # the writer's, which lines are kept with
 
     def features(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """What clips are made of, and last what captions are: perhaps the same."""
@@ -42,7 +43,7 @@ class Captions:
         texts = self.captioner.caption(torch.stack(tuple(tokens)), index, beams=self.beams)
         pairs = zip(rows, texts, strict=True)
         lines = [line_of(row.start, row.end, text, LANGUAGE) for row, text in pairs]
-        return [line for line in lines if line is not None]
+        return [replace(line, written_by=self.name) for line in lines if line is not None]
 
 
 def captions_of(asked: Writing | None, encoder: Encoder, device: str, pace: Pace) -> Captions | None:
@@ -50,10 +51,11 @@ def captions_of(asked: Writing | None, encoder: Encoder, device: str, pace: Pace
     if asked is None:
         return None
     if asked.by in ("", encoder.spec.name):
-        return Captions(writing(encoder, encoder.spec.name), asked.beams)
+        name = encoder.spec.name
+        return Captions(writing(encoder, name), asked.beams, name=name)
     other = load_captioner(asked.by, device=device, pace=pace, download=asked.download)
     _require_same_pictures(encoder, other)
-    return Captions(writing(other, asked.by), asked.beams, encoder)
+    return Captions(writing(other, asked.by), asked.beams, encoder, other.spec.name)
 
 
 def writing(encoder: Encoder, name: str) -> Captioner:

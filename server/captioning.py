@@ -113,4 +113,5 @@ class Writing:
         else:
             clip = len(self.lines)
             text = caption_of(writer, self._tokens, self.plan.index[clip], self.beams)
-            self.lines.append(Line(*self.plan.clips[clip], text))
+            name = self.plan.encoder.name
+            self.lines.append(Line(*self.plan.clips[clip], text, written_by=name))

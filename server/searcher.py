@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.query import Query
-from core.types import Kind
+from core.types import Kind, Line
 from extractor.encoders.base import Encoder
 from index.calibration import Level
 from index.moments import Moment
@@ -23,7 +23,7 @@ from server.folders import Folders
 from server.judged import Judged
 from server.pictures import best_seconds
 from server.ranking import Ranking
-from server.told import mode_of, shown_of, wanted
+from server.told import captions_in, mode_of, shown_of, wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Found:
     level: Level | None = None
     beside: Beside = NOTHING
     thumbnail: str | None = None  # the address of a picture
+    caption: Line | None = None  # what it tells, if a model wrote that
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +213,10 @@ class Searcher:
             else iter([moment.best_t for moment in within])
         )
         extras = beside(query, self.view, asked, moments, looked)
-        for (moment, _), best_t, extra in zip(shown, seconds, extras, strict=True):
+        written = captions_in([moment for moment, _ in shown], self.view)
+        for (moment, _), best_t, extra, caption in zip(shown, seconds, extras, written, strict=True):
             found = _found(moment, infos[moment.source], best_t, query.pad_s, judged)
-            yield replace(found, beside=extra)
+            yield replace(found, beside=extra, caption=caption)
 
     def _info(self, source: str) -> SourceInfo:
         return self.view.source(source) or SourceInfo(source)

@@ -179,6 +179,7 @@ def _result(found: Found, include: Set[Extra]) -> Result:
         matched_on=_matched(found),
         approximate=found.info.facts.approximate,
         text=moment.text or (found.info.text if is_text else "") or None,
+        written_by=(found.caption.written_by or None) if found.caption else None,
         metadata=dict(found.info.columns) if "metadata" in include else {},
         scores=[*found.beside.scores],
         explain=_explained(found.beside.why),
@@ -201,7 +202,8 @@ def _explained(why: Why | None) -> Explained | None:
 def _matched(found: Found) -> list[str]:
     moment = found.moment
     if moment.kind == "text":
-        return [*moment.matched] or ["text" if found.info.text else "subtitles"]
+        of_video = "captions" if found.caption else "subtitles"
+        return [*moment.matched] or ["text" if found.info.text else of_video]
     return ["visual", *moment.matched]
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from core.query import Filter, Mode, Query
-from core.types import Segment
+from core.types import Line, Segment
+from index.captions import captions_of
 from index.fusion import OF_WHOLE, Above, fused, fused_texts
 from index.lexical import WordKind
 from index.moments import Moment
@@ -80,6 +81,21 @@ def shown_of(moment: Moment, info: SourceInfo) -> tuple[Moment, Moment]:
     shown = replace(moment, text=told.text)
     times = told.start, told.end
     return shown, Moment(moment.source, "text", *times, moment.score, *times)
+
+
+def captions_in(moments: Sequence[Moment], view: Snapshot) -> list[Line | None]:
+    """What each of these, as they are shown, tells, if a model wrote that."""
+    return captions_of(view, [_line_in(moment) for moment in moments])
+
+
+def _line_in(moment: Moment) -> Segment | None:
+    """What may be a caption."""
+    told = moment.told
+    if told is None:
+        is_line = moment.kind == "text" and moment.end > moment.start
+        return Segment(moment.source, moment.start, moment.end, moment.text) if is_line else None
+    is_caption = told.origin == "captions"
+    return Segment(told.source, told.start, told.end, told.text) if is_caption else None
 
 
 def _segment(told: Told) -> Segment:

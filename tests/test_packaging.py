@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,11 +11,14 @@ import sysconfig
 import tarfile
 import venv
 import zipfile
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from core import __version__
+from extractor.media.write import Encoding, write_video
+from tests.test_plugin import FILMS, PLUGIN, QUERIES, greys
 
 ROOT = Path(__file__).parents[1]
 
@@ -110,3 +114,26 @@ def test_the_whole_path_works_from_the_wheel(installed: Path) -> None:
     done = run(installed, "cinedex", "index", "build", "--data", data)
     assert done.returncode == 0, done.stderr
     assert "sample-01.mp4" in run(installed, "cinedex", "search", "red", "--data", data).stdout
+
+
+def test_a_plugin_beside_the_wheel_keeps_the_contract_and_finds_films(installed: Path) -> None:
+    """As its author would: the contract test is the wheel's, no checkout is near."""
+    plugin = shutil.copytree(PLUGIN, installed / "plugin", ignore=shutil.ignore_patterns("__pycache__"))
+    flags = ["--no-deps", "--no-index", "--no-build-isolation"]
+    done = run(installed, "python", "-m", "pip", "install", *flags, str(plugin))
+    assert done.returncode == 0, done.stdout + done.stderr
+    shutil.rmtree(plugin / "build", ignore_errors=True)
+    (plugin / "cinedex_motion.py").unlink()  # what is installed is what is tried
+    done = run(installed, "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "plugin/tests")
+    assert done.returncode == 0, done.stdout + done.stderr
+    films, data = installed / "grey", str(installed / "motion")
+    films.mkdir()
+    for name, levels in FILMS.items():
+        write_video(films / f"{name}.mp4", greys(levels), Encoding(fps=Fraction(4)))
+    done = run(installed, "extract", "--videos", str(films), "--encoder", "motion:light", "--data", data)
+    assert done.returncode == 0, done.stderr
+    assert run(installed, "cinedex", "index", "build", "--data", data).returncode == 0
+    for query, name in QUERIES.items():
+        done = run(installed, "cinedex", "search", query, "--json", "--level", "video", "--data", data)
+        answer = json.loads(done.stdout)
+        assert (answer["encoder"], answer["results"][0]["path"]) == ("motion:light", f"grey/{name}.mp4")

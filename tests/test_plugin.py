@@ -21,6 +21,7 @@ from extractor.media.write import Encoding, write_video
 ROOT = Path(__file__).parents[1]
 PLUGIN = ROOT / "examples" / "encoder-plugin"
 QUERIES = {"a dark night": "dark", "a sunny day": "light", "fast action": "flicker"}
+FILMS = {"dark": [12] * 40, "light": [235] * 40, "flicker": [30, 220] * 20}  # levels of grey
 USED = """
 import contextlib, io, json, sys, pytest
 from core.commands import main
@@ -64,7 +65,7 @@ def greys(levels: list[int]) -> Iterator[Pixels]:
 
 def test_its_own_tests_pass_where_it_is_installed_and_films_are_found_by_it(home: Path) -> None:
     (home / "films").mkdir()
-    for name, levels in {"dark": [12] * 40, "light": [235] * 40, "flicker": [30, 220] * 20}.items():
+    for name, levels in FILMS.items():
         write_video(home / "films" / f"{name}.mp4", greys(levels), Encoding(fps=Fraction(4)))
     said = run(home / "venv/bin/python", "-c", USED, *QUERIES, folder=home)
     assert " passed" in said and "failed" not in said

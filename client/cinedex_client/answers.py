@@ -55,6 +55,7 @@ class Result(Told):
     matched_on: list[str] = []
     approximate: bool = False
     text: str | None = None
+    written_by: str | None = None
     metadata: dict[str, Any] = {}
     scores: list[float] = []
     explain: Explained | None = None
@@ -191,6 +192,7 @@ class Caption(Told):
     start: float
     end: float
     text: str
+    written_by: str | None = None
 
 
 class Captioned(Told):

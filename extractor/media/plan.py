@@ -64,9 +64,10 @@ class Plan:
                 raise UnmetError("a picture is of fields")
             if frame.pts in self.keys and not frame.key_frame:
                 raise UnmetError("a keyframe is none")
-            if waiting and frame.pts >= waiting[0]:
-                if frame.pts > waiting.popleft():
-                    raise UnmetError("a picture did not come out")
+            if waiting and frame.pts > waiting[0]:
+                raise UnmetError("a picture did not come out")
+            while waiting and frame.pts == waiting[0]:  # which may be of several rows
+                waiting.popleft()
                 yield frame
         if waiting:
             raise UnmetError("a picture did not come out")
@@ -106,10 +107,10 @@ def plan(
     if len(near) > _MOST_POINTS:
         return None
     rows = list(choice(_shown(timeline, near, base, zero), lambda: end))
-    if len(rows) == timeline.is_shown.sum():
+    numbers = [row.frame for row in rows]
+    if len({*numbers}) == timeline.is_shown.sum():
         return None
     keys = np.flatnonzero(timeline.is_key)
-    numbers = [row.frame for row in rows]
     runs = _runs(numbers, keys, timeline.pts, _BACK[way])
     # A field that nobody refers to may be half of a picture that is wanted.
     drops = way == "planned" and stream.codec_context.field_order <= _PROGRESSIVE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 
@@ -33,14 +34,25 @@ def middles(count: int, length: Fraction) -> Falls:
     return falls
 
 
-def these(times: Sequence[Fraction]) -> Falls:
-    """Some points, in order."""
+def these(pictures: Iterable[Shown[F]], times: Sequence[Fraction], end: End) -> Iterator[Shown[F]]:
+    """What is shown at these times, which are in order. One that is there several times stands each time for
+    as large a part of the seconds that it is shown."""
+    held: Shown[F] | None = None
+    first = 0  # of the times that have no picture yet
+    for picture in staying(pictures):
+        if held is not None:
+            behind = bisect_left(times, picture.t)
+            yield from _parts(held, behind - first, picture.t)
+            first = behind
+        held = picture
+    if held is not None:
+        yield from _parts(held, len(times) - first, max(held.t, end()))
 
-    def falls(start: Fraction | None, until: Fraction | None) -> bool:
-        first = 0 if start is None else bisect_left(times, start)
-        return first < len(times) and (until is None or times[first] < until)
 
-    return falls
+def _parts(picture: Shown[F], count: int, end: Fraction) -> Iterator[Shown[F]]:
+    each = (end - picture.t) / max(count, 1)
+    for number in range(count if each else min(count, 1)):
+        yield replace(picture, t=picture.t + number * each)
 
 
 def at_points(pictures: Iterable[Shown[F]], falls: Falls) -> Iterator[Shown[F]]:
@@ -143,7 +155,7 @@ class Choice:
     def __call__(self, pictures: Iterable[Shown[F]], end: End) -> Iterator[Shown[F]]:
         fps = exact(self._sampling.fps)
         if self._scan is not None:
-            return until_next(at_points(pictures, self._falls(self._scan)), end)
+            return until_next(self._scanned(pictures, self._scan, end), end)
         match self._sampling.points:
             case "keyframes":
                 return until_next(keyframes(pictures), end)
@@ -165,7 +177,7 @@ class Choice:
             return np.union1d(np.flatnonzero(is_key), 0)
         return beside(seconds * self._sampling.fps)
 
-    def _falls(self, scan: Scan) -> Falls:
+    def _scanned(self, pictures: Iterable[Shown[F]], scan: Scan, end: End) -> Iterator[Shown[F]]:
         if self._sampling.preset:
-            return these(chosen_times(self._sampling.preset, scan))
-        return middles(self._sampling.count, scan.end)
+            return these(pictures, chosen_times(self._sampling.preset, scan), end)
+        return at_points(pictures, middles(self._sampling.count, scan.end))

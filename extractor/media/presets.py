@@ -14,14 +14,15 @@ _EARLY, _LATE = -1.1, 1.1  # of a step: how far FFmpeg lets a picture stray befo
 
 
 def chosen_times(preset: str, scan: Scan) -> list[Fraction]:
-    """When the chosen pictures begin."""
+    """When the chosen pictures begin, in order; as often as the authors give one to the model, if it is late
+    or long enough for FFmpeg to write it more than once."""
     times = [t - scan.start for t in scan.times]
     written = at_rate(times, scan.end - scan.start)
     count = len(written) // _EVERY[preset] or min(1, len(written))
     kept = [written[i] for i in spread(len(written), count)]
     if len(kept) > _MOST:
         kept = [kept[i] for i in spread(len(kept), _MOST)]
-    return sorted({scan.times[number] for number in kept})
+    return sorted(scan.times[number] for number in kept)
 
 
 def spread(count: int, wanted: int) -> list[int]:

@@ -36,7 +36,10 @@ def router(service: Service) -> APIRouter:
             asked.collection, asked.encoder, partial(planned, named=named, anew=asked.beams is not None)
         )
         lines = plan.stored or (await _written(service, asked, plan)).lines
-        shown = [CaptionShown(start=line.start, end=line.end, text=line.text) for line in lines]
+        shown = [
+            CaptionShown(start=line.start, end=line.end, text=line.text, written_by=line.written_by or None)
+            for line in lines
+        ]
         return CaptionAnswer(captions=shown, encoder=plan.encoder.name)
 
     return routes

@@ -186,6 +186,7 @@ class Result(BaseModel):
     matched_on: list[str]
     approximate: bool = Field(False, description="its times were reckoned from a stated rate")
     text: str | None
+    written_by: str | None = Field(None, description="which model wrote `text`, where that is a caption")
     metadata: dict[str, Any]
     scores: list[float] = Field([], description="with each part of the query; `include` asks for it")
     explain: Explained | None = Field(None, description="how it came to its place; `include` asks for it")

@@ -140,6 +140,7 @@ class CaptionShown(BaseModel):
     start: float
     end: float
     text: str
+    written_by: str | None = Field(None, description="which model wrote it; null: the store does not say")
 
 
 class CaptionAnswer(Answered):

@@ -4,9 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from core.errors import StoreError
+from core.lines import FILE
 from core.log import Task
 from core.store import Store
 from core.types import Line, Sidecar, Thumbs
@@ -56,6 +58,30 @@ def test_lines_come_back_by_their_layer(tmp_path: Path) -> None:
     assert (shard.manifest["lines"], shard.count("text"), len(shard.lines())) == (5, 1, 5)
     assert shard.rows("text").start.tolist() == [0.5]
     assert shard.damage() == []
+
+
+def test_who_wrote_a_line_is_kept_by_commits_and_compacting(tmp_path: Path) -> None:
+    store = stores.make(tmp_path)
+    writer = Writer(store)
+    told = (replace(LINES[0], written_by="a:writer"), LINES[1])
+    writer.tell(stores.source_id(1), "captions", told, np.ones((2, stores.DIM), np.float32))
+    stores.add(writer, 1, task=task(1))
+    writer.commit()
+    assert lines_of(store, 1, "captions") == [*told]
+    compact(store, sorted(store.log.last().shards()))
+    assert lines_of(store, 1, "captions") == [*told]
+
+
+def test_of_an_older_shard_nobody_knows_who_wrote_its_lines(tmp_path: Path) -> None:
+    store = stores.make(tmp_path)
+    writer = Writer(store)
+    add(writer, 1)
+    writer.commit()
+    shard = store.shard(store.log.last().shard_of(stores.source_id(1), "subtitles"))
+    path = shard.path / FILE
+    pq.write_table(pq.read_table(path).drop_columns(["written_by"]), path)
+    assert lines_of(store, 1, "subtitles") == list(LINES)
+    assert shard.lines().written_by is None
 
 
 def test_a_shard_without_lines_has_none(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_each_clip_gets_its_sentence_and_words_find_it(shelf: Shelf, videos: Pat
     assert [(line.start, line.end) for line in lines] == clips_of(store)
     assert report["captions"] == len(lines) == report["rows"]["text"] == report["rows"]["clip"]
     assert report["lines"] == 0
-    assert all(line.text and line.language == "en" for line in lines)
+    assert all(line.text and line.language == "en" and line.written_by == model for line in lines)
     build(store)
     view = Snapshot.open(store)
     assert not list(damage(store.root))
@@ -145,11 +145,22 @@ def test_another_model_may_write_them(shelf: Shelf, videos: Path, model: str, tm
     shelf.put(videos / "red.mp4")
     writer = f"videococa:local-dir:{coca_folder(tmp_path / 'other', seed=7)}"
     shelf.extract(f"--encoder={model}", f"--captions={writer}", "--caption-beams=2", *NARROW)
-    theirs = [line.text for _, line in told(store_of(shelf))]
+    store = store_of(shelf)
+    theirs = [line for _, line in told(store)]
+    assert {line.written_by for line in theirs} == {writer}
+    assert answered(store) == theirs
     shelf.extract(f"--encoder={model}", "--captions", "--caption-beams=2", "--again", *NARROW)
-    ours = [line.text for _, line in told(store_of(shelf))]
-    assert len(ours) == len(theirs) and ours != theirs
-    assert store_of(shelf).spec.name == model
+    ours = [line for _, line in told(store)]
+    assert [line.text for line in ours] != [line.text for line in theirs] and len(ours) == len(theirs)
+    assert {line.written_by for line in ours} == {model} and answered(store) == ours
+    assert store.spec.name == model
+
+
+def answered(store: Store) -> list[Line]:
+    """What a new snapshot has of its only source, in the language of all captions."""
+    build(store)
+    view = Snapshot.open(store)
+    return [replace(line, language="en") for line in captions(view, view.sources.id(0))]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,10 @@ import pytest
 
 from core.types import Sampling
 from extractor.media.presets import at_rate, chosen_times, spread
-from extractor.media.reader import Reader
+from extractor.media.reader import Picture, Reader
 from extractor.media.scan import Scan
 from extractor.media.write import Encoding, write_video
+from extractor.windows import Windows
 from tests.extractor.drawn import number_of, numbered
 from tests.extractor.test_reader import LOOK, even
 
@@ -59,7 +62,7 @@ def test_of_these_each_or_every_second_and_then_twelve_are_taken(preset: str, co
     kept = [files[i] for i in np.linspace(0, len(files) - 1, number, dtype=int)]
     if len(kept) > 12:
         kept = [kept[i] for i in np.linspace(0, len(kept) - 1, 12, dtype=int)]
-    assert chosen_times(preset, held) == [held.times[i] for i in sorted(set(kept))]
+    assert chosen_times(preset, held) == [held.times[i] for i in sorted(kept)]
     assert len(chosen_times(preset, held)) <= 12
 
 
@@ -81,6 +84,38 @@ def test_a_late_picture_beside_sound_fills_the_time_before_it_as_ffmpeg_does() -
     assert at_rate([t - late.start for t in late.times], late.end)[:13] == [0] * 10 + [1, 2, 4]
     alone = scan(25, F(25), start=F(2))
     assert chosen_times("clip2video-msvd", alone)[0] == 2
+
+
+STAYS = (ZERO, *even(50, F(25), F(5)))  # the first picture stays for five seconds
+
+
+@pytest.mark.parametrize("preset", EVERY)
+@pytest.mark.parametrize("times", [tuple(even(10, F(2))), STAYS], ids=["slow", "stays"])
+def test_a_picture_that_is_written_several_times_is_given_as_often(
+    tmp_path: Path, preset: str, times: tuple[Fraction, ...]
+) -> None:
+    """As the authors' loaders give it to the model: each time for a part of the seconds that it is shown."""
+    path = tmp_path / "film.mp4"
+    write_video(path, numbered(len(times)), Encoding(bframes=0), list(times))
+    sampling = Sampling(preset=preset)
+    with Reader(path) as reader:
+        pictures, end = list(reader.pictures(sampling, LOOK)), F(reader.facts.seconds).limit_denominator(50)
+        planned = [*reader.planned(sampling, LOOK)]
+        assert reader.way == "planned" or times != STAYS
+    files = at_rate(times, end)
+    kept = [files[i] for i in spread(len(files), len(files) // EVERY[preset])]
+    kept = [kept[i] for i in spread(len(kept), 12)] if len(kept) > 12 else kept
+    assert len({*kept}) < len(kept) <= 12
+    assert [number_of(p.pixels) for p in pictures] == kept
+    assert [bisect_right(times, F(p.t) + F(1, 10_000)) - 1 for p in pictures] == kept
+    assert all(one.t < one.end == other.t for one, other in pairwise(pictures))
+    assert [(p.t, p.end, number_of(p.pixels)) for p in planned if isinstance(p, Picture)] == [
+        (p.t, p.end, number_of(p.pixels)) for p in pictures
+    ]
+    windows = Windows[int](sampling)
+    assert not any(windows.push(p.t, p.end, number) for number, p in enumerate(pictures))
+    (clip,) = windows.finish()[0].clips
+    assert clip.index.tolist() == [*range(len(kept))] and (clip.start, clip.end) == (0.0, float(end))
 
 
 def test_a_preset_gives_its_pictures_of_a_file_and_one_clip_of_them(tmp_path: Path) -> None:

@@ -176,3 +176,7 @@ def test_stored_captions_are_answered_and_found_by_their_words(
         answer = http.post("/search", json={"query": stored[0]["text"], "mode": "text"}).json()
         best = answer["results"][0]
         assert best["matched_on"] == ["captions"] and best["text"] in {each["text"] for each in stored}
+        assert best["written_by"] == model == stored[0]["written_by"]
+        asked = {"query": stored[0]["text"], "mode": "visual", "target": "texts"}
+        (first, *_) = http.post("/search", json=asked).json()["results"]
+        assert (first["matched_on"], first["written_by"]) == (["captions"], model)

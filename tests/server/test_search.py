@@ -39,6 +39,7 @@ def test_a_text_finds_the_seconds_of_a_video(sample_server: Running) -> None:
         "matched_on": ["visual"],
         "approximate": False,
         "text": None,
+        "written_by": None,
         "metadata": {"tag": "sample"},
         "scores": [],
         "explain": None,
