@@ -178,9 +178,8 @@ def prepared(starter: Path, folder: Path, recipe: CocaRecipe, device: str = "cpu
             "give another starter."
         )
     begun = begin(folder, recipe)
-    model = make(begun.config, recipe.seed)
+    model = make(begun.config, recipe.seed).to(device)
     teacher.hands_on(model)
-    model.to(device)
     heads = Heads(recipe.dim, recipe.width).to(device)
     lesson = Lesson(recipe.width, teacher).to(device)
     state = state_of(nn.ModuleDict({"clip": model, "heads": heads, "lesson": lesson}), recipe)
