@@ -51,7 +51,7 @@ class CocaRecipe(Recipe):
     """What differs from the starter's."""
 
     starter: str = ""  # the hash of who teaches it
-    steps: int = 5_000
+    steps: int = 4_000
     batch: int = 128  # pictures, of all clips together
     frames: tuple[int, ...] = (1, 1, 2, 4)  # of a batch's clips, one of these
     width: int = 192
@@ -61,7 +61,7 @@ class CocaRecipe(Recipe):
     text_layers: int = 3
     decoder_layers: int = 2
     rate: float = 2e-3
-    warm_share: float = 0.35
+    warm_share: float = 0.4375
     outside: int = 16
     captions_weight: float = 1.0
     lesson_weight: float = 2.0  # of what the starter sees and says, before texts; then at `lesson_later`

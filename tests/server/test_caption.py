@@ -10,10 +10,13 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from core.store import Store
 from extractor.cli import main
 from extractor.encoders import load_again
+from extractor.media.reader import Reader
 from extractor.media.write import Encoding, write_video
 from index.build import build
 from index.snapshot import Snapshot
@@ -26,8 +29,9 @@ from tests.extractor.shelf import age
 from tests.server.conftest import in_thread
 from tests.server.worlds import until
 
+CLIP_S = 3
 FILMS = ("red-then-blue.mp4", "green.mp4", "rotated.mp4", "short.webm", "with-sound.mkv", "vfr.mkv")
-QUERIES = ("a red circle", "something green", "猫", "", "word " * 100)
+QUERIES = ("a red circle", "something green", "猫", "", "word " * 100, "🐈", "red <end_of_text> green")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +50,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, videos: Path) -> Iterator[Pa
         age(films / "one.mp4"), age(films / "third.mp4")
         model = f"videococa:local-dir:{coca_folder(folder / 'model')}"
         flags = ["--data", str(folder / "data"), "--encoder", model, "--workers=0", "--quiet"]
-        narrow = ["--clip-seconds=3", "--stride-seconds=2"]
+        narrow = [f"--clip-seconds={CLIP_S}", "--stride-seconds=2", "--precision=fp32"]
         assert main(["--videos", str(films), *flags, *narrow]) == 0
         build(store_of(folder / "data"))
         yield folder / "data"
@@ -74,16 +78,35 @@ def caption(http: httpx.Client, name: str, **fields: Any) -> httpx.Response:
     return http.post("/caption", json={"video_id": id_of(http, name), **fields})
 
 
-@pytest.mark.parametrize("text", QUERIES[:4])
-def test_search_ranks_as_the_plain_matrix_of_scores_does(http: httpx.Client, world: Path, text: str) -> None:
-    store = store_of(world)
+@pytest.fixture(scope="module")
+def plain_clips(http: httpx.Client, world: Path) -> list[tuple[str, float, Tensor]]:
+    """Of each clip its video, its start, and its vector: made from the file, one clip at a time."""
+    store, found = store_of(world), list[tuple[str, float, Tensor]]()
     view, encoder = Snapshot.open(store), load_again(store.spec)
-    rows = [
-        (source, segment.start, float(vector @ encoder.texts([text]).numpy()[0]))
-        for source in (view.sources.id(line) for line in range(len(view.sources)))
-        for segment, vector in zip(*view.vectors(source, "clip"), strict=True)
-    ]
-    expected = sorted(rows, key=lambda row: -row[2])
+    for name in (*FILMS, "one.mp4", "third.mp4"):
+        with Reader(world.parent / "films" / name) as reader:
+            shown = list(reader.pictures(store.sampling, store.spec.look))
+        source = id_of(http, name)
+        for segment in view.vectors(source, "clip")[0]:
+            first = round(
+                segment.start
+            )  # at one picture a second, each a little before its point of the grid
+            mine = [each.pixels for each in shown if first <= round(each.t) < first + CLIP_S]
+            features = encoder.features(torch.from_numpy(np.stack(mine)))
+            found.append((source, segment.start, encoder.clips(features, [np.arange(len(mine))])[0]))
+    return found
+
+
+@pytest.mark.parametrize(
+    "text", QUERIES, ids=["words", "others", "chinese", "empty", "long", "emoji", "marks"]
+)
+def test_search_ranks_as_the_plain_matrix_of_scores_does(
+    http: httpx.Client, world: Path, plain_clips: list[tuple[str, float, Tensor]], text: str
+) -> None:
+    encoder = load_again(store_of(world).spec)
+    row = encoder.texts([text])[0]
+    scores = [(source, start, float(clip @ row)) for source, start, clip in plain_clips]
+    expected = sorted(scores, key=lambda each: -each[2])
     body = {"query": text, "level": "clip", "limit": 50, "merge_gap_s": None, "mode": "visual"}
     if not text:
         body["query"] = [{"vector": encoder.texts([text]).numpy()[0].tolist()}]
@@ -91,6 +114,8 @@ def test_search_ranks_as_the_plain_matrix_of_scores_does(http: httpx.Client, wor
     assert answer.status_code == 200, answer.text
     found = [(each["video_id"], each["start"], each["score"]) for each in answer.json()["results"]]
     assert len(found) == len(expected) > 10
+    assert {each[:2] for each in found} == {each[:2] for each in expected}
+    assert answer.json()["query_truncated"] == (text == QUERIES[4])
     assert np.allclose([row[2] for row in found], [row[2] for row in expected], atol=1e-3)
     for mine, theirs in zip(found, expected, strict=True):
         if mine[:2] != theirs[:2]:
