@@ -14,16 +14,10 @@ import numpy as np
 import pytest
 
 from tests.training.begun import TINY
+from tests.training.counted import told
 from training.ahead import Ahead
 from training.loop import Every, run
 from training.starter import batch, prepared
-
-
-def told(number: int) -> tuple[int, int]:
-    """Itself, and who told it."""
-    if number == 13:
-        raise ValueError("not that one")
-    return number, os.getpid()
 
 
 def test_they_come_from_elsewhere_whatever_the_order() -> None:
@@ -61,7 +55,7 @@ def test_a_training_sees_the_same_by_it(tmp_path: Path) -> None:
 
 _ASKS = """
 import os, signal, sys
-from tests.training.test_ahead import told
+from tests.training.counted import told
 from training.ahead import Ahead
 if __name__ == "__main__":
     with Ahead(told) as batches:
