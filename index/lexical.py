@@ -46,6 +46,7 @@ _TABLES = (
 )
 _MAKING = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536"
 _READING = "PRAGMA query_only=ON; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON"
+_MOST_S = float(1 << 40)
 _HASH_BYTES = 32 << 20  # of postings in memory before they are written
 _BATCH = 10_000
 _RECENT = 16  # numbers a passage, of what was found for the last terms
@@ -121,6 +122,15 @@ class Words:
         if len(rows) and not (rows[0] >= 0 and rows[-1] < len(self.rows) and (np.diff(rows) > 0).all()):
             raise SnapshotError(f"{self.path} is damaged: it names passages that are not there.")
         return rows
+
+    def records(self, rows: IntArray) -> np.ndarray[Any, Any]:
+        """What is known of passages, their seconds among it."""
+        found = self.rows[rows]
+        for name in ("start", "end"):
+            if not (np.abs(found[name]) < _MOST_S).all():  # nor is what is no number at all
+                path = self.path.with_name(f"{self.about.name}.lines.npy")
+                raise SnapshotError(f"{path} is damaged: it names seconds that no video has.")
+        return found
 
     def text(self, row: int) -> str:
         """A passage as it stands."""

@@ -207,16 +207,15 @@ class _Found:
     def ordered(self, files: Sequence[LiveWords]) -> IntArray:
         """Best first, equal ones by source, time and text; what is said alike at one time once."""
         pairs = [(files[number], self.row[self.file == number]) for number in range(len(files))]
-        records = np.concatenate([file.part.rows[rows] for file, rows in pairs])
+        records = np.concatenate([file.part.records(rows) for file, rows in pairs])
         line = np.concatenate([file.lines(rows) for file, rows in pairs])
         said = (records["number"], np.rint(records["start"] * 1000), line)  # alike: of equal score as well
         others = (records["origin"], records["end"], records["start"])
         order = np.lexsort((*others, *said, -self.score, ~self.has_all))
         is_new = np.ones(len(order), np.bool_)
         if len(order):
-            is_new[1:] = np.logical_or.reduce(
-                [np.diff(column[order].astype(np.int64)) != 0 for column in said]
-            )
+            ordered = [column[order] for column in said]
+            is_new[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in ordered])
         kept: IntArray = order[is_new]
         return kept
 

@@ -281,6 +281,22 @@ def test_a_list_that_holds_a_row_that_is_not_there_is_told(
         Snapshot.open(lived.store).search("text", lived.vectors(1), 8, effort=0)
 
 
+@pytest.mark.parametrize("seconds", [float("nan"), float("-inf"), 1e300])
+def test_passages_of_seconds_that_cannot_be_are_told(
+    root: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(mapped, "require", mutations.trusting)
+    held = read_manifest(root / "snapshots" / "000001")
+    about = held["words"][0]
+    path = root / "parts" / f"{about['name']}.lines.npy"
+    rows = np.load(path)
+    rows["start"] = seconds
+    mutations.replace(path, b"")
+    np.save(path, rows)
+    with pytest.raises(SnapshotError, match=r"\.lines\.npy is damaged: it names seconds that no video has\."):
+        mutations.use(root)
+
+
 def test_a_flip_in_the_middle_of_what_faiss_must_trust_is_seen(tmp_path: Path) -> None:
     """The lengths of the lists lie behind the centroids, far from both ends of a large file."""
     index = made("IVF64,SQ8", 80_000, 64)
