@@ -23,6 +23,7 @@ from extractor.encoders.open_clip import Model, OpenClip, model_of, ready
 from extractor.encoders.pooling import Pooler
 from extractor.encoders.precision import Precision
 from extractor.encoders.recipe import Recipe, recipe_of, require_vectors
+from extractor.encoders.sentence import sentence
 from extractor.encoders.tower import Tower
 
 FAMILY = "videococa"
@@ -105,8 +106,7 @@ class VideoCoCa:
         words = list(ids[1:])
         if marks.end in words:
             words = words[: words.index(marks.end)]
-        text: str = self._tokenizer.decode([word for word in words if word != marks.start])
-        return " ".join(text.split())
+        return sentence(self._tokenizer.decode([word for word in words if word != marks.start]))
 
     def _alone(self, tokens: Tensor) -> Tensor:
         """Each picture a clip."""

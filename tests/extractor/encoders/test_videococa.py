@@ -330,8 +330,9 @@ def test_a_caption_that_ends_with_what_passes_for_padding_is_the_same_beside_a_l
     monkeypatch.setattr(encoder, "_seen", lambda tokens, index: tokens[np.concatenate(index)])
     clips = torch.arange(3.0)[:, None, None]
     index = [np.array([number]) for number in range(3)]
-    assert encoder.caption(clips, index, beams=1) == said
-    assert [encoder.caption(clips, [mine], beams=1) for mine in index] == [[each] for each in said]
+    meant = [text.replace(" !", "!") for text in said]
+    assert encoder.caption(clips, index, beams=1) == meant
+    assert [encoder.caption(clips, [mine], beams=1) for mine in index] == [[each] for each in meant]
 
 
 def test_marks_are_no_words(encoder: VideoCoCa) -> None:
