@@ -141,11 +141,12 @@ def test_it_says_what_it_must_not_be_taken_for() -> None:
     assert "know only the rendered world" in (notice_of("starter-coca") or "")
 
 
-@pytest.mark.skipif(not (SHIPPED / "starter-coca").is_dir(), reason="it is not trained yet")
-def test_what_ships_keeps_the_contract_and_writes_of_colours(
+def test_what_ships_keeps_the_contract_and_names_what_it_sees(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CINEDEX_WEIGHTS", str(tmp_path / "weights"))
     check(lambda: load("starter-coca"))
     lines = captioned(Sight(load("starter-coca"), "validation", 1, 0.1))
-    assert {line.measure: line.figure for line in lines}["captions of one thing, colour"] > 0.7
+    found = {line.measure: line.figure for line in lines}
+    assert found["captions of one thing, colour"] > 0.9
+    assert found["captions of one thing, colour and shape"] > 0.6  # of 40; 0.82 of 400
