@@ -113,6 +113,7 @@ def test_a_volume_of_the_first_version_opens_and_answers(deploy: Deploy) -> None
 def test_jobs_of_any_user_may_run_twice_and_two_at_once(deploy: Deploy) -> None:
     found = deploy(CINEDEX_USER="54321:54321")  # to whom the new volumes were not made
     put_videos(found)
+    found.compose("up", "--no-start", "server")  # two composes at once would both make the network
     both = [found.begun("extract", "--videos", "/videos") for _ in range(2)]
     said = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
