@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import pickle
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
+
+import pytest
+
+from core.errors import EncoderError
 
 SPRUNG = Path("sprung")
 _SHELL = b"touch sprung"
@@ -182,3 +186,15 @@ def legacy(path: Path, pickled: bytes, keys: object = (), values: bytes = b"") -
 def sized(values: int, data: bytes = b"") -> bytes:
     """As the older kind writes a storage."""
     return struct.pack("<q", values) + data
+
+
+FEW = ("reduce", "within the weights", "a key", "as the type of the values")
+
+
+def require_refused(load: Callable[[Path], object], folder: Path, trap: str) -> None:
+    """In one sentence that names the file, and nothing was run; the current folder is `folder`."""
+    file = zipped(folder / "bad.pt", TRAPS[trap])
+    with pytest.raises(EncoderError) as caught:
+        load(file)
+    assert str(caught.value).count("\n") == 0 and "bad.pt" in str(caught.value)
+    assert not SPRUNG.exists()
