@@ -64,8 +64,8 @@ class CocaRecipe(Recipe):
     warm_share: float = 0.4375
     outside: int = 16
     captions_weight: float = 1.0
-    lesson_weight: float = 2.0  # of what the starter sees and says, before texts; then at `lesson_later`
-    lesson_later: float = 0.5
+    lesson_weight: float = 2.0  # of what the starter sees, before there are texts
+    lesson_later: float = 0.5  # of what it sees, and of what it says, after
 
     def config(self, words: int) -> dict[str, Any]:
         """open_clip's own, for a vocabulary of so many pieces."""
