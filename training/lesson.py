@@ -9,9 +9,11 @@ from typing import Any, cast
 
 import torch
 from open_clip import CLIP, CoCa
+from open_clip.modified_resnet import ModifiedResNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from core.errors import UsageError
 from extractor.encoders.open_clip import model_of
 from extractor.encoders.recipe import LOCAL_DIR, recipe_of
 from training.coca_model import Seen
@@ -34,6 +36,8 @@ class Teacher:
 
     def __init__(self, folder: Path, device: str) -> None:
         model = model_of(recipe_of(f"{LOCAL_DIR}{folder}"), None, None, {})
+        if not isinstance(getattr(model.module, "visual", None), ModifiedResNet):
+            raise UsageError(f"{folder} holds no starter: its picture tower is no residual network.")
         self.clip = cast(CLIP, model.module).float().to(device)
         self.clip.visual.to(memory_format=torch.channels_last)
         self.dim = model.spec.dim
