@@ -17,7 +17,8 @@ from core.errors import SnapshotError, UsageError
 from core.types import Float32Array, IntArray
 from index import merge
 from index.live import LivePart
-from index.merge import Found, Row
+from index.merge import Found
+from index.ranked import Rows
 from index.scoring import scores_of_pairs
 
 _QUERIES = 64  # at a time, and so many rows: 32 MiB of scores
@@ -79,13 +80,13 @@ class Card:
         blocks = {part.about.name: held.get(part.about.name) or _block(part, where) for part in parts}
         return cls(where, blocks)
 
-    def best_rows(self, parts: Sequence[LivePart], queries: Float32Array, k: int) -> list[list[Row]]:
+    def best_rows(self, parts: Sequence[LivePart], queries: Float32Array, k: int) -> list[Rows]:
         """The same as `merge.best_rows` of exact parts."""
         live = [number for number, part in enumerate(parts) if part.live]
         if not live:
-            return [[] for _ in queries]
+            return [Rows.none()] * len(queries)
         masks = {number: _mask(parts[number], self.device) for number in live}
-        found: list[list[Row]] = []
+        found: list[Rows] = []
         for first in range(0, len(queries), _QUERIES):
             block = queries[first : first + _QUERIES]
             asked = torch.from_numpy(np.array(block)).to(self.device)

@@ -16,6 +16,7 @@ from core.stop import require_wanted
 from core.types import Float32Array, Float64Array, IntArray
 from index.live import LivePart
 from index.part import ROW, Queries
+from index.ranked import Rows
 from index.scoring import scores_of_all, scores_of_pairs, stored, stretches
 
 FEW_ROWS = 5_000  # so few are scored one by one: an approximate index takes longer to find them
@@ -23,18 +24,6 @@ _QUERIES, _ROWS = 64, 65_536  # at a time, which bounds the memory
 EVERYTHING = Effort()
 MOST_EQUAL, _EQUAL = 4_096, 16  # rows of one score that are told apart, or times the rows wanted
 _SPARE = 4  # times the rows wanted are in the lists that are looked into
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row that was found."""
-
-    score: float
-    line: int  # its source's, in sources.arrow
-    start: float
-    end: float
-    part: int  # which of those searched
-    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +65,8 @@ class LeftOut:
 
     def of(self, queries: IntArray) -> LeftOut:
         """Those of some of the queries, which are in ascending order, numbered as they are there."""
+        if not len(self.query):
+            return self
         kept = np.isin(self.query, queries)
         query = np.searchsorted(queries, self.query[kept])
         return LeftOut(query, self.part[kept], self.position[kept])
@@ -83,6 +74,11 @@ class LeftOut:
     def counts(self, queries: int) -> IntArray:
         """How many each query leaves out."""
         return np.bincount(self.query, minlength=queries)
+
+    @property
+    def most(self) -> int:
+        """The most that one query leaves out."""
+        return int(self.counts(1).max()) if len(self.query) else 0
 
     def others(self, found: Found) -> Found:
         """What was found less these."""
@@ -106,12 +102,12 @@ def best_rows(
     k: int,
     effort: Effort = EVERYTHING,
     left_out: LeftOut = _NONE,
-) -> list[list[Row]]:
+) -> list[Rows]:
     """The k best live rows of each query, best first; equal scores by source, then time (see MOST_EQUAL).
 
     What is left out costs no effort: as far is looked as if it were not there.
     """
-    most = k * effort.candidates + int(left_out.counts(1).max())
+    most = k * effort.candidates + left_out.most
     step = min(_QUERIES, max(1, _ROWS // most))
     blocks = (np.arange(first, min(first + step, len(queries))) for first in range(0, len(queries), step))
     return [rows for block in blocks for rows in _best(parts, queries[block], k, effort, left_out.of(block))]
@@ -119,12 +115,11 @@ def best_rows(
 
 def _best(
     parts: Sequence[LivePart], queries: Float32Array, k: int, effort: Effort, left_out: LeftOut
-) -> list[list[Row]]:
+) -> list[Rows]:
     if not any(part.live for part in parts):
-        return [[] for _ in queries]
+        return [Rows.none()] * len(queries)
     if are_few(parts):
-        spare = int(left_out.counts(1).max())
-        found = left_out.others(_one_by_one(parts, queries, k + spare))
+        found = left_out.others(_one_by_one(parts, queries, k + left_out.most))
     elif any(part.about.lossy for part in parts):
         depth = k * effort.candidates
         found, _ = _ordered(parts, _searched(parts, queries, depth, effort, left_out), depth)
@@ -135,7 +130,7 @@ def _best(
     return best_of(parts, found, len(queries), k)
 
 
-def best_of(parts: Sequence[LivePart], found: Found, queries: int, k: int) -> list[list[Row]]:
+def best_of(parts: Sequence[LivePart], found: Found, queries: int, k: int) -> list[Rows]:
     """Of what so many queries found the k best rows each."""
     return _rows(queries, *_ordered(parts, found, k))
 
@@ -160,7 +155,7 @@ def _searched(
 ) -> Found:
     """The k best rows of each query by what the parts hold, and those that score as the last of them."""
     live = [number for number, part in enumerate(parts) if part.live]
-    deep = k + int(left_out.counts(1).max())
+    deep = k + left_out.most
     # One more than wanted, to see whether the cut goes through rows of one score.
     width = min(deep + 1, max(parts[number].about.rows for number in live))
     scores = np.empty((len(live), len(queries), width), np.float32)
@@ -254,7 +249,8 @@ def _completed(
 
 def _ordered(parts: Sequence[LivePart], found: Found, k: int) -> tuple[Found, Columns]:
     """The k best of each query, best first, and what they stand for."""
-    found = found.only(np.argsort(found.part, kind="stable"))
+    if len(parts) > 1:
+        found = found.only(np.argsort(found.part, kind="stable"))
     records, line = np.empty(len(found.part), ROW), np.empty(len(found.part), np.int64)
     for number, first, end in stretches(found.part):
         records[first:end] = parts[number].part.rows[found.position[first:end]]
@@ -266,8 +262,7 @@ def _ordered(parts: Sequence[LivePart], found: Found, k: int) -> tuple[Found, Co
     return found.only(order), (line[order], start[order], end_s[order])
 
 
-def _rows(count: int, found: Found, columns: Columns) -> list[list[Row]]:
-    listed = (each.tolist() for each in (found.score, *columns, found.part, found.position))
-    rows = [Row(*values) for values in zip(*listed, strict=True)]
+def _rows(count: int, found: Found, columns: Columns) -> list[Rows]:
+    every = Rows(found.score, *columns, found.part, found.position)
     edges = np.searchsorted(found.query, np.arange(count + 1)).tolist()
-    return [rows[first:end] for first, end in pairwise(edges)]
+    return [every[first:end] for first, end in pairwise(edges)]

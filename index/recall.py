@@ -18,7 +18,8 @@ from index import truth
 from index.asked import SAMPLE, Asked
 from index.effort import MOST_CANDIDATES, least
 from index.live import LivePart
-from index.merge import LeftOut, Row, are_few, best_rows, lists_for
+from index.merge import LeftOut, are_few, best_rows, lists_for
+from index.ranked import Rows
 from index.reach import FARTHEST, Reach
 from index.snapshot import Snapshot
 
@@ -169,15 +170,14 @@ class Trial:
         good = scores[: len(among)] >= last - _SAME * max(float(self._scale[query]), abs(last))
         return float(good.sum()) / len(among)
 
-    def _scores(self, queries: Float32Array, answers: list[list[Row]]) -> list[Float32Array]:
+    def _scores(self, queries: Float32Array, answers: list[Rows]) -> list[Float32Array]:
         """The true scores of the rows that each query found, in order."""
-        flat = [row for rows in answers for row in rows]
         counts = [len(rows) for rows in answers]
         query = np.repeat(np.arange(len(queries)), counts)
         which, position = (
-            np.array([getattr(row, name) for row in flat], np.int64) for name in ("part", "position")
+            np.concatenate([getattr(rows, name) for rows in answers]) for name in ("part", "position")
         )
-        scores = np.empty(len(flat), np.float32)
+        scores = np.empty(len(query), np.float32)
         for number in np.unique(which).tolist():
             mine = which == number
             vectors = parts.exact(self.snapshot.store, self.held[number].part, position[mine])

@@ -43,7 +43,9 @@ def stored(parts: Sequence[LivePart], part: IntArray, position: IntArray) -> Flo
 
 def stretches(numbers: IntArray) -> Iterator[tuple[int, int, int]]:
     """Of numbers of which equal ones lie together: each, where it begins, and where it ends."""
-    edges = np.flatnonzero(np.diff(numbers, prepend=-1, append=-1)).tolist()
+    if not len(numbers):
+        return iter(())
+    edges = [0, *(np.flatnonzero(numbers[1:] != numbers[:-1]) + 1).tolist(), len(numbers)]
     return ((int(numbers[first]), first, end) for first, end in pairwise(edges))
 
 

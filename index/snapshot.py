@@ -29,7 +29,8 @@ from index.exact import every_row
 from index.folders import opening
 from index.lexical import WordKind
 from index.live import LivePart
-from index.merge import Row, best_rows
+from index.merge import best_rows
+from index.ranked import Row, Rows
 from index.sources import FILE, SourceInfo, Sources
 from index.terms import Terms
 from index.words import LiveWords, Mask, Told, best
@@ -223,13 +224,12 @@ class Snapshot:
         """How many live."""
         return sum(words.live for words in self.words if words.about.kind == kind)
 
-    def _hits(self, rows: Sequence[Row], kind: Kind, searched: Sequence[LivePart]) -> Hits:
-        start, end = (np.array([getattr(row, name) for row in rows], float) for name in ("start", "end"))
-        if wrong := [row for row in rows if row.line < 0 or not math.isfinite(row.end - row.start)]:
-            raise searched[wrong[0].part].part.damaged()
+    def _hits(self, rows: Rows, kind: Kind, searched: Sequence[LivePart]) -> Hits:
+        is_wrong = (rows.line < 0) | ~np.isfinite(rows.end - rows.start)
+        if is_wrong.any():
+            raise searched[rows.part[is_wrong][0]].part.damaged()
         texts = [self._text(row, searched) for row in rows] if kind == "text" else []
-        segments = Segments(self.sources.named([row.line for row in rows]), start, end, texts)
-        return Hits(segments, np.array([row.score for row in rows], np.float32))
+        return Hits(Segments(self.sources.named(rows.line), rows.start, rows.end, texts), rows.score)
 
     def _text(self, row: Row, searched: Sequence[LivePart]) -> str:
         # A library text is its source's; the rows of timed lines have texts of their own.
@@ -279,10 +279,10 @@ class Snapshot:
         part, positions = self.parts[number], np.array([position])
         if not part.is_live(positions)[0]:
             return None
-        record = part.part.rows[position]
-        line = int(part.lines(part.part.rows[positions])[0])
-        row = Row(0.0, line, float(record["start"]), float(record["end"]), number, position)
-        return part.about.kind, self._hits([row], part.about.kind, self.parts).segments[0]
+        records = part.part.rows[positions]
+        line, which = part.lines(records), np.array([number])
+        row = Rows(np.zeros(1, np.float32), line, records["start"], records["end"], which, positions)
+        return part.about.kind, self._hits(row, part.about.kind, self.parts).segments[0]
 
     def within(self, kind: Kind, ranges: Sequence[Range]) -> list[tuple[Float64Array, Float32Array]]:
         """Of each range: when the rows begin that begin in it, in order of time, and their vectors."""
@@ -316,7 +316,7 @@ class Snapshot:
         if line >= 0:
             for part in self.parts:
                 if part.about.kind != "text" and (name := part.shard_of(line)):
-                    return _shard(self.store.shard(name).path)
+                    return _shard(self.store.root, name)
         return None
 
     def _line(self, id: str) -> int:
@@ -333,9 +333,9 @@ class Snapshot:
 
 
 @lru_cache(maxsize=256)
-def _shard(path: Path) -> Shard:
+def _shard(store: Path, name: str) -> Shard:
     """One that remembers what was read of it: shards never change."""
-    return Shard(path)
+    return Shard(store / "shards" / name)
 
 
 @lru_cache(maxsize=16)

@@ -8,15 +8,18 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from core.errors import SnapshotError
 from core.rules import LiveSource
-from core.types import Facts, Place, canonical
+from core.types import Facts, IntArray, Place, canonical
 from index import mapped
+from index.strings import Strings
 
+K = TypeVar("K")
+V = TypeVar("V")
 FILE = "sources.arrow"
 _ARROW = {"int": pa.int64(), "float": pa.float64(), "str": pa.string(), "bool": pa.bool_()}
 FACTS = {f.name: _ARROW[str(f.type)] for f in fields(Facts) if str(f.type) in _ARROW}  # shots stay in shards
@@ -31,6 +34,7 @@ SCHEMA = pa.schema(
     ]
 )
 _BATCH = 65_536
+_REMEMBERED = 1_024  # lines, and as many ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,9 @@ class Sources:
     """The lines of a sources.arrow, mapped."""
 
     table: pa.Table
+    # What was looked up lately: the same sources are found again and again.
+    _lines: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
+    _infos: dict[int, SourceInfo] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(cls, path: Path, held: Mapping[str, Any] | None) -> Sources:
@@ -112,8 +119,8 @@ class Sources:
         return int(self.table.num_rows)
 
     @cached_property
-    def _ids(self) -> pa.ChunkedArray:
-        return self.table["id"]
+    def _ids(self) -> Strings:
+        return Strings.of(self.table["id"])
 
     @cached_property
     def _texts(self) -> pa.ChunkedArray:
@@ -125,12 +132,11 @@ class Sources:
 
     def id(self, line: int) -> str:
         """The id of the source at a line."""
-        return str(self._ids[line].as_py())
+        return self._ids[line]
 
-    def named(self, lines: Sequence[int]) -> list[str]:
-        """The ids at these lines, of which some are often alike."""
-        ids = {line: self.id(line) for line in set(lines)}
-        return [ids[line] for line in lines]
+    def named(self, lines: IntArray) -> list[str]:
+        """The ids at these lines."""
+        return [*map(self.id, lines.tolist())]
 
     def text(self, line: int) -> str:
         """A library text; "" where the source is a video."""
@@ -138,7 +144,7 @@ class Sources:
 
     def ids(self) -> Iterator[str]:
         """All ids, in order."""
-        return (str(id.as_py()) for id in self._ids)
+        return iter(self._ids)
 
     def rows(self, *names: str) -> Iterator[dict[str, Any]]:
         """These columns of all lines, in order."""
@@ -147,6 +153,10 @@ class Sources:
 
     def find(self, id: str) -> int:
         """The line of a source, -1 where it is not live."""
+        known = self._lines.get(id)
+        return _remember(self._lines, id, self._find(id)) if known is None else known
+
+    def _find(self, id: str) -> int:
         low, high = 0, len(self)
         while low < high:
             middle = (low + high) // 2
@@ -162,6 +172,10 @@ class Sources:
 
     def info(self, line: int) -> SourceInfo:
         """Everything about the source at a line."""
+        known = self._infos.get(line)
+        return _remember(self._infos, line, self._info(line)) if known is None else known
+
+    def _info(self, line: int) -> SourceInfo:
         row = {name: column[line].as_py() for name, column in self._columns.items()}
         try:
             return SourceInfo(
@@ -173,6 +187,13 @@ class Sources:
             )
         except (ValueError, TypeError, AttributeError) as error:
             raise SnapshotError(f"{FILE} is damaged: its line {line} makes no sense.") from error
+
+
+def _remember(known: dict[K, V], key: K, value: V) -> V:
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known[key] = value
+    return value
 
 
 def _fits(found: pa.Schema) -> bool:

@@ -30,7 +30,7 @@ def weighted(vectors: Float32Array, weights: Float64Array) -> Float32Array:
 
 def are_unit(vectors: Float32Array) -> bool:
     """Whether all of them, [..., dim], have length 1."""
-    return bool(np.allclose(np.linalg.norm(vectors, axis=-1), 1, atol=UNIT))
+    return bool((np.abs(np.linalg.norm(vectors, axis=-1) - 1) <= UNIT).all())
 
 
 def settled(means: Float64Array, is_unit: bool) -> Float32Array:

@@ -24,26 +24,27 @@ def nearest(searcher: Searcher, video_id: str, t: float) -> bytes:
 
 def with_thumbnails(answer: Answer, searcher: Searcher) -> Answer:
     """The same, each moment with the address of a picture where there can be one."""
-    return replace(answer, results=[[_with(found, searcher) for found in group] for group in answer.results])
+    asked = urlencode({"collection": searcher.collection, "encoder": searcher.encoder.spec.name})
+    results = [[_with(found, searcher, asked) for found in group] for group in answer.results]
+    return replace(answer, results=results)
 
 
-def _with(found: Found, searcher: Searcher) -> Found:
-    address = None if found.best_t is None else _address(found, found.best_t, searcher)
+def _with(found: Found, searcher: Searcher, asked: str) -> Found:
+    address = None if found.best_t is None else _address(found, found.best_t, searcher, asked)
     return replace(found, thumbnail=address)
 
 
-def _address(found: Found, best_t: float, searcher: Searcher) -> str | None:
+def _address(found: Found, best_t: float, searcher: Searcher, asked: str) -> str | None:
     moment, shard = found.moment, searcher.view.shard_of(found.moment.source)
-    asked = {"collection": searcher.collection, "encoder": searcher.encoder.spec.name}
     if shard is not None:
         times = shard.tiles.times_of(moment.source)
         inside = times[(times >= moment.start) & (times < moment.end)]
         if len(inside):
             return _url(moment.source, float(inside[np.argmin(np.abs(inside - best_t))]), asked)
-    return (
-        _url(moment.source, best_t, asked | {"exact": "1"}) if searcher.folders.may_have(found.info) else None
-    )
+    if not searcher.folders.may_have(found.info):
+        return None
+    return f"{_url(moment.source, best_t, asked)}&exact=1"
 
 
-def _url(source: str, t: float, asked: dict[str, str]) -> str:
-    return f"/thumbnail/{quote(source)}?{urlencode({'t': repr(max(t, 0.0)), **asked})}"
+def _url(source: str, t: float, asked: str) -> str:
+    return f"/thumbnail/{quote(source)}?t={max(t, 0.0)!r}&{asked}"
