@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from shutil import disk_usage
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -19,6 +20,7 @@ from tests.browser import Browser
 
 FPS = Fraction(10)
 LIKE = Encoding(fps=FPS, gop=20, bframes=2)
+MEMORY, _MEMORY_BYTES = Path("/dev/shm"), 1 << 30
 _LATE = ("extractor/encoders/", "training/", "test_concept")  # they hold models
 
 
@@ -42,13 +44,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _turn(item: pytest.Item) -> int:
-    module = getattr(item, "module", None)
-    if any(getattr(value, "__module__", None) == "tests.durable" for value in vars(module).values()):
+    if _kills(getattr(item, "module", None)):
         return 0
     path = item.path.as_posix()
     if any(f"tests/{late}" in path for late in _LATE):
         return 3
     return 1 if any(f"tests/{early}/" in path for early in ("core", "extractor", "index")) else 2
+
+
+def _kills(module: object) -> bool:
+    """Whether it kills a run at each of its durable steps."""
+    return any(getattr(value, "__module__", None) == "tests.durable" for value in vars(module).values())
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """In memory for what kills a run at each step, where there is room: it would wait for the disk ten
+    thousand times, 6 ms each, and a killed process loses nothing of what it wrote, on a disk or not."""
+    if not (_kills(request.module) and MEMORY.is_dir() and disk_usage(MEMORY).free > _MEMORY_BYTES):
+        yield tmp_path
+        return
+    with TemporaryDirectory(prefix="cinedex-", dir=MEMORY) as folder:
+        yield Path(folder)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
