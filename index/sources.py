@@ -154,7 +154,9 @@ class Sources:
     def find(self, id: str) -> int:
         """The line of a source, -1 where it is not live."""
         known = self._lines.get(id)
-        return _remember(self._lines, id, self._find(id)) if known is None else known
+        line = self._find(id) if known is None else known
+        # What a stranger made up, of whatever length, is not remembered.
+        return _remember(self._lines, id, line) if known is None and line >= 0 else line
 
     def _find(self, id: str) -> int:
         low, high = 0, len(self)
