@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 
@@ -16,10 +16,9 @@ from core.errors import SnapshotError
 from core.rules import LiveSource
 from core.types import Facts, IntArray, Place, canonical
 from index import mapped
+from index.recent import Recent
 from index.strings import Strings
 
-K = TypeVar("K")
-V = TypeVar("V")
 FILE = "sources.arrow"
 _ARROW = {"int": pa.int64(), "float": pa.float64(), "str": pa.string(), "bool": pa.bool_()}
 FACTS = {f.name: _ARROW[str(f.type)] for f in fields(Facts) if str(f.type) in _ARROW}  # shots stay in shards
@@ -34,7 +33,8 @@ SCHEMA = pa.schema(
     ]
 )
 _BATCH = 65_536
-_REMEMBERED = 1_024  # lines, and as many ids
+LINES, INFO_BYTES = 1_024, 4 << 20  # that are remembered
+_OVERHEAD = 1_000  # bytes that Python needs around what is known of a source
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,12 @@ class Known:
 
     facts: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
+
+
+def _weight(line: int, info: SourceInfo) -> int:
+    columns = sum(len(name) + len(str(value)) for name, value in info.columns.items())
+    places = sum(len(place.root) + len(place.path) + _OVERHEAD // 4 for place in info.places)
+    return _OVERHEAD + places + 4 * (len(info.text) + columns)
 
 
 def write(path: Path, live: Iterable[LiveSource], known: Mapping[str, Known]) -> None:
@@ -96,8 +102,10 @@ class Sources:
 
     table: pa.Table
     # What was looked up lately: the same sources are found again and again.
-    _lines: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
-    _infos: dict[int, SourceInfo] = field(default_factory=dict, repr=False, compare=False)
+    _lines: Recent[str, int] = field(default_factory=partial(Recent, LINES), repr=False, compare=False)
+    _infos: Recent[int, SourceInfo] = field(
+        default_factory=partial(Recent, INFO_BYTES, _weight), repr=False, compare=False
+    )
 
     @classmethod
     def open(cls, path: Path, held: Mapping[str, Any] | None) -> Sources:
@@ -113,6 +121,8 @@ class Sources:
             raise SnapshotError(f"{path} cannot be read: {reason}.") from error
         if not _fits(table.schema):
             raise SnapshotError(f"{path} is damaged: a column is missing or of another type.")
+        if table["id"].null_count:
+            raise SnapshotError(f"{path} is damaged: a source has no id.")
         return cls(table)
 
     def __len__(self) -> int:
@@ -155,8 +165,9 @@ class Sources:
         """The line of a source, -1 where it is not live."""
         known = self._lines.get(id)
         line = self._find(id) if known is None else known
-        # What a stranger made up, of whatever length, is not remembered.
-        return _remember(self._lines, id, line) if known is None and line >= 0 else line
+        if known is None and line >= 0:  # what a stranger made up, of whatever length, is not remembered
+            self._lines.put(id, line)
+        return line
 
     def _find(self, id: str) -> int:
         low, high = 0, len(self)
@@ -174,8 +185,10 @@ class Sources:
 
     def info(self, line: int) -> SourceInfo:
         """Everything about the source at a line."""
-        known = self._infos.get(line)
-        return _remember(self._infos, line, self._info(line)) if known is None else known
+        if (info := self._infos.get(line)) is None:
+            info = self._info(line)
+            self._infos.put(line, info)
+        return info
 
     def _info(self, line: int) -> SourceInfo:
         row = {name: column[line].as_py() for name, column in self._columns.items()}
@@ -189,13 +202,6 @@ class Sources:
             )
         except (ValueError, TypeError, AttributeError) as error:
             raise SnapshotError(f"{FILE} is damaged: its line {line} makes no sense.") from error
-
-
-def _remember(known: dict[K, V], key: K, value: V) -> V:
-    if len(known) >= _REMEMBERED:
-        known.clear()
-    known[key] = value
-    return value
 
 
 def _fits(found: pa.Schema) -> bool:

@@ -26,7 +26,8 @@ class Strings:
             if len(chunk):
                 _, offsets, data = chunk.buffers()
                 firsts.append(count)
-                edges.append(memoryview(offsets).cast("i")[chunk.offset :])
+                behind = chunk.offset + len(chunk) + 1  # a file may say that there are more bytes
+                edges.append(memoryview(offsets)[: 4 * behind].cast("i")[chunk.offset :])
                 bytes_.append(memoryview(data or b""))
                 count += len(chunk)
         return cls(tuple(firsts), tuple(edges), tuple(bytes_), count)

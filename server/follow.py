@@ -111,10 +111,13 @@ class Followed:
             # CURRENT is read before the snapshot is opened, the log after: what is missed is seen next time.
             text = current(self.root)
             is_due = text != self._refused or self._patience.is_over()
-            if text is not None and text != self._text and is_due:
+            if is_new := text is not None and text != self._text and is_due:
                 self._swap(store, text)
             self._mask(store)
             self._is_troubled = self._refused is not None
+            if is_new and self._base is not None:
+                for live in self._base.parts:
+                    live.part.warm()
         except Exception as error:  # the same edge: what is open goes on answering
             self._is_troubled = True
             self._patience.fail(f"store cannot be followed folder={self.root.name}", error)
@@ -124,7 +127,7 @@ class Followed:
             self._patience.reset()
         self._refused = text
         published = (self.root / "CURRENT").stat().st_mtime
-        base = Snapshot.open(store).on(self._device, self._base)
+        base = Snapshot.open(store, beside=self._base).on(self._device, self._base)
         self._base, self._text, self._published = base, text, published
         self._words = self._refused = None
         self._patience.reset()

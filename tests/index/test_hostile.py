@@ -251,6 +251,11 @@ def test_another_table_than_was_written_is_refused(root: Path, monkeypatch: pyte
         with pytest.raises(SnapshotError, match=r"sources\.arrow is damaged: a column is missing or of"):
             Snapshot.open(Store.open(root))
     nothing = pa.nulls(len(table), pa.string())
+    path.unlink()
+    with path.open("wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table.set_column(0, table.schema.field("id"), nothing))
+    with pytest.raises(SnapshotError, match=r"sources\.arrow is damaged: a source has no id\.$"):
+        Snapshot.open(Store.open(root))
     other = table.set_column(table.schema.get_field_index("columns"), "columns", nothing)
     path.unlink()
     with path.open("wb") as file, pa.ipc.new_file(file, other.schema) as writer:

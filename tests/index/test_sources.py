@@ -17,7 +17,8 @@ from index.sources import FILE, Known, Sources, write
 def some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sources:
     """A hundred, in batches of seven, of which ten are remembered."""
     monkeypatch.setattr(sources, "_BATCH", 7)
-    monkeypatch.setattr(sources, "_REMEMBERED", 10)
+    monkeypatch.setattr(sources, "LINES", 10)
+    monkeypatch.setattr(sources, "INFO_BYTES", 20_000)
     live = (LiveSource(f"v-{n:03d}", (Place("films", b"%d.mp4" % n, "s"),), {"n": n}) for n in range(100))
     write(tmp_path / FILE, live, {f"v-{n:03d}": Known({"seconds": float(n)}) for n in range(100)})
     return Sources.open(tmp_path / FILE, mapped.stamp(tmp_path / FILE))
@@ -38,7 +39,10 @@ def test_each_is_found_by_its_id_and_known_whole(some: Sources) -> None:
 def test_few_are_remembered_and_no_id_that_a_stranger_made_up(some: Sources) -> None:
     for line in range(100):
         some.info(some.find(f"v-{line:03d}"))
-        assert len(some._lines) <= 10 and len(some._infos) <= 10
+    remembered = [line for line in range(100) if some._lines.get(f"v-{line:03d}") is not None]
+    assert remembered == [*range(90, 100)]
+    known = [line for line in range(100) if some._infos.get(line) is not None]
+    assert known == [*range(100 - len(known), 100)] and 5 < len(known) < 20
     for made_up in ("", "v-", "v-0000", "w" * 100_000, "v-1000"):
         assert some.find(made_up) == -1
-        assert made_up not in some._lines
+        assert some._lines.get(made_up) is None

@@ -27,3 +27,10 @@ def test_a_slice_begins_where_it_begins() -> None:
 def test_there_is_no_line_outside(line: int) -> None:
     with pytest.raises(IndexError, match="there is no line"):
         Strings.of(pa.chunked_array([SOME]))[line]
+
+
+def test_what_lies_behind_the_last_edge_is_not_looked_at() -> None:
+    _, edges, data = pa.array(SOME).buffers()
+    longer = pa.py_buffer(edges.to_pybytes()[: 4 * len(SOME) + 4] + b"\1")  # as a damaged file may say
+    column = pa.chunked_array([pa.Array.from_buffers(pa.string(), len(SOME), [None, longer, data])])
+    assert [*Strings.of(column)] == SOME
