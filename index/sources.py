@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -102,9 +102,9 @@ class Sources:
 
     table: pa.Table
     # What was looked up lately: the same sources are found again and again.
-    _lines: Recent[str, int] = field(default_factory=partial(Recent, LINES), repr=False, compare=False)
+    _lines: Recent[str, int] = field(default_factory=lambda: Recent(LINES), repr=False, compare=False)
     _infos: Recent[int, SourceInfo] = field(
-        default_factory=partial(Recent, INFO_BYTES, _weight), repr=False, compare=False
+        default_factory=lambda: Recent(INFO_BYTES, _weight), repr=False, compare=False
     )
 
     @classmethod

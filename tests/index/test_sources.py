@@ -39,8 +39,7 @@ def test_each_is_found_by_its_id_and_known_whole(some: Sources) -> None:
 def test_few_are_remembered_and_no_id_that_a_stranger_made_up(some: Sources) -> None:
     for line in range(100):
         some.info(some.find(f"v-{line:03d}"))
-    remembered = [line for line in range(100) if some._lines.get(f"v-{line:03d}") is not None]
-    assert remembered == [*range(90, 100)]
+    assert [line for line in range(100) if some._lines.get(f"v-{line:03d}") is not None] == [*range(90, 100)]
     known = [line for line in range(100) if some._infos.get(line) is not None]
     assert known == [*range(100 - len(known), 100)] and 5 < len(known) < 20
     for made_up in ("", "v-", "v-0000", "w" * 100_000, "v-1000"):
