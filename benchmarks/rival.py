@@ -1,0 +1,259 @@
+"""How many queries a second our server answers, and clip-retrieval's back-end on the same vectors.
+
+python benchmarks/rival.py [--quick] [--rows N] [--work DIR] [--json FILE]
+
+clip-retrieval is installed into an environment of its own: what its back-end imports and we do not bring
+(benchmarks/rival.txt). torch, faiss and the rest are ours, so both compute with the same code. Where it
+cannot be installed, that is said, and nothing is measured.
+
+Both have the same rows in the same FAISS file, look into as many lists, and hold the same ViT-B-32 of
+random weights in fp32. Both are sent the same bytes, by the same clients in another process: POST
+/knn-service with an `embedding_input` for 10 rows and what is known of them, not deduplicated. Rounds take
+turns, and every other one begins with theirs. What they answer is compared first.
+
+Theirs is `clip_back` with its defaults: index and metadata in memory (ours are mapped), a thread for each
+connection, of which each is closed after an answer. So its clients open one for each query, as its own
+client does everywhere; those of ours keep theirs, and one measure tells what is left of it if they do not.
+Switched off are the aesthetic embeddings and the multilingual text model, which it would download at its
+start; safety model and violence detector are off by default, and nobody asks for any of them. Its threads
+of OpenMP sleep while they wait, as ours do, which is not its default and is good for it. Its answer has a
+url and a caption for each row; ours a caption, the address of the picture that is best in it, the video,
+its path, and when the row begins and ends.
+
+Beside that, told without a bar: POST /search with the same vectors, which also joins rows to moments and
+says how sure it is of each, and texts at /knn-service. Ours is one worker, its default. Quick: 20,000 rows
+in place of a million, and fewer queries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import httpx
+
+from benchmarks import theirs
+from benchmarks.figures import Bar, Figure, shown
+from benchmarks.load import Clients, Turn, clients, only, post
+from benchmarks.rows import Law, count
+from benchmarks.serve import MEANT_ROWS, MODEL, Server, filled, served, texts
+from extractor.encoders import load
+
+K, CROWDS = 10, (1, 16)
+COMPARED = 50
+_VECTORS = 2000
+_WARM = 3  # queries a client
+
+
+def _bars() -> dict[str, Bar]:
+    found = {
+        "same": Bar("by vector: rows of ours at /knn-service that theirs has too", 0.99, 1.0, unit=""),
+        "same_best": Bar(
+            "by vector: best of POST /search that hold the row that theirs is", 0.99, 1.0, unit=""
+        ),
+        "same_text": Bar("by text: rows of ours at /knn-service that theirs has too", 0.99, 1.0, unit=""),
+    }
+    for crowd in CROWDS:
+        by = f"{crowd} at once, by vector"
+        found |= {
+            f"vector_{crowd}": Bar(f"{by}: ours at /knn-service ÷ theirs, queries a second", 5.0, 10.0),
+            f"anew_{crowd}": Bar(f"{by}: the same where ours is asked over a connection a query"),
+            f"search_{crowd}": Bar(f"{by}: ours at POST /search ÷ theirs"),
+            f"text_{crowd}": Bar(f"{crowd} at once, by text: ours at /knn-service ÷ theirs"),
+        }
+    return found
+
+
+BARS = _bars()
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is asked: rounds, and queries a round by one client and by each of many."""
+
+    rounds: int = 7
+    one: int = 100
+    each: int = 25
+    texts_one: int = 10
+    texts_each: int = 3
+    compared: int = COMPARED
+
+
+QUICK = Sizes(rounds=3, one=50, each=10, texts_one=5, texts_each=2, compared=20)
+
+
+@dataclass(frozen=True)
+class Way:
+    """Somebody to ask, and how."""
+
+    name: str
+    asking: Clients
+    request: Callable[[Any], bytes]
+    is_anew: bool = False
+
+
+def knn(**given: object) -> dict[str, object]:
+    """What both are sent, as clip-retrieval's client sends it but for what is no search."""
+    return {
+        **given,
+        "modality": "image",
+        "num_images": K,
+        "num_result_ids": K,
+        "indice_name": theirs.INDEX,
+        "use_mclip": False,
+        "deduplicate": False,
+        "use_safety_model": False,
+        "use_violence_detector": False,
+    }
+
+
+def moments(vector: list[float]) -> dict[str, object]:
+    """What POST /search is sent."""
+    return {"query": [{"vector": vector}], "limit": K}
+
+
+def by_vector(vector: list[float]) -> bytes:
+    return post("/knn-service", knn(embedding_input=vector))
+
+
+def by_text(text: str) -> bytes:
+    return post("/knn-service", knn(text=text))
+
+
+def by_moment(vector: list[float]) -> bytes:
+    return post("/search", moments(vector))
+
+
+def raced(
+    ways: Sequence[Way], given: Callable[[int], list[Any]], rounds: int, crowd: int, each: int
+) -> dict[str, list[float]]:
+    """Queries a second of each way in each round. All are asked the same in one."""
+    found: dict[str, list[float]] = {way.name: [] for way in ways}
+    for way in ways:
+        rate(way, given(_WARM * crowd), crowd)
+    for number in range(rounds):
+        asked = given(crowd * each)
+        for way in ways if number % 2 == 0 else reversed(ways):
+            found[way.name].append(rate(way, asked, crowd))
+    return found
+
+
+def rate(way: Way, asked: list[Any], crowd: int) -> float:
+    """Of queries that are all answered."""
+    told = way.asking.do(Turn(tuple(map(way.request, asked)), crowd, is_anew=way.is_anew))
+    answered = len(only(told.served, 200))
+    if answered < len(asked):
+        sys.exit(f"{way.name}: {len(asked) - answered} of {len(asked)} queries got no answer.")
+    return answered / told.seconds
+
+
+def compared(ours: Server, other: Server, vectors: list[list[float]], sizes: Sizes) -> Iterator[Figure]:
+    """That both do the work: what they find is the same."""
+    asked = vectors[: sizes.compared]
+    answers = [told(other, "/knn-service", knn(embedding_input=vector)) for vector in asked]
+    mine = [told(ours, "/knn-service", knn(embedding_input=vector)) for vector in asked]
+    yield figure("same", [common(mine, answers)])
+    best = [told(ours, "/search", moments(vector))["results"][0] for vector in asked]
+    holds = [holding(moment, rows[0]["caption"]) for moment, rows in zip(best, answers, strict=True)]
+    yield figure("same_best", [sum(holds) / len(holds)])
+    said = [knn(text=text) for text in texts(sizes.compared)]
+    answers, mine = ([told(server, "/knn-service", each) for each in said] for server in (other, ours))
+    yield figure("same_text", [common(mine, answers)])
+
+
+def told(server: Server, path: str, body: object) -> Any:
+    return (
+        httpx.post(f"http://127.0.0.1:{server.port}{path}", json=body, timeout=600).raise_for_status().json()
+    )
+
+
+def common(ours: list[Any], others: list[Any]) -> float:
+    """Which share of K rows a query is in both."""
+    shares = [
+        len(
+            {theirs.caption(row["video_id"], row["start"]) for row in mine} & {row["caption"] for row in rows}
+        )
+        for mine, rows in zip(ours, others, strict=True)
+    ]
+    return sum(shares) / (K * len(shares))
+
+
+def holding(moment: Any, caption: str) -> bool:
+    """Whether a row that theirs is called so lies in one of our moments."""
+    seconds = range(int(moment["start"]), int(moment["end"]))
+    return caption in {theirs.caption(moment["video_id"], second) for second in seconds}
+
+
+def races(ours: Clients, other: Clients, vectors: list[list[float]], sizes: Sizes) -> Iterator[Figure]:
+    """One client, and many at once."""
+    endless = cycle(vectors)
+    for crowd in CROWDS:
+        ways = (
+            Way("theirs", other, by_vector),
+            Way("ours", ours, by_vector),
+            Way("anew", ours, by_vector, is_anew=True),
+            Way("search", ours, by_moment),
+        )
+        each = sizes.one if crowd == 1 else sizes.each
+        found = raced(ways, lambda number: list(islice(endless, number)), sizes.rounds, crowd, each)
+        for name, way in (("vector", "ours"), ("anew", "anew"), ("search", "search")):
+            yield ratio(f"{name}_{crowd}", found[way], found["theirs"])
+        each = sizes.texts_one if crowd == 1 else sizes.texts_each
+        found = raced(
+            (Way("theirs", other, by_text), Way("ours", ours, by_text)), texts, sizes.rounds, crowd, each
+        )
+        yield ratio(f"text_{crowd}", found["ours"], found["theirs"])
+
+
+def ratio(name: str, ours: list[float], others: list[float]) -> Figure:
+    """Of each round, and the medians behind it."""
+    values = [one / other for one, other in zip(ours, others, strict=True)]
+    rates = [f"{median(each):.3g}" for each in (ours, others)]
+    return figure(name, values, f"{rates[0]} ÷ {rates[1]} queries a second")
+
+
+def figure(name: str, values: list[float], note: str = "") -> Figure:
+    return Figure(name, tuple(values), BARS[name], note)
+
+
+def measured(work: Path, rows: int, sizes: Sizes) -> Iterator[Figure]:
+    python = theirs.environment(work / "environment")
+    store = filled(work / "data", load(MODEL, random_weights=0), rows)
+    model = MODEL.partition(":")[2]
+    theirs.files(work / "theirs", store, model)
+    vectors = Law().queries(next(Law().rows(rows))[:_VECTORS]).tolist()
+    with (
+        theirs.answering(python, work / "theirs", model) as other,
+        served(work / "data") as ours,
+        clients(other.port) as asking_other,
+        clients(ours.port) as asking_ours,
+    ):
+        yield from compared(ours, other, vectors, sizes)
+        yield from races(asking_ours, asking_other, vectors, sizes)
+
+
+def main() -> int:
+    """Print each figure with its bar; the exit status tells whether all are within."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="20,000 rows")
+    parser.add_argument("--rows", type=count, default=MEANT_ROWS, help="as 10M")
+    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument(
+        "--work", type=Path, help="keep library and environment there, and take them from there"
+    )
+    asked = parser.parse_args()
+    rows = 20_000 if asked.quick else asked.rows
+    with tempfile.TemporaryDirectory() as work:
+        found = list(measured(asked.work or Path(work), rows, QUICK if asked.quick else Sizes()))
+    return shown(found, asked.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
