@@ -49,8 +49,9 @@ def environment(folder: Path) -> Path:
     if is_kept(folder, made):
         return python
     try:
-        venv.create(folder, with_pip=True, symlinks=True)
-        _run([str(python), "-m", "pip", "install", "-qq", "--no-deps", "-r", str(_PINS)])
+        venv.create(folder, symlinks=True)
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
+        _run([*pip, "install", "-qq", "--no-deps", "-r", str(_PINS)])
     except (OSError, subprocess.CalledProcessError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         sys.exit(f"clip-retrieval cannot be installed here, so nothing is set beside ours: {_reason(error)}")
@@ -76,23 +77,26 @@ def _reason(error: OSError | subprocess.CalledProcessError) -> str:
 
 
 def files(folder: Path, store: Store, model: str) -> None:
-    """Our FAISS file, set to look into as many lists as we do; a url and a caption for each row; our random
-    weights."""
+    """What it reads: our rows, and our random weights."""
     snapshot = Snapshot.open(store)
     (part,) = snapshot.parts
     lists = snapshot.effort("frame").lists if part.about.trained else 0
     made = {"benchmark": "rival", "part": part.about.name, "lists": lists, "model": model}
     if is_kept(folder, made):
         return
+    write_rows(folder, snapshot, part, lists)
+    save_file(dict(model_of(recipe_of(model), None, 0).module.state_dict()), folder / "model.safetensors")
+    keep(folder, made)
+
+
+def write_rows(folder: Path, snapshot: Snapshot, part: LivePart, lists: int) -> None:
+    """Our FAISS file, set to look into as many lists as we do, and a url and a caption for each row."""
     (folder / "metadata").mkdir(parents=True)
-    index = faissfile.read(store.root / "parts" / f"{part.about.name}.faiss", is_mapped=False)
+    index = faissfile.read(snapshot.store.root / "parts" / f"{part.about.name}.faiss", is_mapped=False)
     if lists:
         faissfile.lists_of(index).nprobe = lists
     faissfile.write(index, folder / "image.index")
     pq.write_table(_metadata(snapshot, part), folder / "metadata" / "0.parquet")
-    module = model_of(recipe_of(model), None, 0).module
-    save_file(dict(module.state_dict()), folder / "model.safetensors")
-    keep(folder, made)
 
 
 def _metadata(snapshot: Snapshot, part: LivePart) -> pa.Table:
