@@ -64,6 +64,7 @@ def _bars() -> dict[str, Bar]:
         by = f"{crowd} at once, by vector"
         found |= {
             f"vector_{crowd}": Bar(f"{by}: ours at /knn-service ÷ theirs, queries a second", 5.0, 10.0),
+            f"arrow_{crowd}": Bar(f"{by}: the same beside theirs with --use_arrow"),
             f"anew_{crowd}": Bar(f"{by}: the same where ours is asked over a connection a query"),
             f"search_{crowd}": Bar(f"{by}: ours at POST /search ÷ theirs"),
             f"text_{crowd}": Bar(f"{crowd} at once, by text: ours at /knn-service ÷ theirs"),
@@ -191,20 +192,25 @@ def holding(moment: Any, caption: str) -> bool:
     return caption in {theirs.caption(moment["video_id"], second) for second in seconds}
 
 
-def races(ours: Clients, other: Clients, vectors: list[list[float]], sizes: Sizes) -> Iterator[Figure]:
+def races(
+    ours: Clients, other: Clients, arrow: Clients, vectors: list[list[float]], sizes: Sizes
+) -> Iterator[Figure]:
     """One client, and many at once."""
     endless = cycle(vectors)
     for crowd in CROWDS:
         ways = (
             Way("theirs", other, by_vector),
+            Way("arrow", arrow, by_vector),
             Way("ours", ours, by_vector),
             Way("anew", ours, by_vector, is_anew=True),
             Way("search", ours, by_moment),
         )
         each = sizes.one if crowd == 1 else sizes.each
         found = raced(ways, lambda number: list(islice(endless, number)), sizes.rounds, crowd, each)
-        for name, way in (("vector", "ours"), ("anew", "anew"), ("search", "search")):
-            yield ratio(f"{name}_{crowd}", found[way], found["theirs"])
+        yield ratio(f"vector_{crowd}", found["ours"], found["theirs"])
+        yield ratio(f"arrow_{crowd}", found["ours"], found["arrow"])
+        yield ratio(f"anew_{crowd}", found["anew"], found["theirs"])
+        yield ratio(f"search_{crowd}", found["search"], found["theirs"])
         each = sizes.texts_one if crowd == 1 else sizes.texts_each
         found = raced(
             (Way("theirs", other, by_text), Way("ours", ours, by_text)), texts, sizes.rounds, crowd, each
@@ -230,13 +236,15 @@ def measured(work: Path, rows: int, sizes: Sizes) -> Iterator[Figure]:
     theirs.files(work / "theirs", store, model)
     vectors = Law().queries(next(Law().rows(rows))[:_VECTORS]).tolist()
     with (
-        theirs.answering(python, work / "theirs", model) as other,
+        theirs.answering(python, work / "theirs", model, "parquet") as other,
+        theirs.answering(python, work / "theirs", model, "arrow") as arrow,
         served(work / "data") as ours,
-        clients(other.port) as asking_other,
         clients(ours.port) as asking_ours,
+        clients(other.port) as asking_other,
+        clients(arrow.port) as asking_arrow,
     ):
         yield from compared(ours, other, vectors, sizes)
-        yield from races(asking_ours, asking_other, vectors, sizes)
+        yield from races(asking_ours, asking_other, asking_arrow, vectors, sizes)
 
 
 def main() -> int:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pyarrow as pa
@@ -33,6 +34,8 @@ from index.live import LivePart
 from index.snapshot import Snapshot
 
 INDEX = "default"  # as our collection is called, so that both are sent the same
+Kind = Literal["parquet", "arrow"]
+KINDS: tuple[Kind, ...] = ("parquet", "arrow")  # its default, and what is faster
 _HERE = Path(__file__).parent
 _PINS, _START = _HERE / "rival.txt", _HERE / "rival_start.py"
 _SHARED = ("faiss", "numpy", "open_clip", "pyarrow", "torch")
@@ -90,13 +93,21 @@ def files(folder: Path, store: Store, model: str) -> None:
 
 
 def write_rows(folder: Path, snapshot: Snapshot, part: LivePart, lists: int) -> None:
-    """Our FAISS file, set to look into as many lists as we do, and a url and a caption for each row."""
-    (folder / "metadata").mkdir(parents=True)
+    """Our FAISS file, set to look into as many lists as we do, and a url and a caption for each row, in a
+    folder for each way in which it reads these from memory."""
+    folder.mkdir()
     index = faissfile.read(snapshot.store.root / "parts" / f"{part.about.name}.faiss", is_mapped=False)
     if lists:
         faissfile.lists_of(index).nprobe = lists
     faissfile.write(index, folder / "image.index")
-    pq.write_table(_metadata(snapshot, part), folder / "metadata" / "0.parquet")
+    table = _metadata(snapshot, part)
+    for kind in KINDS:
+        (folder / kind / "metadata").mkdir(parents=True)
+        (folder / kind / "image.index").symlink_to(Path("..") / "image.index")
+    pq.write_table(table, folder / "parquet" / "metadata" / "0.parquet")
+    arrow = folder / "arrow" / "metadata" / "0.arrow"
+    with pa.OSFile(str(arrow), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
 
 
 def _metadata(snapshot: Snapshot, part: LivePart) -> pa.Table:
@@ -118,22 +129,24 @@ def caption(name: str, start: float) -> str:
 
 
 @contextmanager
-def answering(python: Path, folder: Path, model: str) -> Iterator[Server]:
-    """One that is ready, with its defaults but for models that it would download and nobody asks for."""
+def answering(python: Path, folder: Path, model: str, kind: Kind) -> Iterator[Server]:
+    """One that is ready, with its defaults but for how it reads metadata, and for models that it would
+    download and nobody asks for."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    folder = folder.resolve()
-    (folder / "indices.json").write_text(json.dumps({INDEX: str(folder)}))
+    folder, own = folder.resolve(), folder.resolve() / kind
+    (own / "indices.json").write_text(json.dumps({INDEX: str(own)}))
     given = {
-        "indices_paths": str(folder / "indices.json"),
+        "indices_paths": str(own / "indices.json"),
         "port": port,
+        "use_arrow": kind == "arrow",
         "clip_model": f"open_clip:{model}/{folder / 'model.safetensors'}",
         "enable_mclip_option": False,
         "provide_aesthetic_embeddings": False,
     }
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    log = folder / "log"
+    log = own / "log"
     with log.open("w") as said:
         process = subprocess.Popen(
             [str(python), "-P", str(_START), json.dumps(given)],

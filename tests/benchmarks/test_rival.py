@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -88,8 +89,10 @@ def test_its_index_and_its_metadata_are_our_rows_in_our_order(tmp_path: Path) ->
     snapshot = Snapshot.open(store)
     (part,) = snapshot.parts
     theirs.write_rows(tmp_path / "theirs", snapshot, part, 0)
-    index = faissfile.read(tmp_path / "theirs/image.index", is_mapped=False)
-    captions = pq.read_table(tmp_path / "theirs/metadata").column("caption").to_pylist()
+    index = faissfile.read(tmp_path / "theirs/arrow/image.index", is_mapped=False)
+    captions = pq.read_table(tmp_path / "theirs/parquet/metadata").column("caption").to_pylist()
+    with pa.memory_map(str(tmp_path / "theirs/arrow/metadata/0.arrow")) as file:
+        assert pa.ipc.open_file(file).read_all().column("caption").to_pylist() == captions
     vectors = next(Law().rows(1000))[::97]
     hits = snapshot.search("frame", vectors, 1)
     rows = index.search(vectors, 1)[1][:, 0]
