@@ -61,13 +61,16 @@ def _bars() -> dict[str, Bar]:
         "same_text": Bar("by text: rows of ours at /knn-service that theirs has too", 0.99, 1.0, unit=""),
     }
     for crowd in CROWDS:
-        by = f"{crowd} at once, by vector"
+        by, by_text = f"{crowd} at once, by vector", f"{crowd} at once, by text"
         found |= {
             f"vector_{crowd}": Bar(f"{by}: ours at /knn-service ÷ theirs, queries a second", 5.0, 10.0),
-            f"arrow_{crowd}": Bar(f"{by}: the same beside theirs with --use_arrow"),
+            f"vector_cpu_{crowd}": Bar(f"{by}: CPU of a query at theirs ÷ at ours"),
+            f"arrow_{crowd}": Bar(f"{by}: ours ÷ theirs with --use_arrow"),
+            f"arrow_cpu_{crowd}": Bar(f"{by}: CPU of a query at theirs with --use_arrow ÷ at ours"),
             f"anew_{crowd}": Bar(f"{by}: the same where ours is asked over a connection a query"),
             f"search_{crowd}": Bar(f"{by}: ours at POST /search ÷ theirs"),
-            f"text_{crowd}": Bar(f"{crowd} at once, by text: ours at /knn-service ÷ theirs"),
+            f"text_{crowd}": Bar(f"{by_text}: ours at /knn-service ÷ theirs, queries a second"),
+            f"text_cpu_{crowd}": Bar(f"{by_text}: CPU of a query at theirs ÷ at ours"),
         }
     return found
 
@@ -91,11 +94,19 @@ QUICK = Sizes(rounds=3, one=50, each=10, texts_one=5, texts_each=2, compared=20)
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A server and its clients."""
+
+    server: Server
+    clients: Clients
+
+
+@dataclass(frozen=True)
 class Way:
-    """Somebody to ask, and how."""
+    """Whom to ask, and how."""
 
     name: str
-    asking: Clients
+    asked: Asked
     request: Callable[[Any], bytes]
     is_anew: bool = False
 
@@ -132,27 +143,38 @@ def by_moment(vector: list[float]) -> bytes:
     return post("/search", moments(vector))
 
 
+@dataclass(frozen=True)
+class Rate:
+    """Queries a second, and the server's own CPU seconds for each."""
+
+    of_time: float
+    cpu_s: float
+
+
 def raced(
     ways: Sequence[Way], given: Callable[[int], list[Any]], rounds: int, crowd: int, each: int
-) -> dict[str, list[float]]:
-    """Queries a second of each way in each round. All are asked the same in one."""
-    found: dict[str, list[float]] = {way.name: [] for way in ways}
+) -> dict[str, list[Rate]]:
+    """The rates of each way, a round each. All are asked the same in one."""
+    found: dict[str, list[Rate]] = {way.name: [] for way in ways}
     for way in ways:
         rate(way, given(_WARM * crowd), crowd)
     for number in range(rounds):
-        asked = given(crowd * each)
+        queries = given(crowd * each)
         for way in ways if number % 2 == 0 else reversed(ways):
-            found[way.name].append(rate(way, asked, crowd))
+            found[way.name].append(rate(way, queries, crowd))
     return found
 
 
-def rate(way: Way, asked: list[Any], crowd: int) -> float:
+def rate(way: Way, queries: list[Any], crowd: int) -> Rate:
     """Of queries that are all answered."""
-    told = way.asking.do(Turn(tuple(map(way.request, asked)), crowd, is_anew=way.is_anew))
+    turn = Turn(tuple(map(way.request, queries)), crowd, is_anew=way.is_anew)
+    before = way.asked.server.cpu_s()
+    told = way.asked.clients.do(turn)
+    spent = way.asked.server.cpu_s() - before
     answered = len(only(told.served, 200))
-    if answered < len(asked):
-        sys.exit(f"{way.name}: {len(asked) - answered} of {len(asked)} queries got no answer.")
-    return answered / told.seconds
+    if answered < len(queries):
+        sys.exit(f"{way.name}: {len(queries) - answered} of {len(queries)} queries got no answer.")
+    return Rate(answered / told.seconds, spent / answered)
 
 
 def compared(ours: Server, other: Server, vectors: list[list[float]], sizes: Sizes) -> Iterator[Figure]:
@@ -193,7 +215,7 @@ def holding(moment: Any, caption: str) -> bool:
 
 
 def races(
-    ours: Clients, other: Clients, arrow: Clients, vectors: list[list[float]], sizes: Sizes
+    ours: Asked, other: Asked, arrow: Asked, vectors: list[list[float]], sizes: Sizes
 ) -> Iterator[Figure]:
     """One client, and many at once."""
     endless = cycle(vectors)
@@ -208,21 +230,30 @@ def races(
         each = sizes.one if crowd == 1 else sizes.each
         found = raced(ways, lambda number: list(islice(endless, number)), sizes.rounds, crowd, each)
         yield ratio(f"vector_{crowd}", found["ours"], found["theirs"])
+        yield spared(f"vector_cpu_{crowd}", found["ours"], found["theirs"])
         yield ratio(f"arrow_{crowd}", found["ours"], found["arrow"])
+        yield spared(f"arrow_cpu_{crowd}", found["ours"], found["arrow"])
         yield ratio(f"anew_{crowd}", found["anew"], found["theirs"])
         yield ratio(f"search_{crowd}", found["search"], found["theirs"])
+        pair = (Way("theirs", other, by_text), Way("ours", ours, by_text))
         each = sizes.texts_one if crowd == 1 else sizes.texts_each
-        found = raced(
-            (Way("theirs", other, by_text), Way("ours", ours, by_text)), texts, sizes.rounds, crowd, each
-        )
+        found = raced(pair, texts, sizes.rounds, crowd, each)
         yield ratio(f"text_{crowd}", found["ours"], found["theirs"])
+        yield spared(f"text_cpu_{crowd}", found["ours"], found["theirs"])
 
 
-def ratio(name: str, ours: list[float], others: list[float]) -> Figure:
+def ratio(name: str, ours: list[Rate], others: list[Rate]) -> Figure:
     """Of each round, and the medians behind it."""
-    values = [one / other for one, other in zip(ours, others, strict=True)]
-    rates = [f"{median(each):.3g}" for each in (ours, others)]
+    values = [one.of_time / other.of_time for one, other in zip(ours, others, strict=True)]
+    rates = [f"{median(rate.of_time for rate in each):.3g}" for each in (ours, others)]
     return figure(name, values, f"{rates[0]} ÷ {rates[1]} queries a second")
+
+
+def spared(name: str, ours: list[Rate], others: list[Rate]) -> Figure:
+    """What others cost for each that ours does, whoever else is on the machine."""
+    values = [other.cpu_s / one.cpu_s for one, other in zip(ours, others, strict=True)]
+    costs = [f"{1000 * median(rate.cpu_s for rate in each):.3g}" for each in (others, ours)]
+    return figure(name, values, f"{costs[0]} ÷ {costs[1]} ms")
 
 
 def figure(name: str, values: list[float], note: str = "") -> Figure:
@@ -244,7 +275,8 @@ def measured(work: Path, rows: int, sizes: Sizes) -> Iterator[Figure]:
         clients(arrow.port) as asking_arrow,
     ):
         yield from compared(ours, other, vectors, sizes)
-        yield from races(asking_ours, asking_other, asking_arrow, vectors, sizes)
+        asked = (Asked(ours, asking_ours), Asked(other, asking_other), Asked(arrow, asking_arrow))
+        yield from races(*asked, vectors, sizes)
 
 
 def main() -> int:

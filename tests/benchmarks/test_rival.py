@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import threading
@@ -18,6 +19,7 @@ import pytest
 from benchmarks import rival, theirs
 from benchmarks.load import Turn, clients, only, post
 from benchmarks.rows import Law, fill, make
+from benchmarks.serve import Server
 from index import faissfile
 from index.build import build_snapshot
 from index.snapshot import Snapshot
@@ -75,9 +77,12 @@ def test_a_client_keeps_its_connection_as_long_as_the_server_does(
 
 def test_a_query_without_an_answer_is_one_sentence() -> None:
     with door("HTTP/1.1") as server, clients(server.server_port) as asking:
-        way = rival.Way("theirs", asking, lambda path: post(path, {}))
-        assert rival.rate(way, ["/"] * QUERIES, 2) > 0
-        lost = rival.Way("theirs", asking, lambda path: b"GET" + post(path, {})[4:])
+        asked = rival.Asked(Server(server.server_port, os.getpid()), asking)
+        assert (
+            rival.rate(rival.Way("theirs", asked, lambda path: post(path, {})), ["/"] * QUERIES, 2).of_time
+            > 0
+        )
+        lost = rival.Way("theirs", asked, lambda path: b"GET" + post(path, {})[4:])
         with pytest.raises(SystemExit, match="theirs: 2 of 2 queries got no answer"):
             rival.rate(lost, ["/"] * 2, 1)
 
