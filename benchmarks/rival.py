@@ -16,13 +16,15 @@ connection, of which each is closed after an answer. So its clients open one for
 client does everywhere; those of ours keep theirs, and one measure tells what is left of it if they do not.
 Switched off are the aesthetic embeddings and the multilingual text model, which it would download at its
 start; safety model and violence detector are off by default, and nobody asks for any of them. Its threads
-of OpenMP sleep while they wait, as ours do, which is not its default and is good for it. Its answer has a
-url and a caption for each row; ours a caption, the address of the picture that is best in it, the video,
-its path, and when the row begins and ends.
+of OpenMP sleep while they wait, as ours do, which is not its default and is good for it. It writes a line
+of log for each request, into a file; ours none. Its answer has a url and a caption for each row; ours a
+caption, the address of the picture that is best in it, the video, its path, and when the row begins and
+ends.
 
 Beside that, told without a bar: POST /search with the same vectors, which also joins rows to moments and
-says how sure it is of each, and texts at /knn-service. Ours is one worker, its default. Quick: 20,000 rows
-in place of a million, and fewer queries.
+says how sure it is of each, texts at /knn-service, theirs with --use_arrow, which reads metadata faster,
+and CPU, since both do the same search: what a bare FAISS call costs bounds how many times ours can be
+ahead. Ours is one worker, its default. Quick: 20,000 rows in place of a million, and fewer queries.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -37,18 +40,20 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import faiss
 import httpx
 
 from benchmarks import theirs
 from benchmarks.figures import Bar, Figure, shown
 from benchmarks.load import Clients, Turn, clients, only, post
 from benchmarks.rows import Law, count
-from benchmarks.serve import MEANT_ROWS, MODEL, Server, filled, served, texts
+from benchmarks.serve import MEANT_ROWS, MODEL, Bare, Server, bare_of, filled, served, texts
+from core.types import Float32Array
 from extractor.encoders import load
 
 K, CROWDS = 10, (1, 16)
 COMPARED = 50
-_VECTORS = 2000
+_VECTORS, _BARE = 2000, 200
 _WARM = 3  # queries a client
 
 
@@ -65,10 +70,12 @@ def _bars() -> dict[str, Bar]:
         found |= {
             f"vector_{crowd}": Bar(f"{by}: ours at /knn-service ÷ theirs, queries a second", 5.0, 10.0),
             f"vector_cpu_{crowd}": Bar(f"{by}: CPU of a query at theirs ÷ at ours"),
+            f"vector_most_{crowd}": Bar(f"{by}: CPU of a query at theirs ÷ of a bare FAISS call"),
             f"arrow_{crowd}": Bar(f"{by}: ours ÷ theirs with --use_arrow"),
             f"arrow_cpu_{crowd}": Bar(f"{by}: CPU of a query at theirs with --use_arrow ÷ at ours"),
             f"anew_{crowd}": Bar(f"{by}: the same where ours is asked over a connection a query"),
             f"search_{crowd}": Bar(f"{by}: ours at POST /search ÷ theirs"),
+            f"arrow_most_{crowd}": Bar(f"{by}: CPU at theirs with --use_arrow ÷ of a bare FAISS call"),
             f"text_{crowd}": Bar(f"{by_text}: ours at /knn-service ÷ theirs, queries a second"),
             f"text_cpu_{crowd}": Bar(f"{by_text}: CPU of a query at theirs ÷ at ours"),
         }
@@ -99,6 +106,15 @@ class Asked:
 
     server: Server
     clients: Clients
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Ours, and theirs in two ways."""
+
+    ours: Asked
+    theirs: Asked
+    arrow: Asked
 
 
 @dataclass(frozen=True)
@@ -214,11 +230,9 @@ def holding(moment: Any, caption: str) -> bool:
     return caption in {theirs.caption(moment["video_id"], second) for second in seconds}
 
 
-def races(
-    ours: Asked, other: Asked, arrow: Asked, vectors: list[list[float]], sizes: Sizes
-) -> Iterator[Figure]:
+def races(servers: Servers, vectors: list[list[float]], bare_s: float, sizes: Sizes) -> Iterator[Figure]:
     """One client, and many at once."""
-    endless = cycle(vectors)
+    endless, ours, other, arrow = cycle(vectors), servers.ours, servers.theirs, servers.arrow
     for crowd in CROWDS:
         ways = (
             Way("theirs", other, by_vector),
@@ -231,8 +245,10 @@ def races(
         found = raced(ways, lambda number: list(islice(endless, number)), sizes.rounds, crowd, each)
         yield ratio(f"vector_{crowd}", found["ours"], found["theirs"])
         yield spared(f"vector_cpu_{crowd}", found["ours"], found["theirs"])
+        yield most(f"vector_most_{crowd}", found["theirs"], bare_s)
         yield ratio(f"arrow_{crowd}", found["ours"], found["arrow"])
         yield spared(f"arrow_cpu_{crowd}", found["ours"], found["arrow"])
+        yield most(f"arrow_most_{crowd}", found["arrow"], bare_s)
         yield ratio(f"anew_{crowd}", found["anew"], found["theirs"])
         yield ratio(f"search_{crowd}", found["search"], found["theirs"])
         pair = (Way("theirs", other, by_text), Way("ours", ours, by_text))
@@ -256,16 +272,33 @@ def spared(name: str, ours: list[Rate], others: list[Rate]) -> Figure:
     return figure(name, values, f"{costs[0]} ÷ {costs[1]} ms")
 
 
+def most(name: str, others: list[Rate], bare_s: float) -> Figure:
+    """What `spared` would be of a server that did nothing but search, as both do."""
+    return figure(name, [other.cpu_s / bare_s for other in others], f"{1000 * bare_s:.3g} ms bare")
+
+
+def searching_s(bare: Bare, vectors: Float32Array) -> float:
+    """CPU seconds of a FAISS call, with one thread."""
+    faiss.omp_set_num_threads(1)
+    bare.search(vectors[:1])
+    began = time.process_time()
+    for number in range(len(vectors)):
+        bare.search(vectors[number : number + 1])
+    return (time.process_time() - began) / len(vectors)
+
+
 def figure(name: str, values: list[float], note: str = "") -> Figure:
     return Figure(name, tuple(values), BARS[name], note)
 
 
 def measured(work: Path, rows: int, sizes: Sizes) -> Iterator[Figure]:
     python = theirs.environment(work / "environment")
-    store = filled(work / "data", load(MODEL, random_weights=0), rows)
+    encoder = load(MODEL, random_weights=0)
+    store = filled(work / "data", encoder, rows)
     model = MODEL.partition(":")[2]
     theirs.files(work / "theirs", store, model)
-    vectors = Law().queries(next(Law().rows(rows))[:_VECTORS]).tolist()
+    queries = Law().queries(next(Law().rows(rows))[:_VECTORS])
+    bare_s, vectors = searching_s(bare_of(store, encoder), queries[:_BARE]), queries.tolist()
     with (
         theirs.answering(python, work / "theirs", model, "parquet") as other,
         theirs.answering(python, work / "theirs", model, "arrow") as arrow,
@@ -275,8 +308,8 @@ def measured(work: Path, rows: int, sizes: Sizes) -> Iterator[Figure]:
         clients(arrow.port) as asking_arrow,
     ):
         yield from compared(ours, other, vectors, sizes)
-        asked = (Asked(ours, asking_ours), Asked(other, asking_other), Asked(arrow, asking_arrow))
-        yield from races(*asked, vectors, sizes)
+        asked = Servers(Asked(ours, asking_ours), Asked(other, asking_other), Asked(arrow, asking_arrow))
+        yield from races(asked, vectors, bare_s, sizes)
 
 
 def main() -> int:
