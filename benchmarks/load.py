@@ -21,12 +21,13 @@ Served = tuple[int, float]  # a status, and the seconds it took
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """So many clients, each with a connection, share these texts; who is told to come again does, if it is
-    patient."""
+    """So many clients share these requests, each with a connection that it keeps for as long as the server
+    does, or opens anew for each; who is told to come again does, if it is patient."""
 
-    texts: tuple[str, ...]
+    sent: tuple[bytes, ...]
     clients: int = 1
     is_patient: bool = False
+    is_anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,45 +76,73 @@ def _serve(line: Connection, port: int) -> None:
 
 
 async def _turn(turn: Turn, port: int) -> Told:
-    texts, served = iter(turn.texts), list[Served]()
-    lines = [await asyncio.open_connection("127.0.0.1", port) for _ in range(turn.clients)]
+    sent, served = iter(turn.sent), list[Served]()
+    lines = [_Line(port, turn.is_anew) for _ in range(turn.clients)]
+    for line in lines:
+        await line.open()
     began = time.perf_counter()
-    await asyncio.gather(*(_client(texts, turn.is_patient, served, *line) for line in lines))
+    await asyncio.gather(*(_client(sent, turn.is_patient, served, line) for line in lines))
     seconds = time.perf_counter() - began
-    for _, writer in lines:
-        writer.close()
+    for line in lines:
+        line.close()
     return Told(seconds, tuple(served))
 
 
-async def _client(
-    texts: Iterator[str],
-    is_patient: bool,
-    served: list[Served],
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-) -> None:
-    for text in texts:
+async def _client(sent: Iterator[bytes], is_patient: bool, served: list[Served], line: _Line) -> None:
+    for request in sent:
         while True:
-            status, seconds = await _ask(text, reader, writer)
+            status, seconds = await line.ask(request)
             if status != 429 or not is_patient:
                 break
             await asyncio.sleep(1)
         served.append((status, seconds))
 
 
-async def _ask(text: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Served:
-    sent = _search(text)
-    began = time.perf_counter()
-    writer.write(sent)
-    status, length = _head(await reader.readuntil(b"\r\n\r\n"))
-    await reader.readexactly(length)
-    return status, time.perf_counter() - began
+class _Line:
+    """A client's connection, opened again where it was closed: that is time which the client waits."""
+
+    def __init__(self, port: int, is_anew: bool) -> None:
+        self._port, self._is_anew = port, is_anew
+        self._ends: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._ends is None:
+            self._ends = await asyncio.open_connection("127.0.0.1", self._port)
+        return self._ends
+
+    async def ask(self, request: bytes) -> Served:
+        began = time.perf_counter()
+        reader, writer = await self.open()
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        status, length = _head(head)
+        await reader.readexactly(length)
+        seconds = time.perf_counter() - began
+        if self._is_anew or not _is_kept(head):
+            self.close()
+        return status, seconds
+
+    def close(self) -> None:
+        if self._ends is not None:
+            self._ends[1].close()
+            self._ends = None
 
 
-def _search(text: str) -> bytes:
-    body = json.dumps({"query": text}).encode()
-    head = f"POST /search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+def post(path: str, body: object) -> bytes:
+    """A request, whole."""
+    told = json.dumps(body).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(told)}\r\n\r\n"
+    return head.encode() + told
+
+
+def text_search(text: str) -> bytes:
+    """For a text."""
+    return post("/search", {"query": text})
+
+
+def _is_kept(head: bytes) -> bool:
+    """Whether the server takes another request on this connection."""
+    return not head.startswith(b"HTTP/1.0") and b"\r\nconnection: close" not in head.lower()
 
 
 def _head(head: bytes) -> tuple[int, int]:
@@ -153,7 +182,9 @@ def visited(port: int, every_s: float) -> Iterator[Visits]:
 def _visit(port: int, every_s: float, visits: Visits, is_over: threading.Event) -> None:
     with socket.create_connection(("127.0.0.1", port)) as line, line.makefile("rb") as answers:
         while not is_over.wait(every_s):
-            visits.both.append((_told(line, answers, _search("a visitor")), _told(line, answers, _HEALTH)))
+            visits.both.append(
+                (_told(line, answers, text_search("a visitor")), _told(line, answers, _HEALTH))
+            )
 
 
 def _told(line: socket.socket, answers: BinaryIO, sent: bytes) -> Served:

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count as numbers
@@ -33,7 +33,7 @@ import torch
 
 from benchmarks.figures import Bar, Figure, shown
 from benchmarks.kept import is_kept, keep
-from benchmarks.load import Clients, Turn, clients, only, visited
+from benchmarks.load import Clients, Turn, clients, only, text_search, visited
 from benchmarks.rows import DIM, Law, count, fill
 from core.collections import Library
 from core.store import Store, store_slug
@@ -168,6 +168,11 @@ def texts(number: int) -> list[str]:
     return [f"a red truck at night, number {next(_NUMBERS)}" for _ in range(number)]
 
 
+def turn(asked: Sequence[str], clients: int = 1, *, is_patient: bool = False) -> Turn:
+    """Searches for these texts."""
+    return Turn(tuple(map(text_search, asked)), clients, is_patient)
+
+
 def ms(act: Callable[[], object]) -> float:
     began = time.perf_counter()
     act()
@@ -178,13 +183,13 @@ def alone(bare: Bare, asking: Clients, sizes: Sizes) -> Iterator[Figure]:
     """One client: each round asks the server and the bare two in turn."""
     ratios, over, encoding, searching = [], [], [], []
     known = texts(1)
-    asking.do(Turn((*texts(3), *known)))  # warm
+    asking.do(turn([*texts(3), *known]))  # warm
     vector = bare.texts(texts(2))[:1]
     for _ in range(sizes.rounds):
-        ours = statistics.median(1000 * s for _, s in asking.do(Turn(tuple(texts(sizes.asked)))).served)
+        ours = statistics.median(1000 * s for _, s in asking.do(turn(texts(sizes.asked))).served)
         encode = statistics.median(ms(lambda: bare.texts(texts(1))) for _ in range(sizes.asked))
         search = statistics.median(ms(lambda: bare.search(vector)) for _ in range(4 * sizes.asked))
-        cached = statistics.median(1000 * s for _, s in asking.do(Turn((*known,) * (4 * sizes.asked))).served)
+        cached = statistics.median(1000 * s for _, s in asking.do(turn(known * (4 * sizes.asked))).served)
         ratios.append(ours / (encode + search))
         over.append(cached - search)
         encoding.append(encode)
@@ -202,9 +207,9 @@ def crowded(bare: Bare, server: Server, asking: Clients, sizes: Sizes) -> Iterat
     vector = bare.texts(texts(1))
     for _ in range(sizes.crowds):
         own = server.cpu_s()
-        many = asking.do(Turn(tuple(texts(CLIENTS * sizes.each)), CLIENTS))
+        many = asking.do(turn(texts(CLIENTS * sizes.each), CLIENTS))
         own = (server.cpu_s() - own) / (CLIENTS * sizes.each)
-        one = asking.do(Turn(tuple(texts(2 * sizes.asked))))
+        one = asking.do(turn(texts(2 * sizes.asked)))
         apart = statistics.median(ms(lambda: bare.texts(texts(1))) for _ in range(2 * sizes.asked))
         began = time.process_time()
         together = statistics.median(ms(lambda: bare.texts(texts(TOGETHER))) for _ in range(4)) / TOGETHER
@@ -228,13 +233,13 @@ def crowded(bare: Bare, server: Server, asking: Clients, sizes: Sizes) -> Iterat
 
 def overloaded(port: int, asking: Clients, sizes: Sizes) -> Iterator[Figure]:
     """Twice as many clients as there are places, and one that comes again and again."""
-    before = statistics.median(s for _, s in asking.do(Turn(tuple(texts(2 * sizes.asked)))).served)
+    before = statistics.median(s for _, s in asking.do(turn(texts(2 * sizes.asked))).served)
     with visited(port, VISIT_S) as visits:
-        asking.do(Turn(tuple(texts(2 * CLIENTS * sizes.overload)), 2 * CLIENTS, True))
+        asking.do(turn(texts(2 * CLIENTS * sizes.overload), 2 * CLIENTS, is_patient=True))
     both = [(search, health) for (status, search), (_, health) in visits.both if status == 429]
     assert both, "nobody was refused"
     refused, healthy = (1000 * np.percentile(each, [50, 99]) for each in zip(*both, strict=True))
-    after = statistics.median(s for _, s in asking.do(Turn(tuple(texts(2 * sizes.asked)))).served)
+    after = statistics.median(s for _, s in asking.do(turn(texts(2 * sizes.asked))).served)
     note = f"of {len(both)} of {len(visits.both)} visits; /healthz beside it {healthy[1]:.1f} ms"
     yield figure("refusal_p50_ms", [float(refused[0])])
     yield figure("refusal_p99_ms", [float(refused[1])], note)
