@@ -9,7 +9,7 @@ from typing import Literal, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from core.types import Float32Array, Float64Array, Kind, Look, Sampling, Segment
+from core.types import Float32Array, Float64Array, IntArray, Kind, Look, Sampling, Segment
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,6 +157,9 @@ class Hits:
     segments: Sequence[Segment]
     scores: Float32Array
     partial: tuple[str, ...] = ()  # parts that did not answer in time
+    # Which parts of those searched they lie in, and where; None of what was chosen since.
+    part: IntArray | None = None
+    position: IntArray | None = None
 
     def __post_init__(self) -> None:
         if len(self.segments) != len(self.scores):

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, repeat
 
 import numpy as np
 
-from core.types import Float64Array, IntArray, Kind, Segment
+from core.query import Hits, Segments
+from core.types import Kind, Segment
 from index.moments import Moment
 from index.snapshot import Snapshot
 
@@ -24,19 +24,21 @@ def snapshot_of(number: int) -> int:
     return number >> _BITS
 
 
-def numbers_of(view: Snapshot, kind: Kind, moments: Sequence[Moment]) -> Iterator[int]:
-    """Of the best row of each moment."""
-    firsts = _firsts(view)
-    held = {source: _Rows.of(view, source, kind) for source in {moment.source for moment in moments}}
+def numbers_of(view: Snapshot, kind: Kind, hits: Hits, moments: Sequence[Moment]) -> Iterator[int]:
+    """Of the best row of each moment. hits: as the snapshot found them, and moments were made of them."""
+    if hits.part is None or hits.position is None:
+        raise ValueError("these hits do not say where they lie")
+    firsts, names = _firsts(view), [part.about.name for part in view.parts]
+    of_kind = np.array([firsts[names.index(part.about.name)] for part in view.parts_of(kind)])
+    rows = Segments.of(hits.segments)
+    held: dict[tuple[str, float, float, str], int] = {}
+    # Lines of two tracks of a video may begin and end together.
+    keys = zip(rows.source, rows.start.tolist(), rows.end.tolist(), rows.text or repeat(""), strict=False)
+    for key, number in zip(keys, (of_kind[hits.part] + hits.position).tolist(), strict=True):
+        held.setdefault(key, number)
     for moment in moments:
-        part, position = next(
-            (part, position)
-            for rows in held[moment.source]
-            for part, position in rows.at(moment.best_start, moment.best_end)
-            # Lines of two tracks of a video may begin and end together.
-            if kind != "text" or _text(view, part, position) == moment.text
-        )
-        yield view.number << _BITS | firsts[part] + position
+        key = (moment.source, moment.best_start, moment.best_end, moment.text)
+        yield view.number << _BITS | held[key]
 
 
 def row_of(view: Snapshot, number: int) -> tuple[Kind, Segment] | None:
@@ -51,37 +53,3 @@ def row_of(view: Snapshot, number: int) -> tuple[Kind, Segment] | None:
 def _firsts(view: Snapshot) -> list[int]:
     """What the first row of each part is called, and behind them how many rows there are."""
     return [*accumulate((part.about.rows for part in view.parts), initial=0)]
-
-
-def _text(view: Snapshot, part: int, position: int) -> str:
-    row = view.at(part, position)
-    return row[1].text if row else ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """The rows of a source in one part, by when they begin."""
-
-    part: int
-    positions: IntArray
-    start: Float64Array
-    end: Float64Array
-
-    @classmethod
-    def of(cls, view: Snapshot, source: str, kind: Kind) -> list[_Rows]:
-        numbers = {part.about.name: number for number, part in enumerate(view.parts)}
-        found = []
-        for part, positions in view.reaching(source, kind):
-            rows = part.part.rows[positions]
-            order = np.argsort(rows["start"], kind="stable")
-            found.append(
-                cls(numbers[part.about.name], positions[order], rows["start"][order], rows["end"][order])
-            )
-        return found
-
-    def at(self, start: float, end: float) -> Iterator[tuple[int, int]]:
-        """The part and the position of each that begins and ends then."""
-        first, behind = self.start.searchsorted(start), self.start.searchsorted(start, "right")
-        for number in range(int(first), int(behind)):
-            if self.end[number] == end:
-                yield self.part, int(self.positions[number])

@@ -225,11 +225,11 @@ class Snapshot:
         return sum(words.live for words in self.words if words.about.kind == kind)
 
     def _hits(self, rows: Rows, kind: Kind, searched: Sequence[LivePart]) -> Hits:
-        is_wrong = (rows.line < 0) | ~np.isfinite(rows.end - rows.start)
-        if is_wrong.any():
-            raise searched[rows.part[is_wrong][0]].part.damaged()
+        if len(wrong := rows.part[(rows.line < 0) | ~np.isfinite(rows.end - rows.start)]):
+            raise searched[wrong[0]].part.damaged()
         texts = [self._text(row, searched) for row in rows] if kind == "text" else []
-        return Hits(Segments(self.sources.named(rows.line), rows.start, rows.end, texts), rows.score)
+        found = Segments(self.sources.named(rows.line), rows.start, rows.end, texts)
+        return Hits(found, rows.score, (), rows.part, rows.position)
 
     def _text(self, row: Row, searched: Sequence[LivePart]) -> str:
         # A library text is its source's; the rows of timed lines have texts of their own.

@@ -48,7 +48,7 @@ def neighbours(searcher: Searcher, asked: Knn) -> list[dict[str, Any]]:
     columns = [*described, *({} for _ in moments[asked.described :])]
     return [
         {**mine, "id": number, "similarity": moment.score}
-        for number, moment, mine in zip(numbers_of(view, kind, moments), moments, columns, strict=True)
+        for number, moment, mine in zip(numbers_of(view, kind, hits, moments), moments, columns, strict=True)
     ]
 
 

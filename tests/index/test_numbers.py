@@ -5,8 +5,10 @@ from __future__ import annotations
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from core.query import Hits
 from core.types import KINDS, Kind
 from index.moments import Moment
 from index.numbers import numbers_of, row_of, snapshot_of
@@ -25,19 +27,19 @@ def shelf(tmp_path: Path) -> Shelf:
     return shelf
 
 
-def moments(view: Snapshot, kind: Kind) -> list[Moment]:
-    """Every row."""
-    rows = chain.from_iterable(view.vectors(source, kind)[0] for source in view.sources.ids())
-    return [Moment(r.source, kind, r.start, r.end, 0.0, r.start, r.end, r.text) for r in rows]
+def every_row(view: Snapshot, kind: Kind) -> tuple[Hits, list[Moment]]:
+    """As they are found, and each as a moment."""
+    (hits,) = view.search(kind, np.ones((1, view.store.spec.dim), np.float32), 1_000)
+    return hits, [Moment(r.source, kind, r.start, r.end, 0.0, r.start, r.end, r.text) for r in hits.segments]
 
 
 def test_each_row_has_a_number_of_its_own_that_leads_back_to_it(shelf: Shelf) -> None:
     view = Snapshot.open(shelf.store)
     seen = set()
     for kind in KINDS:
-        every = moments(view, kind)
+        hits, every = every_row(view, kind)
         assert len(every) == view.rows[kind]
-        for moment, number in zip(every, numbers_of(view, kind, every), strict=True):
+        for moment, number in zip(every, numbers_of(view, kind, hits, every), strict=True):
             found = row_of(view, number)
             assert found is not None
             assert (found[0], found[1].source, found[1].start, found[1].end, found[1].text) == (
@@ -51,17 +53,17 @@ def test_each_row_has_a_number_of_its_own_that_leads_back_to_it(shelf: Shelf) ->
 
 def test_numbers_stay_when_a_video_is_removed_and_its_own_name_nothing(shelf: Shelf) -> None:
     view = Snapshot.open(shelf.store)
-    every = moments(view, "clip")
-    before = dict(zip(every, numbers_of(view, "clip", every), strict=True))
+    hits, every = every_row(view, "clip")
+    before = dict(zip(every, numbers_of(view, "clip", hits, every), strict=True))
     less = view.masked([id_of("one")])
-    left = moments(less, "clip")
+    hits, left = every_row(less, "clip")
     assert 0 < len(left) < len(every)
-    assert dict(zip(left, numbers_of(less, "clip", left), strict=True)) == {m: before[m] for m in left}
+    assert dict(zip(left, numbers_of(less, "clip", hits, left), strict=True)) == {m: before[m] for m in left}
     assert {row_of(less, before[m]) for m in every if m.source == id_of("one")} == {None}
 
 
 def test_what_is_behind_the_last_row_names_nothing(shelf: Shelf) -> None:
     view = Snapshot.open(shelf.store)
-    number = max(chain.from_iterable(numbers_of(view, kind, moments(view, kind)) for kind in KINDS))
+    number = max(chain.from_iterable(numbers_of(view, kind, *every_row(view, kind)) for kind in KINDS))
     assert row_of(view, number) is not None
     assert row_of(view, number + 1) is None
