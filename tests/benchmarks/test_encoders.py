@@ -159,7 +159,7 @@ def test_a_model_is_measured_against_its_own_tower(
     assert min(rows.value, batches.value, hour.value) > 0
     assert "pictures and" in rows.note and "clips a CPU second" in batches.note
     names = [each.name for each in figures(Tried.of(family, encoder), 1, 1, "cpu")]
-    assert names == [f"{family}:small rows", f"{family}:small hour"]  # one video gains nothing by others
+    assert names == [f"{family} rows", f"{family} hour"]  # one video gains nothing by others
 
 
 @torch.inference_mode()
