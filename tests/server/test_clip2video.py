@@ -29,7 +29,7 @@ from tests.extractor.encoders.models import clip2video_state, in_half
 from tests.server.conftest import in_thread
 from tests.server.worlds import until
 
-SPECIAL = "rain <|endoftext|> <|startoftext|> at night"  # taken for the marks themselves
+SPECIAL = "<|startoftext|> a red circle moves <|endoftext|> to the right"  # taken for the marks themselves
 TEXTS = ["a red circle moves to the right", "rain", "", "🐈", "狗在草地上跑", SPECIAL, "word " * 90]
 PRESET = "clip2video-msvd"
 NEAR = 2e-3  # stores keep float16

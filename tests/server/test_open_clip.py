@@ -25,7 +25,7 @@ from tests.extractor.encoders.models import TINY, add_model, tiny_state
 from tests.server.conftest import in_thread
 from tests.server.worlds import until
 
-TEXTS = ["a red circle", "rain", "🐈", "狗在草地上跑", "<|endoftext|> rain <start_of_text>", "word " * 90]
+TEXTS = ["a red circle", "rain", "🐈", "狗在跑", "<|endoftext|> rain <start_of_text>", "word " * 90]
 NEAR = 2e-3  # stores keep float16
 SAMPLING = Sampling(fps=2.0, clip_seconds=2.0, stride_seconds=1.0)
 FILMS = {  # name: colour, shape, motion, seconds, width, height
