@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pytest
 from torch import Tensor
 
@@ -31,10 +32,10 @@ def passed(
         return forward(clips)
 
     patch.setattr(net, "forward", counted)
-    runs = pictures(encoder, PICTURES * seconds).unflatten(0, (seconds, PICTURES)).numpy()
+    shown = pictures(encoder, PICTURES * seconds).numpy()
     work = Work(Task(Place("films", b"one", "1-1"), 0))
     encoding, of = Encoding(encoder, 4), Video.begun(work, "one", sampling, around_of(encoder))
-    give(encoding, of, [Picture(float(n), n + 1.0, run) for n, run in enumerate(runs)])
+    give(encoding, of, [Picture(float(n), n + 1.0, run) for n, run in enumerate(np.split(shown, seconds))])
     end(encoding, of)
     assert [*encoding.encode(), *encoding.settle()] == [of]
     return sizes, {kind: len(rows) for kind, (rows, _) in of.all_rows().items()}
