@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from shutil import disk_usage
 from tempfile import TemporaryDirectory
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -68,6 +69,11 @@ def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
+def lacking(says: str, variable: str, *, is_asked: bool = False) -> NoReturn:
+    """Skip what needs what is not there; fail where it was named, or that variable insists on it."""
+    (pytest.fail if is_asked or os.environ.get(variable) == "1" else pytest.skip)(says)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """What needs a GPU skips where there is none, or fails under REQUIRE_GPU=1."""
     if item.get_closest_marker("gpu") is None:
@@ -75,7 +81,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     from extractor.encoders.devices import gpu_count
 
     if not gpu_count():
-        (pytest.fail if os.environ.get("REQUIRE_GPU") == "1" else pytest.skip)("no GPU is found.")
+        lacking("no GPU is found.", "REQUIRE_GPU")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -85,34 +91,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def media(pytestconfig: pytest.Config) -> Path:
-    """The folder of real videos; without one, tests on them skip, or fail under REQUIRE_MEDIA=1."""
+    """The folder of real videos; without one, tests on them skip, or fail where it was named or under
+    REQUIRE_MEDIA=1."""
     asked: Path | None = pytestconfig.getoption("--media")
     folder = asked or pytestconfig.rootpath.parent / "shared" / "media"
     if (folder / "videos.jsonl").is_file():
         return folder
     says = f"{folder} holds no videos.jsonl; --media DIR names the folder of real videos."
-    if os.environ.get("REQUIRE_MEDIA") == "1":
-        pytest.fail(says)
-    pytest.skip(says)
+    lacking(says, "REQUIRE_MEDIA", is_asked=bool(asked))
 
 
 @pytest.fixture(scope="session")
 def vocabulary(pytestconfig: pytest.Config) -> Path:
-    """BERT's vocab.txt; without one, tests that read texts by it skip, or fail under REQUIRE_VOCAB=1."""
+    """BERT's vocab.txt; without one, tests that read texts by it skip, or fail where it was named or under
+    REQUIRE_VOCAB=1."""
     asked: Path | None = pytestconfig.getoption("--vocab")
     path = asked or pytestconfig.rootpath.parent / "shared" / "vocab" / "bert-base-uncased-vocab.txt"
     if path.is_file():
         return path
-    says = f"{path} is no file; --vocab FILE names BERT's vocab.txt."
-    (pytest.fail if os.environ.get("REQUIRE_VOCAB") == "1" else pytest.skip)(says)
+    lacking(f"{path} is no file; --vocab FILE names BERT's vocab.txt.", "REQUIRE_VOCAB", is_asked=bool(asked))
 
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A real browser; without one, tests in it skip, or fail under REQUIRE_CHROMIUM=1."""
     if browser.CHROMIUM is None:
-        says = "there is no chromium in the PATH; `apt-get install chromium` brings one."
-        (pytest.fail if os.environ.get("REQUIRE_CHROMIUM") == "1" else pytest.skip)(says)
+        lacking(
+            "there is no chromium in the PATH; `apt-get install chromium` brings one.", "REQUIRE_CHROMIUM"
+        )
     with browser.chromium(tmp_path_factory.mktemp("chromium")) as found:
         yield found
 

@@ -16,7 +16,7 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from core.errors import EncoderError
 from extractor.encoders import pickles
 from extractor.encoders.pickles import Named, Outside, Thing
-from extractor.encoders.tensors import kind_of
+from extractor.encoders.tensors import DATA, kind_of
 
 _TYPES = {  # of torch's storages and tensors: the name in safetensors, and bytes a value
     **dict.fromkeys(("DoubleStorage", "float64"), ("F64", 8)),
@@ -45,7 +45,6 @@ _MOST_AXES = 64
 _MOST_VALUES = 1 << 62
 _BLOCK_BYTES = 4 << 20
 _ENCRYPTED = 1  # of a zip's flags
-_DATA = "data.pkl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +157,14 @@ def damaged(path: Path, why: str) -> EncoderError:
 def _of_zip(path: Path, file: BinaryIO) -> Archive:
     with ZipFile(file) as held:
         members = {member.filename: member for member in held.infolist()}
-        roots = [name.removesuffix(_DATA) for name in members if name == _DATA or name.endswith(f"/{_DATA}")]
+        roots = [name.removesuffix(DATA) for name in members if name == DATA or name.endswith(f"/{DATA}")]
         if len(roots) != 1:
-            raise ValueError(f"it holds {len(roots) or 'no'} {_DATA}")
+            raise ValueError(f"it holds {len(roots) or 'no'} {DATA}")
         _require_order(held, file, members.get(f"{roots[0]}byteorder"))
-        data = members[roots[0] + _DATA]
+        data = members[roots[0] + DATA]
         _within(file, data)
         if data.file_size > _MOST_PICKLE_BYTES:
-            raise ValueError(f"its {_DATA} is larger than {_MOST_PICKLE_BYTES >> 20} MiB")
+            raise ValueError(f"its {DATA} is larger than {_MOST_PICKLE_BYTES >> 20} MiB")
         pickled = pickles.read(BytesIO(held.read(data)))
         parts = {}
         for key in _keys(pickled.outside):

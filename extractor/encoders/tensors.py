@@ -20,6 +20,8 @@ State = Mapping[str, "Tensor"]
 Kind = Literal["safetensors", "zip", "pickle"]  # the latter two are torch.save's, new and old
 
 WRAPPERS = ("state_dict", "model")  # what training scripts put their tensors in
+DATA = "data.pkl"  # what torch.save's zip says of its tensors
+_CODE = "constants.pkl"  # is in TorchScript's alone
 _SHOWN = 3  # keys that an error names
 _HEAD_BYTES = 512
 _MOST_TIMES = 16  # a file's size; its tensors may share memory, but not without end
@@ -145,11 +147,24 @@ def _zip(path: Path) -> ZipFile:
         ) from error
 
 
+def _require_saved(path: Path) -> None:
+    """An EncoderError for another program's zip, as numpy's .npz, and for TorchScript."""
+    with _zip(path) as held:
+        names = {name.rpartition("/")[2] for name in held.namelist()}
+    if DATA not in names:
+        raise EncoderError(f"{path} is no checkpoint of torch.save, or a damaged one: it holds no {DATA}.")
+    if _CODE in names:
+        raise EncoderError(
+            f"{path} is a TorchScript archive, which holds code, and is not read; "
+            "right would be tensors alone, as safetensors or as a state_dict that torch.save wrote."
+        )
+
+
 def _unpickled(path: Path) -> Any:
     import torch
 
     if kind_of(path) == "zip":
-        _zip(path).close()
+        _require_saved(path)
     try:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old protocols, and that what is sparse takes long

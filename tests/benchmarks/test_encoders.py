@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks.encoders import MODELS, Tried, extracted, figures, main, whole, windows
+from benchmarks.encoders import (
+    BATCH,
+    CLIP,
+    MODELS,
+    Tried,
+    extracted,
+    figures,
+    main,
+    one_by_one,
+    together,
+    whole,
+    windows,
+)
 from core.errors import UsageError
 from core.types import IntArray
 from extractor.encoders import TAKE_WEIGHTS, load
@@ -85,6 +98,55 @@ def test_a_model_that_lacks_something_is_left_out_in_a_line_and_the_exit_code(
 
 
 @pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["toy:rgb"], "toy:rgb is left out: toy:rgb has no tower of pictures to measure it against.\n"),
+        (["starter:x"], "starter:x is left out: "),
+        (["nobody:knows"], "nobody:knows is left out: There is no encoder family 'nobody'; there are "),
+        (["s3d", "--precision=fp16"], "s3d is left out: "),
+        (["s3d", "--device=nowhere"], "s3d is left out: "),
+    ],
+)
+def test_what_cannot_be_measured_is_one_sentence(
+    flags: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*flags, "--quick", "--videos=1"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(says) and said.count("\n") == 1 and said.endswith(".\n")
+
+
+@pytest.mark.parametrize("name", ["starter", "starter-motion", "starter-coca"])
+def test_a_shipped_model_is_measured_with_its_own_weights(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([name, "--quick", "--videos=1", f"--json={tmp_path / 'found.json'}"])
+    assert not capsys.readouterr().err
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [*found] == [f"{name} rows", f"{name} hour"]
+    assert min(each["value"] for each in found.values()) > 0
+
+
+@torch.inference_mode()
+def test_sixteen_videos_go_through_the_tower_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_model(monkeypatch, tmp_path, "small", TINY)
+    tried = Tried.of("open_clip:small", load("open_clip:small", random_weights=0))
+    sizes: list[int] = []
+    encode = tried.tower._encode
+
+    def counted(pictures: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(pictures))
+        return encode(pictures)
+
+    monkeypatch.setattr(tried.tower, "_encode", counted)
+    pictures = tried.pictures((BATCH + 1) * CLIP)
+    together(tried, pictures)
+    assert sizes == [BATCH * CLIP, CLIP]
+    sizes.clear()
+    one_by_one(tried, pictures)
+    assert sizes == [CLIP] * (BATCH + 1)
+
+
+@pytest.mark.parametrize(
     ("family", "config"), [("open_clip", TINY), ("clip2video", TINY_CLIP), ("videococa", TINY_COCA)]
 )
 def test_a_model_is_measured_against_its_own_tower(
@@ -96,6 +158,8 @@ def test_a_model_is_measured_against_its_own_tower(
     assert (rows.bar.least, batches.bar.least) == (0.8, None)
     assert min(rows.value, batches.value, hour.value) > 0
     assert "pictures and" in rows.note and "clips a CPU second" in batches.note
+    names = [each.name for each in figures(Tried.of(family, encoder), 1, 1, "cpu")]
+    assert names == [f"{family} rows", f"{family} hour"]  # one video gains nothing by others
 
 
 @torch.inference_mode()

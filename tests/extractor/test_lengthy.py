@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import struct
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+import torch
 from av.packet import Packet
 
 from core.store import Store
 from core.types import Float32Array, Kind
+from extractor.encoders import s3d
 from extractor.encoders.convert import converted
 from extractor.media.write import Encoding, write_video
 from tests.extractor.encoders import tiny_s3d
-from tests.extractor.encoders.models import coca_folder, videoclip_file, videoclip_state
-from tests.extractor.shelf import Shelf, age, outcome, vectors
+from tests.extractor.encoders.models import (
+    clip2video_state,
+    coca_folder,
+    in_half,
+    videoclip_file,
+    videoclip_state,
+)
+from tests.extractor.shelf import Rows, Shelf, age, outcome, vectors
 from tests.extractor.test_cli import run_command
 from tests.extractor.watched import Held, watch
 
@@ -92,10 +101,24 @@ def test_a_film_of_ten_hours_takes_little_more_memory_than_one_of_one(tmp_path: 
     assert_like(held[1], held[0], LONG_BYTES)
 
 
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of forty minutes."""
+    path = tmp_path_factory.mktemp("lengthy") / "long.mp4"
+    lengthy(path, MINUTES * 60)
+    return path
+
+
+def held_of(shelf: Shelf, kind: Kind) -> Rows:
+    """Of the one film: starts, ends and the vectors' bytes."""
+    (root,) = (path.parent for path in (shelf.folder / "data").glob("*/store.json"))
+    (found,) = (each for (_, of), each in vectors(Store.open(root)).items() if of == kind)
+    return found
+
+
 def rows_of(shelf: Shelf, kind: Kind) -> Float32Array:
     """Of the one film, in order of time."""
-    (root,) = (path.parent for path in (shelf.folder / "data").glob("*/store.json"))
-    ((starts, _, held),) = (each for (_, of), each in vectors(Store.open(root)).items() if of == kind)
+    starts, _, held = held_of(shelf, kind)
     assert starts == sorted(starts)
     return np.frombuffer(held, np.float16).reshape(len(starts), -1).astype(np.float32)
 
@@ -109,13 +132,52 @@ def assert_repeats(rows: Float32Array, period: int) -> None:
 
 @pytest.mark.slow
 def test_forty_minutes_by_videococa_have_a_row_each_second_and_each_clip(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, film: Path
 ) -> None:
     monkeypatch.setenv("CINEDEX_WEIGHTS", str(tmp_path / "weights"))
     shelf = Shelf(tmp_path)
-    shelf.films.mkdir()
-    lengthy(shelf.films / "long.mp4", MINUTES * 60)
+    shelf.put(film)
     shelf.extract(f"--encoder=videococa:local-dir:{coca_folder(tmp_path / 'model')}", "--precision=fp32")
+    frames, clips = rows_of(shelf, "frame"), rows_of(shelf, "clip")
+    assert (len(frames), len(clips)) == (MINUTES * 60, (MINUTES * 60 - 8) // 4 + 1)
+    assert_repeats(frames, PERIOD_S)
+    assert_repeats(clips, 2 * PERIOD_S // 4)
+
+
+@pytest.mark.slow
+def test_forty_minutes_by_clip2video_have_their_rows_and_by_a_preset_one_clip_of_twelve_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, film: Path
+) -> None:
+    monkeypatch.setenv("CINEDEX_WEIGHTS", str(tmp_path / "weights"))
+    weights = tmp_path / "pytorch_model.bin.2"
+    torch.save(in_half(clip2video_state(9)), weights)
+    how = ("--encoder=clip2video", f"--weights={weights}", "--precision=fp32")
+    grid, chosen = Shelf(tmp_path / "grid"), Shelf(tmp_path / "preset")
+    for shelf in (grid, chosen):
+        shelf.put(film)
+    grid.extract(*how)
+    frames, clips = rows_of(grid, "frame"), rows_of(grid, "clip")
+    assert (len(frames), len(clips)) == (MINUTES * 90, (MINUTES * 60 - 8) // 4 + 1)
+    assert_repeats(frames, 3 * PERIOD_S // 2)
+    assert_repeats(clips, 2 * PERIOD_S // 4)
+    chosen.extract(*how, "--preset=clip2video-msvd")
+    starts, ends, _ = held_of(chosen, "clip")
+    assert (len(starts), len(ends), starts[0]) == (1, 1, 0)
+    assert ends[0] == pytest.approx(MINUTES * 60)
+    starts, _, _ = held_of(chosen, "frame")
+    assert starts == pytest.approx(np.linspace(0, MINUTES * 60, 12).tolist(), abs=1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)  # S3D at 30 pictures a second
+def test_forty_minutes_by_s3d_have_a_row_each_second_and_each_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, film: Path
+) -> None:
+    monkeypatch.setenv("CINEDEX_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setattr(s3d, "LOOK", replace(s3d.LOOK, size=64))  # the net takes any size; length is tried
+    shelf, weights = Shelf(tmp_path), tiny_s3d.file(tmp_path / "s3d_howto100m.pth", 3)
+    shelf.put(film)
+    shelf.extract("--encoder=s3d", f"--weights={weights}", "--precision=fp32")
     frames, clips = rows_of(shelf, "frame"), rows_of(shelf, "clip")
     assert (len(frames), len(clips)) == (MINUTES * 60, (MINUTES * 60 - 8) // 4 + 1)
     assert_repeats(frames, PERIOD_S)
@@ -125,16 +187,15 @@ def test_forty_minutes_by_videococa_have_a_row_each_second_and_each_clip(
 @pytest.mark.slow
 @pytest.mark.timeout(3600)  # S3D at 30 pictures a second
 def test_forty_minutes_by_videoclip_have_a_row_each_second_among_others_and_each_clip(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vocabulary: Path
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vocabulary: Path, film: Path
 ) -> None:
     monkeypatch.setenv("CINEDEX_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv("CINEDEX_VOCAB", str(vocabulary))
     shelf, weights = Shelf(tmp_path), tmp_path / "videoclip.safetensors"
-    shelf.films.mkdir()
-    lengthy(shelf.films / "long.mp4", MINUTES * 60)
+    shelf.put(film)
     converted(videoclip_file(tmp_path / "checkpoint_best.pt", videoclip_state(5)), weights)
-    s3d = tiny_s3d.file(tmp_path / "s3d_howto100m.pth", 3)
-    how = (f"--weights={weights}", f"--s3d-weights={s3d}", "--precision=fp32")
+    seconds = tiny_s3d.file(tmp_path / "s3d_howto100m.pth", 3)
+    how = (f"--weights={weights}", f"--s3d-weights={seconds}", "--precision=fp32")
     shelf.extract("--encoder=videoclip", *how)
     frames, clips = rows_of(shelf, "frame"), rows_of(shelf, "clip")
     assert (len(frames), len(clips)) == (MINUTES * 60, (MINUTES * 60 - 32) // 16 + 1)

@@ -9,7 +9,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from core.types import Look
-from evaluation.retrieval import Found, Ranks, ranks_of_texts, ranks_of_videos
+from evaluation.retrieval import Found, Ranks, ranks_of_texts, ranks_of_videos, retrieval
 from extractor.media.picture import Lens
 from extractor.media.presets import spread
 from tests.golden import recipe
@@ -50,15 +50,11 @@ def outputs(manifest: Manifest, expected: Mapping[str, Array]) -> dict[str, Arra
     video_of = np.repeat(np.arange(len(counts)), counts)
     for name in manifest["metrics"]:
         if name.startswith("multi_"):
-            is_by_text = name.endswith("t2v")
-            ranks = (ranks_of_videos if is_by_text else ranks_of_texts)(found["sim_multi_used"], video_of)
-            found |= _figures(name, ranks, is_lower=is_by_text)
+            found |= _figures(name, found["sim_multi_used"], video_of)
         elif name.endswith(_TIES):
-            ranks = ranks_of_videos(_across(name, found["sim_square_ties_used"]))
-            found[f"{name}.ranks0"] = ranks - 1
+            found[f"{name}.ranks0"] = _ranks(name, found["sim_square_ties_used"]) - 1
         elif name != "sentences_per_video":
-            ranks = ranks_of_videos(_across(name, found["sim_square_used"]))
-            found |= _figures(name, ranks)
+            found |= _figures(name, found["sim_square_used"])
     return {name: array for name, array in found.items() if name in expected or "." not in name}
 
 
@@ -93,9 +89,21 @@ def _across(name: str, scores: Array) -> Array:
     return scores.T if name.startswith("v2t") else scores
 
 
-def _figures(name: str, ranks: Ranks, *, is_lower: bool = False) -> dict[str, Array]:
+def _ranks(name: str, scores: Array, video_of: Array | None = None) -> Ranks:
+    """Of texts that look for videos, or of videos that look for texts."""
+    return (ranks_of_videos if _is_by_text(name) else ranks_of_texts)(scores, video_of)
+
+
+def _is_by_text(name: str) -> bool:
+    return name.removeprefix("multi_").startswith("t2v")
+
+
+def _figures(name: str, scores: Array, video_of: Array | None = None) -> dict[str, Array]:
     """By the names of the official code, which takes the lower of two middle ranks where texts are many."""
-    found = Found.of(ranks)
+    ranks, both = _ranks(name, scores, video_of), retrieval(scores, video_of)
+    found = both.text_to_video if _is_by_text(name) else both.video_to_text
+    assert found == Found.of(ranks)
+    is_lower = _is_by_text(name) and video_of is not None
     median = float(np.sort(ranks)[(len(ranks) - 1) // 2]) if is_lower else found.median_rank
     figures = {
         "R1": found.r1,

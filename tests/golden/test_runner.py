@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.golden import misc, runner
+from tests.golden import misc, recipe, runner
 from tests.golden.__main__ import main
 from tests.golden.recipe import Array, Manifest
 from tests.golden.runner import HOLDS, NOT_CHECKED, OFF, USAGE, check_folder, off_by
@@ -39,6 +39,16 @@ def changed(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
 def told(folder: Path) -> tuple[int, str]:
     lines: list[str] = []
     return check_folder(folder, lines.append), "\n".join(lines)
+
+
+def changed_arrays(
+    folder: Path, name: str, change: Callable[[dict[str, Any], dict[str, Array]], object]
+) -> None:
+    """A tiny golden as it would be, had it been made of other inputs."""
+    manifest, arrays = recipe.load(DATA / f"{name}.json")
+    change(manifest, arrays)
+    (folder / f"{name}.json").write_text(json.dumps(manifest))
+    np.savez(folder / f"{name}.npz", **arrays)  # type: ignore[arg-type]  # whose other parameter is a bool
 
 
 def test_every_array_is_told_with_how_far_it_is_off(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,6 +79,48 @@ def test_an_array_that_is_off_fails_and_is_named(
     code, said = told(folder)
     assert line in [" ".join(each.split()) for each in said.splitlines()]
     assert code == (OFF if "OFF" in line else HOLDS)
+
+
+def _of_one_video(manifest: Manifest, arrays: dict[str, Array]) -> None:
+    for number in (1, 2, 3):
+        del manifest["inputs"][f"features{number}"]
+    arrays |= {name: arrays[name][:1] for name in ("pooled_video", "vmasks", "video_tokens")}
+    arrays["scores_text_by_video"] = arrays["scores_text_by_video"][:, :1]
+
+
+def _of_fewer_tasks(manifest: Manifest, arrays: dict[str, Array]) -> None:
+    del manifest["inputs"]["moment_video3"]
+    arrays |= {name: arrays[name][:3] for name in ("didemo_ranking", "didemo_feature_lengths")}
+    arrays["mcqa_scores"] = arrays["mcqa_scores"][:3, :4]
+    arrays["mcqa_choice"] = arrays["mcqa_scores"].argmax(axis=1)
+    manifest["outputs"]["video_targets"]["what"] = "per-second targets for segments (3.2, 9.7, label 2)"
+    arrays["video_targets"] = np.where(arrays["video_targets"] == 1, 2, 0)
+
+
+def _of_swapped_texts(manifest: Manifest, arrays: dict[str, Array]) -> None:
+    for name in ("text_ids", "text_embedding_raw", "text_embedding", "similarity"):
+        arrays[name] = arrays[name][[1, 0, 2]]
+    for name in ("text_tokens", "video0_teacher_logits", "video0_caption_loglik"):
+        arrays[name] = arrays[name][::-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("mmpt_tiny", _of_one_video),
+        ("mmpt_tiny_tasks", _of_fewer_tasks),
+        ("videococa_tiny", _of_swapped_texts),
+    ],
+)
+def test_a_golden_of_other_inputs_holds_as_well(
+    tmp_path: Path, name: str, change: Callable[[dict[str, Any], dict[str, Array]], object]
+) -> None:
+    for end in (".json", ".npz"):
+        shutil.copy(DATA / f"mmpt_tiny{end}", tmp_path)  # whose weights the tasks are of
+    changed_arrays(tmp_path, name, change)
+    code, said = told(tmp_path)
+    assert code == HOLDS, said
+    assert len(said.splitlines()) > 10
 
 
 def test_what_is_no_array_of_a_golden_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,6 +205,19 @@ def test_without_the_vocabulary_one_line_says_so_and_under_require_vocab_it_fail
     monkeypatch.setenv("REQUIRE_VOCAB", "1")
     code, said = told(tmp_path)
     assert code == OFF and "OFF: BERT's vocabulary is not on this machine" in said
+
+
+def test_a_vocabulary_that_is_named_must_be_bert_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(DATA / "tokenizers.json", tmp_path)
+    monkeypatch.setenv("CINEDEX_VOCAB", "")  # and what the command makes of it is taken back
+    monkeypatch.delenv("REQUIRE_VOCAB", raising=False)
+    (tmp_path / "wrong.txt").write_text("[PAD]\n")
+    for name in ("wrong.txt", "nowhere.txt"):
+        assert main([str(tmp_path), f"--vocab={tmp_path / name}"]) == OFF
+        said = capsys.readouterr().out
+        assert "OFF: " in said and str(tmp_path / name) in said
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -36,8 +37,9 @@ def expected(manifest: Manifest, stored: Mapping[str, Array]) -> dict[str, Array
 
 
 def left_out(manifest: Manifest) -> dict[str, str]:
-    """What needs the vocabulary where there is none; under REQUIRE_VOCAB=1 that is a failure."""
-    if needs_vocabulary():
+    """What needs the vocabulary where there is none; where it is named, or under REQUIRE_VOCAB=1, that is a
+    failure."""
+    if needs_vocabulary() or os.environ.get(vocabulary.VARIABLE):
         return {}
     try:
         vocabulary.find()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from tests.golden.recipe import Array, Manifest
 
 NAME = "videoclip"
 _NO_PICTURES: Any = None  # features are given
-_TEXTS = 5  # of a multiple choice
+_SEGMENT = re.compile(r"\(([\d.]+), ([\d.]+), label (\d+)\)")
 _PART = (slice(None, 1), slice(None, 6), slice(None, 64))
 
 
@@ -64,14 +65,16 @@ def outputs(manifest: Manifest, expected: dict[str, Array]) -> dict[str, Array]:
     with torch.inference_mode():
         if "weights_from" in manifest["config"]:
             of = Path(manifest["folder"]) / f"{manifest['config']['weights_from']}.json"
-            return _tasks(made(recipe.load(of)[0]), given)
+            found = _tasks(made(recipe.load(of)[0]), given, expected["mcqa_scores"].shape[1])
+            told = manifest["outputs"]["video_targets"]["what"]
+            return found | {"video_targets": _targets(told, len(given["long_video"]))}
         encoder = made(manifest)
         found = _vectors(encoder, given, expected)
         return found | _end_to_end(manifest, encoder, given, found)
 
 
 def _vectors(encoder: VideoClip, given: dict[str, Array], expected: dict[str, Array]) -> dict[str, Array]:
-    videos = [torch.from_numpy(given[f"features{number}"]) for number in range(4)]
+    videos = _numbered(given, "features")
     rows = _rows(given["text_ids_raw"])
     caps = np.zeros((len(rows), CAPS), np.int64)
     for line, row in zip(caps, vocabulary.separated(rows, CAPS), strict=True):
@@ -138,6 +141,12 @@ def _watched(model: Model, into: dict[str, Tensor]) -> Iterator[None]:
         hook.remove()
 
 
+def _numbered(given: dict[str, Array], before: str) -> list[Tensor]:
+    """The inputs whose names are that and a number, by their numbers."""
+    numbers = sorted(int(number) for name in given if (number := name.removeprefix(before)).isdigit())
+    return [torch.from_numpy(given[f"{before}{number}"]) for number in numbers]
+
+
 def _rows(ids: Array) -> list[list[int]]:
     return [[int(number) for number in row if number >= 0] for row in ids]
 
@@ -149,7 +158,8 @@ def _padded(video: Tensor) -> tuple[Tensor, Tensor]:
     return found, torch.arange(SECONDS) < count
 
 
-def _tasks(encoder: VideoClip, given: dict[str, Array]) -> dict[str, Array]:
+def _tasks(encoder: VideoClip, given: dict[str, Array], texts: int) -> dict[str, Array]:
+    """So many texts are the multiple choice's."""
     video = torch.from_numpy(given["long_video"])
     windows, states = _of_seconds(encoder, video)
     runs = [run for window in windows for run in window.runs]
@@ -158,13 +168,12 @@ def _tasks(encoder: VideoClip, given: dict[str, Array]) -> dict[str, Array]:
     scores = vectors @ states.T
     best = np.sort(scores.max(axis=0))
     bar, median = segmenting.background(vectors), best[(len(best) - 1) // 2]  # the lower one of the two
-    moments = [torch.from_numpy(given[f"moment_video{number}"]) for number in range(4)]
+    moments = _numbered(given, "moment_video")
     whole = torch.cat([encoder.clips(each, [np.arange(len(each))]) for each in moments])
-    choices = (whole @ labels[:_TEXTS].T).numpy()
+    choices = (whole @ labels[:texts].T).numpy()
     return {
         "window_starts": np.array([run[0] for run in runs]),
         "window_vmasks": np.arange(SECONDS) < np.array([len(run) for run in runs])[:, None],
-        "video_targets": _targets(len(video)),
         "coin_label_embeddings": vectors,
         "coin_threshold": np.float32(bar),
         "coin_logits": scores.T,
@@ -195,9 +204,10 @@ def _of_seconds(encoder: VideoClip, video: Tensor) -> tuple[list[Window[Tensor]]
     return found, torch.cat(rows).numpy()
 
 
-def _targets(seconds: int) -> Array:
+def _targets(told: str, seconds: int) -> Array:
     """Of the segments that the manifest speaks of."""
-    return targets([(3.2, 9.7, 1), (30.0, 41.5, 4)], seconds)
+    segments = [(float(start), float(end), int(label)) for start, end, label in _SEGMENT.findall(told)]
+    return targets(segments, seconds)
 
 
 def _moments(encoder: VideoClip, video: Tensor, text: Array) -> Array:

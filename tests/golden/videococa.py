@@ -101,7 +101,7 @@ def _taught(encoder: VideoCoCa, seen: Tensor, ids: Tensor) -> dict[str, Tensor]:
 def _written(
     encoder: VideoCoCa, seen: Tensor, ids: Tensor, expected: dict[str, Array], video: str
 ) -> dict[str, Any]:
-    decoder, marks = encoder.decoder, Marks(int(ids[1, 0]), int(ids[1, 2 if len(ids) == 3 else 3]))
+    decoder, marks = encoder.decoder, Marks(int(ids[0, 0]), int(ids.max()))  # no word has a higher number
     greedy = decoder.greedy(seen, marks, len(expected[f"{video}_greedy"]))
     logits = _steps(encoder, seen, greedy[:, :-1])[0]
     logits[:4, marks.end] = -torch.inf

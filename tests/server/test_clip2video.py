@@ -29,7 +29,8 @@ from tests.extractor.encoders.models import clip2video_state, in_half
 from tests.server.conftest import in_thread
 from tests.server.worlds import until
 
-TEXTS = ["a red circle moves to the right", "rain", "", "🐈", "狗在草地上跑", "word " * 90]
+SPECIAL = "<|startoftext|> a red circle moves <|endoftext|> to the right"  # taken for the marks themselves
+TEXTS = ["a red circle moves to the right", "rain", "", "🐈", "狗在草地上跑", SPECIAL, "word " * 90]
 PRESET = "clip2video-msvd"
 NEAR = 2e-3  # stores keep float16
 FILMS = {  # name: colour, shape, motion, seconds, width, height
@@ -115,7 +116,7 @@ def require_ranked(found: dict[str, float], scores: dict[str, float]) -> None:
 # Each file is whole: none has too few pictures for the choice, sound, or another shape than the encoder's.
 
 
-@pytest.mark.parametrize("text", TEXTS, ids=["words", "word", "empty", "emoji", "chinese", "long"])
+@pytest.mark.parametrize("text", TEXTS, ids=["words", "word", "empty", "emoji", "chinese", "special", "long"])
 def test_a_search_ranks_as_the_plain_scores_do(world: World, text: str) -> None:
     if text:
         require_ranked(world.found(text, limit=10), world.scores(text, 0.5))

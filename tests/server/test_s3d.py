@@ -27,7 +27,8 @@ from tests.extractor.encoders import tiny_s3d
 from tests.server.conftest import in_thread
 from tests.server.worlds import until
 
-TEXTS = ["a red circle moves", "green", "🐈", "square " * 90]
+SPECIAL = "[SEP] red <|endoftext|> circle [PAD]"  # of which two words are known
+TEXTS = ["a red circle moves", "green", "🐈", "狗在草地上跑", SPECIAL, "square " * 90]
 NEAR = 2e-3  # of the largest score: stores keep float16
 FILMS = {  # name: colour, shape, motion, seconds, width, height, pictures a second
     "right.mp4": ("red", "circle", "moves to the right", 4.0, 160, 90, 10),
@@ -102,7 +103,7 @@ def test_a_video_has_a_row_each_second_and_clips_of_eight(world: World) -> None:
     }
 
 
-@pytest.mark.parametrize("text", TEXTS, ids=["words", "word", "emoji", "long"])
+@pytest.mark.parametrize("text", TEXTS, ids=["words", "word", "emoji", "chinese", "special", "long"])
 def test_a_search_ranks_as_the_plain_scores_do(world: World, text: str) -> None:
     answer = world.http.post("/search", json={"query": text, "level": "video"})
     assert answer.status_code == 200, answer.text
@@ -111,7 +112,7 @@ def test_a_search_ranks_as_the_plain_scores_do(world: World, text: str) -> None:
     near = NEAR * max(map(abs, scores.values()))
     assert found == pytest.approx(scores, abs=near)
     assert all(one > other - 2 * near for one, other in pairwise(scores[name] for name in found))
-    assert answer.json()["query_truncated"] == (text == TEXTS[3])
+    assert answer.json()["query_truncated"] == (text == TEXTS[-1])
 
 
 def test_probabilities_of_labels_are_a_softmax_over_the_scores_as_they_are(world: World) -> None:

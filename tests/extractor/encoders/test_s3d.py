@@ -15,12 +15,14 @@ from torch import Tensor
 
 from core.commands import main
 from core.errors import EncoderError, NoTextsError, UsageError
+from core.types import Sampling
 from extractor.encoders import how, load, load_again, s3d
 from extractor.encoders.base import Pace
 from extractor.encoders.contract import check, features, pictures
 from extractor.encoders.s3d import S3D
 from extractor.encoders.weights import About, all_known, register, registered
 from tests.extractor.encoders import tiny_s3d, traps
+from tests.extractor.encoders.passes import passed
 
 AUTHORS = s3d.LOOK
 SMALL = replace(AUTHORS, size=64)
@@ -267,14 +269,6 @@ def test_half_the_bits_are_refused_where_gates_lose_too_much(file: Path) -> None
 
 def test_no_second_goes_through_it_twice(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = loaded(file)
-    sizes: list[int] = []
-    passed = encoder.seconds._video.forward
-
-    def counted(clips: Tensor) -> Tensor:
-        sizes.append(len(clips))
-        return passed(clips)
-
-    monkeypatch.setattr(encoder.seconds._video, "forward", counted)
-    held = features(encoder, 9)
-    encoder.clips(held, [np.arange(first, first + 4) for first in range(5)])
-    assert sizes == [1] * 9
+    sampling = Sampling(clip_seconds=4, stride_seconds=1)
+    sizes, rows = passed(encoder, encoder.seconds._video, 9, sampling, monkeypatch)
+    assert (sizes, rows) == ([1] * 9, {"frame": 9, "clip": 6})

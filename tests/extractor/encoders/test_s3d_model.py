@@ -36,6 +36,23 @@ def test_where_sums_are_in_another_order_what_is_before_the_gates_is_held(
     assert [line for line in found.lines() if line.endswith(f"left out: {s3d.unlike()}")]
 
 
+@pytest.mark.parametrize(
+    ("given", "begins"),
+    [
+        ("clips30", ("clips30_", "stage_", "text_")),
+        ("clips32", ("clips32_", "text_")),
+        ("video_u8", ("extract_", "text_")),
+        ("", ("text_",)),
+    ],
+)
+def test_what_it_is_not_given_it_does_not_compute(given: str, begins: tuple[str, ...]) -> None:
+    manifest, expected = recipe.load(OURS)
+    manifest["inputs"] = {name: manifest["inputs"][name] for name in (given, "text_ids") if name}
+    assert s3d.computed(manifest, expected).keys() == {name for name in expected if name.startswith(begins)}
+    wanted = {"clips30", "video_u8"} & {given}
+    assert bool(s3d.unheld(manifest, expected)) == bool(wanted)
+
+
 @pytest.mark.slow  # of the authors' sizes
 @torch.inference_mode()
 def test_a_second_alone_is_as_among_four() -> None:

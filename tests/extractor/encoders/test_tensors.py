@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 import torch
@@ -23,6 +25,15 @@ def written(path: Path, kind: str, held: Any = STATE) -> Path:
     else:
         torch.save(held, path, _use_new_zipfile_serialization=kind == "zip")
     return path
+
+
+def zipped(*names: str) -> bytes:
+    """A zip of others'."""
+    file = BytesIO()
+    with ZipFile(file, "w") as held:
+        for name in names:
+            held.writestr(name, b"")
+    return file.getvalue()
 
 
 def assert_held(found: dict[str, Tensor]) -> None:
@@ -79,6 +90,8 @@ def test_a_truncated_file_is_one_sentence(tmp_path: Path, kind: str, kept: float
         (b"\x80\x04N.", "is no checkpoint of torch.save, or a damaged one: Invalid magic number"),
         (b"\x80", "is no checkpoint of torch.save, or a damaged one: "),
         (b"PK\x03\x04", "is no checkpoint of torch.save, or a damaged one: "),
+        (zipped("a.npy"), "is no checkpoint of torch.save, or a damaged one: it holds no data.pkl."),
+        (zipped("x/data.pkl", "x/constants.pkl"), "is a TorchScript archive, which holds code, and is not"),
         (b"\xff" * 8 + b"{}", "is no safetensors file, or a damaged one: "),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from core.commands import main
 from core.errors import EncoderError, UsageError
-from extractor.encoders import how, load, load_again
+from extractor.encoders import how, load, load_again, s3d
 from extractor.encoders.base import Pace, frame_rows
 from extractor.encoders.contract import check, pictures
 from extractor.encoders.convert import converted
@@ -23,6 +24,7 @@ from extractor.encoders.weights import About, register
 from extractor.windows import Windows
 from tests.extractor.encoders import tiny_s3d
 from tests.extractor.encoders.models import videoclip_file, videoclip_state
+from tests.extractor.encoders.passes import passed
 from tests.extractor.encoders.traps import SPRUNG, TRAPS, zipped
 
 Held = dict[str, Tensor]
@@ -406,6 +408,14 @@ def test_a_file_that_would_run_something_is_refused_and_runs_nothing(
         loaded((bad[0], bad[1]))
     assert str(caught.value).count("\n") == 0 and "bad.pt" in str(caught.value)
     assert not SPRUNG.exists()
+
+
+def test_no_second_goes_through_s3d_twice(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3d, "LOOK", replace(s3d.LOOK, size=64))  # the net takes any size
+    encoder = loaded(files)
+    sampling = encoder.spec.sampling.but({"clip_seconds": 8.0, "stride_seconds": 4.0})
+    sizes, rows = passed(encoder, encoder._seconds._video, 40, sampling, monkeypatch)  # of two runs
+    assert (sizes, rows) == ([1] * 40, {"frame": 40, "clip": 9})
 
 
 def test_a_file_beside_random_weights_is_refused(files: tuple[Path, Path]) -> None:
