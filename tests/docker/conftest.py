@@ -66,14 +66,17 @@ def image(engine: Engine) -> Image:
     return Image(IMAGE, engine.build("cpu", IMAGE), engine)
 
 
+def there(today: str, *others: str) -> list[str]:
+    """Today's, if it is there, and the first of the others that is, which PATH may have as today's again."""
+    second = [path for path in others if path != today and Path(path).is_file()][:1]
+    return [today, *second] if Path(today).is_file() else second
+
+
 @pytest.fixture(scope="session")
 def composes() -> list[str]:
     """Today's Compose, which `make test-docker` installs, first; then Debian's, where it is."""
-    today = Path(sys.executable).with_name("docker-compose")
-    found = [str(today)] if today.is_file() else []
-    others = (shutil.which("docker-compose"), DEBIANS)  # of which the first may be today's again
-    if other := next((path for path in others if path and path not in found and Path(path).is_file()), None):
-        found.append(other)
+    today = str(Path(sys.executable).with_name("docker-compose"))
+    found = there(today, shutil.which("docker-compose") or today, DEBIANS)
     if not found:
         unable("There is no docker-compose; `make test-docker` brings one.")
     return found

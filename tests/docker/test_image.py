@@ -128,10 +128,8 @@ def test_what_it_weighs_is_told_part_by_part(
     whole, all_of_python = inspected(engine, image.tag)["Size"], held.pop("/opt/cinedex")
     tell(f"the image: {whole / 1e9:.2f} GB; of it /opt/cinedex {all_of_python / 1e9:.2f} GB")
     tell("".join(f"{name} {size / 1e9:.3f} GB  " for name, size in held.items()))
-    tell(
-        "on the engine's disk: "
-        + engine.says("system", "df", "--format", "{{.Type}} {{.Size}} ").replace("\n", "")
-    )
+    on_disk = engine.says("system", "df", "--format", "{{.Type}} {{.Size}}").splitlines()
+    tell(f"on the engine's disk: {', '.join(on_disk)}")
     assert sum(held.values()) < all_of_python < whole
     shipped = (ROOT / "extractor/encoders/shipped").rglob("*")
     ours = sum(path.stat().st_size for path in shipped if path.is_file() and path.suffix != ".pyc")
@@ -140,10 +138,9 @@ def test_what_it_weighs_is_told_part_by_part(
 
 def weighed(image: Image) -> dict[str, int]:
     """Bytes in folders of what is installed; our code without the weights in it."""
-    names = ("nvidia", "torch", "triton", "extractor/encoders/shipped")
-    names += ("core", "extractor", "index", "server", "cinedex_client", "/opt/cinedex")
+    names = "nvidia torch triton extractor/encoders/shipped core extractor index server cinedex_client"
     look = (
-        f"cd /opt/cinedex/lib/python3*/site-packages && for name in {' '.join(names)}; do du -sb $name; done"
+        f"cd /opt/cinedex/lib/python3*/site-packages; for name in {names} /opt/cinedex; do du -sb $name; done"
     )
     lines = image.run("--entrypoint", "sh", image.tag, "-c", f"{{ {look}; }} 2>/dev/null; true").splitlines()
     held = {name: int(size) for size, name in (line.split("\t") for line in lines)}
