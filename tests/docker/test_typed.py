@@ -21,7 +21,8 @@ PAGES = ("README.md", "docs/operations.md")
 def typed(page: str) -> list[str]:
     """The first block under the heading of both."""
     text = (ROOT / page).read_text().partition("\n## In containers\n")[2]
-    return re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[0].splitlines()
+    block: str = re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[0]
+    return block.splitlines()
 
 
 @pytest.fixture
