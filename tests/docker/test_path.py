@@ -109,7 +109,7 @@ def test_every_compose_brings_it_up_and_takes_it_away(
         assert not engine.says("volume", "ls", "-q", f"--filter=name={found.project}")
 
 
-def test_a_volume_of_the_first_version_opens_and_answers(deploy: Deploy, tell: Callable[[str], None]) -> None:
+def test_a_volume_of_the_first_version_opens_and_answers(deploy: Deploy) -> None:
     found = deploy()
     library = found.folder / "library"
     shutil.copytree(V1, library / "toy-rgb")
@@ -121,7 +121,6 @@ def test_a_volume_of_the_first_version_opens_and_answers(deploy: Deploy, tell: C
     until(found.is_ready)
     before = {result["path"].rpartition("/")[2] for result in found.search("red", limit=100)}
     assert before >= {"copy \N{SNOWMAN}.mp4", "sample-03.mp4"}
-    tell(f"memory of the server with toy:rgb: {memory(found)}")
     found.job("extract", "--videos", "/videos")
     found.job("index", "build")
     until(lambda: "videos" in paths(found.search("red", limit=100)))
@@ -147,7 +146,9 @@ def test_jobs_of_any_user_may_run_twice_and_two_at_once(deploy: Deploy) -> None:
     assert one["rows"] == two["rows"] and sum(two["rows"].values()) > 0 and two["sources"] == 3
 
 
-def test_sigterm_ends_each_service_in_time_and_nothing_is_lost(deploy: Deploy, engine: Engine) -> None:
+def test_sigterm_ends_each_service_in_time_and_nothing_is_lost(
+    deploy: Deploy, engine: Engine, tell: Callable[[str], None]
+) -> None:
     found = deploy()
     put_videos(found)
     found.compose("up", "-d", "server")
@@ -177,6 +178,7 @@ def test_sigterm_ends_each_service_in_time_and_nothing_is_lost(deploy: Deploy, e
     assert 0 < done <= 20 and skipped == already == 23 - done, again.stderr
     check = found.job("index", "check", "--files", check=False)
     assert check.returncode == 0, check.stdout + check.stderr
+    tell(f"memory of the server with toy:rgb, and what decodes beside it: {memory(found)}")
 
 
 def test_a_secret_file_of_keys_lets_in_who_has_one_and_is_told_to_nobody(
