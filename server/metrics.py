@@ -6,7 +6,14 @@ import os
 import time
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -26,6 +33,8 @@ class Metrics:
     """Counters that requests move, and gauges read from the library when asked."""
 
     def __init__(self, library: ServedLibrary, slots: Slots) -> None:
+        # When each one began: several workers tell none of it, and a single one would as series of their own.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._own = CollectorRegistry()
         self.requests = self._counter("requests", "Requests answered", "method", "route", "status")
         self.seconds = self._histogram("request_seconds", "Seconds a request took", _BUCKETS, "route")

@@ -17,11 +17,14 @@ from tests.docker.deployment import Deployment, deployed
 from tests.docker.engine import Engine, Unable
 
 IMAGE = "cinedex-test:cpu"
+DEBIANS = "/usr/bin/docker-compose"
+NO_SECOND = "There is no second docker-compose; `apt-get install docker-compose` brings Debian's."
 _why: list[str] = []
 
 
 def unable(why: str) -> None:
-    """Skip where there is no engine, which the end of the run says once more; fail under REQUIRE_DOCKER=1."""
+    """Skip where there is no engine, or not all that is tested with one, which the end of the run says once
+    more; fail under REQUIRE_DOCKER=1."""
     if os.environ.get("REQUIRE_DOCKER") == "1":
         pytest.fail(why)
     _why.append(why)
@@ -30,8 +33,9 @@ def unable(why: str) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if _why:
-        terminalreporter.section("DOCKER WAS NOT TESTED", sep="!", red=True, bold=True)
-        terminalreporter.line(f"{_why[0]} REQUIRE_DOCKER=1 makes a failure of it.")
+        terminalreporter.section("DOCKER WAS NOT TESTED, OR NOT ALL OF IT", sep="!", red=True, bold=True)
+        for why in dict.fromkeys(_why):
+            terminalreporter.line(f"{why} REQUIRE_DOCKER=1 makes a failure of it.")
 
 
 @pytest.fixture(scope="session")
@@ -62,17 +66,31 @@ def image(engine: Engine) -> Image:
     return Image(IMAGE, engine.build("cpu", IMAGE), engine)
 
 
+def there(today: str, *others: str) -> list[str]:
+    """Today's, if it is there, and the first of the others that is, which PATH may have as today's again."""
+    second = [path for path in others if path != today and Path(path).is_file()][:1]
+    return [today, *second] if Path(today).is_file() else second
+
+
 @pytest.fixture(scope="session")
 def composes() -> list[str]:
     """Today's Compose, which `make test-docker` installs, first; then Debian's, where it is."""
-    today = Path(sys.executable).with_name("docker-compose")
-    found = [str(today)] if today.is_file() else []
-    other = shutil.which("docker-compose")
-    if other and other not in found:
-        found.append(other)
+    today = str(Path(sys.executable).with_name("docker-compose"))
+    found = there(today, shutil.which("docker-compose") or today, DEBIANS)
     if not found:
         unable("There is no docker-compose; `make test-docker` brings one.")
     return found
+
+
+@pytest.fixture
+def tell(capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """A figure of docs/operations.md, whoever captures what tests write."""
+
+    def write(line: str) -> None:
+        with capfd.disabled():
+            print(f"\n{line}")  # noqa: T201
+
+    return write
 
 
 @pytest.fixture

@@ -53,7 +53,10 @@ class Deployment:
 
     @property
     def _program(self) -> list[str]:
-        flags = ["-p", self.project, "--env-file", str(self.folder / ".env")]
+        flags = [
+            "--env-file",
+            str(self.folder / ".env"),
+        ]  # which has the project's name, as .env.example does
         return [self.program, *flags, *(word for file in self.files for word in ("-f", str(file)))]
 
     def tell(self, **settings: str) -> None:
@@ -137,6 +140,7 @@ def deployed(engine: Engine, program: str, image: str, folder: Path, **settings:
     found = Deployment(engine, program, folder, f"cinedex-test-{uuid.uuid4().hex[:8]}", free_port())
     (folder / "videos").mkdir()
     told = {
+        "COMPOSE_PROJECT_NAME": found.project,
         "CINEDEX_IMAGE": image,
         "CINEDEX_VIDEOS": str(folder / "videos"),
         "CINEDEX_PORT": str(found.port),

@@ -69,7 +69,9 @@ def engine() -> Iterator[Engine]:
     known = ("/usr/bin/docker", shutil.which("docker"))  # Debian's first, which builds without plug-ins
     docker = next((path for path in known if path and Path(path).is_file()), None)
     if docker is None:
-        raise Unable("No `docker` is in the PATH; `apt-get install docker.io debootstrap` brings one.")
+        raise Unable(
+            "No `docker` is in the PATH; `apt-get install docker.io docker-compose debootstrap` brings one."
+        )
     theirs = Engine(docker, _environment(docker), os.environ.get("BASE_IMAGE", ""))
     if theirs.run("info", check=False).returncode == 0:
         yield theirs

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import core
+from server.settings import ServeSettings
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docker"
@@ -39,6 +40,7 @@ def explained() -> dict[str, str]:
 def test_the_example_names_each_variable_with_its_default() -> None:
     found = explained()
     used = dict(variables(COMPOSE))
+    assert found.pop("COMPOSE_PROJECT_NAME") == "cinedex", "Compose reads it itself"
     assert set(found) == set(used) | {name for name, _ in variables(GPU)}
     of_its_own = {"CINEDEX_IMAGE"}  # by which file is read beside
     assert {name: found[name] for name in used if name not in of_its_own} == {
@@ -121,6 +123,23 @@ def test_one_service_builds_the_image_that_all_of_them_run(path: Path) -> None:
     assert services(COMPOSE)["sample"]["depends_on"] == ["server"]
 
 
+def test_beside_the_server_jobs_have_the_smaller_share_of_the_cpus() -> None:
+    shares = {name: each.get("cpu_shares", 1024) for name, each in services(COMPOSE).items()}
+    assert shares.pop("server") == 1024 and set(shares.values()) == {512}
+
+
+def test_the_folder_of_videos_is_there_before_docker_makes_it_for_root() -> None:
+    assert (FOLDER / explained()["CINEDEX_VIDEOS"] / ".gitkeep").is_file()
+    ignored = (FOLDER / ".gitignore").read_text().splitlines()
+    assert "videos/*" in ignored and "!videos/.gitkeep" in ignored
+
+
+def test_a_proxy_of_the_docs_waits_for_longer_than_the_server_takes() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    (seconds,) = re.findall(r"proxy_read_timeout (\d+)s;", page)
+    assert float(seconds) > ServeSettings.model_fields["deadline_seconds"].default
+
+
 def test_the_images_version_is_the_packages() -> None:
     assert re.findall(r"^ARG VERSION=(.+)$", DOCKERFILE, re.MULTILINE) == [core.__version__]
 
@@ -173,6 +192,25 @@ def test_what_is_installed_is_what_the_package_asks_for_and_is_pinned() -> None:
     pinned = {line.split("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()}
     names = {re.split(r"[<>=\[]", line)[0].lower() for line in asked}
     assert {name.replace("-", "_") for name in names} <= {name.replace("-", "_") for name in pinned}
+
+
+def unpinned(folder: Path, packages: str) -> subprocess.CompletedProcess[str]:
+    """As the build looks at what it has installed."""
+    held = folder / "packages.txt"
+    held.write_text(packages)
+    line = [sys.executable, str(FOLDER / "unpinned.py"), str(held), str(ROOT / "constraints.txt")]
+    return subprocess.run(line, capture_output=True, text=True)
+
+
+def test_a_package_that_is_not_pinned_ends_the_build_in_one_sentence(tmp_path: Path) -> None:
+    packages = (ROOT / "constraints.txt").read_text()
+    built_elsewhere = re.sub(r"^torch==(.+)$", r"torch==\1+cpu", packages, flags=re.MULTILINE)
+    assert "+cpu" in built_elsewhere
+    done = unpinned(tmp_path, f"{built_elsewhere}typing.extensions==1\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = unpinned(tmp_path, f"{packages}new.kid==1.0\nother @ file:///other.whl\n")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("EXTRAS: constraints.txt gives no version to new-kid, other;")
 
 
 def test_an_extra_that_is_none_is_one_sentence() -> None:

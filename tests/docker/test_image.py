@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.docker.conftest import Image
 from tests.docker.engine import ROOT, Engine
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(3600)]
+PACKAGES = ("core", "extractor", "index", "server", "cinedex_client")
 SECRET = "cdx_0badc0de_nobody-may-read-this"
 
 
@@ -32,7 +34,7 @@ def test_it_runs_as_somebody_with_a_health_check_and_says_what_it_is(engine: Eng
     assert (labels["title"], labels["version"]) == ("Cinedex", core.__version__)
     brought = image.run("--entrypoint", "cat", image.tag, "/usr/share/doc/cinedex/packages.txt")
     licences = set(labels["licenses"].split(" AND "))
-    assert licences >= {"Apache-2.0", "GPL-2.0-or-later"}
+    assert licences >= {"Apache-2.0", "GPL-2.0-or-later", "LGPL-3.0-or-later"}
     assert "LicenseRef-NVIDIA-CUDA" in licences or "nvidia-" not in brought
 
 
@@ -42,6 +44,8 @@ def test_one_image_has_all_commands_and_their_licences(image: Image) -> None:
     for name in ("LICENSE", "THIRD_PARTY.md"):
         held = image.run("--entrypoint", "cat", image.tag, f"/usr/share/doc/cinedex/{name}")
         assert held == (ROOT / name).read_text().strip()
+    size = image.run("--entrypoint", "cat", image.tag, "/usr/share/doc/cinedex/size.txt")
+    assert re.fullmatch(r"[\d.]+[MG]\t/opt/cinedex", size)
 
 
 def test_every_package_in_it_is_the_one_that_is_pinned(image: Image) -> None:
@@ -76,17 +80,12 @@ def test_secrets_beside_what_it_is_made_of_are_in_no_layer_and_no_variable(
     engine: Engine, image: Image, tmp_path: Path
 ) -> None:
     """Where they lie in a tree and are told to the build, what is built is what is built without."""
-    tree = tmp_path / "tree"
-    for line in (ROOT / ".dockerignore").read_text().splitlines():
-        if line.startswith("!"):
-            copy_into(tree, line[1:])
-    copy_into(tree, ".dockerignore")
-    copy_into(tree, "docker")
+    tree = copied_tree(tmp_path / "tree")
     for name in (".env", "keys.json", "docker/.env", "docker/keys.json", "server/.env", "server/keys.json"):
         (tree / name).write_text(SECRET)
     told = replace(engine, environment={**engine.environment, "CINEDEX_KEY": SECRET, "SECRET": SECRET})
     told.build("cpu", "cinedex-test:told", "--build-arg", f"SECRET={SECRET}", tree=tree)
-    assert not _steps_that_ran(told.logs[-1]), "something of what was added was taken in"
+    assert not steps_that_ran(told.logs[-1]), "something of what was added was taken in"
     said = engine.says("history", "--no-trunc", "--format", "{{.CreatedBy}}", "cinedex-test:told")
     said += json.dumps(inspected(engine, "cinedex-test:told"))
     assert "/opt/cinedex" in said and SECRET not in said
@@ -95,29 +94,71 @@ def test_secrets_beside_what_it_is_made_of_are_in_no_layer_and_no_variable(
     engine.run("image", "rm", "cinedex-test:told")
 
 
+def copied_tree(tree: Path) -> Path:
+    """What the image is made of, elsewhere."""
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        if line.startswith("!"):
+            copy_into(tree, line[1:])
+    copy_into(tree, ".dockerignore")
+    copy_into(tree, "docker")
+    return tree
+
+
 def copy_into(tree: Path, name: str) -> None:
     (tree / name).parent.mkdir(parents=True, exist_ok=True)
     if (ROOT / name).is_dir():
-        left_out = shutil.ignore_patterns("__pycache__", ".env", "keys.json")
+        left_out = shutil.ignore_patterns("__pycache__", ".env", "keys.json", "videos", "data", "weights")
         shutil.copytree(ROOT / name, tree / name, ignore=left_out, dirs_exist_ok=True)
     else:
         shutil.copy(ROOT / name, tree / name)
 
 
 def test_a_second_build_takes_all_from_the_cache(
-    engine: Engine, image: Image, capfd: pytest.CaptureFixture[str]
+    engine: Engine, image: Image, tell: Callable[[str], None]
 ) -> None:
     seconds = engine.build("cpu", image.tag)
-    size = inspected(engine, image.tag)["Size"]
-    with capfd.disabled():
-        print(  # noqa: T201
-            f"\nthe image: {size / 1e9:.2f} GB; built in {image.seconds:.0f} s, again in {seconds:.1f} s"
-        )
+    tell(f"the image: built in {image.seconds:.0f} s, again in {seconds:.1f} s")
     log = engine.logs[-1]
-    assert log.count("CACHED") >= 12 and "pip" not in _steps_that_ran(log)
+    assert log.count("CACHED") >= 12 and "pip" not in steps_that_ran(log)
 
 
-def _steps_that_ran(log: str) -> str:
+def test_what_it_weighs_is_told_part_by_part(
+    engine: Engine, image: Image, tell: Callable[[str], None]
+) -> None:
+    held = weighed(image)
+    whole, all_of_python = inspected(engine, image.tag)["Size"], held.pop("/opt/cinedex")
+    parts = {"the base": whole - all_of_python, "packages and code": all_of_python} | held
+    tell(f"the image: {whole / 1e9:.2f} GB")
+    tell(", ".join(f"{name} {size / 1e9:.3f} GB" for name, size in parts.items()))
+    on_disk = engine.says("system", "df", "--format", "{{.Type}} {{.Size}}").splitlines()
+    tell(f"on the engine's disk: {', '.join(on_disk)}")
+    assert sum(held.values()) < all_of_python < whole
+    shipped = (ROOT / "extractor/encoders/shipped").rglob("*")
+    assert held["extractor/encoders/shipped"] == sum(
+        path.stat().st_size for path in shipped if path.is_file()
+    )
+
+
+WEIGH = """
+import os, sys, sysconfig
+for name in sys.argv[1:]:
+    folder = os.path.join(sysconfig.get_path("purelib"), name)
+    paths = (os.path.join(here, file) for here, _, files in os.walk(folder) for file in files)
+    print(sum(os.lstat(path).st_size for path in paths))
+"""
+
+
+def weighed(image: Image) -> dict[str, int]:
+    """Bytes in files of what is installed, by folder; our code without the weights in it."""
+    shipped, whole = "extractor/encoders/shipped", "/opt/cinedex"
+    names = ["nvidia", "torch", "triton", shipped, *PACKAGES, whole]
+    lines = image.run("--entrypoint", "python3", image.tag, "-c", WEIGH, *names).splitlines()
+    held = dict(zip(names, map(int, lines), strict=True))
+    held["extractor"] -= held[shipped]
+    return held
+
+
+def steps_that_ran(log: str) -> str:
     """The commands of those that were not taken from the cache."""
     steps = dict(re.findall(r"^#(\d+) (\[.+)$", log, re.MULTILINE))
     cached = set(re.findall(r"^#(\d+) CACHED$", log, re.MULTILINE))
@@ -128,7 +169,7 @@ def test_the_image_for_gpus_is_the_same_with_the_drivers_video_engine_asked_for(
     engine: Engine, image: Image
 ) -> None:
     engine.build("cuda", "cinedex-test:cuda")
-    assert "pip" not in _steps_that_ran(engine.logs[-1])
+    assert "pip" not in steps_that_ran(engine.logs[-1])
     config = inspected(engine, "cinedex-test:cuda")["Config"]
     assert "NVIDIA_DRIVER_CAPABILITIES=compute,utility,video" in config["Env"]
     assert config["Labels"] == inspected(engine, image.tag)["Config"]["Labels"]

@@ -27,6 +27,8 @@ def test_every_compose_gives_each_container_its_limits_its_restarts_and_its_righ
         }
         jobs = {name: (5 * GB, 500_000_000) for name in given} | {"server": (3 * GB, 1_500_000_000)}
         assert {name: (each["Memory"], each["NanoCpus"]) for name, each in given.items()} == jobs
+        shares = {name: each["CpuShares"] or 1024 for name, each in given.items()}
+        assert shares == dict.fromkeys(given, 512) | {"server": 1024}
         again = {name for name, each in given.items() if each["RestartPolicy"]["Name"] not in ("", "no")}
         assert again == {"server"} and given["server"]["RestartPolicy"]["Name"] == "unless-stopped"
         for name, each in given.items():
