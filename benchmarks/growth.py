@@ -21,7 +21,7 @@ import faiss
 import numpy as np
 
 from benchmarks.plots import Axis, write_plot
-from benchmarks.rows import Law, count, fill, make
+from benchmarks.rows import PROBES, Law, count, fill, make
 from index.build import build_snapshot
 from index.snapshot import Snapshot
 
@@ -43,13 +43,14 @@ class Grown:
 
 def grown(root: Path, rows: int) -> Grown:
     """A store of so many rows, built, grown by a hundredth and searched."""
-    store, law = make(root), Law()
+    law = Law()
+    store = make(root, law)
     fill(store, law, rows)
     build_s = _cpu_s(lambda: build_snapshot(store, publish=False))
     fill(store, law, rows // MORE, rows)
     more_s = _cpu_s(lambda: build_snapshot(store, publish=False))
     snapshot = Snapshot.open(store, 2)
-    queries = law.queries(next(law.rows(WARM + QUERIES)))
+    queries = law.near(WARM + QUERIES, PROBES)
     took = [_cpu_s(partial(snapshot.search, "frame", query[None], K)) for query in queries][WARM:]
     median, slow = np.percentile(took, (50, 99)) * 1000
     return Grown(snapshot.held["factories"]["frame"], build_s, more_s, float(median), float(slow))

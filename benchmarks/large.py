@@ -5,12 +5,14 @@ python benchmarks/large.py [--quick] [--rows N] [--work DIR] [--memory 8G] [--fa
 Rows, texts and queries by the law of benchmarks/rows.py. The build may take 12 GiB and what serves 8 GiB,
 their share of the page cache counted, as a cgroup's limits where one can be made; else it is said that there
 were none. Searches are single, by one thread, with the index warm and the exact rows pushed out of the cache.
-With --work the store stays there and is not made again. Quick: 100,000 rows.
+With --work the store stays there and is not made again; one of another size, or half of one, is refused.
+Quick: 100,000 rows.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import tempfile
@@ -26,6 +28,7 @@ import numpy as np
 
 from benchmarks.build import Watched
 from benchmarks.figures import Bar, Figure, shown
+from benchmarks.kept import is_kept, keep
 from benchmarks.rows import Law, count, fill, make
 from core.log import Task
 from core.store import Store
@@ -94,17 +97,29 @@ def _join(group: Path | None, threads: int) -> None:
 
 def filled(root: Path, rows: int) -> None:
     """A store of so many frames, and of texts that lie apart from them."""
-    if root.exists():
+    made = {"benchmark": "large", "rows": rows}
+    if _is_built(root, rows):
+        keep(root, made)
+    if is_kept(root, made):
         return
-    store, law = make(root), Law()
+    law = Law()
+    store = make(root, law)
     fill(store, law, rows)
     writer = Writer(store)
-    for number, vector in enumerate(law.queries(next(law.rows(TEXTS)))):
+    for number, vector in enumerate(law.near(TEXTS)):
         source = f"t-{number:032x}"
         task = Task(Place("films", f"texts#{source}".encode(), source), store.log.last().number)
         held: KindRows = {"text": ([Segment(source, text=f"text {number}")], vector[None])}
         writer.add(task, Source(source, text=f"text {number}"), held, Facts())
     writer.commit()
+    keep(root, made)
+
+
+def _is_built(root: Path, rows: int) -> bool:
+    """Whether a snapshot says that it is whole, as of a store from before this was written down beside it."""
+    if not root.exists() or not numbers(root):
+        return False
+    return Snapshot.open(Store.open(root), numbers(root)[0]).rows == {"frame": rows, "text": TEXTS}
 
 
 def build(root: Path, factory: str, memory: int) -> tuple[float, float]:
@@ -118,8 +133,7 @@ def build(root: Path, factory: str, memory: int) -> tuple[float, float]:
 
 def unseen() -> Float32Array:
     """Queries near other rows than the texts are."""
-    rows = next(Law().rows(TEXTS + WARM + QUERIES))
-    return Law().queries(rows)[TEXTS:]
+    return Law().near(WARM + QUERIES, TEXTS)
 
 
 def truth(root: Path) -> Float32Array:
@@ -130,11 +144,11 @@ def truth(root: Path) -> Float32Array:
 
 def serve(root: Path, best: Float32Array) -> tuple[float, Float32Array, float]:
     """Recall, milliseconds of each search, and the most memory of its own."""
+    queries = unseen()
     with Watched() as watched:
-        snapshot, queries = Snapshot.open(Store.open(root), 1), unseen()
-        for query in queries[:WARM]:
-            snapshot.search("frame", query[None], K)
+        _warm(root, queries[:WARM])
         _push_out(root / "shards")
+        snapshot = Snapshot.open(Store.open(root), 1)
         took, good = [], []
         for query, scores in zip(queries[WARM:], best, strict=True):
             began = time.perf_counter()
@@ -144,8 +158,16 @@ def serve(root: Path, best: Float32Array) -> tuple[float, Float32Array, float]:
     return float(np.mean(good)), np.array(took, np.float32), watched.peak_gib
 
 
+def _warm(root: Path, queries: Float32Array) -> None:
+    """Read what these take, and let go of it: what is mapped cannot be pushed out of the cache."""
+    snapshot = Snapshot.open(Store.open(root), 1)
+    for query in queries:
+        snapshot.search("frame", query[None], K)
+
+
 def _push_out(folder: Path) -> None:
     """Out of the page cache."""
+    gc.collect()
     for path in folder.rglob("*.npy"):
         with path.open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

@@ -16,15 +16,19 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.moments import filled
+from core.log import Task
 from core.query import Part, Query
-from core.types import EncoderSpec, IntArray
+from core.store import Store
+from core.types import EncoderSpec, Facts, Float32Array, IntArray, Look, Place, Sampling, Segment, Source
+from core.writer import Writer
 from index.build import build_snapshot
 from index.snapshot import Snapshot
 from server.cursor import FIRST
 from server.searcher import Searcher
 
 PAGE = 50
+_VIDEO_ROWS = 50
+_BATCH = 2_000  # videos a commit
 SHOWN = (1, 2, 10, 50, 100)
 WAYS = {
     "merged": Query((), limit=PAGE),
@@ -64,6 +68,27 @@ def page_ms(searcher: Searcher, query: Query) -> dict[int, float]:
             break
         place = answer.next
     return spent
+
+
+def filled(root: Path, rows: int, dim: int) -> Store:
+    """A store of clips of 8 seconds every 4, at random."""
+    store = Store.create(root, EncoderSpec("toy:rgb", dim, Look(32)), Sampling())
+    chance = np.random.default_rng(0)
+    for first in range(0, rows // _VIDEO_ROWS, _BATCH):
+        writer = Writer(store)
+        for number in range(first, min(first + _BATCH, rows // _VIDEO_ROWS)):
+            id = f"v-{number:032x}"
+            made = _unit(chance.standard_normal((1, dim)) + chance.standard_normal((_VIDEO_ROWS, dim)))
+            segments = [Segment(id, 4.0 * i, 4.0 * i + 8) for i in range(_VIDEO_ROWS)]
+            task = Task(Place("films", f"{number}.mp4".encode(), "1"), 0)
+            writer.add(task, Source(id), {"clip": (segments, made)}, Facts(seconds=4.0 * _VIDEO_ROWS + 4))
+        writer.commit()
+    return store
+
+
+def _unit(vectors: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Float32Array:
+    found: Float32Array = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return found
 
 
 def main() -> int:

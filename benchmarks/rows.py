@@ -22,6 +22,7 @@ from core.writer import Writer
 DIM = 512
 CENTRES = 20_000
 SOURCE_ROWS = 500
+PROBES = 256  # as many as `extract` writes into a store
 SPEC = EncoderSpec("toy:rgb", DIM, Look(32))
 
 _STEP_SOURCES = 20
@@ -42,13 +43,19 @@ class Law:
         for done in range(first, first + count, _STEP_SOURCES * SOURCE_ROWS):
             chance = np.random.default_rng([self.seed, 1, done])
             size = min(_STEP_SOURCES * SOURCE_ROWS, first + count - done)
-            yield unit(centres[chance.choice(CENTRES, size, p=weights)] + 0.9 * _noise(chance, size))
+            # Of the whole piece, however much of it is taken: else the first rows of more were other rows.
+            drawn = chance.choice(CENTRES, _STEP_SOURCES * SOURCE_ROWS, p=weights)[:size]
+            yield unit(centres[drawn] + 0.9 * _noise(chance, size))
 
     def queries(self, rows: Float32Array) -> Float32Array:
         """A query for each of some rows."""
         chance = np.random.default_rng([self.seed, 2])
         apart = unit(_noise(chance, 1)) / 2
         return unit(rows + 0.6 * _noise(chance, len(rows)) + apart)
+
+    def near(self, count: int, skipped: int = 0) -> Float32Array:
+        """Queries for the first rows of a store, after so many that are skipped; within its first piece."""
+        return self.queries(next(self.rows(skipped + count)))[skipped:]
 
     def _centres(self) -> Float32Array:
         return unit(_noise(np.random.default_rng([self.seed, 0]), CENTRES))
@@ -76,9 +83,9 @@ def count(text: str) -> int:
     return int(text.rstrip("MK")) * {"M": 1_000_000, "K": 1_000}.get(text[-1:], 1)
 
 
-def make(root: Path) -> Store:
-    """An empty store for them."""
-    return Store.create(root, SPEC, Sampling(), None)
+def make(root: Path, law: Law) -> Store:
+    """An empty store for them, with probes that lie as texts do. Who measures with `near` skips these."""
+    return Store.create(root, SPEC, Sampling(), law.near(PROBES))
 
 
 def unit(vectors: NDArray[np.floating[Any]]) -> Float32Array:

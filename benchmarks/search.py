@@ -26,7 +26,7 @@ import numpy as np
 
 from benchmarks.figures import Bar, Figure, exit_code, told, write_json
 from benchmarks.kept import is_kept, keep
-from benchmarks.rows import SOURCE_ROWS, Law, count, fill, make
+from benchmarks.rows import PROBES, SOURCE_ROWS, Law, count, fill, make
 from core.query import Condition, Effort, Filter, Where
 from core.store import Store
 from core.types import Float32Array, Kind
@@ -73,38 +73,36 @@ class Bench:
     effort: Effort
     increments_s: tuple[float, ...]  # of CPU, where it has grown by and by just now
 
-    def ask_bare(self, queries: Float32Array) -> object:
+    def ask_bare(self, queries: Float32Array, k: int = K) -> object:
         """With the same re-scoring where codes are lossy."""
         held = self.one.parts[0]
-        depth = K * self.effort.candidates if held.about.lossy else K
+        depth = k * self.effort.candidates if held.about.lossy else k
         params = FAISS.SearchParametersIVF(nprobe=self.effort.lists)
         scores, found = self.bare.search(queries, depth, params=params)
         if not held.about.lossy:
             return scores
         rows, which = np.unique(found, return_inverse=True)
         vectors = held.part.vectors(rows)[which.reshape(found.shape)]
-        return np.sort(np.einsum("qd,qkd->qk", queries, vectors), axis=1)[:, -K:]
+        return np.sort(np.einsum("qd,qkd->qk", queries, vectors), axis=1)[:, -k:]
 
 
 def bench(root: Path, rows: int, factory: str, lists: int, *, is_grown: bool) -> Bench:
     """Built in several parts, of which one is merged."""
     law = Law()
     increments_s: tuple[float, ...] = ()
-    how = {"benchmark": "search", "rows": rows, "grown": is_grown, "factory": factory}
+    how = {"benchmark": "search", "rows": rows, "grown": is_grown, "factory": factory, "probes": PROBES}
     if not is_kept(root, how):
         factories: dict[Kind, str] = {"frame": factory} if factory else {}
-        increments_s = (grow if is_grown else cut)(make(root), law, rows, factories)
+        increments_s = (grow if is_grown else cut)(make(root, law), law, rows, factories)
         keep(root, how)
     store = Store.open(root)
     several = Snapshot.open(store, numbers(root)[-1])
-    first = next(law.rows(10_000))
     effort = several.effort("frame")
     effort = replace(effort, lists=lists) if lists else effort
     several = replace(several, held={**several.held, "effort": {"frame": asdict(effort)}})
     one, bare = merged(store, several)
-    return Bench(
-        one, several, bare, law.queries(first)[: max(SINGLES, BATCH * BATCHES)], effort, increments_s
-    )
+    queries = law.near(max(SINGLES, BATCH * BATCHES), PROBES)
+    return Bench(one, several, bare, queries, effort, increments_s)
 
 
 def cut(store: Store, law: Law, rows: int, factories: dict[Kind, str]) -> tuple[float, ...]:
@@ -153,7 +151,7 @@ def measured(found: Bench, name: str) -> Iterator[Figure]:
     for cut, snapshot in (("one_part", found.one), (name, found.several)):
         for many, size, times in (("single", 1, SINGLES), ("batch", BATCH, BATCHES)):
             blocks = [found.queries[i * size : (i + 1) * size] for i in range(times)]
-            ours, bare = _in_turn(partial(snapshot.search, "frame", k=K), found.ask_bare, blocks)
+            ours, bare = in_turn(partial(snapshot.search, "frame", k=K), found.ask_bare, blocks)
             for which, at in (("p50", 50), ("p99", 99)):
                 mine, theirs = np.percentile(ours, at), np.percentile(bare, at)
                 note = f"{mine:.2f} ms and {theirs:.2f} ms"
@@ -170,12 +168,12 @@ def _figure(name: str, value: float, note: str = "") -> Figure:
     return Figure(name, (float(value),), BARS[name], note)
 
 
-def _only_told(found: Figure) -> Figure:
+def only_told(found: Figure) -> Figure:
     """What is allowed beside FAISS' own time is meant for a million rows."""
     return replace(found, bar=replace(found.bar, least=None, goal=None))
 
 
-def _in_turn(
+def in_turn(
     ours: Callable[[Float32Array], object], bare: Callable[[Float32Array], object], blocks: list[Float32Array]
 ) -> tuple[list[float], list[float]]:
     """Milliseconds of each, of every block: who comes second finds some of what is read in the cache."""
@@ -227,7 +225,7 @@ def main() -> int:
         root = (asked.work or Path(work)) / "store"
         built = bench(root, rows, asked.factory, asked.lists, is_grown=asked.grown)
         for each in measured(built, "grown" if asked.grown else "twenty_parts"):
-            found.append(each if rows >= MEANT_ROWS else _only_told(each))
+            found.append(each if rows >= MEANT_ROWS else only_told(each))
             told(found[-1])
     if asked.json:
         write_json(asked.json, found)

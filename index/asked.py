@@ -181,14 +181,27 @@ def _fields(dim: int) -> list[tuple[str, pa.DataType]]:
     return [*plain, ("vector", pa.list_(pa.float32(), dim))]
 
 
-def read(path: Path, stamp: Mapping[str, Any]) -> dict[Kind, Drawn]:
-    """What a snapshot was asked, or SnapshotError."""
+def read(path: Path, stamp: Mapping[str, Any], dim: int) -> dict[Kind, Drawn]:
+    """What a snapshot was asked, in vectors of so many numbers, or SnapshotError."""
     for sentence in mapped.damage(path, stamp):
         raise SnapshotError(sentence)
+    try:
+        return _read(path, dim)
+    except (OSError, ValueError, TypeError, LookupError, RecursionError, MemoryError, pa.ArrowException):
+        raise SnapshotError(f"{path} is damaged: it holds no queries of {dim} numbers.") from None
+
+
+def _read(path: Path, dim: int) -> dict[Kind, Drawn]:
     table = pa.ipc.open_file(pa.py_buffer(path.read_bytes())).read_all()
-    of_rows = json.loads(table.schema.metadata[b"cinedex"])
+    table.validate(full=True)  # where a string ends is not looked at when it is read
+    held = json.loads(table.schema.metadata[b"cinedex"])
+    of_rows = {kind: held[kind] for kind in KINDS if kind in held}
+    if of_rows and (table.schema != pa.schema(_fields(dim)) or any(c.null_count for c in table.columns)):
+        raise ValueError("a column is missing, of another type or has holes")
+    if not all(type(count) is int and count > 0 for count in of_rows.values()):
+        raise ValueError("rows that queries are drawn from are counted")
     kinds = np.array(table["kind"].to_pylist())
-    return {kind: _drawn(table, kinds == kind, of_rows[kind]) for kind in KINDS if kind in of_rows}
+    return {kind: _drawn(table, kinds == kind, count) for kind, count in of_rows.items()}
 
 
 def _drawn(table: pa.Table, mine: NDArray[np.bool_], of_rows: int) -> Drawn:

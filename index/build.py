@@ -18,7 +18,7 @@ from core.errors import SnapshotError
 from core.files import exists
 from core.store import Store
 from core.types import KINDS
-from index import calibration, columns, factory, making, mapped, part, passages, recall, sources
+from index import bar, calibration, columns, factory, making, mapped, part, passages, recall, sources
 from index.bare import is_bare
 from index.live import files_of, pack
 from index.part import About, Part, Run, cut
@@ -111,7 +111,7 @@ def _told_before(store: Store, newest: Snapshot | None) -> Mapping[str, Any]:
         return read_manifest(folder_of(store.root, published(store.root)[0]))
     except SnapshotError:
         pass
-    if newest is None or _shortfall(newest.held):
+    if newest is None or bar.shortfall(newest.held):
         return {}
     return newest.held
 
@@ -173,7 +173,6 @@ def _published(store: Store, built: Built) -> Built:
         passed_over = not built.made and _is_passed_over(store.root, built.number)
         if passed_over or open_now.entry > _entry(store, built.number):
             return replace(built, stays=open_now.number)
-    require_recall(store, built.number)
     _publish(store, built.number)
     return replace(built, published=True)
 
@@ -192,30 +191,18 @@ def _entry(store: Store, number: int) -> int:
     return int(read_manifest(folder_of(store.root, number))["entry"])
 
 
-def require_recall(store: Store, number: int) -> None:
-    """Refuse to publish by itself what finds too little."""
-    held = read_manifest(folder_of(store.root, number))
-    if short := _shortfall(held):
-        raise SnapshotError(
-            f"Snapshot {number} finds {short}; `--factory` with a finer index finds more, `--factory auto` "
-            f"chooses one, a lower `--recall` asks for less, and "
-            f"`cinedex index publish {number}` publishes it all the same."
-        )
-
-
-def _shortfall(held: Mapping[str, Any]) -> str:
-    return recall.shortfall(held["recall"], held.get("recall_wanted", recall.WANTED))
-
-
-def publish(store: Store, number: int) -> None:
-    """Make a snapshot the one that is searched, whether it is newer or older."""
+def publish(store: Store, number: int, *, below_recall: bool = False) -> None:
+    """Make a snapshot the one that is searched, whether it is newer or older. below_recall: even if it finds
+    less than it was to, which nobody has to say again of one that was published so."""
     with locked(store):
-        _publish(store, number)
+        _publish(store, number, below_recall)
 
 
-def _publish(store: Store, number: int) -> None:
-    Snapshot.open(store, number)
-    before = folder_of(store.root, _current_number(store.root))
+def _publish(store: Store, number: int, below_recall: bool = False) -> None:
+    current = _current_number(store.root)
+    held = Snapshot.open(store, number).held
+    bar.require(store.root, number, held, below_recall=below_recall or number == current)
+    before = folder_of(store.root, current)
     if exists(before):
         with files.writing(before):
             os.utime(before)  # gc keeps it a day from now: a cursor may still use it

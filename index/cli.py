@@ -25,7 +25,7 @@ from core.query import Effort
 from core.running import running
 from core.stop import stopping
 from core.store import Store
-from index import factory
+from index import bar, factory
 from index.asked import SAMPLE
 from index.build import Built, NothingStored, build_snapshot, publish
 from index.check import damage
@@ -86,6 +86,9 @@ class PublishSettings(StoreSettings):
     """Make a snapshot the one that is searched; an older number is the way back."""
 
     number: CliPositionalArg[int] = Field(description="as `cinedex index list` shows it", ge=1, lt=1 << 63)
+    below_recall: bool = Field(
+        False, description="even if it finds less than it was to; it may be gone back to without"
+    )
 
 
 class ListSettings(StoreSettings):
@@ -238,9 +241,8 @@ def _publish(settings: PublishSettings) -> int:
         names = ", ".join(map(str, found))
         raise UsageError(f"publish takes one store, and these are meant: {names}; name one with --store.")
     store = Store.open(found[0])
-    publish(store, settings.number)
-    held = read_manifest(folder_of(store.root, settings.number))
-    short = shortfall(held["recall"], held.get("recall_wanted", WANTED))
+    publish(store, settings.number, below_recall=settings.below_recall)
+    short = bar.shortfall(read_manifest(folder_of(store.root, settings.number)))
     _say(
         f"{found[0].name}: snapshot {settings.number} published" + (f"; it finds {short}." if short else ".")
     )

@@ -36,7 +36,7 @@ class Past:
             return cls()
         path = folder_of(before.store.root, before.number) / queries.FILE
         try:
-            drawn = queries.read(path, before.held["files"][queries.FILE])
+            drawn = queries.read(path, before.held["files"][queries.FILE], before.store.spec.dim)
         except SnapshotError as error:
             log.warning("snapshot=%d is measured anew: %s", now.number, error)
             return cls()
@@ -99,7 +99,7 @@ class Past:
         path = folder_of(self.before.store.root, self.before.number) / name
         count = len(self.drawn[then.about.kind]) + self._texts(then.about.kind)
         try:
-            return truth.read(path, self.before.held["files"][name], count)
+            return truth.read(path, self.before.held["files"][name], count, then.about.rows)
         except SnapshotError as error:
             log.warning("part=%s is compared anew: %s", then.about.name, error)
             return None

@@ -38,6 +38,8 @@ def scores_of_all(queries: Float32Array, vectors: Float32Array) -> Float32Array:
 def stored(parts: Sequence[LivePart], part: IntArray, position: IntArray) -> Float32Array:
     """The vectors of some rows, part by part."""
     pieces = [parts[number].part.vectors(position[first:end]) for number, first, end in stretches(part)]
+    if not pieces:  # all that was found may be left out
+        return np.empty((0, parts[0].about.dim), np.float32)
     return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
 
 

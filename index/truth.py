@@ -117,11 +117,13 @@ def write(path: Path, found: Array) -> None:
     npy.write(path, [np.ascontiguousarray(found).ravel()])
 
 
-def read(path: Path, stamp: dict[str, object], queries: int) -> Array:
-    """What was true of a part then, or SnapshotError."""
+def read(path: Path, stamp: dict[str, object], queries: int, rows: int) -> Array:
+    """What was true of a part of so many rows then, or SnapshotError."""
     for sentence in mapped.damage(path, stamp):
         raise SnapshotError(sentence)
     held = np.array(mapped.open_npy(path, ROW, stamp))
     if len(held) != queries * DEPTH:
         raise SnapshotError(f"{path} holds {len(held)} rows, not {DEPTH} for each of {queries} queries.")
+    if held["position"].max(initial=-1) >= rows:
+        raise SnapshotError(f"{path} is damaged: it names a row that is not there.")
     return held.reshape(queries, DEPTH)

@@ -9,7 +9,7 @@ import numpy as np
 
 from core.log import Task
 from core.store import Store
-from core.types import EncoderSpec, Facts, Float32Array, Look, Place, Sampling, Segment, Source
+from core.types import EncoderSpec, Facts, Float32Array, Kind, Look, Place, Sampling, Segment, Source
 from core.writer import Writer
 
 DIM = 64
@@ -34,6 +34,7 @@ class Alike:
     aside: Float32Array  # where pictures lie and texts do not
     shown: int  # of the topics, those that videos are of
     videos: int = 0
+    kind: Kind = "frame"
 
     def add(self, rows: int) -> None:
         """Some more videos in one commit."""
@@ -43,7 +44,7 @@ class Alike:
             id = f"v-{self.videos:032x}"
             task = Task(Place("films", f"{self.videos}.mp4".encode(), "1"), 0)
             segments = [Segment(id, float(t), float(t + 1)) for t in range(ROWS)]
-            writer.add(task, Source(id), {"frame": (segments, self._video())}, Facts(seconds=ROWS))
+            writer.add(task, Source(id), {self.kind: (segments, self._video())}, Facts(seconds=ROWS))
         writer.commit()
 
     def _video(self) -> Float32Array:
@@ -64,11 +65,12 @@ class Alike:
         return drawn / np.float32(DIM**0.5)
 
 
-def library(root: Path, seed: int = 0, shown: int = 200) -> Alike:
+def library(root: Path, seed: int = 0, shown: int = 200, kind: Kind = "frame") -> Alike:
     """Without videos yet. A fourth of the probes are of topics that are shown."""
     chance = np.random.default_rng(seed)
     drawn = unit(chance.standard_normal((TOPICS + 1, DIM)).astype(np.float32))
     topics, aside = drawn[:TOPICS], drawn[TOPICS]
     nonsense = unit(chance.standard_normal((192, DIM)).astype(np.float32))
     probes = np.concatenate([topics[: shown : shown // 64][:64], nonsense])
-    return Alike(Store.create(root, SPEC, Sampling(), probes), chance, topics, aside, shown)
+    store = Store.create(root, SPEC, Sampling(), probes)
+    return Alike(store, chance, topics, aside, shown, kind=kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.log import Task
-from core.query import Filter
+from core.query import Condition, Filter, Test, Value, Where
 from core.store import Store
 from core.types import KINDS, Float32Array, Kind, Place
 from core.writer import Writer, compact
@@ -38,6 +39,11 @@ class Truth:
         others = set() if only is None else set(self.world.held) - only
         return self.world.best(kind, query, k, frozenset(hidden | others))
 
+    def tags(self) -> dict[str, int]:
+        """Of the sources that lived then."""
+        live = set(self.world.held) - self.world.hidden
+        return {s: columns["tag"] for s, columns in self.columns.items() if s in live}
+
 
 @dataclass
 class Machine:
@@ -63,6 +69,7 @@ class Machine:
         """So many things, and after each the same answers as the model's."""
         self.world.add(4)
         self.world.add(2, "text")
+        self.retag()
         self.build()
         acts = (
             [self.change] * 3 + [self.build] * 2 + [self.retag, self.compact_worn, self.go_back, self.sweep]
@@ -126,7 +133,7 @@ class Machine:
         self.publish(int(self.chance.choice(numbers(self.store.root))))
 
     def publish(self, number: int) -> None:
-        publish(self.store, number)
+        publish(self.store, number, below_recall=True)
         self.published = number
 
     def sweep(self) -> None:
@@ -143,17 +150,35 @@ class Machine:
         view = snapshot.masked(hidden)
         sources = sorted(truth.world.held)
         some = set(self.chance.choice(sources, int(self.chance.integers(0, len(sources) + 1))).tolist())
+        of_some = Filter(sources=frozenset(some))
+        asked = [(1, None, None), (5, of_some, some), (1000, None, None), (1000, of_some, some)]
+        asked += [(1000, *each) for each in self.by_tag(truth)]
         for kind in KINDS:
             queries = self.world.vectors(2)
-            for k, only in ((1, None), (5, some), (1000, None), (1000, some)):
-                filter = None if only is None else Filter(sources=frozenset(only))
+            for k, filter, only in asked:
                 for query, hits in zip(queries, view.search(kind, queries, k, filter=filter), strict=True):
-                    assert told(hits) == truth.best(kind, query, k, hidden, only), (kind, k, self.done)
+                    best = truth.best(kind, query, k, hidden, only)
+                    assert told(hits) == best, (kind, k, filter, self.done)
         for source in sources:
             info = view.source(source)
             is_there = source not in truth.world.hidden | hidden
             assert (info is not None) == is_there, (source, self.done)
             assert info is None or dict(info.columns) == truth.columns.get(source, {}), (source, self.done)
+
+    def by_tag(self, truth: Truth) -> Iterator[tuple[Filter, set[str]]]:
+        """Filters by what was said of sources, and those that each keeps; none where nothing was said."""
+        tags = truth.tags()
+        if not tags:
+            return
+        tag = int(self.chance.choice(sorted(tags.values())))
+        kept: dict[tuple[Test, Value], set[str]] = {
+            ("eq", tag): {source for source, held in tags.items() if held == tag},
+            ("gte", tag): {source for source, held in tags.items() if held >= tag},
+            ("exists", True): set(tags),
+            ("exists", False): set(truth.world.held) - set(tags),
+        }
+        for test, only in kept.items():
+            yield Filter(where=Where(must=(Condition("metadata.tag", (test,)),))), only
 
 
 def opened(store: Store, number: int | None = None) -> Snapshot:

@@ -15,8 +15,9 @@ import numpy as np
 from core.errors import Error
 from core.query import Condition, Filter, Where
 from core.store import Store
-from index import mapped
+from index import asked, mapped
 from index.lexical import WORD_KINDS
+from index.past import Past
 from index.snapshot import Snapshot
 from index.terms import terms
 
@@ -62,7 +63,7 @@ class Mutation:
 
 
 def use(root: Path) -> None:
-    """Everything that a search and an answer read."""
+    """Everything that a search and an answer read, and what the next build takes over."""
     snapshot = Snapshot.open(Store.open(root))
     queries = np.random.default_rng(0).standard_normal((3, snapshot.store.spec.dim)).astype(np.float32)
     where = Where(must=(Condition("path", (("prefix", "films/"),)),))
@@ -83,10 +84,20 @@ def use(root: Path) -> None:
         snapshot.source(id)
         for kind in snapshot.rows:
             snapshot.vectors(id, kind)
+    past = Past.of(snapshot, snapshot, asked.SAMPLE)
+    drawn = past.draw(snapshot, asked.SAMPLE)
+    for part in snapshot.parts:
+        rows = past.rows(part.about.kind, drawn)
+        assert rows is None or past.truth(part, rows) is None or len(rows)
 
 
 def trusting(path: Path, held: object) -> None:
     """In place of comparing bytes with hashes: an enemy can make these fit."""
+
+
+def undamaged(path: Path, held: object) -> list[str]:
+    """The same, of what is compared whole."""
+    return []
 
 
 def crashes(root: Path, mutations: Sequence[Mutation], trusted: bool) -> list[str]:
@@ -127,7 +138,7 @@ def _child(root: Path, mutations: Iterable[Mutation], trusted: bool, sending: Co
     resource.setrlimit(resource.RLIMIT_AS, (used + ROOM_BYTES, used + ROOM_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if trusted:
-        mapped.require = trusting
+        mapped.require, mapped.damage = trusting, undamaged
     for mutation in mutations:
         path = root / mutation.path
         whole = path.read_bytes()

@@ -14,7 +14,7 @@ from core import files
 from core.errors import SnapshotError, StoreError
 from core.query import Filter
 from core.store import Store
-from core.types import Float32Array, Sampling
+from core.types import Float32Array, Kind, Sampling
 from index.build import build_snapshot
 from index.calibration import Asking, Judge, Scale
 from index.sample import Sample, sampled
@@ -37,14 +37,16 @@ def both(library: alike.Alike) -> tuple[Snapshot, Snapshot]:
     return Snapshot.open(library.store, 1), Snapshot.open(library.store, 2)
 
 
-def judges(view: Snapshot, queries: Float32Array, asking: Asking = "text") -> list[Judge]:
-    found = [view.calibrated.judge("frame", asking, query) for query in queries]
+def judges(
+    view: Snapshot, queries: Float32Array, asking: Asking = "text", kind: Kind = "frame"
+) -> list[Judge]:
+    found = [view.calibrated.judge(kind, asking, query) for query in queries]
     assert None not in found
     return [judge for judge in found if judge]
 
 
-def best(view: Snapshot, queries: Float32Array) -> list[float]:
-    return [float(hits.scores[0]) for hits in view.search("frame", queries, 1)]
+def best(view: Snapshot, queries: Float32Array, kind: Kind = "frame") -> list[float]:
+    return [float(hits.scores[0]) for hits in view.search(kind, queries, 1)]
 
 
 def confidence(judged: Sequence[Judge], scores: Sequence[float]) -> Float32Array:
@@ -75,6 +77,25 @@ def test_answers_are_worth_the_same_in_a_store_ten_times_as_large(
     for asked in queries(library).values():
         small, large = (confidence(judges(view, asked), best(view, asked)).mean() for view in both)
         assert abs(large - small) <= 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["clip", "text"])
+def test_hits_of_other_kinds_are_worth_the_same_in_a_store_ten_times_as_large(
+    tmp_path: Path, kind: Kind
+) -> None:
+    made, views = alike.library(tmp_path, kind=kind), list[Snapshot]()
+    for rows in (10_000, 90_000):
+        made.add(rows)
+        views.append(Snapshot.open(made.store, build_snapshot(made.store, publish=False).number))
+    small, large = views
+    assert small.rows[kind] > 9_900 and large.rows[kind] > 99_000
+    for asked in queries(made).values():
+        first, then = (judges(view, asked, kind=kind) for view in views)
+        scores, others = (best(view, asked, kind) for view in views)
+        before, moved, now = confidence(first, scores), confidence(then, scores), confidence(then, others)
+        assert np.abs(moved - before).max() <= 0.05
+        assert abs(now.mean() - before.mean()) <= 0.05
 
 
 def test_what_is_there_is_told_from_what_is_not(

@@ -163,3 +163,18 @@ def test_codes_lose_something_or_nothing_whatever_the_length_of_vectors(tmp_path
         trained.train(rows)
         faissfile.write(trained, tmp_path / "faiss")
         assert tried(factory, rows, tmp_path).is_lossy == is_lossy
+
+
+@pytest.mark.parametrize("factory", ["SQ4", "IVF1,SQ4"])
+def test_where_every_row_shares_its_seconds_a_build_finds_nothing_and_nothing_is_missed(
+    tmp_path: Path, many: None, factory: str
+) -> None:
+    """Of lossy codes what is found is scored again, and here all of it is left out."""
+    store = Store.create(tmp_path / "store", EncoderSpec("toy:rgb", DIM_OF_MANY, Look(32)), Sampling())
+    writer, source = Writer(store), source_id(1)
+    vectors = unit(np.random.default_rng(0).standard_normal((50, DIM_OF_MANY))).astype(np.float32)
+    task = Task(Place("films", source.encode(), "1"), store.log.last().number)
+    writer.add(task, Source(source), {"frame": ([Segment(source, 0.0, 8.0)] * 50, vectors)}, Facts(size=1))
+    writer.commit()
+    snapshot = made(store, factory)
+    assert snapshot.held["recall"]["frame"]["10"] == 1.0

@@ -35,6 +35,7 @@ from core.types import (
 from core.writer import Writer
 from index import asked, truth
 from index.build import build_snapshot
+from index.check import damage
 from index.cli import main
 from index.effort import least
 from index.merge import best_rows
@@ -245,16 +246,24 @@ def test_what_finds_too_little_is_not_published_unless_somebody_says_so(
     told = capsys.readouterr().err.splitlines()[-1]
     said = re.fullmatch(
         r"cinedex index build: Snapshot 2 finds (0\.\d{3}) of the ten best frame rows, less than 0\.95; "
-        r"`--factory` .*, a lower `--recall` .*, and `cinedex index publish 2` .*\.",
+        r"`--factory` .*, a lower `--recall` .*, and `cinedex index publish 2 --below-recall` .*\.",
         told,
     )
     assert said and float(said[1]) < 0.9
     assert Snapshot.open(store).number == 1
     assert Snapshot.open(store, 2).effort("frame").candidates == 4
-    assert main(["publish", "2", *flags]) == 0
+    assert main(["publish", "2", *flags]) == 1
+    assert capsys.readouterr().err == f"cinedex index publish: {told.partition('build: ')[2]}\n"
+    assert Snapshot.open(store).number == 1
+    assert main(["publish", "2", *flags, "--below-recall"]) == 0
     assert capsys.readouterr().out.endswith(
         f": snapshot 2 published; it finds {said[1]} of the ten best frame rows, less than 0.95.\n"
     )
+    # Who goes back to it need not say so again, and nothing about it is damaged.
+    for number in ("2", "1", "2"):
+        assert main(["publish", number, *flags]) == 0
+    assert list(damage(store.root)) == []
+    capsys.readouterr()
     assert main(["check", *flags, "--recall", "--sample", "50"]) == 1
     shown = capsys.readouterr()
     assert "4 x candidates" in shown.out

@@ -46,10 +46,10 @@ def built(lived: World, caplog: pytest.LogCaptureFixture, fresh: bool = False) -
 def held_truth(snapshot: Snapshot, kind: Kind) -> tuple[Asked, list[truth.Array]]:
     """What the snapshot's files hold."""
     folder, stamps = folder_of(snapshot.store.root, snapshot.number), snapshot.held["files"]
-    drawn = queries.read(folder / queries.FILE, stamps[queries.FILE])
+    drawn = queries.read(folder / queries.FILE, stamps[queries.FILE], DIM)
     asked = queries.asked(snapshot, kind, drawn)
-    names = [truth.file_of(part.about.name) for part in snapshot.parts_of(kind)]
-    return asked, [truth.read(folder / name, stamps[name], len(asked)) for name in names]
+    abouts = [(truth.file_of(part.about.name), part.about.rows) for part in snapshot.parts_of(kind)]
+    return asked, [truth.read(folder / name, stamps[name], len(asked), rows) for name, rows in abouts]
 
 
 def assert_true(lived: World, snapshot: Snapshot) -> None:
@@ -128,7 +128,7 @@ def test_who_is_removed_is_neither_asked_nor_found(lived: World, caplog: pytest.
     assert sum(compared.values()) == 0
     assert_true(lived, snapshot)
     folder = folder_of(snapshot.store.root, snapshot.number)
-    drawn = queries.read(folder / queries.FILE, snapshot.held["files"][queries.FILE])
+    drawn = queries.read(folder / queries.FILE, snapshot.held["files"][queries.FILE], DIM)
     asked = {id for each in drawn.values() for id in each.ids}
     assert not asked & lived.hidden
 
@@ -232,11 +232,11 @@ def test_queries_that_were_drawn_are_read_as_they_were_written(tmp_path: Path) -
         "text": Drawn(1, ("t",), np.zeros(1), np.zeros(1), vectors[:1]),
     }
     queries.write(path, drawn)
-    back = queries.read(path, mapped.stamp(path))
+    back = queries.read(path, mapped.stamp(path), DIM)
     assert list(back) == ["frame", "text"]
     for kind, each in back.items():
         assert (each.of_rows, each.ids) == (drawn[kind].of_rows, drawn[kind].ids)
         for name in ("start", "end", "vectors"):
             assert (getattr(each, name) == getattr(drawn[kind], name)).all()
     queries.write(path, {})
-    assert queries.read(path, mapped.stamp(path)) == {}
+    assert queries.read(path, mapped.stamp(path), DIM) == {}
