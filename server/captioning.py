@@ -34,6 +34,7 @@ class Planned:
     which of these each has."""
 
     encoder: EncoderSpec
+    called: str  # what requests call it
     stored: tuple[Line, ...] = ()
     clips: tuple[tuple[float, float], ...] = ()
     times: tuple[float, ...] = ()
@@ -48,7 +49,7 @@ def planned(searcher: Searcher, named: Named, *, anew: bool) -> Planned:
     start = -np.inf if named.start is None else named.start
     end = np.inf if named.end is None else named.end
     if not anew and (stored := captions(view, named.source, start, end)):
-        return Planned(spec, tuple(stored))
+        return Planned(spec, searcher.name, tuple(stored))
     if not hasattr(searcher.encoder, "caption"):
         raise ApiError(409, f"encoder: {spec.name} cannot write captions.", "encoder")
     if len(rows) > MOST_CLIPS:
@@ -62,7 +63,8 @@ def planned(searcher: Searcher, named: Named, *, anew: bool) -> Planned:
     each = [_times(clip, frames.start, view.store.sampling) for clip in clips]
     times = np.unique(np.concatenate(each))
     index = tuple(np.searchsorted(times, mine) for mine in each)
-    return Planned(spec, (), clips, tuple(times.tolist()), index, opened(searcher, named.source))
+    file = opened(searcher, named.source)
+    return Planned(spec, searcher.name, (), clips, tuple(times.tolist()), index, file)
 
 
 def _times(clip: tuple[float, float], frames: Float64Array, sampling: Sampling) -> Float64Array:

@@ -13,7 +13,7 @@ from core.types import canonical
 from server.errors import ApiError
 
 MAX_CURSOR = 4_096
-_VERSION = 1
+_VERSION = 2
 _MAX_NAME = 200
 _MAX_SNAPSHOT = 10**12
 LOOK_AT_MOST = 16_384  # rows, so that no request takes seconds
@@ -43,6 +43,7 @@ class Cursor:
     body: str  # a hash of the request
     position: int
     rows: int
+    store: str  # the folder of what answered: several stores may be of one encoder
 
     @property
     def place(self) -> Beginning:
@@ -79,10 +80,10 @@ def values_of(token: str) -> list[Any]:
 
 
 def _is_one(held: list[Any]) -> bool:
-    if len(held) != 8 or held[0] != _VERSION:
+    if len(held) != 9 or held[0] != _VERSION:
         return False
-    _, collection, encoder, snapshot, seal, body, position, rows = held
-    texts, numbers = (collection, encoder, seal, body), (snapshot, position, rows)
+    _, collection, encoder, snapshot, seal, body, position, rows, store = held
+    texts, numbers = (collection, encoder, seal, body, store), (snapshot, position, rows)
     return (
         all(isinstance(text, str) and len(text) <= _MAX_NAME for text in texts)
         and all(type(number) is int for number in numbers)
