@@ -74,6 +74,17 @@ def test_a_deadline_ends_the_work_and_frees_its_slot(shelf: Shelf, endless: Endl
         until(lambda: status(http) == 200)  # a slow machine may need more than one deadline
 
 
+def test_the_document_has_the_status_of_what_takes_too_long(shelf: Shelf, endless: Endless) -> None:
+    with in_thread(library(shelf, TOY), deadline_seconds=0.3) as http:
+        until(lambda: status(http) == 200)
+        answer = http.post("/search/batch", json={"requests": [{"query": "endless"}]})
+        assert (answer.status_code, answer.json()["error"]["type"]) == (503, "unavailable")
+        until(lambda: http.get("/openapi.json").status_code == 200)
+        document = http.get("/openapi.json").json()
+        for path, operations in document["paths"].items():  # the deadline is of every route
+            assert all("503" in each["responses"] for each in operations.values()), path
+
+
 def test_a_client_that_goes_away_stops_its_search(shelf: Shelf, endless: Endless) -> None:
     with in_thread(library(shelf, TOY), max_concurrent=1) as http:
         until(lambda: status(http) == 200)
