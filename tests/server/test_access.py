@@ -25,6 +25,7 @@ from core.errors import Error, StoreError
 from server import access, app, keys
 from server.access import ANYONE, COOKIE, NO_KEY, WRONG_KEY, Access, admin, is_open_path
 from server.app import create_app, openapi_text
+from server.attempts import Attempts, TriedError
 from server.keys import KeysFile
 from server.library import ServedLibrary
 from server.settings import ServeSettings
@@ -251,10 +252,24 @@ def test_who_tries_keys_is_told_to_wait_and_nobody_else(keyed_server: Running) -
 
     told = [ask("192.0.2.1", UNKNOWN).status_code for _ in range(12)]
     assert told == [401] * 10 + [429] * 2
-    assert int(ask("192.0.2.1", UNKNOWN).headers["retry-after"]) > 0
+    assert 1 < int(ask("192.0.2.1", UNKNOWN).headers["retry-after"]) <= 60
     assert ask("192.0.2.1", keyed_server.keys["read"]).status_code == 429
     assert ask("192.0.2.2", keyed_server.keys["read"]).status_code == 204
     keyed_server.http.cookies.clear()
+
+
+def test_who_waits_as_long_as_is_told_is_let_in_again() -> None:
+    now = 100.0
+    attempts = Attempts(lambda: now)
+    for _ in range(10):
+        attempts.refuse("192.0.2.1")
+        attempts.count("192.0.2.1")
+    for now, left in ((100.0, "60"), (112.5, "48"), (159.9, "1")):
+        with pytest.raises(TriedError) as caught:
+            attempts.refuse("192.0.2.1")
+        assert caught.value.headers == {"Retry-After": left}
+    now = 160.0
+    attempts.refuse("192.0.2.1")
 
 
 # --- while it runs ---------------------------------------------------------------------------------
