@@ -63,8 +63,9 @@ class Cursor:
 
 
 def cursor_token(values: Sequence[str | int]) -> str:
-    """As a cursor holds them."""
-    return urlsafe_b64encode(canonical(values).encode()).decode().rstrip("=")
+    """As a cursor holds them; letters as they are, so that a long path has room in an address."""
+    held = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return urlsafe_b64encode(held.encode()).decode().rstrip("=")
 
 
 def values_of(token: str) -> list[Any]:
@@ -72,11 +73,11 @@ def values_of(token: str) -> list[Any]:
     try:
         raw = token.encode("ascii")
         held = json.loads(urlsafe_b64decode(raw + b"=" * (-len(raw) % 4)))
+        if not isinstance(held, list) or not all(isinstance(each, str | int) for each in held):
+            return []
+        return held if cursor_token(held) == token else []
     except (ValueError, RecursionError):
         return []
-    if not isinstance(held, list) or not all(isinstance(each, str | int) for each in held):
-        return []
-    return held if cursor_token(held) == token else []
 
 
 def _is_one(held: list[Any]) -> bool:

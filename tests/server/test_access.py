@@ -264,7 +264,8 @@ def test_who_waits_as_long_as_is_told_is_let_in_again() -> None:
     for _ in range(10):
         attempts.refuse("192.0.2.1")
         attempts.count("192.0.2.1")
-    for now, left in ((100.0, "60"), (112.5, "48"), (159.9, "1")):
+    for at, left in ((100.0, "60"), (112.5, "48"), (159.9, "1")):
+        now = at
         with pytest.raises(TriedError) as caught:
             attempts.refuse("192.0.2.1")
         assert caught.value.headers == {"Retry-After": left}
