@@ -143,13 +143,13 @@ def test_a_secret_under_another_id_is_no_key(keyed_server: Running) -> None:
     assert get(keyed_server, x_api_key=boss[:13] + read[13:]) == 401
 
 
-@pytest.mark.parametrize("method", ["DELETE", "PUT", "PATCH"])
-def test_who_may_read_may_not_change(keyed_server: Running, method: str) -> None:
+@pytest.mark.parametrize(("method", "status"), [("DELETE", 404), ("PUT", 405), ("PATCH", 405)])
+def test_who_may_read_may_not_change(keyed_server: Running, method: str, status: int) -> None:
     headers = {"x-api-key": keyed_server.keys["read"]}
     error = refusal(keyed_server, 403, "forbidden", method, "/videos/v-1", headers=headers)
     assert error["message"] == "The key's scope is read; this takes one of scope admin."
     headers = {"x-api-key": keyed_server.keys["admin"]}
-    assert keyed_server.http.request(method, "/videos/v-1", headers=headers).status_code in (404, 405)
+    assert keyed_server.http.request(method, "/videos/v-1", headers=headers).status_code == status
 
 
 def test_a_route_can_ask_for_an_admin(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_cookie_may_no_more_than_its_key(keyed_server: Running) -> None:
         with cookie_of(keyed_server, scope) as (_, value):
             headers = {"cookie": f"{COOKIE}={value}"}
             answer = keyed_server.http.delete("/videos/v-1", headers=headers)
-            assert (answer.status_code, scope) in ((status, scope), (405, "admin"))
+            assert answer.status_code == status
 
 
 def test_to_log_out_takes_the_cookie_back(keyed_server: Running) -> None:
