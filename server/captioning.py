@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from core.stop import require_wanted
 from core.types import EncoderSpec, Float64Array, IntArray, Line, Sampling
 from index.captions import captions
 from index.timeline import Timeline
@@ -108,6 +109,7 @@ class Writing:
     def _go_on(self, writer: Captioner) -> None:
         from extractor.encoders.rows import caption_of, tokens_of  # bring torch
 
+        require_wanted()
         if self._seen < len(self.pixels):
             some = self.pixels[self._seen : self._seen + _AT_ONCE]
             self._tokens.append(tokens_of(writer, some))
