@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from core.stop import require_wanted
 from core.types import EncoderSpec, Float64Array, IntArray, Line, Sampling
 from index.captions import captions
 from index.timeline import Timeline
@@ -34,6 +35,7 @@ class Planned:
     which of these each has."""
 
     encoder: EncoderSpec
+    called: str  # what requests call it
     stored: tuple[Line, ...] = ()
     clips: tuple[tuple[float, float], ...] = ()
     times: tuple[float, ...] = ()
@@ -48,7 +50,7 @@ def planned(searcher: Searcher, named: Named, *, anew: bool) -> Planned:
     start = -np.inf if named.start is None else named.start
     end = np.inf if named.end is None else named.end
     if not anew and (stored := captions(view, named.source, start, end)):
-        return Planned(spec, tuple(stored))
+        return Planned(spec, searcher.name, tuple(stored))
     if not hasattr(searcher.encoder, "caption"):
         raise ApiError(409, f"encoder: {spec.name} cannot write captions.", "encoder")
     if len(rows) > MOST_CLIPS:
@@ -62,7 +64,8 @@ def planned(searcher: Searcher, named: Named, *, anew: bool) -> Planned:
     each = [_times(clip, frames.start, view.store.sampling) for clip in clips]
     times = np.unique(np.concatenate(each))
     index = tuple(np.searchsorted(times, mine) for mine in each)
-    return Planned(spec, (), clips, tuple(times.tolist()), index, opened(searcher, named.source))
+    file = opened(searcher, named.source)
+    return Planned(spec, searcher.name, (), clips, tuple(times.tolist()), index, file)
 
 
 def _times(clip: tuple[float, float], frames: Float64Array, sampling: Sampling) -> Float64Array:
@@ -106,6 +109,7 @@ class Writing:
     def _go_on(self, writer: Captioner) -> None:
         from extractor.encoders.rows import caption_of, tokens_of  # bring torch
 
+        require_wanted()
         if self._seen < len(self.pixels):
             some = self.pixels[self._seen : self._seen + _AT_ONCE]
             self._tokens.append(tokens_of(writer, some))

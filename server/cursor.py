@@ -13,7 +13,7 @@ from core.types import canonical
 from server.errors import ApiError
 
 MAX_CURSOR = 4_096
-_VERSION = 1
+_VERSION = 2
 _MAX_NAME = 200
 _MAX_SNAPSHOT = 10**12
 LOOK_AT_MOST = 16_384  # rows, so that no request takes seconds
@@ -43,6 +43,7 @@ class Cursor:
     body: str  # a hash of the request
     position: int
     rows: int
+    store: str  # the folder of what answered: several stores may be of one encoder
 
     @property
     def place(self) -> Beginning:
@@ -62,8 +63,9 @@ class Cursor:
 
 
 def cursor_token(values: Sequence[str | int]) -> str:
-    """As a cursor holds them."""
-    return urlsafe_b64encode(canonical(values).encode()).decode().rstrip("=")
+    """As a cursor holds them; letters as they are, so that a long path has room in an address."""
+    held = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return urlsafe_b64encode(held.encode()).decode().rstrip("=")
 
 
 def values_of(token: str) -> list[Any]:
@@ -71,18 +73,18 @@ def values_of(token: str) -> list[Any]:
     try:
         raw = token.encode("ascii")
         held = json.loads(urlsafe_b64decode(raw + b"=" * (-len(raw) % 4)))
+        if not isinstance(held, list) or not all(isinstance(each, str | int) for each in held):
+            return []
+        return held if cursor_token(held) == token else []
     except (ValueError, RecursionError):
         return []
-    if not isinstance(held, list) or not all(isinstance(each, str | int) for each in held):
-        return []
-    return held if cursor_token(held) == token else []
 
 
 def _is_one(held: list[Any]) -> bool:
-    if len(held) != 8 or held[0] != _VERSION:
+    if len(held) != 9 or held[0] != _VERSION:
         return False
-    _, collection, encoder, snapshot, seal, body, position, rows = held
-    texts, numbers = (collection, encoder, seal, body), (snapshot, position, rows)
+    _, collection, encoder, snapshot, seal, body, position, rows, store = held
+    texts, numbers = (collection, encoder, seal, body, store), (snapshot, position, rows)
     return (
         all(isinstance(text, str) and len(text) <= _MAX_NAME for text in texts)
         and all(type(number) is int for number in numbers)

@@ -91,12 +91,22 @@ def _bytes(pixels: ref[NDArray[np.uint8]]) -> int:
     return 0 if held is None else held.nbytes
 
 
+def _nobody(_: float) -> None:
+    return None
+
+
 class Decoding:
     """The one place that anything from outside is decoded through."""
 
-    def __init__(self, slots: Slots, settings: ServeSettings, took: Callable[[float], None]) -> None:
-        """took: hears how many seconds a request's files were decoded for."""
-        self._slots, self._settings, self._took = slots, settings, took
+    def __init__(
+        self,
+        slots: Slots,
+        settings: ServeSettings,
+        took: Callable[[float], None],
+        waited: Callable[[float], None] = _nobody,
+    ) -> None:
+        """took, waited: hear how many seconds a request's files were decoded for, and waited for that."""
+        self._slots, self._settings, self._took, self._waited = slots, settings, took, waited
         self._held = _Held()
 
     async def frames(
@@ -107,7 +117,7 @@ class Decoding:
             return {}
         spent = spent or Spent()
         work = partial(self.decoded, sent, how, spent)
-        return await self._slots.run(work, lambda seconds: None, goes_on=spent.is_in)
+        return await self._slots.run(work, self._waited, goes_on=spent.is_in)
 
     def decoded(self, sent: Sequence[Sent], how: How, spent: Spent | None = None) -> Mapping[str, Frames]:
         """The same, in the calling thread."""

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
@@ -238,10 +238,16 @@ class Gate:
         self._metrics.seconds.labels(route).observe(seconds)
         if visit.status == 429:
             self._metrics.refused.inc()
-        path = visit.scope.get("raw_path", b"").decode("ascii", "replace")
+        path = _shown(visit.scope.get("raw_path", b"").decode("ascii", "replace"))
         level = logging.DEBUG if route in _QUIET else logging.INFO
         line = "method=%s path=%s status=%d ms=%.1f bytes=%d key=%s"
         log.log(level, line, method, path, visit.status, seconds * 1000, visit.sent, visit.key)
+
+
+def _shown(path: str) -> str:
+    """As it was sent, but for a key in it, whose letters may be sent as %XX."""
+    plain = unquote(path)
+    return path if hidden(plain) == plain else quote(hidden(plain))
 
 
 class _Visit:

@@ -20,6 +20,7 @@ from server.errors import ApiError
 from server.moments import moments_of
 from server.pictures import best_seconds
 from server.searcher import Searcher
+from server.thumbnails import where
 
 _PICTURED = 256  # whose best picture is looked for; behind them the middle of the row will do
 
@@ -44,7 +45,7 @@ def neighbours(searcher: Searcher, asked: Knn) -> list[dict[str, Any]]:
         return []
     hits = view.search(kind, vector[None], min(asked.rows, view.rows[kind]))[0]
     moments = moments_of(hits, kind, 0.0 if asked.deduplicate else None)
-    described = _described(view, vector, moments[: asked.described], asked.base_url)
+    described = _described(searcher, vector, moments[: asked.described], asked.base_url)
     columns = [*described, *({} for _ in moments[asked.described :])]
     return [
         {**mine, "id": number, "similarity": moment.score}
@@ -69,12 +70,12 @@ def _vector(searcher: Searcher, asked: Knn) -> Float32Array:
 
 def described(searcher: Searcher, ids: Sequence[int], base_url: str) -> list[dict[str, Any]]:
     """The columns of each row."""
-    found = []
+    found, here = [], where(searcher)
     for number, id in enumerate(ids):
         kind, row = _row(searcher.view, number, id)
         moment = Moment(row.source, kind, row.start, row.end, 0.0, row.start, row.end, row.text)
         info = searcher.view.source(row.source) or SourceInfo(row.source)
-        found.append({"id": id, "metadata": _columns(moment, info, moment.best_t, base_url)})
+        found.append({"id": id, "metadata": _columns(moment, info, moment.best_t, base_url, here)})
     return found
 
 
@@ -90,20 +91,21 @@ def _row(view: Snapshot, number: int, id: int) -> tuple[Kind, Segment]:
 
 
 def _described(
-    view: Snapshot, query: Float32Array, moments: Sequence[Moment], base_url: str
+    searcher: Searcher, query: Float32Array, moments: Sequence[Moment], base_url: str
 ) -> Iterator[dict[str, Any]]:
+    view, here = searcher.view, where(searcher)
     infos = {source: view.source(source) for source in {moment.source for moment in moments}}
     pictured, others = moments[:_PICTURED], moments[_PICTURED:]
     seconds = chain(best_seconds(view, query, pictured), (moment.best_t for moment in others))
     for moment, t in zip(moments, seconds, strict=True):
-        yield _columns(moment, infos[moment.source] or SourceInfo(moment.source), t, base_url)
+        yield _columns(moment, infos[moment.source] or SourceInfo(moment.source), t, base_url, here)
 
 
-def _columns(moment: Moment, info: SourceInfo, t: float, base_url: str) -> dict[str, Any]:
+def _columns(moment: Moment, info: SourceInfo, t: float, base_url: str, here: str) -> dict[str, Any]:
     """The user's own columns go before ours: who imported pictures has their `url` and `caption`."""
     path = next(iter(info.paths), "")
     ours: dict[str, Any] = {"caption": moment.text or info.text or path}
     if not info.text:
-        ours["url"] = f"{base_url}thumbnail/{info.id}?t={round(t, 3)}"
-    where = {"video_id": info.id, "path": path, "start": moment.start, "end": moment.end}
-    return {**ours, **info.columns, **where}
+        ours["url"] = f"{base_url}thumbnail/{info.id}?t={round(t, 3)}&{here}"
+    place = {"video_id": info.id, "path": path, "start": moment.start, "end": moment.end}
+    return {**ours, **info.columns, **place}

@@ -70,7 +70,9 @@ class Offer:
         seen = self.seen
         if seen.problem or seen.encoder is None or seen.view is None:
             raise seen.problem or ApiError(503, f"The encoder {self.encoder} is not ready.")
-        return Searcher(self.collection, seen.encoder, seen.view, seen.earlier, self.folders)
+        return Searcher(
+            self.collection, seen.encoder, seen.view, seen.earlier, self.folders, called=self.encoder
+        )
 
 
 class ServedLibrary:

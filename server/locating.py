@@ -59,7 +59,7 @@ def located(searcher: Searcher, named: Named, labelling: Labelling, seconds: flo
     judges = [view.calibrated.judge(kind, "text", vector) for vector in vectors]
     ranges = [ranges_of(rows, mine, judge) for mine, judge in zip(scores, judges, strict=True)]
     times, shown = _thinned(rows.start, scores)
-    return Located(times, shown, ranges, kind, encoder.spec.name, view.number, truncated)
+    return Located(times, shown, ranges, kind, searcher.name, view.number, truncated)
 
 
 def _require_few(rows: Timeline, texts: int) -> None:

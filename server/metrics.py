@@ -32,7 +32,7 @@ _TEXTS = (1, 2, 4, 8, 16)
 class Metrics:
     """Counters that requests move, and gauges read from the library when asked."""
 
-    def __init__(self, library: ServedLibrary, slots: Slots) -> None:
+    def __init__(self, library: ServedLibrary, slots: Slots, decoding: Slots) -> None:
         # When each one began: several workers tell none of it, and a single one would as series of their own.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._own = CollectorRegistry()
@@ -46,6 +46,8 @@ class Metrics:
         self.cache_misses = self._counter("cache_misses", "Texts that had to be encoded, or waited for")
         self._places = self._gauge("places_taken", "Requests worked for, or waiting for a slot or an encoder")
         slots.watch(self._places.inc)
+        self._decoding = self._gauge("decoding_places_taken", "Requests decoded for, or waiting for that")
+        decoding.watch(self._decoding.inc)
         self._told = CollectorRegistry() if FIGURES in os.environ else self._own
         if FIGURES in os.environ:
             MultiProcessCollector(self._told)  # type: ignore[no-untyped-call]

@@ -15,7 +15,7 @@ _SCHEMES = {
     "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "as POST /login sets it"},
 }
 _BY_KEY: list[dict[str, list[str]]] = [{name: [] for name in [scheme]} for scheme in _SCHEMES]
-_ANYWHERE, _OF_BODIES, _OF_KEYS = (400, 403, 414, 431), (408, 413, 415), (401,)
+_ANYWHERE, _OF_BODIES, _OF_KEYS = (400, 403, 414, 431, 503), (408, 413, 415), (401,)
 _SENDING = ("post", "put", "patch", "delete")
 
 

@@ -50,8 +50,10 @@ def page_of(asked: SearchAsked, frames: Mapping[str, Frames] = NOTHING, file: Fr
 
 
 def _is_of(cursor: Cursor, asked: SearchAsked) -> bool:
-    """Whether it is of whom is asked; who names nobody is answered by its collection and encoder."""
-    return asked.collection in (None, cursor.collection) and asked.encoder in (None, cursor.encoder)
+    """Whether it is of whom is asked; who names nobody is answered by its collection and encoder. A store
+    may be called as its folder, and may have been the first of its encoder since."""
+    encoders = (None, cursor.encoder, cursor.store)
+    return asked.collection in (None, cursor.collection) and asked.encoder in encoders
 
 
 def texts_of(queries: Iterable[Query]) -> list[str]:

@@ -8,11 +8,13 @@ from itertools import pairwise
 
 import numpy as np
 
+from core.stop import require_wanted
 from core.types import Float32Array, Float64Array, IntArray
 from index.moments import Moment
 from index.snapshot import Snapshot
 
 WEIGHED = 256  # moments, of whose pictures all are read
+_AT_ONCE = 64
 
 
 def best_seconds(view: Snapshot, query: Float32Array, moments: Sequence[Moment]) -> Iterator[float]:
@@ -59,4 +61,9 @@ def _means(scores: Float64Array, edges: IntArray, scatter: float) -> Float64Arra
 
 
 def _within(view: Snapshot, moments: Sequence[Moment]) -> list[tuple[Float64Array, Float32Array]]:
-    return view.within("frame", [(moment.source, moment.start, moment.end) for moment in moments])
+    found: list[tuple[Float64Array, Float32Array]] = []
+    for first in range(0, len(moments), _AT_ONCE):
+        require_wanted()
+        some = moments[first : first + _AT_ONCE]
+        found += view.within("frame", [(moment.source, moment.start, moment.end) for moment in some])
+    return found

@@ -60,7 +60,7 @@ class Answer:
 
     query: Query
     collection: str
-    encoder: str
+    encoder: str  # as requests call it
     snapshot: int
     results: Sequence[Sequence[Found]]
     total: int
@@ -70,6 +70,8 @@ class Answer:
     confident: bool | None = None
     seal: str = ""  # of the snapshot
     next: Beginning | None = None  # where the next page begins
+    made_by: str = ""  # the encoder's own name, which those of several stores may share
+    store: str = ""  # its folder's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,12 @@ class Searcher:
     earlier: Earlier | None = None  # views of what was published before
     folders: Folders = field(default_factory=Folders)
     encoded_s: float = 0.0  # seconds in which texts of the query were encoded beforehand
+    called: str = ""  # what requests call its store's encoder, where that is not the encoder's own name
+
+    @property
+    def name(self) -> str:
+        """What `encoder` of a request takes, so that this one answers again."""
+        return self.called or self.encoder.spec.name
 
     def at(self, cursor: Cursor) -> Searcher:
         """The same on the snapshot that a cursor names."""
@@ -117,7 +125,7 @@ class Searcher:
         return Answer(
             query,
             self.collection,
-            self.encoder.spec.name,
+            self.name,
             self.view.number,
             page.found,
             page.total,
@@ -127,6 +135,8 @@ class Searcher:
             page.confident,
             self.view.seal,
             Beginning(behind, page.rows) if goes_on else None,
+            self.encoder.spec.name,
+            self.view.store.root.name,
         )
 
     def _moments(self, query: Query, place: Beginning) -> _Results:

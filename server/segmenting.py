@@ -71,7 +71,7 @@ def segmented(
         bar = background(vectors) if min_score is None else min_score
         found = list(_labels(rows, texts, scores, bar))
         bar = bar if np.isfinite(bar) else None
-    return Segmented(named.source, found, bar, encoder.spec.name, view.number, truncated)
+    return Segmented(named.source, found, bar, searcher.name, view.number, truncated)
 
 
 def video_of(searcher: Searcher, name: str) -> str:

@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 import numpy as np
 
 from core.query import Hits, Segments
+from core.stop import require_wanted
 from core.types import Float64Array, IntArray
 
 _NEVER = float("inf")
@@ -73,6 +74,7 @@ def chains(steps: Sequence[WantedRows], times: Gap, one_a_video: bool) -> list[C
     present = [rows for rows, step in zip(held, steps, strict=True) if not step.absent]
     found: list[Chain] = []
     for source in sorted(set.intersection(*(set(rows) for rows in present))):
+        require_wanted()
         of_video = [(rows.get(source), step.absent) for rows, step in zip(held, steps, strict=True)]
         best = sorted(_ending(source, of_video, times), key=_order)
         found += best[:1] if one_a_video else _apart(best)

@@ -154,8 +154,8 @@ def next_of(answer: Answer, body: str) -> str | None:
     place = answer.next
     if place is None or not body:
         return None
-    names = answer.collection, answer.encoder
-    return Cursor(*names, answer.snapshot, answer.seal, body, place.position, place.rows).token()
+    of = answer.collection, answer.made_by, answer.snapshot, answer.seal
+    return Cursor(*of, body, place.position, place.rows, answer.store).token()
 
 
 def _ms(seconds: float) -> float:

@@ -43,7 +43,7 @@ def tagged(searcher: Searcher, named: Named, labelling: Labelling, seconds: floa
         return None
     vectors, truncated = labelling.vectors()
     tags = ranked(labelling.vocabulary.labels, vectors, mean(rows.vectors()), searcher.encoder)
-    return Tagged(tags, searcher.encoder.spec.name, searcher.view.number, truncated)
+    return Tagged(tags, searcher.name, searcher.view.number, truncated)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,14 @@ def nearest(searcher: Searcher, video_id: str, t: float) -> bytes:
 
 def with_thumbnails(answer: Answer, searcher: Searcher) -> Answer:
     """The same, each moment with the address of a picture where there can be one."""
-    asked = urlencode({"collection": searcher.collection, "encoder": searcher.encoder.spec.name})
+    asked = where(searcher)
     results = [[_with(found, searcher, asked) for found in group] for group in answer.results]
     return replace(answer, results=results)
+
+
+def where(searcher: Searcher) -> str:
+    """What an address ends with, so that who answered is asked again."""
+    return urlencode({"collection": searcher.collection, "encoder": searcher.name})
 
 
 def _with(found: Found, searcher: Searcher, asked: str) -> Found:

@@ -36,7 +36,7 @@ def show_json(parts: Iterable[TaggedPart], searcher: Searcher, labelling: Labell
     """What POST /tag answers, a line for each, with what it is about."""
     is_ascii = (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
     around = {
-        "encoder": searcher.encoder.spec.name,
+        "encoder": searcher.name,
         "encoder_notice": notice_of(searcher.encoder.spec.name),
         "snapshot": searcher.view.number,
         "query_truncated": labelling.vectors()[1],

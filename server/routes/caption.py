@@ -40,7 +40,7 @@ def router(service: Service) -> APIRouter:
             CaptionShown(start=line.start, end=line.end, text=line.text, written_by=line.written_by or None)
             for line in lines
         ]
-        return CaptionAnswer(captions=shown, encoder=plan.encoder.name)
+        return CaptionAnswer(captions=shown, encoder=plan.called)
 
     return routes
 

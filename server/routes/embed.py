@@ -45,11 +45,11 @@ def router(service: Service) -> APIRouter:
 
 def _texts(searcher: Searcher, texts: Sequence[str]) -> bytes:
     encoder = searcher.encoder
-    return _answer(encode(encoder, texts), encoder.spec.name, encoder.too_long(texts))
+    return _answer(encode(encoder, texts), searcher.name, encoder.too_long(texts))
 
 
 def _images(searcher: Searcher, frames: Sequence[Frames]) -> bytes:
-    return _answer(photos(frames, searcher.encoder), searcher.encoder.spec.name, [False] * len(frames))
+    return _answer(photos(frames, searcher.encoder), searcher.name, [False] * len(frames))
 
 
 def _answer(vectors: Float32Array, encoder: str, truncated: list[bool]) -> bytes:

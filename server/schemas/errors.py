@@ -37,7 +37,7 @@ _MEANINGS = {
     422: "Media that cannot be decoded",
     429: "Too many requests; Retry-After says when",
     431: "The headers are too many or too long",
-    503: "Loading, or no snapshot is published",
+    503: "Loading, no snapshot is published, or no answer was found in time",
 }
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from server.asked import refused
 from server.cursor import MAX_CURSOR
+from server.framing import MOST_TARGET
 from server.schemas.media import MOST_S, OfCollection, behind
 from server.schemas.search import MAX_LIMIT
 
@@ -20,7 +21,7 @@ class VideosAsked(OfCollection):
     root: str | None = Field(None, min_length=1, max_length=200, description="only those of this root")
     prefix: str | None = Field(None, max_length=4_096, description="only paths that begin so")
     limit: int = Field(100, ge=1, le=1_000, description="videos")
-    cursor: str | None = Field(None, max_length=16_384, description="next_cursor of an answer")
+    cursor: str | None = Field(None, max_length=MOST_TARGET, description="next_cursor of an answer")
 
 
 class Video(BaseModel):

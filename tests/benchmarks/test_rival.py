@@ -88,7 +88,7 @@ def test_a_query_without_an_answer_is_one_sentence() -> None:
 
 
 def test_its_index_and_its_metadata_are_our_rows_in_our_order(tmp_path: Path) -> None:
-    store = make(tmp_path / "store")
+    store = make(tmp_path / "store", Law())
     fill(store, Law(), 1000)
     build_snapshot(store)
     snapshot = Snapshot.open(store)

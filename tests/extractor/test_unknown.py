@@ -15,6 +15,7 @@ from core.types import Look, Sampling
 from extractor.media import unknown
 from extractor.media.reader import Picture, Reader
 from extractor.media.unknown import Bounds, frames_of
+from tests.server.hostile import endless
 from tests.server.sent import picture
 
 LOOK, SAMPLING, BOUNDS = Look(size=32), Sampling(fps=2.0), Bounds(1_000_000, 60.0)
@@ -64,6 +65,14 @@ def test_a_video_that_goes_on_longer_than_it_says_is_refused_too(
 ) -> None:
     monkeypatch.setattr(unknown, "_require_bounds", lambda *of_header: None)
     assert str(one(videos / "red.mp4", bounds=Bounds(1_000_000, 3.0))) == "red.mp4 is longer than 3 s."
+
+
+def test_a_video_whose_header_is_wrong_is_refused_where_it_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "endless.mkv"
+    assert len(endless(path)) < 1 << 20
+    with Reader(path) as reader:
+        assert reader.facts.seconds == 1
+    assert str(one(path)) == "endless.mkv is longer than 60 s."
 
 
 def test_of_a_file_that_was_cut_short_only_what_is_there_counts(videos: Path, tmp_path: Path) -> None:

@@ -54,10 +54,10 @@ class Running:
     def is_ready(self) -> bool:
         return self.http.get("/readyz").status_code == 200
 
-    def stop(self) -> int:
+    def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
         self.http.close()
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(by)
         try:
             code = self.process.wait(timeout=30)
         except subprocess.TimeoutExpired:

@@ -6,13 +6,18 @@ import base64
 import json
 import random
 import socket
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from fractions import Fraction
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from extractor.media.write import write_video
 from tests.server.sent import chunk, picture, png
 
 DEEP = 3_000
@@ -179,11 +184,11 @@ class Got:
 
 
 class Grammar:
-    """Draws requests. `video` and `cursor` are real ones, to be bent."""
+    """Draws requests. `video` and `cursor` are real ones, to be bent; the last of the films is endless."""
 
-    def __init__(self, seed: int, video: str, cursor: str, film: bytes) -> None:
+    def __init__(self, seed: int, video: str, cursor: str, films: tuple[bytes, bytes]) -> None:
         self._random = random.Random(seed)
-        self._video, self._cursor, self._film = video, cursor, film
+        self._video, self._cursor, (self._film, self._endless) = video, cursor, films
         self._kinds: list[tuple[Callable[[], Sent], int]] = [
             (self._search, 40),
             (self._post, 20),
@@ -380,6 +385,7 @@ class Grammar:
             film[:cut],
             bytes(torn),
             film[cut:],
+            self._endless,
             b"",
             *bad_pictures(),
             playlist(),
@@ -418,6 +424,16 @@ def bad_pictures() -> list[bytes]:
 def playlist() -> bytes:
     """A file that would have others read."""
     return b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"
+
+
+def endless(path: Path) -> bytes:
+    """A video that says it is a second long and goes on for ten minutes. path: where it is written."""
+    still = (np.full((32, 32, 3), 90, np.uint8) for _ in range(600))
+    write_video(path, still, times=[Fraction(second) for second in range(600)])
+    whole = path.read_bytes()
+    at = whole.index(b"\x44\x89\x88") + 3  # Matroska's Duration: a double, in milliseconds
+    path.write_bytes(whole[:at] + struct.pack(">d", 1000.0) + whole[at + 8 :])
+    return path.read_bytes()
 
 
 class Line:

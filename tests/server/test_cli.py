@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from core.commands import main
 from server import cli
 from server.cli import address, bind, is_loopback
 from server.settings import ServeSettings
+from tests.server.asking import Load, logged
 from tests.server.conftest import ROOT, Running
 from tests.server.worlds import Shelf, until
 
@@ -101,37 +102,20 @@ def test_sigterm_while_it_starts_ends_it(shelf: Shelf, serve: Callable[..., Runn
     assert "Traceback" not in server.log.read_text()
 
 
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_sigterm_under_load_answers_every_request_that_was_sent(
-    shelf: Shelf, serve: Callable[..., Running]
+    shelf: Shelf, serve: Callable[..., Running], sent: signal.Signals, code: int
 ) -> None:
     server = serve("--log-format", "json")
-    sent, over = threading.Semaphore(0), threading.Event()
-    answers: list[int] = []
-
-    def ask() -> None:
-        with httpx.Client(base_url=server.url, timeout=30) as http:
-            while not over.is_set():
-                try:
-                    answers.append(http.post("/search", json={"query": "red"}).status_code)
-                except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
-                    return  # the connection was closed between two requests
-                sent.release()
-
-    askers = [threading.Thread(target=ask) for _ in range(4)]
-    for asker in askers:
-        asker.start()
-    for _ in range(40):
-        assert sent.acquire(timeout=30)
-    code = server.stop()
-    over.set()
-    for asker in askers:
-        asker.join()
-    assert code == 0
-    assert set(answers) == {200}
-    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
-    searched = [line for line in lines if line["logger"] == "server.access" and line["status"] == 200]
-    assert len(searched) >= len(answers)
-    assert {"method", "path", "status", "ms", "bytes", "key", "request_id"} <= set(searched[0])
+    load = Load(server.url)
+    with load.of(clients=4):
+        load.until_answered(40)
+        assert server.stop(sent) == code
+    assert not load.torn
+    assert logged(server.log) == load.answers, "each that was taken has got its whole answer"
+    assert set(load.answers.values()) == {200}
+    line = next(line for line in server.log.read_text().splitlines() if "path=/search" in line)
+    assert {"method", "path", "status", "ms", "bytes", "key", "request_id"} <= json.loads(line).keys()
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

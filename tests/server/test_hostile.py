@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import shapes, write_film
 from tests.server.conftest import Running, start
 from tests.server.filmed import Films, id_at
-from tests.server.hostile import Grammar, Held, Line, harassed, wrong_with
+from tests.server.hostile import Grammar, Held, Line, endless, harassed, wrong_with
 
 SEED = 6
 SOAK_S = float(os.environ.get("SOAK_SECONDS", "1200"))
@@ -48,9 +48,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def grammar(server: Running, seed: int) -> Grammar:
     cursor = server.search("red", limit=1, level="frame", merge_gap_s=None).json()["next_cursor"]
     folder = server.log.parent / "films"
-    return Grammar(
-        seed, id_at(server.http, "red-then-blue.mp4"), cursor, (folder / "red-then-blue.mp4").read_bytes()
-    )
+    films = (folder / "red-then-blue.mp4").read_bytes(), endless(server.log.parent / "endless.mkv")
+    return Grammar(seed, id_at(server.http, "red-then-blue.mp4"), cursor, films)
 
 
 def all_answered(server: Running, drawn: Grammar, count: int) -> Counter[int]:
@@ -102,6 +101,14 @@ def test_hostile_requests_are_refused_in_one_shape_and_hurt_nobody(server: Runni
         *(200, 204, 206, 304, 400, 403, 404, 405, 408, 409, 410, 413, 414, 415, 416, 422, 429, 431)
     }
     harassed_often(server, random.Random(SEED), 60)
+    assert is_well(server)
+
+
+def test_a_video_that_goes_on_behind_its_end_is_refused_and_hurts_nobody(server: Running) -> None:
+    files = {"file": ("a.mkv", endless(server.log.parent / "endless.mkv"))}
+    answer = server.http.post("/search/upload", files=files)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["type"], error["field"]) == (422, "undecodable_media", "file")
     assert is_well(server)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from core.types import Thumbs
 from server.library import ServedLibrary
 from server.routes.knn import NOT_APPLIED
 from tests.server.conftest import Running, in_thread
@@ -159,7 +160,7 @@ def test_ids_of_an_older_snapshot_are_known_for_that(shelf: Shelf) -> None:
 def test_further_encoders_of_a_collection_are_indices_too(shelf: Shelf) -> None:
     encoder = encoder_of(OTHER)
     other = Shelf.make(shelf.library.data, "default", "other", spec=encoder.spec)
-    other.add({"only": [("red", 10)]})
+    other.add({"only": [("red", 10)]}, thumbs=Thumbs((3.0,), (b"a picture",)))
     other.build()
     aside = Shelf.make(shelf.library.data, "aside", "aside", spec=TOY.spec)
     aside.add(texts=["a red thing"])
@@ -174,6 +175,11 @@ def test_further_encoders_of_a_collection_are_indices_too(shelf: Shelf) -> None:
         assert {each["video_id"] for each in rows(http, text="red", indice_name=f"default/{OTHER}")} == {
             id_of("only")
         }
+        (best,) = rows(http, text="red", indice_name=f"default/{OTHER}", num_images=1)
+        by_id = {"ids": [best["id"]], "indice_name": f"default/{OTHER}"}
+        (told,) = http.post("/metadata", json=by_id).json()
+        for url in (best["url"], told["metadata"]["url"]):
+            assert http.get(url).content == b"a picture", url
         assert rows(http, text="red", indice_name="aside") == []
         assert rows(http, text="red", indice_name=None)[0]["video_id"] == RED
 

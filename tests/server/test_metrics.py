@@ -57,7 +57,7 @@ def test_the_labels_that_are_told_are_those_that_the_pages_name(sample_server: R
 
 
 def test_a_server_of_one_process_tells_no_times_at_which_counting_began() -> None:
-    metrics = Metrics(ServedLibrary(dict), Slots(1, 1))
+    metrics = Metrics(ServedLibrary(dict), Slots(1, 1), Slots(1, 1))
     metrics.refused.inc()
     metrics.waited(0.1)
     text = metrics.text().decode()

@@ -238,7 +238,7 @@ def test_a_cursor_that_nobody_gave_is_refused(sample_server: Running) -> None:
             *(("rows", value) for value in (-1, 16_385, 1 << 24, 10**30, None)),
             *(("snapshot", value) for value in (0, -1, "../../etc", 10**13, [1], None)),
             *(("seal", value) for value in (5, None, "x" * 201)),
-            *(("collection", value) for value in (5, "x" * 201)),
+            *((name, value) for name in ("collection", "store") for value in (5, "x" * 201)),
         ]
     ]
     for token in wrong:

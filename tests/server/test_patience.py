@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from core.query import Query
@@ -72,6 +73,17 @@ def test_a_deadline_ends_the_work_and_frees_its_slot(shelf: Shelf, endless: Endl
         assert answer.headers["retry-after"] == "2"
         assert endless.ended.acquire(timeout=30)
         until(lambda: status(http) == 200)  # a slow machine may need more than one deadline
+
+
+def test_the_document_has_the_status_of_what_takes_too_long(shelf: Shelf, endless: Endless) -> None:
+    with in_thread(library(shelf, TOY), deadline_seconds=0.3) as http:
+        until(lambda: status(http) == 200)
+        answer = http.post("/search/batch", json={"requests": [{"query": "endless"}]})
+        assert (answer.status_code, answer.json()["error"]["type"]) == (503, "unavailable")
+        until(lambda: http.get("/openapi.json").status_code == 200)
+        document = http.get("/openapi.json").json()
+        for path, operations in document["paths"].items():  # the deadline is of every route
+            assert all("503" in each["responses"] for each in operations.values()), path
 
 
 def test_a_client_that_goes_away_stops_its_search(shelf: Shelf, endless: Endless) -> None:
@@ -163,20 +175,40 @@ def test_a_slow_body_is_not_counted_against_the_deadline(shelf: Shelf) -> None:
 
 
 def test_a_search_looks_whether_it_is_wanted(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between parts, and between the pieces of a part whose every row is read."""
+    """Between parts, between the pieces of a part whose every row is read, between moments whose pictures are
+    read, and between the videos of a sequence."""
 
     def unwanted() -> None:
         raise Unwanted
 
-    from core.query import Part
+    from core.query import Part, Step
     from index.view import view_of
 
     searcher = Searcher("default", TOY, view_of(shelf.store))
-    for module in ("index.merge", "index.exact", "index.words"):
-        exact = module == "index.exact"
-        asked: dict[str, Any] = {"exact": exact, "mode": "hybrid" if module == "index.words" else None}
+    red, blue = (Part(text="red"),), (Part(text="blue"),)
+    for module, asked in (
+        ("index.merge", Query(red)),
+        ("index.exact", Query(red, exact=True)),
+        ("index.words", Query(red, mode="hybrid")),
+        ("server.pictures", Query(red, weigh_frames=True)),
+        ("server.sequence", Query((), steps=(Step(red), Step(blue)))),
+    ):
         with monkeypatch.context() as patched:
             patched.setattr(f"{module}.require_wanted", unwanted)
             with pytest.raises(Unwanted):
-                searcher.answer(Query((Part(text="red"),), **asked))
-    assert searcher.answer(Query((Part(text="red"),))).results
+                searcher.answer(asked)
+        assert searcher.answer(asked).results, module
+
+
+def test_a_caption_that_nobody_waits_for_is_not_begun(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unwanted() -> None:
+        raise Unwanted
+
+    from index.view import view_of
+    from server.captioning import Planned, Writing
+
+    plan = Planned(TOY.spec, TOY.spec.name, clips=((0.0, 1.0),))
+    writing = Writing(plan, np.zeros((1, 8, 8, 3), np.uint8), beams=1)
+    monkeypatch.setattr("server.captioning.require_wanted", unwanted)
+    with pytest.raises(Unwanted):
+        writing.advance(Searcher("default", TOY, view_of(shelf.store)), 1.0)

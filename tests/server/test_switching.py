@@ -12,13 +12,14 @@ from typing import Any
 import httpx
 import pytest
 
-from core.types import EncoderSpec
+from core.types import EncoderSpec, Thumbs
 from server.library import ServedLibrary
 from tests.server.conftest import in_thread
-from tests.server.worlds import TOY, Shelf, until
+from tests.server.worlds import TOY, Shelf, id_of, until
 
 LATE = replace(TOY.spec, name="toy:late", revision=2)
 ASKERS = 4
+TILE = b"a picture"
 
 
 class Loading:
@@ -116,7 +117,7 @@ def test_what_was_the_default_one_and_fails_itself_is_held_on_to_no_more(shelf: 
 def resampled(shelf: Shelf) -> Shelf:
     """The same by the same encoder, as `migrate` makes it where only the sampling changes."""
     found = Shelf.make(shelf.library.data, slug="toy-rgb-2")
-    found.add({"red": [("red", 12)], "green": [("green", 12)]})
+    found.add({"red": [("red", 12)], "green": [("green", 12)]}, thumbs=Thumbs((2.0,), (TILE,)))
     found.build()
     return found
 
@@ -136,6 +137,45 @@ def test_two_stores_of_one_encoder_have_a_name_each(shelf: Shelf) -> None:
             line.rpartition(" ")[0] for line in http.get("/metrics").text.splitlines() if line[0] != "#"
         ]
         assert len(series) == len(set(series))
+
+
+def test_answers_of_a_further_store_lead_back_to_it(shelf: Shelf) -> None:
+    resampled(shelf)
+    with in_thread(ServedLibrary.of_data(shelf.library.data)) as http:
+        name = "toy-rgb-2"
+        until(lambda: answer(http, encoder=name).status_code == 200)
+        first = answer(http, encoder=name, limit=1).json()
+        (best,) = first["results"]
+        assert first["encoder"] == name and best["video_id"] == id_of("red")
+        where = {"collection": first["collection"], "encoder": first["encoder"]}
+        assert http.get(f"/videos/{best['video_id']}", params=where).status_code == 200
+        assert http.get(best["best"]["thumbnail"]).content == TILE
+        for encoder in ({"encoder": name}, {}):
+            rest = answer(http, **encoder, limit=100, cursor=first["next_cursor"])
+            assert rest.status_code == 200, rest.text
+            assert rest.json()["encoder"] == name and rest.json()["total"] == first["total"]
+        other = answer(http, encoder=shelf.store.root.name, limit=100, cursor=first["next_cursor"])
+        assert (other.status_code, other.json()["error"]["field"]) == (400, "cursor")
+        video = {"video_id": best["video_id"], "encoder": name}
+        for route, asked in (
+            ("/embed", {"texts": ["red"], "encoder": name}),
+            ("/tag", {**video, "labels": ["red", "green"]}),
+            ("/locate", {**video, "texts": ["red"]}),
+        ):
+            assert http.post(route, json=asked).json()["encoder"] == name, route
+
+
+def test_a_store_may_be_paged_by_its_folders_name_too(shelf: Shelf) -> None:
+    with in_thread(ServedLibrary.of_data(shelf.library.data)) as http:
+        until(lambda: answer(http).status_code == 200)
+        first = answer(http, encoder="toy-rgb", limit=1).json()
+        assert first["encoder"] == "toy:rgb"
+        resampled(shelf)
+        shelf.library.put_first("default", "toy-rgb-2")
+        until(lambda: len(by_video(http)) == 2)
+        for name in ("toy-rgb", "toy:rgb"):
+            rest = answer(http, encoder=name, limit=1, cursor=first["next_cursor"])
+            assert (rest.status_code, rest.json()["encoder"]) == (200, "toy-rgb"), rest.text
 
 
 def by_video(http: httpx.Client, **fields: Any) -> list[Any]:

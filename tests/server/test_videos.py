@@ -64,7 +64,18 @@ def test_what_makes_no_sense_is_refused_by_name(
 
 @pytest.mark.parametrize(
     "text",
-    ["[" * 6_000, '{"a":1,"b":2}', '"ab"', '["a"]', '["a",1]', '["a", "b"]', '["a",["b"]]', "1" * 5_000],
+    [
+        "[" * 6_000,
+        '{"a":1,"b":2}',
+        '"ab"',
+        '["a"]',
+        '["a",1]',
+        '["a", "b"]',
+        '["a",["b"]]',
+        "1" * 5_000,
+        '["\\ud800","b"]',
+        '["\\u00e9","b"]',
+    ],
 )
 def test_a_cursor_that_nobody_gave_is_refused(sample_server: Running, text: str) -> None:
     cursor = urlsafe_b64encode(text.encode()).decode().rstrip("=")
@@ -111,6 +122,17 @@ def test_a_root_and_a_prefix_narrow_it_to_any_place_of_a_video(http: httpx.Clien
     assert len(walk(http, prefix="films/a/", limit=2)) == 5
     assert walk(http, prefix="films/b/", limit=2)[:2] == [id_of("b/0"), id_of("a/3")]
     assert walk(http, prefix="films/b/", root="other") == []
+
+
+def test_a_long_path_in_any_script_has_room_in_the_address_of_the_next_page(
+    shelf: Shelf, http: httpx.Client
+) -> None:
+    letters = "映画" * 40  # as long as a name may be: 240 bytes
+    long = "/".join([letters] * 16)
+    shelf.add({f"{long}/{number}": [("red", 2)] for number in range(2)})
+    shelf.build()
+    until(lambda: http.get("/videos").json()["total"] == 15)
+    assert len(walk(http, limit=1, prefix=f"films/{letters[:3]}")) == 2
 
 
 def test_a_removed_video_is_gone_and_the_pages_go_on(shelf: Shelf, http: httpx.Client) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.server.asking import Load, logged
 from tests.server.conftest import Running
 from tests.server.worlds import Shelf, make_keys, until
 
@@ -42,20 +42,10 @@ def figures(server: Running) -> Path:
     )
 
 
-def load(server: Running, answers: list[int], sent: threading.Semaphore, over: threading.Event) -> None:
-    with httpx.Client(base_url=server.url, timeout=30) as http:
-        while not over.is_set():
-            try:
-                answers.append(http.post("/search", json={"query": "red"}).status_code)
-            except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
-                return  # the connection was closed between two requests
-            sent.release()
-
-
 def test_workers_answer_side_by_side_one_that_is_killed_comes_back_and_sigterm_lets_all_finish(
     shelf: Shelf, serve: Callable[..., Running]
 ) -> None:
-    server = serve("--workers", "2")
+    server = serve("--workers", "2", "--log-format", "json")
     workers = children(server.process.pid)
     assert len(workers) == 2
     searched = 'cinedex_requests_total{method="POST",route="/search",status="200"}'
@@ -73,17 +63,12 @@ def test_workers_answer_side_by_side_one_that_is_killed_comes_back_and_sigterm_l
     assert re.search(r"worker ended error=process \d+ ended with exit code -9", server.log.read_text())
 
     folder, workers = figures(server), children(server.process.pid)
-    sent, over, answers = threading.Semaphore(0), threading.Event(), list[int]()
-    askers = [threading.Thread(target=load, args=(server, answers, sent, over)) for _ in range(4)]
-    for asker in askers:
-        asker.start()
-    for _ in range(40):
-        assert sent.acquire(timeout=30)
-    code = server.stop()
-    over.set()
-    for asker in askers:
-        asker.join()
-    assert code == 0 and set(answers) == {200}
+    before, load = logged(server.log), Load(server.url)
+    with load.of(clients=4):
+        load.until_answered(40)
+        assert server.stop() == 0
+    assert not load.torn and set(load.answers.values()) == {200}
+    assert logged(server.log) == before | load.answers, "each that was taken has got its whole answer"
     assert not folder.exists()
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
     assert "Traceback" not in server.log.read_text()

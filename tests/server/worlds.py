@@ -14,8 +14,8 @@ import numpy as np
 from core.collections import Library
 from core.log import Task
 from core.store import Store, store_slug
-from core.types import EncoderSpec, Facts, Float32Array, Kind, Place, Sampling, Segment, Source
-from core.writer import KindRows, Writer
+from core.types import EncoderSpec, Facts, Float32Array, Kind, Place, Sampling, Segment, Source, Thumbs
+from core.writer import NO_THUMBS, KindRows, Writer
 from extractor.encoders import load
 from index.build import build
 from server import keys
@@ -76,6 +76,7 @@ class Shelf:
         texts: Iterable[str] = (),
         kinds: Iterable[Kind] = ("frame", "clip"),
         columns: str | None = None,
+        thumbs: Thumbs = NO_THUMBS,
     ) -> None:
         writer, since = Writer(self.store), self.store.log.last().number
         for name, scenes in (videos or {}).items():
@@ -83,7 +84,7 @@ class Shelf:
             task = Task(Place("films", f"{name}.mp4".encode(), "1"), since)
             seconds = float(sum(length for _, length in scenes))
             facts = Facts(size=len(name), seconds=seconds)
-            writer.add(task, Source(id), video_rows(id, scenes, kinds), facts, columns=columns)
+            writer.add(task, Source(id), video_rows(id, scenes, kinds), facts, columns=columns, thumbs=thumbs)
         for text in texts:
             id = id_of(text, "t")
             rows: KindRows = {"text": ([Segment(id, text=text)], vector(text)[None])}
