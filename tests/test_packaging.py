@@ -73,7 +73,8 @@ def test_the_wheel_holds_the_packages_the_client_and_nothing_else(dist: Path) ->
 def test_the_sdist_can_be_built_and_tested_from(dist: Path) -> None:
     with tarfile.open(next(dist.glob("*.tar.gz"))) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
-    assert {"pyproject.toml", "Makefile", "constraints.txt", "tests/test_layers.py", "LICENSE"} <= names
+    wanted = {"pyproject.toml", "Makefile", "constraints.txt", "tests/test_layers.py", "LICENSE"}
+    assert wanted | {"docker/.env.example", "docker/videos/.gitkeep"} <= names
 
 
 def test_the_client_is_installed_alone(tmp_path: Path) -> None:
