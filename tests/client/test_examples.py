@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from cinedex_client import Client
 
+from tests.browser import Browser
 from tests.server.conftest import in_thread
 from tests.server.filmed import Films
 from tests.server.sent import picture
@@ -69,10 +71,12 @@ def test_python_is_answered(page: str, folder: Path) -> None:
     assert "films/green.mp4 10.0" in run(folder, sys.executable, "-W", "error", "-c", awaited, **known)
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not here, so docs/examples.md's is not run")
-def test_javascript_is_answered(page: str, folder: Path) -> None:
+def test_javascript_is_answered(page: str, chromium: Browser) -> None:
+    """In a page of that server's, where all that is logged is what is told."""
     (script,) = blocks(page, "js")
-    (folder / "example.mjs").write_text(script)
-    said = run(folder, "node", "example.mjs").splitlines()
+    (url,) = re.findall(r'const server = "(.+)"', script)
+    chromium.open(url)
+    log = "const told = [], console = {log: (...words) => told.push(words.join(' '))};"
+    said = chromium.run(f"(async () => {{ {log} {script}; return told; }})()")
     assert len(said) > 3 and said[0].startswith("films/red")
     assert said[-1].startswith('<video controls src="/clip/v-')

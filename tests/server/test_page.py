@@ -38,7 +38,8 @@ PLAYS = f"{VIDEO}.readyState > 2 && {VIDEO}.currentTime > 0"
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
     """red-then-blue.mp4 (blue from 8 s to 16 s), green.mp4 (with a line), hevc.mp4 (yellow), a name that is
-    HTML (purple), old.avi (orange), late.mkv (pink, on a clock that begins at 0.5 s), and gone.mp4 (cyan)."""
+    HTML (purple), old.avi (orange), tape.ts (brown), late.mkv (pink, on a clock that begins at 0.5 s), and
+    gone.mp4 (cyan)."""
     folder = tmp_path_factory.mktemp("page") / "films"
     folder.mkdir()
     write_film(folder / "red-then-blue.mp4", shapes("red", "blue", seconds=8), LIKE)
@@ -48,6 +49,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
     )
     write_film(folder / EVIL, shapes("purple"), LIKE)
     write_film(folder / "old.avi", shapes("orange"), Encoding("mpeg4", fps=FPS))
+    write_film(folder / "tape.ts", shapes("brown"), LIKE)
     write_film(folder / "gone.mp4", shapes("cyan"), LIKE)
     times = [Fraction(1, 2) + n / FPS for n in range(40)]
     write_video(folder / "late.mkv", plain_frames(shapes("pink"), FPS, 160, 90), times=times)
@@ -104,7 +106,7 @@ def test_a_question_that_is_typed_shows_moments(page: Page) -> None:
     assert page.text(".time") == "0:00 – 0:12"  # the last of the clips that show it ends there
     assert page.text(".sure b").endswith("%")
     page.wait("document.querySelector('.moment img').naturalWidth > 0")
-    assert page.text("#said").startswith("7 moments in ")
+    assert page.text("#said").startswith("8 moments in ")
     assert page.run("location.hash") == "#q=red"
 
 
@@ -129,7 +131,9 @@ def test_it_stops_at_the_end_of_the_moment(page: Page) -> None:
     assert 12 <= page.run(f"{VIDEO}.currentTime") < 13
 
 
-@pytest.mark.parametrize(("asked", "name"), [("yellow", "hevc.mp4"), ("orange", "old.avi")])
+@pytest.mark.parametrize(
+    ("asked", "name"), [("yellow", "hevc.mp4"), ("orange", "old.avi"), ("brown", "tape.ts")]
+)
 def test_what_the_browser_cannot_play_is_cut_for_it(page: Page, asked: str, name: str) -> None:
     page.open(f"q={asked}")
     assert page.run(NAMES)[0] == name
@@ -215,7 +219,7 @@ def test_moments_can_be_grouped_by_video(page: Page) -> None:
     page.wait("document.querySelectorAll('.video').length")
     assert page.run("location.hash") == "#q=red&group=video"
     assert page.text(".video h2") == "films/red-then-blue.mp4"
-    assert page.text("#said").startswith("7 videos in ")
+    assert page.text("#said").startswith("8 videos in ")
     page.click(".moment .open")
     page.wait(PLAYS)
 
