@@ -113,7 +113,7 @@ def write_rows(folder: Path, snapshot: Snapshot, part: LivePart, lists: int) -> 
 def _metadata(snapshot: Snapshot, part: LivePart) -> pa.Table:
     """By the place of a row in the index, which is all that it knows rows by."""
     rows = part.part.rows
-    names = snapshot.sources.named(part.numbers.tolist())
+    names = snapshot.sources.named(part.numbers)
     given = [
         (names[run], start)
         for run, start in zip(rows["source"].tolist(), rows["start"].tolist(), strict=True)
