@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 import httpx
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors.torch import save_file
@@ -113,7 +114,7 @@ def write_rows(folder: Path, snapshot: Snapshot, part: LivePart, lists: int) -> 
 def _metadata(snapshot: Snapshot, part: LivePart) -> pa.Table:
     """By the place of a row in the index, which is all that it knows rows by."""
     rows = part.part.rows
-    names = snapshot.sources.named(part.numbers)
+    names = snapshot.sources.named(part.numbers.astype(np.int64))
     given = [
         (names[run], start)
         for run, start in zip(rows["source"].tolist(), rows["start"].tolist(), strict=True)
