@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +26,7 @@ from extractor.encoders import (
 )
 from extractor.encoders.auto import AUTO, chosen, is_auto
 from extractor.encoders.licences import licence_of
-from extractor.encoders.recipe import LOCAL_DIR
+from extractor.encoders.recipe import absolute
 from extractor.encoders.weights import RANDOM, About, about, hash_of, register, registered, short
 
 if TYPE_CHECKING:
@@ -129,7 +128,7 @@ def asked_of(settings: ExtractSettings, library: Library, *, is_free: bool) -> A
     _require_taken(name.partition(":")[0], given)
     look = tuple((each, str(getattr(settings, each))) for each in given if each in LOOKS)
     _require_fit(name, settings, library, dict(look))
-    return AskedEncoder(_absolute(name), _weights(settings), look, _registered(settings.s3d_weights))
+    return AskedEncoder(absolute(name), _weights(settings), look, _registered(settings.s3d_weights))
 
 
 def with_download(name: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -204,12 +203,6 @@ def _specs(settings: ExtractSettings, library: Library) -> list[EncoderSpec]:
     slugs = library.collections().get(settings.collection, ())
     paths = [library.store_path(slug) for slug in slugs]
     return [Store.open(path).spec for path in paths if (path / "store.json").exists()]
-
-
-def _absolute(name: str) -> str:
-    """A folder in a name is where it is, wherever a server that reads the store is started."""
-    before, local, folder = name.partition(f":{LOCAL_DIR}")
-    return f"{before}{local}{os.path.abspath(folder)}" if local and folder else name
 
 
 def _weights(settings: ExtractSettings) -> str:

@@ -243,7 +243,9 @@ class ServedLibrary:
             raise _no_collection(name)
         found = [offer for offer in offers if offer.is_of(encoder)]
         if not found:
-            raise ApiError(404, f"encoder: the collection {name} has no {encoder!r}.", "encoder")
+            has = ", ".join(dict.fromkeys(offer.encoder for offer in offers))
+            message = f"encoder: the collection {name} has no {encoder!r}; it has {has}."
+            raise ApiError(404, message, "encoder")
         return (found[0] if cursor is None else _behind(cursor, offers) or found[0]).searcher()
 
     def newer(self, searcher: Searcher, error: Error) -> Searcher | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -114,6 +115,12 @@ def recipe_of(variant: str, *, may_download: bool = False) -> Recipe:
     if variant.startswith(HF_HUB):
         return _hub(variant, may_download=may_download)
     return _listed(variant)
+
+
+def absolute(name: str) -> str:
+    """A folder in an encoder's name is where it is, wherever a server that reads the store is started."""
+    before, local, folder = name.partition(f":{LOCAL_DIR}")
+    return f"{before}{local}{os.path.abspath(folder)}" if local and folder else name
 
 
 def pairs() -> list[tuple[str, str]]:

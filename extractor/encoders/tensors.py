@@ -111,6 +111,9 @@ def insist(
     if wrong:
         more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise EncoderError(f"{file} does not fit {name}: {', '.join(wrong[:_SHOWN])}{more}.")
+    if broken := [key for key in wanted if not bool(found[key].isfinite().all())]:
+        more = f", and of {len(broken) - 1} more" if len(broken) > 1 else ""
+        raise EncoderError(f"{file} is damaged: values of {broken[0]}{more} are no numbers or infinite.")
     return {key: single(found[key]) for key in wanted}
 
 

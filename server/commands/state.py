@@ -15,6 +15,7 @@ from core.rules import Word
 from core.store import Store
 from core.types import KINDS, UNKNOWN, EncoderSpec
 from extractor.encoders import S3D, TAKE_WEIGHTS, families
+from extractor.encoders.recipe import LOCAL_DIR
 from extractor.encoders.weights import RANDOM, folder, registered
 from index import recall, sources
 from index.gc import freed_bytes
@@ -163,7 +164,8 @@ def encoder_missing(spec: EncoderSpec) -> str:
         return ""  # imported vectors: `serve` says what it takes
     if family not in families():
         return f"There is no encoder family {family!r} here; there are {', '.join(families())}."
-    has_weights = family in TAKE_WEIGHTS and spec.weights and not spec.weights.startswith(RANDOM)
+    is_elsewhere = spec.weights.startswith(RANDOM) or f":{LOCAL_DIR}" in spec.name
+    has_weights = family in TAKE_WEIGHTS and spec.weights and not is_elsewhere
     for hash in (spec.weights, dict(spec.options).get(S3D)) if has_weights else ():
         if hash and registered(hash) is None:
             return f"Its weights {hash} are not in {folder()}."

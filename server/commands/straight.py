@@ -145,7 +145,10 @@ def store_in(data: Path, collection: str | None, encoder: str | None) -> tuple[s
     paths = [library.store_path(slug) for slug in held[name]]
     if encoder is None:
         return name, paths[0]
-    for path in paths:
-        if Store.open(path).spec.name == encoder:
+    from extractor.encoders.recipe import absolute
+
+    names = [Store.open(path).spec.name for path in paths]
+    for known, path in zip(names, paths, strict=True):
+        if known == absolute(encoder):
             return name, path
-    raise UsageError(f"The collection {name} has no encoder {encoder!r}.")
+    raise UsageError(f"The collection {name} has no encoder {encoder!r}; it has {', '.join(names)}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import pytest
 import torch
 
 from core.commands import main
+from core.store import Store
+from core.types import Sampling
 from server.commands.columns import clock
 from server.commands.search import as_json, table
+from server.commands.straight import store_in
 from tests.server.conftest import Running
 from tests.server.sent import picture
 from tests.server.test_lines import told
@@ -171,12 +175,27 @@ def test_a_library_without_texts_finds_none(tmp_path: Path, capsys: pytest.Captu
     assert said(capsys, "red", *flags) == "Nothing is found.\n"
 
 
+def test_an_encoder_in_a_folder_is_named_as_it_was_to_extract(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, name = shelf.library, f"open_clip:local-dir:{tmp_path / 'model'}"
+    Store.create(library.store_path("other"), replace(shelf.store.spec, name=name), Sampling())
+    library.add_store("default", "other")
+    monkeypatch.chdir(tmp_path)
+    found = store_in(library.data, None, "open_clip:local-dir:model/")
+    assert found == ("default", library.store_path("other"))
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "says"),
     [
         ([], 2, "Nothing to look for is named: a text, --image FILE, or --video"),
         (["red", "--collection", "none"], 2, "There is no collection 'none' in"),
-        (["red", "--encoder", "toy:none"], 2, "The collection default has no encoder 'toy:none'."),
+        (
+            ["red", "--encoder", "toy:none"],
+            2,
+            "The collection default has no encoder 'toy:none'; it has toy:rgb.",
+        ),
         (["--video", "v-none"], 2, "query[0].video_id: there is no 'v-none' in this collection."),
         (["red", "--video", id_of("green"), "--encoder", "toy:x", "--store", "x"], 1, "x is not a store"),
         (["--video", id_of("green"), "--mode", "text"], 2, 'mode: "text" needs a query of texts alone'),

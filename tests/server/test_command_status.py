@@ -160,6 +160,7 @@ def test_an_encoder_that_is_not_here_is_told(tmp_path: Path) -> None:
     clip = replace(TOY.spec, name="open_clip:ViT-B-32/x", weights="f" * 32)
     assert encoder_missing(clip).startswith(f"Its weights {'f' * 32} are not in ")
     assert encoder_missing(replace(clip, weights="random:1")) == ""
+    assert encoder_missing(replace(clip, name="videococa:local-dir:/models/coca")) == ""
 
 
 def test_another_collection_is_refused_by_its_name(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:

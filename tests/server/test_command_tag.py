@@ -180,7 +180,11 @@ def test_what_is_wrong_with_a_file_of_labels_names_the_line(
         (["--choice", "a", "--json", "--export", "csv"], 2, "--export and --json exclude each other"),
         (["--choice", "a", "--store", "x", "--collection", "y"], 2, "--store and --collection exclude"),
         (["--choice", "a", "--collection", "none"], 2, "There is no collection 'none' in"),
-        (["--choice", "a", "--encoder", "toy:none"], 2, "The collection default has no encoder 'toy:none'."),
+        (
+            ["--choice", "a", "--encoder", "toy:none"],
+            2,
+            "The collection default has no encoder 'toy:none'; it has toy:rgb.",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(

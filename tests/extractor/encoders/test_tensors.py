@@ -154,6 +154,17 @@ def test_what_does_not_fit_is_named_by_key(change: dict[str, Any], says: str) ->
     assert str(caught.value) == f"x.pt does not fit mine: {says}."
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_what_is_no_number_is_named_by_key(wrong: float) -> None:
+    state = STATE | {"d": torch.tensor([1.0, wrong])}
+    with pytest.raises(EncoderError) as caught:
+        insist(state, WANTED, file="x.pt", name="mine")
+    assert str(caught.value) == "x.pt is damaged: values of d are no numbers or infinite."
+    state |= {"a": torch.full((2, 3), wrong)}
+    with pytest.raises(EncoderError, match=r"values of a, and of 1 more are no"):
+        insist(state, WANTED, file="x.pt", name="mine")
+
+
 def test_what_is_optional_may_be_there_and_is_left_out() -> None:
     state = STATE | {"position_ids": torch.arange(4)}
     assert list(insist(state, WANTED, file="x.pt", name="mine", optional=("position_ids",))) == list(WANTED)
