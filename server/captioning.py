@@ -52,7 +52,8 @@ def planned(searcher: Searcher, named: Named, *, anew: bool) -> Planned:
     if not anew and (stored := captions(view, named.source, start, end)):
         return Planned(spec, searcher.name, tuple(stored))
     if not hasattr(searcher.encoder, "caption"):
-        raise ApiError(409, f"encoder: {spec.name} cannot write captions.", "encoder")
+        message = f"encoder: {spec.name} cannot write captions; name one that can, as videococa."
+        raise ApiError(409, message, "encoder")
     if len(rows) > MOST_CLIPS:
         message = (
             f"video_id: the video has {len(rows)} clips there, and {MOST_CLIPS} at most are written about "

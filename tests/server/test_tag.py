@@ -279,7 +279,7 @@ def test_captions_say_which_encoder_cannot_write(sample_server: Running) -> None
     assert answer.status_code == 409
     assert answer.json()["error"] == {
         "type": "conflict",
-        "message": "encoder: toy:rgb cannot write captions.",
+        "message": "encoder: toy:rgb cannot write captions; name one that can, as videococa.",
         "field": "encoder",
     }
 
