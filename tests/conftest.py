@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -26,7 +27,10 @@ _LATE = ("extractor/encoders/", "training/", "test_concept")  # they hold models
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """No test meets the user's own weights or reaches a hub; said before anything is imported."""
+    """No test meets the user's own weights or reaches a hub; said before anything is imported. Ctrl-C reaches
+    what tests start, also where a script runs them in its background and has them ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     held = TemporaryDirectory(prefix="cinedex-tests-")
     config.add_cleanup(held.cleanup)
     Path(held.name, "weights").mkdir()
