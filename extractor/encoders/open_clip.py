@@ -248,7 +248,9 @@ def _fill(recipe: Recipe, model: Any, file: Path, *, may_resize: bool) -> None:
     """A checkpoint's tensors into the model: each has its place, and each place its tensor."""
     state = _converted(model, read(file), may_resize=may_resize)
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    model.load_state_dict(insist(state, wanted, file=called(file), name=recipe.name))
+    # Some of its models have parameters that nobody fills or reads, as CoCa's text_decoder.text_projection.
+    found = insist(state, wanted, file=called(file), name=recipe.name, are_used=False)
+    model.load_state_dict(found)
 
 
 def _converted(model: Any, state: dict[str, Tensor], *, may_resize: bool) -> dict[str, Tensor]:

@@ -95,10 +95,17 @@ def _what_else(head: bytes) -> str:
 
 
 def insist(
-    found: State, wanted: Mapping[str, Sequence[int]], *, file: str, name: str, optional: Collection[str] = ()
+    found: State,
+    wanted: Mapping[str, Sequence[int]],
+    *,
+    file: str,
+    name: str,
+    optional: Collection[str] = (),
+    are_used: bool = True,
 ) -> dict[str, Tensor]:
     """The wanted tensors (key: shape), in that order and with all fractions as float32; an EncoderError names
-    what is missing, left over or of another shape. What is optional may be there or not, and is left out."""
+    what is missing, left over or of another shape. What is optional may be there or not, and is left out.
+    are_used: all of them, so that each of their values must be a number."""
     wrong = [
         *(f"{key} is missing" for key in wanted if key not in found),
         *(f"{key} is left over" for key in found if key not in wanted and key not in optional),
@@ -111,7 +118,8 @@ def insist(
     if wrong:
         more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise EncoderError(f"{file} does not fit {name}: {', '.join(wrong[:_SHOWN])}{more}.")
-    if broken := [key for key in wanted if not bool(found[key].isfinite().all())]:
+    broken = [key for key in wanted if are_used and not bool(found[key].isfinite().all())]
+    if broken:
         more = f", and of {len(broken) - 1} more" if len(broken) > 1 else ""
         raise EncoderError(f"{file} is damaged: values of {broken[0]}{more} are no numbers or infinite.")
     return {key: single(found[key]) for key in wanted}

@@ -160,6 +160,7 @@ def test_what_is_no_number_is_named_by_key(wrong: float) -> None:
     with pytest.raises(EncoderError) as caught:
         insist(state, WANTED, file="x.pt", name="mine")
     assert str(caught.value) == "x.pt is damaged: values of d are no numbers or infinite."
+    assert list(insist(state, WANTED, file="x.pt", name="mine", are_used=False)) == list(WANTED)
     state |= {"a": torch.full((2, 3), wrong)}
     with pytest.raises(EncoderError, match=r"values of a, and of 1 more are no"):
         insist(state, WANTED, file="x.pt", name="mine")
