@@ -8,7 +8,6 @@ from typing import Any
 
 from core import files
 from core.errors import SnapshotError
-from core.files import exists
 from index import recall
 from index.snapshot import folder_of
 
@@ -24,7 +23,7 @@ def require(root: Path, number: int, held: Mapping[str, Any], *, below_recall: b
     """Refuse what finds too little. below_recall: somebody says that it may, now and whenever it is gone
     back to."""
     short, told = shortfall(held), folder_of(root, number) / TOLD
-    if not short or exists(told):
+    if not short or files.exists(told):
         return
     if not below_recall:
         raise SnapshotError(

@@ -224,12 +224,13 @@ class Snapshot:
         """How many live."""
         return sum(words.live for words in self.words if words.about.kind == kind)
 
+    @np.errstate(invalid="ignore", over="ignore")  # of rows that stand for nothing
     def _hits(self, rows: Rows, kind: Kind, searched: Sequence[LivePart]) -> Hits:
         if len(wrong := rows.part[(rows.line < 0) | ~np.isfinite(rows.end - rows.start)]):
             raise searched[wrong[0]].part.damaged()
         texts = [self._text(row, searched) for row in rows] if kind == "text" else []
-        found = Segments(self.sources.named(rows.line), rows.start, rows.end, texts)
-        return Hits(found, rows.score, (), rows.part, rows.position)
+        names = self.sources.named(rows.line)
+        return Hits(Segments(names, rows.start, rows.end, texts), rows.score, (), rows.part, rows.position)
 
     def _text(self, row: Row, searched: Sequence[LivePart]) -> str:
         # A library text is its source's; the rows of timed lines have texts of their own.
@@ -279,9 +280,8 @@ class Snapshot:
         part, positions = self.parts[number], np.array([position])
         if not part.is_live(positions)[0]:
             return None
-        records = part.part.rows[positions]
-        line, which = part.lines(records), np.array([number])
-        row = Rows(np.zeros(1, np.float32), line, records["start"], records["end"], which, positions)
+        records, which, score = part.part.rows[positions], np.array([number]), np.zeros(1, np.float32)
+        row = Rows(score, part.lines(records), records["start"], records["end"], which, positions)
         return part.about.kind, self._hits(row, part.about.kind, self.parts).segments[0]
 
     def within(self, kind: Kind, ranges: Sequence[Range]) -> list[tuple[Float64Array, Float32Array]]:

@@ -18,6 +18,7 @@ from core.stop import require_wanted
 from core.types import EncoderSpec, Float32Array, IntArray
 from server.cache import TextVector, VectorCache, vector_cache
 from server.crew import Crew
+from server.limits import nobody
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,18 +30,14 @@ MOST_TEXTS = 16  # together: more gain little on a processor, and who comes next
 _LOOK_S = 0.05  # how often who waits in a thread looks whether it still has to
 
 
-def _nobody(_: Any) -> None:
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class Batching:
     """By what rules texts are encoded, and who is told of it."""
 
     cache: VectorCache = field(default_factory=lambda: vector_cache(0))
     threads: int = 0  # of an encoder; 0: as many as torch has
-    batched: Callable[[int], None] = _nobody  # so many texts were encoded together
-    looked_up: Callable[[bool], None] = _nobody  # whether the cache had one
+    batched: Callable[[int], None] = nobody  # so many texts were encoded together
+    looked_up: Callable[[bool], None] = nobody  # whether the cache had one
 
 
 class TextQueue:

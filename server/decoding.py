@@ -21,7 +21,7 @@ from core.query import Frames
 from core.types import Look, Sampling
 from server import temporary
 from server.errors import ApiError
-from server.limits import Slots
+from server.limits import Slots, nobody
 from server.settings import ServeSettings
 from server.spent import Spent
 
@@ -91,10 +91,6 @@ def _bytes(pixels: ref[NDArray[np.uint8]]) -> int:
     return 0 if held is None else held.nbytes
 
 
-def _nobody(_: float) -> None:
-    return None
-
-
 class Decoding:
     """The one place that anything from outside is decoded through."""
 
@@ -103,7 +99,7 @@ class Decoding:
         slots: Slots,
         settings: ServeSettings,
         took: Callable[[float], None],
-        waited: Callable[[float], None] = _nobody,
+        waited: Callable[[float], None] = nobody,
     ) -> None:
         """took, waited: hear how many seconds a request's files were decoded for, and waited for that."""
         self._slots, self._settings, self._took, self._waited = slots, settings, took, waited

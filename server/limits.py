@@ -19,7 +19,8 @@ from server.errors import ApiError
 T = TypeVar("T")
 
 
-def _nobody(_: float) -> None:
+def nobody(_: object) -> None:
+    """Hears what it is told, and does nothing."""
     return None
 
 
@@ -31,7 +32,7 @@ class Slots:
         self._at_once, self._waiting = at_once, waiting
         self._crew = Crew(at_once, "answer")
         self._taken, self._counting = 0, threading.Lock()
-        self._watch: Callable[[float], None] = _nobody
+        self._watch: Callable[[float], None] = nobody
 
     @property
     def crew(self) -> Crew:

@@ -21,7 +21,7 @@ from extractor.media.reader import Reader
 from extractor.media.write import Encoding, write_video
 from extractor.world.plain_films import PlainFilm, PlainScene, plain_frames
 from server.library import ServedLibrary
-from tests.extractor.encoders.models import TINY, add_model, tiny_state
+from tests.extractor.encoders.models import TINY, add_model, lively, tiny_state
 from tests.server.conftest import in_thread
 from tests.server.worlds import until
 
@@ -58,7 +58,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         film = PlainFilm((PlainScene(colour, shape, "dark grey", motion, seconds),))
         pictures = plain_frames(film, Fraction(10), width, height)
         write_video(folder / "films" / name, pictures, Encoding(fps=Fraction(10)))
-    torch.save(lively_state(3), folder / "tiny.pt")
+    torch.save(lively(tiny_state(3), 3), folder / "tiny.pt")
     data = ["--data", str(folder / "data"), "--quiet"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CINEDEX_WEIGHTS", str(folder / "weights"))
@@ -74,17 +74,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             yield World(
                 http, encoder, {name: plain_clips(encoder, folder / "films" / name) for name in FILMS}
             )
-
-
-def lively_state(seed: int) -> dict[str, torch.Tensor]:
-    """In which what is seen matters more than in a fresh one."""
-    state = tiny_state(seed)
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(seed)
-        for tensor in state.values():
-            if tensor.dim() > 1:
-                tensor.normal_(std=2.0 * tensor.shape[-1] ** -0.5)
-    return state
 
 
 @torch.inference_mode()

@@ -140,7 +140,11 @@ def videoclip_state(seed: int, *, features: int = 32, layers: int = 2) -> dict[s
     video = bert.Sizes(bert.HEAD, 96, layers, words=200, places=64)
     text = bert.Sizes(bert.HEAD, 96, 1, places=64)
     shape = videoclip_model.Shape(features, video, text)
-    state: dict[str, torch.Tensor] = videoclip_model.drawn(shape, seed).state_dict()
+    return lively(videoclip_model.drawn(shape, seed).state_dict(), seed)
+
+
+def lively(state: dict[str, torch.Tensor], seed: int) -> dict[str, torch.Tensor]:
+    """The same weights, in which what is seen matters more than in fresh ones."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
         for tensor in state.values():
