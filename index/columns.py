@@ -202,7 +202,7 @@ class Columns:
                 for batch in batches:
                     batch.column("name").validate(full=True)
                 return cls(sources, path, {batch.column("name")[0].as_py(): batch for batch in batches})
-        except (OSError, LookupError, pa.ArrowException) as error:
+        except (OSError, LookupError, pa.ArrowException, UnicodeDecodeError) as error:
             raise SnapshotError(f"{path} cannot be read: {error}.") from error
 
     @property
@@ -243,7 +243,7 @@ class Columns:
             batch.validate(full=True)
             kind = next(kind for kind in _HELD if batch.column(kind).null_count == 0)
             values, lines = batch.column(kind).flatten(), batch.column("lines").flatten()
-        except (StopIteration, LookupError, pa.ArrowException) as error:
+        except (StopIteration, LookupError, pa.ArrowException, UnicodeDecodeError) as error:
             raise SnapshotError(f"{self.path} is damaged: {error}.") from error
         numbers = lines.to_numpy()
         is_whole = len(values) == len(lines) and not values.null_count and not lines.null_count

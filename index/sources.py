@@ -116,10 +116,11 @@ class Sources:
                 table = pa.ipc.open_file(file).read_all()
             # Where a string ends is not looked at when it is read: 60 ms for a million sources, once.
             table.validate(full=True)
-        except (OSError, pa.ArrowException) as error:
+            is_whole = _fits(table.schema)
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # of a name
             reason = str(error).partition("\n")[0].rstrip(".")
             raise SnapshotError(f"{path} cannot be read: {reason}.") from error
-        if not _fits(table.schema):
+        if not is_whole:
             raise SnapshotError(f"{path} is damaged: a column is missing or of another type.")
         if table["id"].null_count:
             raise SnapshotError(f"{path} is damaged: a source has no id.")

@@ -234,6 +234,20 @@ def test_another_index_than_was_built_is_refused(
         Snapshot.open(Store.open(root))
 
 
+@pytest.mark.parametrize(("file", "name"), [("sources.arrow", b"created"), ("columns.arrow", b"lines")])
+def test_a_column_whose_name_is_no_text_is_refused(
+    root: Path, monkeypatch: pytest.MonkeyPatch, file: str, name: bytes
+) -> None:
+    monkeypatch.setattr(mapped, "require", mutations.trusting)
+    path = root / "snapshots" / "000001" / file
+    data = path.read_bytes()
+    assert name in data
+    path.unlink()
+    path.write_bytes(data.replace(name, b"\xff" * len(name)))
+    with pytest.raises(SnapshotError, match=rf"{file} (cannot be read|is damaged): [^\n]+\.$"):
+        mutations.use(root)
+
+
 def test_another_table_than_was_written_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mapped, "require", mutations.trusting)
     path = root / "snapshots" / "000001" / "sources.arrow"
