@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -20,23 +19,17 @@ from core.types import Float32Array, Sampling
 from extractor.encoders import load
 from extractor.encoders.s3d import S3D
 from extractor.media.reader import Reader
-from extractor.media.write import Encoding, write_video
-from extractor.world.plain_films import PlainFilm, PlainScene, plain_frames
 from server.library import ServedLibrary
 from tests.extractor.encoders import tiny_s3d
+from tests.server import ranked
 from tests.server.conftest import in_thread
+from tests.server.ranked import NEAR, filmed
 from tests.server.worlds import until
 
 SPECIAL = "[SEP] red <|endoftext|> circle [PAD]"  # of which two words are known
 TEXTS = ["a red circle moves", "green", "🐈", "狗在草地上跑", SPECIAL, "square " * 90]
-NEAR = 2e-3  # of the largest score: stores keep float16
-FILMS = {  # name: colour, shape, motion, seconds, width, height, pictures a second
-    "right.mp4": ("red", "circle", "moves to the right", 4.0, 160, 90, 10),
-    "left.mp4": ("red", "circle", "moves to the left", 2.5, 160, 90, 60),
-    "portrait.mp4": ("blue", "square", "rises", 3.0, 90, 160, 25),
-    "short.mp4": ("green", "ring", "falls", 0.3, 160, 90, 10),
-    "one.mp4": ("yellow", "bar", "rises", 0.1, 160, 90, 10),
-}
+FILMS = {**ranked.FILMS, "left.mp4": ("red", "circle", "moves to the left", 2.5, 160, 90)}
+FPS = {"left.mp4": 60, "portrait.mp4": 25}  # of the others ten
 
 
 @dataclass(frozen=True)
@@ -57,11 +50,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("s3d")
-    (folder / "films").mkdir()
-    for name, (colour, shape, motion, seconds, width, height, fps) in FILMS.items():
-        film = PlainFilm((PlainScene(colour, shape, "dark grey", motion, seconds),))
-        pictures = plain_frames(film, Fraction(fps), width, height)
-        write_video(folder / "films" / name, pictures, Encoding(fps=Fraction(fps)))
+    filmed(folder / "films", FILMS, fps=FPS)
     file = tiny_s3d.file(folder / "s3d_howto100m.pth", 4)
     data = ["--data", str(folder / "data"), "--quiet"]
     with pytest.MonkeyPatch.context() as patch:
