@@ -7,13 +7,14 @@ import json
 import pickle
 import re
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 from core.errors import EncoderError, UsageError
+from extractor.encoders.likeness import likeness
 from extractor.encoders.runners import asks, runner_at_the_beginning
 
 if TYPE_CHECKING:
@@ -125,13 +126,39 @@ def insist(
         ),
     ]
     if wrong:
-        more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        raise EncoderError(f"{file} does not fit {name}: {', '.join(wrong[:_SHOWN])}{more}.")
+        require_alike(found, wanted, file=file, name=name)
+        raise _unfit(wrong, file, name)
     broken = [key for key in wanted if are_used and not bool(found[key].isfinite().all())]
     if broken:
         more = f", and of {len(broken) - 1} more" if len(broken) > 1 else ""
         raise EncoderError(f"{file} is damaged: values of {broken[0]}{more} are no numbers or infinite.")
     return {key: single(found[key]) for key in wanted}
+
+
+def require_alike(found: State, names: Iterable[str], *, file: str, name: str) -> None:
+    """An EncoderError where a file looks like another family's than these keys do."""
+    other = likeness(found)
+    if other and other != likeness(names):
+        raise EncoderError(f"{file} does not fit {name}: it looks like a checkpoint of {other}.")
+
+
+def require_any(found: State, names: Sequence[str], *, file: str, name: str) -> None:
+    """The same, and where it holds none of these keys."""
+    require_alike(found, names, file=file, name=name)
+    if not any(key in found for key in names):
+        require_all(found, names, file=file, name=name)
+
+
+def require_all(found: State, names: Sequence[str], *, file: str, name: str) -> None:
+    """The same, and where it lacks any of these keys."""
+    require_alike(found, names, file=file, name=name)
+    if missing := [f"{key} is missing" for key in names if key not in found]:
+        raise _unfit(missing, file, name)
+
+
+def _unfit(wrong: Sequence[str], file: str, name: str) -> EncoderError:
+    more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+    return EncoderError(f"{file} does not fit {name}: {', '.join(wrong[:_SHOWN])}{more}.")
 
 
 def length_of(found: State, key: str, axis: int, *, file: str, name: str) -> int:
