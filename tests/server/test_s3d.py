@@ -102,6 +102,38 @@ def test_a_search_ranks_as_the_plain_scores_do(world: World, text: str) -> None:
     assert found == pytest.approx(scores, abs=near)
     assert all(one > other - 2 * near for one, other in pairwise(scores[name] for name in found))
     assert answer.json()["query_truncated"] == (text == TEXTS[-1])
+    assert answer.json()["query_unknown"] == ([text] if text in TEXTS[2:4] else [])
+
+
+def test_what_says_nothing_to_it_is_named_wherever_it_is_asked(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unknown(path: str, **body: Any) -> list[str]:
+        answer = world.http.post(path, json=body)
+        assert answer.status_code == 200, answer.text
+        found: list[str] = answer.json()["query_unknown"]
+        return found
+
+    video = world.http.get("/videos").json()["videos"][0]["video_id"]
+    assert unknown("/search", query=[{"text": "zebra"}, {"text": "red"}, {"vector": [1.0] * 32}]) == ["zebra"]
+    assert unknown("/search", sequence=[{"query": "red"}, {"query": "zebra"}]) == ["zebra"]
+    labels = {"labels": ["a zebra", "red", "yak"], "templates": ["a white {}"]}
+    assert unknown("/tag", video_id=video, **labels) == ["a zebra", "yak"]
+    assert unknown("/locate", video_id=video, texts=["yak", "red"]) == ["yak"]
+    file = tmp_path / "labels.txt"
+    file.write_text("zebra\nred\nyak\n")
+    data = ["--data", str(world.data)]
+    for line, about in (
+        (["search", "zebra", "--server", str(world.http.base_url)], "'zebra'"),
+        (["tag", "--labels", str(file), *data], "'zebra' and of 1 more"),
+    ):
+        assert main(line) == 0
+        said = f"the encoder knows no word of {about}: what it finds for that says nothing"
+        assert said in capsys.readouterr().err
+    file.write_text("green\nred\n")
+    capsys.readouterr()
+    assert main(["tag", "--labels", str(file), *data]) == 0
+    assert "knows no word" not in capsys.readouterr().err
 
 
 def test_probabilities_of_labels_are_a_softmax_over_the_scores_as_they_are(world: World) -> None:
