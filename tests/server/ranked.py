@@ -26,7 +26,7 @@ FILMS: Mapping[str, Film] = {
 
 def filmed(
     folder: Path, films: Mapping[str, Film] = FILMS, *, fps: Mapping[str, int] = MappingProxyType({})
-) -> Path:
+) -> None:
     """The files in a new folder, of ten pictures a second or as many as fps says of one."""
     folder.mkdir()
     for name, (colour, shape, motion, seconds, width, height) in films.items():

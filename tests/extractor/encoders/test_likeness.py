@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -51,7 +52,9 @@ def test_a_checkpoint_of_another_family_is_called_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
 ) -> None:
     add_model(monkeypatch, tmp_path, "tiny", TINY)
-    more = {"s3d_weights": tiny_s3d.file(tmp_path / "s3d.pth", 3)} if family == "videoclip" else {}
+    more: dict[str, Any] = (
+        {"s3d_weights": tiny_s3d.file(tmp_path / "s3d.pth", 3)} if family == "videoclip" else {}
+    )
     for called, state in others().items():
         if called != family and (family, called) != ("open_clip:tiny", PLAIN):
             torch.save(state, file := tmp_path / "given.pt")
@@ -73,7 +76,9 @@ def test_of_what_nobody_knows_the_first_keys_that_are_missing_are_named_and_coun
     tmp_path: Path, family: str, first: str, count: int
 ) -> None:
     torch.save({"layer1.0.weight": torch.ones(2)}, file := tmp_path / "resnet.pt")
-    more = {"s3d_weights": tiny_s3d.file(tmp_path / "s3d.pth", 3)} if family == "videoclip" else {}
+    more: dict[str, Any] = (
+        {"s3d_weights": tiny_s3d.file(tmp_path / "s3d.pth", 3)} if family == "videoclip" else {}
+    )
     with pytest.raises(EncoderError) as caught:
         load(family, weights=file, **more)
     assert str(caught.value).startswith(f"{file} does not fit {family}: {first} is missing, ")
