@@ -175,10 +175,29 @@ def _mistakes(error: ValidationError, origins: Mapping[str, str]) -> list[str]:
     lines = []
     for found in error.errors(include_url=False):
         where = ".".join(map(str, found["loc"])).replace("_", "-")
-        what = found["msg"].removeprefix("Value error, ")
         origin = origins.get(str(found["loc"][0]) if found["loc"] else "")
-        lines.append(f"{where}: {what}" + ("" if origin is None else f" (got {found['input']!r}{origin})"))
+        lines.append(
+            f"{where}: {_said(found)}" + ("" if origin is None else f" (got {found['input']!r}{origin})")
+        )
     return lines
+
+
+_KINDS = {
+    **dict.fromkeys(("int_parsing", "int_from_float", "int_type"), "a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type"), "a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "true or false"),
+}
+_BOUNDS = {"greater than or equal to": "at least", "less than or equal to": "at most"}
+
+
+def _said(found: Mapping[str, Any]) -> str:
+    """As all other mistakes are said, and not in the library's words."""
+    if found["type"] in _KINDS:
+        return f"it must be {_KINDS[found['type']]}"
+    what = str(found["msg"]).removeprefix("Value error, ")
+    for theirs, ours in _BOUNDS.items():
+        what = what.replace(f"Input should be {theirs} ", f"it must be {ours} ")
+    return what.replace("Input should be ", "it must be ", 1)
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,7 +261,7 @@ class _Flags(CliSettingsSource[argparse.ArgumentParser]):
         if field is None or get_origin(field.annotation) is not dict:
             return json.dumps(value)
         if wrong := [item for item in value if "=" not in item]:
-            raise UsageError(f"{name.replace('_', '-')}: Input should be NAME=VALUE (got {wrong[0]!r})")
+            raise UsageError(f"{name.replace('_', '-')}: it must be NAME=VALUE (got {wrong[0]!r})")
         return json.dumps(dict(item.split("=", 1) for item in value))
 
 

@@ -112,8 +112,6 @@ def asked_of(settings: ExtractSettings, library: Library, *, is_free: bool) -> A
     if settings.weights is not None and settings.random_weights is not None:
         raise UsageError("--weights and --random-weights exclude each other.")
     name = settings.encoder
-    if settings.s3d_weights is not None and settings.weights is None:
-        raise UsageError("--s3d-weights goes with --weights: the one is nothing without the other.")
     given = [name for name in (*_OF_WEIGHTS, _S3D, *LOOKS) if _is_given(settings, name)]
     if name is None and given:
         raise UsageError(
@@ -126,6 +124,8 @@ def asked_of(settings: ExtractSettings, library: Library, *, is_free: bool) -> A
         name = _auto(name, settings, library)
     require_variant(name)
     _require_taken(name.partition(":")[0], given)
+    if settings.s3d_weights is not None and settings.weights is None:
+        raise UsageError("--s3d-weights goes with --weights: the one is nothing without the other.")
     look = tuple((each, str(getattr(settings, each))) for each in given if each in LOOKS)
     _require_fit(name, settings, library, dict(look))
     return AskedEncoder(absolute(name), _weights(settings), look, _registered(settings.s3d_weights))
@@ -157,7 +157,8 @@ def _require_taken(family: str, given: list[str]) -> None:
             own = "brings its own weights" if family in SHIPPED else "has no weights"
             raise UsageError(f"--{_flag(name)} is not for {family}, which {own}.")
         if name == _S3D and family not in TAKE_S3D:
-            raise UsageError(f"--{_flag(name)} is not for {family}, but for {' and '.join(TAKE_S3D)}.")
+            own = ", whose own file is --weights FILE" if family == S3D else ""
+            raise UsageError(f"--{_flag(name)} is not for {family}{own}, but for {' and '.join(TAKE_S3D)}.")
         if name in LOOKS and family not in TAKE_LOOKS:
             raise UsageError(f"--{_flag(name)} is not for {family}, whose pictures are its own.")
 

@@ -11,7 +11,7 @@ import numpy as np
 from core.errors import NoTextsError, UsageError
 from core.query import Part, Query, Value
 from core.types import Float32Array, Kind, Segment
-from extractor.encoders.base import Adjustable, Encoder
+from extractor.encoders.base import Adjustable, Encoder, unknown_to
 from index.calibration import Asking
 from index.part import exact
 from index.snapshot import Snapshot
@@ -35,6 +35,7 @@ class Sought:
     ranges: tuple[Part, ...]  # of others
     asking: Asking = "text"  # what most of it is made of
     each: Float32Array | None = None  # the vector of each part, float32 [parts, dim]
+    unknown: tuple[str, ...] = ()  # texts of no word that the encoder knows
 
     def is_own(self, row: Segment) -> bool:
         """Whether a row lies in a range that was asked with."""
@@ -65,6 +66,7 @@ def compose(query: Query, kinds: Sequence[Kind], encoder: Encoder, view: Snapsho
         tuple(part for part in own if _is_range(part)),
         _asking(query.parts),
         rows[:-1],
+        unknown_to(encoder, texts),
     )
 
 

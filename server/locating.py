@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.types import Float32Array, Float64Array, Kind
+from extractor.encoders.base import unknown_to
 from index.calibration import Judge, Level
 from index.timeline import Timeline
 from server.errors import ApiError
@@ -44,6 +45,7 @@ class Located:
     encoder: str
     snapshot: int
     truncated: bool
+    unknown: tuple[str, ...]  # texts of no word that the encoder knows
 
 
 def located(searcher: Searcher, named: Named, labelling: Labelling, seconds: float) -> Located | None:
@@ -59,7 +61,8 @@ def located(searcher: Searcher, named: Named, labelling: Labelling, seconds: flo
     judges = [view.calibrated.judge(kind, "text", vector) for vector in vectors]
     ranges = [ranges_of(rows, mine, judge) for mine, judge in zip(scores, judges, strict=True)]
     times, shown = _thinned(rows.start, scores)
-    return Located(times, shown, ranges, kind, searcher.name, view.number, truncated)
+    unknown = unknown_to(encoder, labelling.vocabulary.labels)
+    return Located(times, shown, ranges, kind, searcher.name, view.number, truncated, unknown)
 
 
 def _require_few(rows: Timeline, texts: int) -> None:

@@ -72,6 +72,7 @@ class Answer:
     next: Beginning | None = None  # where the next page begins
     made_by: str = ""  # the encoder's own name, which those of several stores may share
     store: str = ""  # its folder's name
+    unknown: tuple[str, ...] = ()  # texts of no word that the encoder knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class _Results:
     confident: bool | None
     rows: int = 0  # that were looked at for the first page
     goes_on: bool = False  # a deeper look may find more
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ class Searcher:
             Beginning(behind, page.rows) if goes_on else None,
             self.encoder.spec.name,
             self.view.store.root.name,
+            page.unknown,
         )
 
     def _moments(self, query: Query, place: Beginning) -> _Results:
@@ -163,6 +166,7 @@ class Searcher:
             judged.is_confident(looked.best, any(moment.told for moment in flat)),
             looked.rows,
             looked.goes_on,
+            asked.unknown,
         )
 
     def _sequences(self, query: Query, place: Beginning) -> _Results:
@@ -186,6 +190,7 @@ class Searcher:
             looked.seconds,
             looked.confident,
             looked.rows,
+            unknown=tuple(dict.fromkeys(text for each in asked for text in each.unknown)),
         )
 
     def _step(self, query: Query, number: int, own: tuple[Kind, ...]) -> Sought:

@@ -142,6 +142,7 @@ def around(results: list[Any], answer: Answer, body: str) -> SearchAnswer:
         snapshot=answer.snapshot,
         confident=answer.confident,
         query_truncated=answer.truncated,
+        query_unknown=list(answer.unknown),
         took_ms=TookMs(
             total=_ms(took.total), encode=_ms(took.encode), search=_ms(took.search), look_up=_ms(took.look_up)
         ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.types import Float32Array, Float64Array, Kind
-from extractor.encoders.base import Encoder
+from extractor.encoders.base import Encoder, unknown_to
 from server.judged import rounded
 from server.labels import Labelling
 from server.means import mean
@@ -34,6 +34,7 @@ class Tagged:
     encoder: str
     snapshot: int
     truncated: bool
+    unknown: tuple[str, ...]  # labels of no word that the encoder knows
 
 
 def tagged(searcher: Searcher, named: Named, labelling: Labelling, seconds: float) -> Tagged | None:
@@ -43,7 +44,8 @@ def tagged(searcher: Searcher, named: Named, labelling: Labelling, seconds: floa
         return None
     vectors, truncated = labelling.vectors()
     tags = ranked(labelling.vocabulary.labels, vectors, mean(rows.vectors()), searcher.encoder)
-    return Tagged(tags, searcher.name, searcher.view.number, truncated)
+    unknown = unknown_to(searcher.encoder, labelling.vocabulary.labels)
+    return Tagged(tags, searcher.name, searcher.view.number, truncated, unknown)
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ class Answer(Told):
     confident: bool | None = None
     partial: list[str] = []
     query_truncated: bool = False
+    query_unknown: list[str] = []
     took_ms: TookMs
     next_cursor: str | None = None
 
@@ -161,6 +162,7 @@ class Tagged(Told):
     encoder_notice: str | None = None
     snapshot: int
     query_truncated: bool = False
+    query_unknown: list[str] = []
 
 
 class Range(Told):
@@ -184,6 +186,7 @@ class Located(Told):
     encoder_notice: str | None = None
     snapshot: int
     query_truncated: bool = False
+    query_unknown: list[str] = []
 
 
 class Caption(Told):

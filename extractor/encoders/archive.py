@@ -15,8 +15,9 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from core.errors import EncoderError
 from extractor.encoders import pickles
-from extractor.encoders.pickles import Named, Outside, Thing
-from extractor.encoders.tensors import DATA, kind_of
+from extractor.encoders.pickles import Named, Outside, Pickled, Thing
+from extractor.encoders.runners import asks, runner
+from extractor.encoders.tensors import CUT, DATA, kind_of, zip_of
 
 _TYPES = {  # of torch's storages and tensors: the name in safetensors, and bytes a value
     **dict.fromkeys(("DoubleStorage", "float64"), ("F64", 8)),
@@ -90,6 +91,7 @@ class Archive:
 
     path: Path
     value: Any
+    runs: str  # what it asks to be run, or ""
     _parts: Mapping[str, _Part]  # of the file, by the key of their storage
 
     def tensor(self, value: Any) -> Held | None:
@@ -134,14 +136,17 @@ class Archive:
         return Held(*kind, part.start + first * kind[1], shape, strides)
 
 
-def opened(path: Path) -> Archive:
-    """A file of torch.save; an EncoderError says what it is instead, or what of it is damaged."""
+def opened(path: Path, most: int | None = None) -> Archive:
+    """A file of torch.save; an EncoderError says what it is instead, or what of it is damaged. most: a
+    TooLongError where its pickle has more opcodes."""
     kind = kind_of(path)
     try:
         with path.open("rb") as file:
-            return _of_zip(path, file) if kind == "zip" else _of_pickles(path, file)
+            return _of_zip(path, file, most) if kind == "zip" else _of_pickles(path, file, most)
     except (ValueError, BadZipFile, NotImplementedError, EOFError) as error:
-        raise damaged(path, str(error).rstrip(".") or "it ends too early") from error
+        if kind == "pickle" and (name := _runner(path, most)):
+            raise asks(path, name) from error
+        raise damaged(path, str(error).rstrip(".") or CUT) from error
     except OSError as error:
         raise EncoderError(f"{path} cannot be read: {error.strerror or error}.") from error
 
@@ -151,11 +156,16 @@ def damaged(path: Path, why: str) -> EncoderError:
     return EncoderError(f"{path} is no checkpoint of torch.save, or a damaged one: {why}.")
 
 
+def _runner(path: Path, most: int | None) -> str:
+    with path.open("rb") as file:
+        return runner(pickles.named(file, most))
+
+
 # --- the new kind ------------------------------------------------------------------------------------
 
 
-def _of_zip(path: Path, file: BinaryIO) -> Archive:
-    with ZipFile(file) as held:
+def _of_zip(path: Path, file: BinaryIO, most: int | None) -> Archive:
+    with zip_of(path) as held:
         members = {member.filename: member for member in held.infolist()}
         roots = [name.removesuffix(DATA) for name in members if name == DATA or name.endswith(f"/{DATA}")]
         if len(roots) != 1:
@@ -165,13 +175,22 @@ def _of_zip(path: Path, file: BinaryIO) -> Archive:
         _within(file, data)
         if data.file_size > _MOST_PICKLE_BYTES:
             raise ValueError(f"its {DATA} is larger than {_MOST_PICKLE_BYTES >> 20} MiB")
-        pickled = pickles.read(BytesIO(held.read(data)))
+        pickled = _pickled(path, held.read(data), most)
         parts = {}
         for key in _keys(pickled.outside):
             if (member := members.get(f"{roots[0]}data/{key}")) is not None:
                 parts[key] = _within(file, member)
                 _check_sum(held, member)
-    return Archive(path, pickled.value, parts)
+    return Archive(path, pickled.value, runner(pickled.named), parts)
+
+
+def _pickled(path: Path, data: bytes, most: int | None) -> Pickled:
+    try:
+        return pickles.read(BytesIO(data), most)
+    except ValueError as error:
+        if name := runner(pickles.named(BytesIO(data), most)):
+            raise asks(path, name) from error
+        raise
 
 
 def _require_order(held: ZipFile, file: BinaryIO, member: ZipInfo | None) -> None:
@@ -207,13 +226,14 @@ def _check_sum(held: ZipFile, member: ZipInfo) -> None:
 # --- the old kind ------------------------------------------------------------------------------------
 
 
-def _of_pickles(path: Path, file: BinaryIO) -> Archive:
-    magic, protocol, system = (pickles.read(file).value for _ in range(3))
-    if magic != _MAGIC or protocol != _PROTOCOL:
+def _of_pickles(path: Path, file: BinaryIO, most: int | None) -> Archive:
+    magic = _next(file, most).value
+    if magic != _MAGIC or _next(file, most).value != _PROTOCOL:
         raise ValueError("it is a pickle, but not of torch.save")
+    system = _next(file, most).value
     if isinstance(system, dict) and system.get("little_endian") is not (sys.byteorder == "little"):
         raise ValueError("its numbers are written in the other byte order")
-    pickled, keys = pickles.read(file), pickles.read(file).value
+    pickled, keys = _next(file, most), _next(file, most).value
     widths = _keys(pickled.outside)
     if not isinstance(keys, list) or not all(isinstance(key, str) and key in widths for key in keys):
         raise ValueError("it does not say whose the values are")
@@ -222,7 +242,17 @@ def _of_pickles(path: Path, file: BinaryIO) -> Archive:
         values = struct.unpack("<q", _exactly(file, 8))[0]
         parts[key] = _require_inside(file, _Part(file.tell(), max(0, values) * widths[key]))
         file.seek(parts[key].start + parts[key].bytes)
-    return Archive(path, pickled.value, parts)
+    return Archive(path, pickled.value, runner(pickled.named), parts)
+
+
+def _next(file: BinaryIO, most: int | None) -> Pickled:
+    """An EOFError where the file ends within it."""
+    try:
+        return pickles.read(file, most)
+    except ValueError as error:
+        if file.read(1):
+            raise
+        raise EOFError from error
 
 
 def _exactly(file: BinaryIO, count: int) -> bytes:

@@ -89,6 +89,23 @@ class Adjustable(Protocol):
         ...
 
 
+class Selective(Protocol):
+    """Optional beside an encoder: it reads known words alone, so that a text may say nothing to it."""
+
+    def known(self, texts: Sequence[str]) -> list[bool]:
+        """Which have a word that it knows."""
+        ...
+
+
+def unknown_to(encoder: Encoder, texts: Sequence[str]) -> tuple[str, ...]:
+    """Those that say nothing to it, each once."""
+    known = getattr(encoder, "known", None)
+    if known is None or not texts:
+        return ()
+    once = [*dict.fromkeys(texts)]
+    return tuple(text for text, is_known in zip(once, known(once), strict=True) if not is_known)
+
+
 class Captioner(Protocol):
     """Optional beside an encoder: it writes. Its `clips` takes tokens in place of features, so that each
     picture goes through its tower once for both."""

@@ -15,7 +15,7 @@ from core.errors import EncoderError
 from extractor.encoders.base import unit
 from extractor.encoders.seeded import seeded
 from extractor.encoders.temporal import HEAD, Sizes, Temporal
-from extractor.encoders.tensors import State, insist, layers_of, length_of
+from extractor.encoders.tensors import State, insist, layers_of, length_of, require_any
 from extractor.encoders.unfilled import unfilled
 
 PICTURES = 12  # of a clip
@@ -100,6 +100,9 @@ class Read:
 
     def shape(self, clip: Mapping[str, Any] | None = None) -> Shape:
         """Of all, or, where the CLIP is known, of the rest."""
+        with unfilled():
+            usual = Model(Shape())
+        require_any(self._state, [*usual.state_dict()], file=self._file, name=self._name)
         found = Shape(self._clip() if clip is None else clip, self._temporal())
         made, taken = found.clip["embed_dim"], found.temporal.width
         if made != taken:

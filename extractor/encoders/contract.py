@@ -95,6 +95,9 @@ def check_rows(encoder: Encoder) -> None:
     too_long = encoder.too_long(TEXTS)
     _require(len(too_long) == len(TEXTS), f"too_long says {len(too_long)} of {len(TEXTS)} texts.")
     _require(not too_long[0], f"too_long says that {TEXTS[0]!r} is cut.")
+    if (known := getattr(encoder, "known", None)) is not None:
+        count = len(known(TEXTS))
+        _require(count == len(TEXTS), f"known says {count} of {len(TEXTS)} texts.")
 
 
 def _require_none(what: str, none: Tensor, dim: int) -> None:

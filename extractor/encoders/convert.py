@@ -27,7 +27,7 @@ from core import files
 from core.config import Settings, run_verb
 from core.errors import EncoderError, Error, UsageError
 from extractor.encoders import outflow, words
-from extractor.encoders.tensors import kind_of
+from extractor.encoders.tensors import CUT, is_cut, kind_of
 from extractor.work import how_ended
 
 _SHOWN = 8  # of what was left out
@@ -99,6 +99,8 @@ def converted(path: Path, to: Path, limits: Limits = LIMITS) -> Report:
     if not to.absolute().parent.is_dir():
         raise UsageError(f"--to {to} cannot be written: there is no folder {to.absolute().parent}.")
     if not is_list and kind_of(path) == "safetensors":
+        if is_cut(path):
+            raise EncoderError(f"{path} is no safetensors file, or a damaged one: {CUT}.")
         raise UsageError(f"{path} is safetensors already, which --weights takes as it is.")
     if not path.is_file():
         raise UsageError(f"{path} does not exist.")

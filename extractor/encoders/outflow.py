@@ -16,14 +16,14 @@ from core.errors import EncoderError
 from extractor.encoders.archive import Archive, Held, damaged, opened
 from extractor.encoders.base import characters
 from extractor.encoders.pickles import Named, Outside, Thing
-from extractor.encoders.tensors import WRAPPERS
+from extractor.encoders.runners import asks
+from extractor.encoders.tensors import MOST_HEADER_BYTES, WRAPPERS
 
 _BLOCK_BYTES = 16 << 20
 _MOST_TIMES, _MORE_BYTES = (
     4,
     64 << 20,
 )  # of the file's size: tensors may share their values, but not without end
-_MOST_HEADER_BYTES = 100_000_000  # that safetensors reads
 _ABOUT = "__metadata__"
 _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 _SHOWN_NAME = 200
@@ -37,6 +37,16 @@ def most_bytes(size: int) -> int:
 def written(path: Path, to: Path) -> dict[str, Any]:
     """The file made; how many tensors it holds, from which key, and what was left out."""
     archive = opened(path)
+    under, tensors, left_out = taken(archive)
+    with files.reading(path):
+        about = {"from": path.name, "sha256": files.sha256_file(path), "under": under}
+    _write(archive, tensors, to, about)
+    return {"count": len(tensors), "taken_from": under, "left_out": left_out}
+
+
+def taken(archive: Archive) -> tuple[str, dict[str, Held], list[str]]:
+    """What is taken out: from which key, by name, and what is left out; an EncoderError where it is none."""
+    path = archive.path
     under, held, left_out = _state(archive)
     tensors = {}
     for name, value in held.items():
@@ -44,14 +54,13 @@ def written(path: Path, to: Path) -> dict[str, Any]:
             tensors[name] = found
         else:
             left_out.append(_entry(name, value))
+    if not tensors and archive.runs:
+        raise asks(path, archive.runs)
     if not tensors:
         raise EncoderError(f"{path} holds no tensors by name, but {_entries(archive.value)}.")
     if sum(tensor.bytes for tensor in tensors.values()) > most_bytes(path.stat().st_size):
         raise damaged(path, "its tensors claim to be far larger than the file")
-    with files.reading(path):
-        about = {"from": path.name, "sha256": files.sha256_file(path), "under": under}
-    _write(archive, tensors, to, about)
-    return {"count": len(tensors), "taken_from": under, "left_out": left_out}
+    return under, tensors, left_out
 
 
 def _state(archive: Archive) -> tuple[str, Mapping[Any, Any], list[str]]:
@@ -62,6 +71,8 @@ def _state(archive: Archive) -> tuple[str, Mapping[Any, Any], list[str]]:
         if held is not None and within is not None:
             left_out += [_entry(key, value) for key, value in held.items() if key != name]
             under, held = f"{under}.{name}" if under else name, within
+    if held is None and archive.runs:
+        raise asks(archive.path, archive.runs)
     if held is None:
         raise EncoderError(
             f"{archive.path} holds no tensors by name, but {_called(archive.value)}; only dictionaries of "
@@ -124,7 +135,7 @@ def _write(archive: Archive, tensors: Mapping[str, Held], to: Path, about: Mappi
         header[name] = {"dtype": held.type, "shape": list(held.shape), "data_offsets": offsets}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    if len(text) > _MOST_HEADER_BYTES:
+    if len(text) > MOST_HEADER_BYTES:
         raise damaged(archive.path, "the names of its tensors are longer than safetensors allows")
     with files.reading(archive.path):
         source = np.memmap(archive.path, np.uint8, "r")

@@ -9,7 +9,9 @@ from __future__ import annotations
 import pickletools
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from io import SEEK_CUR
 from typing import Any, BinaryIO, cast
 
 _PLAIN = (str, int, float, bool, bytes, type(None))  # what may be a key without code of its own being run
@@ -66,19 +68,42 @@ class Pickled:
 
     value: Any
     outside: tuple[Outside, ...]
+    named: tuple[Named, ...]  # what would have been looked up, in that order
 
 
-def read(file: BinaryIO) -> Pickled:
+class TooLongError(Exception):
+    """A pickle says more than whoever reads it wants to hear."""
+
+
+def read(file: BinaryIO, most: int | None = None) -> Pickled:
     """The pickle that begins where the file stands; afterwards it stands behind it. A ValueError says what is
-    damaged."""
+    damaged. most: of more opcodes it is not read, but a TooLongError."""
     machine = _Machine()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of backslashes that mean nothing
-        for opcode, arg, _ in pickletools.genops(cast(BinaryIO, _Bounded(file))):
-            machine.do(opcode.name, arg)
+    _done(machine, file, most)
     if len(machine.stack) != 1 or machine.marks:
         raise ValueError("the pickle does not end with one value")
-    return Pickled(machine.stack[0], tuple(machine.outside))
+    return Pickled(machine.stack[0], tuple(machine.outside), tuple(machine.named))
+
+
+def named(file: BinaryIO, most: int | None = None) -> tuple[Named, ...]:
+    """What the pickles that follow each other from there on would look up, until they make no sense."""
+    found: list[Named] = []
+    with suppress(ValueError, TooLongError):
+        while file.read(1):
+            file.seek(-1, SEEK_CUR)
+            machine = _Machine()
+            found = machine.named = [*found]
+            _done(machine, file, most)
+    return tuple(found)
+
+
+def _done(machine: _Machine, file: BinaryIO, most: int | None) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of backslashes that mean nothing
+        for count, (opcode, arg, _) in enumerate(pickletools.genops(cast(BinaryIO, _Bounded(file)))):
+            if most is not None and count >= most:
+                raise TooLongError
+            machine.do(opcode.name, arg)
 
 
 class _Bounded:
@@ -105,6 +130,7 @@ class _Machine:
         self.stack: list[Any] = []
         self.marks: list[int] = []  # how high the stack was at each
         self.outside: list[Outside] = []
+        self.named: list[Named] = []
         self._memo: dict[int, Any] = {}
         self._odd: dict[str, Callable[[Any], None]] = {
             **dict.fromkeys(("BINPUT", "LONG_BINPUT", "PUT"), self._put),
@@ -235,20 +261,24 @@ class _Machine:
 
     def _global(self, arg: str) -> None:
         module, _, name = arg.partition(" ")
-        self.stack.append(Named(module, name))
+        self.stack.append(self._name(module, name))
 
     def _stack_global(self, _: Any) -> None:
         name, module = self._pop_value(), self._pop_value()
         if not isinstance(module, str) or not isinstance(name, str):
             raise ValueError("the pickle names something by what is no name")
-        self.stack.append(Named(module, name))
+        self.stack.append(self._name(module, name))
+
+    def _name(self, module: str, name: str) -> Named:
+        self.named.append(Named(module, name))
+        return self.named[-1]
 
     def _extension(self, number: int) -> None:
         self.stack.append(Named("copyreg", f"extension {number}"))
 
     def _inst(self, arg: str) -> None:
         module, _, name = arg.partition(" ")
-        self.stack.append(Thing(Named(module, name), tuple(self._since_mark())))
+        self.stack.append(Thing(self._name(module, name), tuple(self._since_mark())))
 
     def _obj(self, _: Any) -> None:
         of, *args = self._since_mark() or [None]

@@ -102,6 +102,10 @@ class S3D:
         """Which have more known words than are read."""
         return [count > WORDS for count in self._words.counts(texts)]
 
+    def known(self, texts: Sequence[str]) -> list[bool]:
+        """Which have a word of the list; the others have one vector, whatever they say."""
+        return [count > 0 for count in self._words.counts(texts)]
+
     def _none(self) -> Tensor:
         return torch.empty(0, self.spec.dim, device=self._device)
 

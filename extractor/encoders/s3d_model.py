@@ -15,7 +15,7 @@ from torch.nn.functional import max_pool3d, pad, relu
 
 from core.errors import EncoderError
 from extractor.encoders.seeded import seeded
-from extractor.encoders.tensors import State, insist, length_of
+from extractor.encoders.tensors import State, insist, length_of, require_all
 from extractor.encoders.unfilled import unfilled
 
 PICTURES = 30  # a feature: those of a second
@@ -246,6 +246,9 @@ def drawn(sizes: Sizes, seed: int) -> Model:
 def filled(state: State, *, file: str, name: str) -> Model:
     """With a file's tensors, off which all sizes are read; what it is to hold is seen before memory is taken
     for it."""
+    with unfilled():
+        usual = Model(Video(Sizes()), Texts(Sizes()))
+    require_all(state, [*usual.state_dict()], file=file, name=name)  # which sizes do not change
     sizes = sizes_of(state, file=file, name=name)
     with unfilled():
         model = Model(Video(sizes), Texts(sizes))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import json
 import pickle
 import re
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 from core.errors import EncoderError, UsageError
+from extractor.encoders.likeness import likeness
+from extractor.encoders.runners import asks, runner_at_the_beginning
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,9 +25,12 @@ Kind = Literal["safetensors", "zip", "pickle"]  # the latter two are torch.save'
 
 WRAPPERS = ("state_dict", "model")  # what training scripts put their tensors in
 DATA = "data.pkl"  # what torch.save's zip says of its tensors
+CUT = "it is cut short"
 _CODE = "constants.pkl"  # is in TorchScript's alone
+_MOST_OPCODES = 1 << 20  # that are read to say what is wrong: some seconds' worth
 _SHOWN = 3  # keys that an error names
 _HEAD_BYTES = 512
+MOST_HEADER_BYTES = 100_000_000  # that safetensors reads
 _MOST_TIMES = 16  # a file's size; its tensors may share memory, but not without end
 _BLOCK_BYTES = 4 << 20
 _LFS = b"version https://git-lfs"
@@ -41,7 +48,8 @@ def read(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise EncoderError(f"{path} cannot be read: {error.strerror or error}.") from error
     except SafetensorError as error:
-        raise EncoderError(f"{path} is no safetensors file, or a damaged one: {error}.") from error
+        why = CUT if is_cut(path) else str(error)
+        raise EncoderError(f"{path} is no safetensors file, or a damaged one: {why}.") from error
     return _tensors(path, held)
 
 
@@ -50,7 +58,7 @@ def require_whole(path: Path) -> None:
     itself takes any; the other kinds have none."""
     if kind_of(path) != "zip":
         return
-    with _zip(path) as held:
+    with zip_of(path) as held:
         for member in held.infolist():
             if member.compress_type == ZIP_STORED:  # as torch writes all of them
                 try:
@@ -81,6 +89,8 @@ def kind_of(path: Path) -> Kind:
         return "pickle"
     if head[8:9] == b"{":  # behind the length of that header
         return "safetensors"
+    if name := runner_at_the_beginning(head):  # a pickle so old that no magic number tells it
+        raise asks(path, name)
     raise EncoderError(f"{path} {_what_else(head)}.")
 
 
@@ -116,13 +126,39 @@ def insist(
         ),
     ]
     if wrong:
-        more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        raise EncoderError(f"{file} does not fit {name}: {', '.join(wrong[:_SHOWN])}{more}.")
+        require_alike(found, wanted, file=file, name=name)
+        raise _unfit(wrong, file, name)
     broken = [key for key in wanted if are_used and not bool(found[key].isfinite().all())]
     if broken:
         more = f", and of {len(broken) - 1} more" if len(broken) > 1 else ""
         raise EncoderError(f"{file} is damaged: values of {broken[0]}{more} are no numbers or infinite.")
     return {key: single(found[key]) for key in wanted}
+
+
+def require_alike(found: State, names: Iterable[str], *, file: str, name: str) -> None:
+    """An EncoderError where a file looks like another family's than these keys do."""
+    other = likeness(found)
+    if other and other != likeness(names):
+        raise EncoderError(f"{file} does not fit {name}: it looks like a checkpoint of {other}.")
+
+
+def require_any(found: State, names: Sequence[str], *, file: str, name: str) -> None:
+    """The same, and where it holds none of these keys."""
+    require_alike(found, names, file=file, name=name)
+    if not any(key in found for key in names):
+        require_all(found, names, file=file, name=name)
+
+
+def require_all(found: State, names: Sequence[str], *, file: str, name: str) -> None:
+    """The same, and where it lacks any of these keys."""
+    require_alike(found, names, file=file, name=name)
+    if missing := [f"{key} is missing" for key in names if key not in found]:
+        raise _unfit(missing, file, name)
+
+
+def _unfit(wrong: Sequence[str], file: str, name: str) -> EncoderError:
+    more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+    return EncoderError(f"{file} does not fit {name}: {', '.join(wrong[:_SHOWN])}{more}.")
 
 
 def length_of(found: State, key: str, axis: int, *, file: str, name: str) -> int:
@@ -146,7 +182,22 @@ def single(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
-def _zip(path: Path) -> ZipFile:
+def is_cut(path: Path) -> bool:
+    """Whether what a safetensors file says of its tensors goes on behind its end."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        begin = 8 + int.from_bytes(file.read(8), "little")
+        if begin > MOST_HEADER_BYTES or begin > size:
+            return begin <= MOST_HEADER_BYTES
+        try:
+            held = json.loads(file.read(begin - 8))
+            ends = [int(each["data_offsets"][1]) for each in held.values() if "dtype" in each]
+            return begin + max(ends) > size
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+            return False
+
+
+def zip_of(path: Path) -> ZipFile:
     """An EncoderError where its end is not there, which lists what it holds."""
     try:
         return ZipFile(path)
@@ -154,13 +205,13 @@ def _zip(path: Path) -> ZipFile:
         raise EncoderError(f"{path} cannot be read: {error.strerror or error}.") from error
     except (BadZipFile, EOFError, ValueError, NotImplementedError) as error:
         raise EncoderError(
-            f"{path} is no checkpoint of torch.save, or a damaged one: it is cut short or damaged at its end."
+            f"{path} is no checkpoint of torch.save, or a damaged one: {CUT} or damaged at its end."
         ) from error
 
 
 def _require_saved(path: Path) -> None:
     """An EncoderError for another program's zip, as numpy's .npz, and for TorchScript."""
-    with _zip(path) as held:
+    with zip_of(path) as held:
         names = {name.rpartition("/")[2] for name in held.namelist()}
     if DATA not in names:
         raise EncoderError(f"{path} is no checkpoint of torch.save, or a damaged one: it holds no {DATA}.")
@@ -183,20 +234,32 @@ def _unpickled(path: Path) -> Any:
     except OSError as error:
         if error.errno != errno.EINVAL:  # which torch is told where it looks beyond a file's ends
             raise
-        raise EncoderError(
-            f"{path} is no checkpoint of torch.save, or a damaged one: it is too short."
-        ) from error
+        raise EncoderError(f"{path} is no checkpoint of torch.save, or a damaged one: {CUT}.") from error
     except pickle.UnpicklingError as error:
+        _require_convertible(path)
         found = _GLOBAL.search(str(error))
         which = f" ({found[1] or found[2]})" if found else ""
         raise EncoderError(
-            f"{path} holds more than tensors{which}, or is damaged, and is not unpickled; "
+            f"{path} holds more than tensors{which}, and is not unpickled; "
             f"`cinedex convert {path} --to FILE.safetensors` takes out the tensors and runs nothing."
         ) from error
     except Exception as error:  # torch has none of its own for what is no checkpoint
+        _require_convertible(path)
         lines = str(error).strip().splitlines()[:1] or [type(error).__name__]
         why = lines[0].partition(". ")[0].rstrip(".")  # what it guesses behind that is for programmers
         raise EncoderError(f"{path} is no checkpoint of torch.save, or a damaged one: {why}.") from error
+
+
+def _require_convertible(path: Path) -> None:
+    """Say at once what `cinedex convert` would: it reads the same file as data, and runs nothing."""
+    from extractor.encoders import archive, outflow, runners
+    from extractor.encoders.pickles import TooLongError
+
+    with suppress(TooLongError, MemoryError, RecursionError):  # what is so large its own process looks at
+        opened = archive.opened(path, _MOST_OPCODES)
+        outflow.taken(opened)
+        if opened.runs:
+            raise runners.asks(path, opened.runs, has_tensors=True)
 
 
 def _tensors(path: Path, held: Any) -> dict[str, Tensor]:

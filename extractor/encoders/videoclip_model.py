@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from core.errors import EncoderError
 from extractor.encoders.bert import HEAD, Bert, Sizes, masked_mean
 from extractor.encoders.seeded import seeded
-from extractor.encoders.tensors import State, insist, layers_of, length_of
+from extractor.encoders.tensors import State, insist, layers_of, length_of, require_any
 from extractor.encoders.unfilled import unfilled
 from extractor.encoders.vocabulary import END, START
 
@@ -121,6 +121,9 @@ def renamed(state: State) -> Mapping[str, Tensor]:
 def shape_of(state: State, *, file: str, name: str, head: int = HEAD) -> Shape:
     """Read off a file's tensors; an EncoderError names one that tells and is missing. How wide a head of its
     attention is none tells."""
+    with unfilled():
+        usual = Model(Shape())
+    require_any(state, [*usual.state_dict()], file=file, name=name)
 
     def length(key: str, axis: int) -> int:
         return length_of(state, key, axis, file=file, name=name)

@@ -23,6 +23,7 @@ from index.device import chosen_device
 from server.asked import refused
 from server.commands.columns import aligned, clock, writable
 from server.commands.straight import answers, exported, searcher_by
+from server.commands.unknown import told_unknown
 from server.errors import ApiError
 from server.schemas.fields import MediaPrefix, Rate
 
@@ -120,6 +121,8 @@ def search(settings: SearchSettings) -> int:
         answer = _whole(pages) if settings.all else next(pages)
     if answer["query_truncated"]:
         log.warning("the query is longer than the encoder reads, and was cut")
+    if unknown := answer.get("query_unknown"):  # which older servers do not tell
+        log.warning(told_unknown(unknown))
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(as_json(answer, encoding) if settings.json_output else table(answer, encoding))
     return 0

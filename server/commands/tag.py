@@ -12,9 +12,11 @@ from pydantic import Field, ValidationError
 
 from core.config import Settings, run_verb
 from core.errors import UsageError
+from extractor.encoders.base import unknown_to
 from server.commands.labelled import labels_in
 from server.commands.straight import searcher_by
 from server.commands.tagged import show_csv, show_json, show_table
+from server.commands.unknown import told_unknown
 from server.schemas.fields import Text
 from server.schemas.tag import MAX_LABELS, MAX_TEMPLATES, TagAsked, Template
 
@@ -73,6 +75,8 @@ def tag(settings: TagSettings) -> int:
         log.info("encoding labels done=%d of=%d", labelling.done, len(asked.labels))
     if labelling.vectors()[1]:
         log.warning("a label is longer than the encoder reads, and was cut")
+    if unknown := unknown_to(searcher.encoder, labelling.vocabulary.labels):
+        log.warning(told_unknown(unknown))
     parts = _parts(settings, searcher, labelling, videos)
     if settings.export:
         show_csv(parts)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from core.logs import plain
 from extractor.encoders import notice_of
+from extractor.encoders.base import unknown_to
 from server.commands.columns import aligned, clock
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def show_json(parts: Iterable[TaggedPart], searcher: Searcher, labelling: Labell
         "encoder_notice": notice_of(searcher.encoder.spec.name),
         "snapshot": searcher.view.number,
         "query_truncated": labelling.vectors()[1],
+        "query_unknown": unknown_to(searcher.encoder, labelling.vocabulary.labels),
     }
     for part in parts:
         which = {"video_id": part.video_id, "path": part.path, "start": part.start, "end": part.end}

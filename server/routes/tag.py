@@ -79,7 +79,11 @@ def _tags(found: Tagged, limit: int | None) -> bytes:
         TagShown(label=tag.label, score=tag.score, probability=tag.probability) for tag in found.tags[:limit]
     ]
     answer = TagAnswer(
-        labels=shown, encoder=found.encoder, snapshot=found.snapshot, query_truncated=found.truncated
+        labels=shown,
+        encoder=found.encoder,
+        snapshot=found.snapshot,
+        query_truncated=found.truncated,
+        query_unknown=list(found.unknown),
     )
     return answer.model_dump_json().encode()
 
@@ -98,6 +102,7 @@ def _located(found: Located) -> LocateAnswer:
         encoder=found.encoder,
         snapshot=found.snapshot,
         query_truncated=found.truncated,
+        query_unknown=list(found.unknown),
     )
 
 

@@ -6,6 +6,8 @@ from pydantic import BaseModel, computed_field
 
 from extractor.encoders import notice_of
 
+UNKNOWN = "texts of no word that the encoder knows: what is answered to them says nothing"
+
 
 class Answered(BaseModel):
     """By which encoder, and what that must not be taken for."""

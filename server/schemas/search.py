@@ -18,7 +18,7 @@ from core.query import Extra
 from server.asked import Strict, is_unicode, refused, wrong_at
 from server.cursor import MAX_CURSOR
 from server.filters import FilterAsked, require_small
-from server.schemas.answered import Answered
+from server.schemas.answered import UNKNOWN, Answered
 from server.schemas.query import QueryAsked
 from server.schemas.sequence import StepAsked, require_fitting
 
@@ -247,5 +247,6 @@ class SearchAnswer(Answered):
     confident: bool | None = None
     partial: list[str] = Field([])
     query_truncated: bool
+    query_unknown: list[str] = Field(description=UNKNOWN)
     took_ms: TookMs
     next_cursor: str | None = None

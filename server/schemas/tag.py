@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator
 
 from server.asked import Strict, refused
-from server.schemas.answered import Answered
+from server.schemas.answered import UNKNOWN, Answered
 from server.schemas.fields import Id, Seconds, Text
 
 MAX_LABELS = 10_000
@@ -93,6 +93,7 @@ class TagAnswer(Answered):
     labels: list[TagShown]
     snapshot: int
     query_truncated: bool
+    query_unknown: list[str] = Field(description=UNKNOWN)
 
 
 class LocateAsked(OfVideo):
@@ -120,6 +121,7 @@ class LocateAnswer(Answered):
     level: Literal["frame", "clip"] = Field(description="which rows these are")
     snapshot: int
     query_truncated: bool
+    query_unknown: list[str] = Field(description=UNKNOWN)
 
 
 class CaptionAsked(OfVideo):

@@ -134,7 +134,7 @@ function showVideo(video, add) {
   found.append(item);
 }
 
-function summary({total, took_ms, query_truncated, partial, confident, encoder_notice}, count, isByVideo) {
+function summary({total, took_ms, query_truncated, query_unknown, partial, confident, encoder_notice}, count, isByVideo) {
   const thing = (number) => `${number.toLocaleString()} ${isByVideo ? "video" : "moment"}${number === 1 ? "" : "s"}`;
   if (!count) return confident === false ? "Nothing found: no confident match." : "Nothing found.";
   const isAll = total.relation === "eq" && total.value <= count;
@@ -142,6 +142,7 @@ function summary({total, took_ms, query_truncated, partial, confident, encoder_n
   const notes = [
     `${of} in ${Math.max(1, Math.round(took_ms.total))} ms`,
     query_truncated && "only the beginning of the text was read",
+    query_unknown.length && `no word of “${query_unknown[0]}” is known to the encoder`,
     partial.length && `without ${partial.join(", ")}`,
     encoder_notice,
   ];

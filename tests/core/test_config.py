@@ -149,14 +149,15 @@ def test_groups_of_settings_merge_field_by_field(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
-        (["--workers", "-1"], "workers: Input should be greater than or equal to 1 (got '-1')"),
-        (["--fps", "0"], "fps: Input should be greater than 0 (got '0')"),
-        (["--prune", "ye"], "prune: Input should be 'no', 'yes' or 'force' (got 'ye')"),
+        (["--workers", "-1"], "workers: it must be at least 1 (got '-1')"),
+        (["--fps", "0"], "fps: it must be greater than 0 (got '0')"),
+        (["--prune", "ye"], "prune: it must be 'no', 'yes' or 'force' (got 'ye')"),
         (["--worker", "1"], "no flag is called '--worker'; did you mean '--workers'?"),
         (["--zzz=1"], "no flag is called '--zzz'."),
         (["--workers"], "argument --workers: expected one argument."),
-        (["--media", "x"], "media: Input should be NAME=VALUE (got 'x')"),
-        (["--clip-seconds", "a"], "clip-seconds: Input should be a valid number"),
+        (["--media", "x"], "media: it must be NAME=VALUE (got 'x')"),
+        (["--workers", "1.5"], "workers: it must be a whole number (got '1.5')"),
+        (["--clip-seconds", "a"], "clip-seconds: it must be a number (got 'a')"),
     ],
 )
 def test_a_mistake_on_the_line_is_one_sentence(argv: list[str], sentence: str) -> None:
@@ -169,7 +170,7 @@ def test_two_mistakes_are_two_lines() -> None:
 
 def test_a_mistake_elsewhere_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("cinedex.toml").write_text("[extract]\nfps = -1\n")
-    assert refused() == "fps: Input should be greater than 0 (got -1 in cinedex.toml)"
+    assert refused() == "fps: it must be greater than 0 (got -1 in cinedex.toml)"
     monkeypatch.setenv("CINEDEX_FPS", "x")
     assert "(got 'x' in CINEDEX_FPS)" in refused()
 

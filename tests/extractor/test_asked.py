@@ -189,8 +189,8 @@ def test_how_colours_are_read_is_part_of_the_store_and_remembered_by_it(
             "--weights and --random-weights ex",
             2,
         ),
-        (["--random-weights=-1"], "random-weights: Input should be greater than or equal to 0 (got '-1')", 2),
-        (["--scale=nearest"], "scale: Input should be 'torch', 'pillow' or 'swscale' (got 'nearest')", 2),
+        (["--random-weights=-1"], "random-weights: it must be at least 0 (got '-1')", 2),
+        (["--scale=nearest"], "scale: it must be 'torch', 'pillow' or 'swscale' (got 'nearest')", 2),
         (
             ["--encoder=auto:best"],
             "--encoder auto:best is no profile; auto, auto:fast, auto:multilingual are.",

@@ -38,12 +38,12 @@ ALONE = "name what to embed: --videos FOLDER, --texts FILE, or both."
             ["--videos=.", "--between=6:00-6:00"],
             "between: it must end at another time than it begins (got '6:",
         ),
-        (["--videos=.", "--nice=20"], "nice: Input should be less than or equal to 19 (got '20')"),
-        (["--videos=.", "--nice=-1"], "nice: Input should be greater than or equal to 0 (got '-1')"),
-        (["--videos=.", "--probe-seconds=0"], "probe-seconds: Input should be greater than 0 (got '0')"),
+        (["--videos=.", "--nice=20"], "nice: it must be at most 19 (got '20')"),
+        (["--videos=.", "--nice=-1"], "nice: it must be at least 0 (got '-1')"),
+        (["--videos=.", "--probe-seconds=0"], "probe-seconds: it must be greater than 0 (got '0')"),
         (
             ["--videos=.", "--decoder-gb=1e300"],
-            "decoder-gb: Input should be less than or equal to 1024 (got ",
+            "decoder-gb: it must be at most 1024 (got ",
         ),
         (
             ["--videos=*.mp4", "--prune", "--encoder=toy"],

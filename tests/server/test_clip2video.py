@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +20,15 @@ from extractor.encoders import load
 from extractor.encoders.base import unit
 from extractor.encoders.clip2video import Clip2Video
 from extractor.media.reader import Reader
-from extractor.media.write import Encoding, write_video
-from extractor.world.plain_films import PlainFilm, PlainScene, plain_frames
 from server.library import ServedLibrary
 from tests.extractor.encoders.models import clip2video_state, in_half
 from tests.server.conftest import in_thread
+from tests.server.ranked import FILMS, NEAR, filmed, require_ranked
 from tests.server.worlds import until
 
 SPECIAL = "<|startoftext|> a red circle moves <|endoftext|> to the right"  # taken for the marks themselves
 TEXTS = ["a red circle moves to the right", "rain", "", "🐈", "狗在草地上跑", SPECIAL, "word " * 90]
 PRESET = "clip2video-msvd"
-NEAR = 2e-3  # stores keep float16
-FILMS = {  # name: colour, shape, motion, seconds, width, height
-    "right.mp4": ("red", "circle", "moves to the right", 4.0, 160, 90),
-    "left.mp4": ("red", "circle", "moves to the left", 4.0, 160, 90),
-    "portrait.mp4": ("blue", "square", "rises", 3.0, 90, 160),
-    "short.mp4": ("green", "ring", "falls", 0.3, 160, 90),
-    "one.mp4": ("yellow", "bar", "rises", 0.1, 160, 90),
-}
 
 
 @dataclass(frozen=True)
@@ -67,11 +56,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("clip2video")
-    (folder / "films").mkdir()
-    for name, (colour, shape, motion, seconds, width, height) in FILMS.items():
-        film = PlainFilm((PlainScene(colour, shape, "dark grey", motion, seconds),))
-        pictures = plain_frames(film, Fraction(10), width, height)
-        write_video(folder / "films" / name, pictures, Encoding(fps=Fraction(10)))
+    filmed(folder / "films")
     file = folder / "pytorch_model.bin.2"
     torch.save(in_half(clip2video_state(9)), file)
     data = ["--data", str(folder / "data"), "--quiet"]
@@ -102,15 +87,6 @@ def plain_halves(encoder: Clip2Video, folder: Path) -> tuple[Float32Array, Float
         rows.append(model.halves(model.clip.encode_image(values)[None], mask))
     whole, aligned = (torch.cat(each).numpy() for each in zip(*rows, strict=True))
     return whole, aligned
-
-
-def require_ranked(found: dict[str, float], scores: dict[str, float]) -> None:
-    """The same scores, and so the same order wherever they differ by more than a store keeps."""
-    assert found.keys() == scores.keys()
-    assert found == pytest.approx(scores, abs=NEAR)
-    order = [scores[name] for name in found]
-    assert all(one > other - 2 * NEAR for one, other in pairwise(order))
-    assert max(order) - min(order) > 10 * NEAR
 
 
 # Each file is whole: none has too few pictures for the choice, sound, or another shape than the encoder's.

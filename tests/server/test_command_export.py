@@ -97,7 +97,7 @@ URL = "http://127.0.0.1:1"
         (["red", "--export", "csv", "--all", "--server", URL], 2, "--export and --all exclude each other"),
         (["--video", __file__, "--export", "csv", "--server", URL], 2, "--export with --server takes the id"),
         (["red", "--export", "csv", "--server", URL], 1, f"{URL} does not answer:"),
-        (["red", "--export", "edl", "--frame-rate", "23"], 2, "frame-rate: Input should be '24000/1001'"),
+        (["red", "--export", "edl", "--frame-rate", "23"], 2, "frame-rate: it must be '24000/1001'"),
         (
             ["red", "--export", "csv", "--media-prefix", "a\nb"],
             2,

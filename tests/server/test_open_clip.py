@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -18,22 +16,14 @@ from core.types import Float32Array, Sampling
 from extractor.encoders import load
 from extractor.encoders.base import Encoder, unit
 from extractor.media.reader import Reader
-from extractor.media.write import Encoding, write_video
-from extractor.world.plain_films import PlainFilm, PlainScene, plain_frames
 from server.library import ServedLibrary
 from tests.extractor.encoders.models import TINY, add_model, lively, tiny_state
 from tests.server.conftest import in_thread
+from tests.server.ranked import FILMS, filmed, require_ranked
 from tests.server.worlds import until
 
 TEXTS = ["a red circle", "rain", "🐈", "狗在跑", "<|endoftext|> rain <start_of_text>", "word " * 90]
-NEAR = 2e-3  # stores keep float16
 SAMPLING = Sampling(fps=2.0, clip_seconds=2.0, stride_seconds=1.0)
-FILMS = {  # name: colour, shape, motion, seconds, width, height
-    "right.mp4": ("red", "circle", "moves to the right", 4.0, 160, 90),
-    "portrait.mp4": ("blue", "square", "rises", 3.0, 90, 160),
-    "short.mp4": ("green", "ring", "falls", 0.3, 160, 90),
-    "one.mp4": ("yellow", "bar", "rises", 0.1, 160, 90),
-}
 
 
 @dataclass(frozen=True)
@@ -53,11 +43,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("open_clip")
-    (folder / "films").mkdir()
-    for name, (colour, shape, motion, seconds, width, height) in FILMS.items():
-        film = PlainFilm((PlainScene(colour, shape, "dark grey", motion, seconds),))
-        pictures = plain_frames(film, Fraction(10), width, height)
-        write_video(folder / "films" / name, pictures, Encoding(fps=Fraction(10)))
+    filmed(folder / "films")
     torch.save(lively(tiny_state(3), 3), folder / "tiny.pt")
     data = ["--data", str(folder / "data"), "--quiet"]
     with pytest.MonkeyPatch.context() as patch:
@@ -94,9 +80,5 @@ def test_a_search_ranks_as_the_plain_scores_do(world: World, text: str, exact: b
     answer = world.http.post("/search", json=body)
     assert answer.status_code == 200, answer.text
     found = {each["path"].rpartition("/")[2]: each["score"] for each in answer.json()["results"]}
-    scores = world.scores(text)
-    assert found == pytest.approx(scores, abs=NEAR)
-    order = [scores[name] for name in found]
-    assert all(one > other - 2 * NEAR for one, other in pairwise(order))
-    assert max(order) - min(order) > 10 * NEAR
+    require_ranked(found, world.scores(text))
     assert answer.json()["query_truncated"] == (text == TEXTS[-1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -20,23 +19,17 @@ from core.types import Float32Array, Sampling
 from extractor.encoders import load
 from extractor.encoders.s3d import S3D
 from extractor.media.reader import Reader
-from extractor.media.write import Encoding, write_video
-from extractor.world.plain_films import PlainFilm, PlainScene, plain_frames
 from server.library import ServedLibrary
 from tests.extractor.encoders import tiny_s3d
+from tests.server import ranked
 from tests.server.conftest import in_thread
+from tests.server.ranked import NEAR, filmed
 from tests.server.worlds import until
 
 SPECIAL = "[SEP] red <|endoftext|> circle [PAD]"  # of which two words are known
 TEXTS = ["a red circle moves", "green", "🐈", "狗在草地上跑", SPECIAL, "square " * 90]
-NEAR = 2e-3  # of the largest score: stores keep float16
-FILMS = {  # name: colour, shape, motion, seconds, width, height, pictures a second
-    "right.mp4": ("red", "circle", "moves to the right", 4.0, 160, 90, 10),
-    "left.mp4": ("red", "circle", "moves to the left", 2.5, 160, 90, 60),
-    "portrait.mp4": ("blue", "square", "rises", 3.0, 90, 160, 25),
-    "short.mp4": ("green", "ring", "falls", 0.3, 160, 90, 10),
-    "one.mp4": ("yellow", "bar", "rises", 0.1, 160, 90, 10),
-}
+FILMS = {**ranked.FILMS, "left.mp4": ("red", "circle", "moves to the left", 2.5, 160, 90)}
+FPS = {"left.mp4": 60, "portrait.mp4": 25}  # of the others ten
 
 
 @dataclass(frozen=True)
@@ -57,11 +50,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("s3d")
-    (folder / "films").mkdir()
-    for name, (colour, shape, motion, seconds, width, height, fps) in FILMS.items():
-        film = PlainFilm((PlainScene(colour, shape, "dark grey", motion, seconds),))
-        pictures = plain_frames(film, Fraction(fps), width, height)
-        write_video(folder / "films" / name, pictures, Encoding(fps=Fraction(fps)))
+    filmed(folder / "films", FILMS, fps=FPS)
     file = tiny_s3d.file(folder / "s3d_howto100m.pth", 4)
     data = ["--data", str(folder / "data"), "--quiet"]
     with pytest.MonkeyPatch.context() as patch:
@@ -113,6 +102,38 @@ def test_a_search_ranks_as_the_plain_scores_do(world: World, text: str) -> None:
     assert found == pytest.approx(scores, abs=near)
     assert all(one > other - 2 * near for one, other in pairwise(scores[name] for name in found))
     assert answer.json()["query_truncated"] == (text == TEXTS[-1])
+    assert answer.json()["query_unknown"] == ([text] if text in TEXTS[2:4] else [])
+
+
+def test_what_says_nothing_to_it_is_named_wherever_it_is_asked(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unknown(path: str, **body: Any) -> list[str]:
+        answer = world.http.post(path, json=body)
+        assert answer.status_code == 200, answer.text
+        found: list[str] = answer.json()["query_unknown"]
+        return found
+
+    video = world.http.get("/videos").json()["videos"][0]["video_id"]
+    assert unknown("/search", query=[{"text": "zebra"}, {"text": "red"}, {"vector": [1.0] * 32}]) == ["zebra"]
+    assert unknown("/search", sequence=[{"query": "red"}, {"query": "zebra"}]) == ["zebra"]
+    labels = {"labels": ["a zebra", "red", "yak"], "templates": ["a white {}"]}
+    assert unknown("/tag", video_id=video, **labels) == ["a zebra", "yak"]
+    assert unknown("/locate", video_id=video, texts=["yak", "red"]) == ["yak"]
+    file = tmp_path / "labels.txt"
+    file.write_text("zebra\nred\nyak\n")
+    data = ["--data", str(world.data)]
+    for line, about in (
+        (["search", "zebra", "--server", str(world.http.base_url)], "'zebra'"),
+        (["tag", "--labels", str(file), *data], "'zebra' and of 1 more"),
+    ):
+        assert main(line) == 0
+        said = f"the encoder knows no word of {about}: what it finds for that says nothing"
+        assert said in capsys.readouterr().err
+    file.write_text("green\nred\n")
+    capsys.readouterr()
+    assert main(["tag", "--labels", str(file), *data]) == 0
+    assert "knows no word" not in capsys.readouterr().err
 
 
 def test_probabilities_of_labels_are_a_softmax_over_the_scores_as_they_are(world: World) -> None:

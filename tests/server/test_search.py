@@ -61,6 +61,7 @@ def test_an_answer_has_its_whole_shape(sample_server: Running) -> None:
         "confident": None,
         "partial": [],
         "query_truncated": False,
+        "query_unknown": [],
     }
     assert set(took) == {"total", "encode", "search", "look_up"}
     assert took["total"] >= max(took["encode"], took["search"], took["look_up"]) >= 0

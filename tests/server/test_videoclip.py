@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,25 +21,22 @@ from extractor.encoders import load
 from extractor.encoders.convert import converted
 from extractor.encoders.videoclip import VideoClip
 from extractor.media.reader import Reader
-from extractor.media.write import Encoding, write_video
-from extractor.world.plain_films import PlainFilm, PlainScene, plain_frames
 from server import segmenting
 from server.library import ServedLibrary
 from tests.extractor.encoders import tiny_s3d
 from tests.extractor.encoders.models import videoclip_file, videoclip_state
+from tests.server import ranked
 from tests.server.conftest import in_thread
+from tests.server.ranked import NEAR, filmed
 from tests.server.sent import base64_of, picture
 from tests.server.worlds import until
 
 TEXTS = ["a red circle moves to the right", "rain", "🐈", "狗在草地上跑", "[SEP] rain", "word " * 90]
-NEAR = 2e-3  # of the largest: stores keep float16
 LONG = "long.mp4"
 SAMPLING = ["--clip-seconds", "6", "--stride-seconds", "3"]
-FILMS = {  # name: colour, shape, motion, seconds, width, height
-    "right.mp4": ("red", "circle", "moves to the right", 4.0, 160, 90),
+FILMS = {name: film for name, film in ranked.FILMS.items() if name != "left.mp4"}
+FILMS |= {
     "portrait.mp4": ("blue", "square", "rises", 2.0, 90, 160),
-    "short.mp4": ("green", "ring", "falls", 0.3, 160, 90),
-    "one.mp4": ("yellow", "bar", "rises", 0.1, 160, 90),
     LONG: ("purple", "circle", "goes round", 34.0, 160, 90),
 }
 
@@ -87,11 +83,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, vocabulary: Path) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("videoclip")
-    (folder / "films").mkdir()
-    for name, (colour, shape, motion, seconds, width, height) in FILMS.items():
-        film = PlainFilm((PlainScene(colour, shape, "dark grey", motion, seconds),))
-        pictures = plain_frames(film, Fraction(10), width, height)
-        write_video(folder / "films" / name, pictures, Encoding(fps=Fraction(10)))
+    filmed(folder / "films", FILMS)
     files = folder / "videoclip.safetensors", tiny_s3d.file(folder / "s3d_howto100m.pth", 3)
     converted(videoclip_file(folder / "checkpoint_best.pt", videoclip_state(5)), files[0])
     data = ["--data", str(folder / "data"), "--quiet"]
@@ -126,12 +118,8 @@ def features(encoder: VideoClip, folder: Path) -> dict[str, Tensor]:
 
 
 def require_ranked(found: dict[str, float], scores: dict[str, float]) -> None:
-    """The same scores, and so the same order wherever they differ by more than a store keeps."""
-    near = NEAR * max(map(abs, scores.values()))
-    assert found.keys() == scores.keys()
-    assert found == pytest.approx(scores, abs=near)
-    order = [scores[name] for name in found]
-    assert all(one > other - 2 * near for one, other in pairwise(order))
+    """Within what a store keeps of the largest."""
+    ranked.require_ranked(found, scores, NEAR * max(map(abs, scores.values())))
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=["words", "word", "emoji", "chinese", "special", "long"])

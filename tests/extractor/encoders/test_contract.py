@@ -133,6 +133,13 @@ class Hasty(Broken):
         return [True] * len(texts)
 
 
+class Selective(Broken):
+    """Lists what it knows, and does not say it of each."""
+
+    def known(self, texts: Any) -> list[bool]:
+        return [True]
+
+
 class Random(Broken):
     """Is another one each time."""
 
@@ -270,6 +277,7 @@ def test_what_is_not_broken_passes() -> None:
         (Endless, "clips has numbers that are not finite"),
         (Fussy, r"texts of none is \(1, 12\), not \(0, 12\)"),
         (Hasty, "too_long says that 'red' is cut"),
+        (Selective, "known says 1 of [0-9]+ texts"),
         (Random, "loaded again, it has another spec"),
         (Cold, "logit_scale is 0.0, not a number above 0"),
         (Pushy, "adjusted changes queries unasked"),

@@ -237,6 +237,9 @@ def test_nothing_that_a_pickle_asks_for_is_run(trap: str, tmp_path: Path) -> Non
         with pytest.raises(EncoderError) as caught:
             outflow.written(file, tmp_path / "x.safetensors")
         assert str(caught.value).startswith(f"{file} ") and "\n" not in str(caught.value)
+        with pytest.raises(EncoderError) as before:
+            read(file)
+        assert str(before.value) == str(caught.value)  # nobody is sent here in vain
     assert not SPRUNG.exists()
     with suppress(pickle.UnpicklingError, AttributeError):  # those go off before what they are part of fails
         pickle.loads(TRAPS[trap])
@@ -250,6 +253,54 @@ def test_tensors_beside_a_trap_come_out_and_it_is_not_sprung(tmp_path: Path) -> 
         report = converted(file, tmp_path / f"{kind}.safetensors")
         assert report.count == 1 and report.left_out == ("args (argparse.Namespace)",)
     assert not SPRUNG.exists()
+
+
+RUN = {
+    "reduce": "exec",
+    "reduce, newest": "builtins.exec",
+    "a shell by its name": "os.system",
+    "stack_global from the memo": "os.system",
+    "stack_global through dots": "pathlib.os.system",
+    "getattr": "builtins.__import__",
+    "within the weights": "exec",
+    "as a tensor of somebody's own type": "os.system",
+}
+
+
+@pytest.mark.parametrize("trap", RUN)
+@pytest.mark.parametrize("kind", ["zip", "legacy", "alone"])
+def test_what_a_file_asks_to_be_run_is_named_wherever_it_is_given(
+    tmp_path: Path, trap: str, kind: str
+) -> None:
+    file, pickled = tmp_path / "x.pt", TRAPS[trap]
+    make: dict[str, Callable[[Path, bytes], object]] = {"zip": zipped, "legacy": legacy, "alone": _as_is}
+    make[kind](file, pickled)
+    for reads in (read, partial(outflow.written, to=tmp_path / "x.safetensors")):
+        with pytest.raises(EncoderError) as caught:
+            reads(file)
+        assert str(caught.value) == (
+            f"{file} asks to run {RUN[trap]}, and holds no tensors that could be taken out; "
+            "it is not unpickled, and nothing of it was run."
+        )
+    assert not SPRUNG.exists()
+
+
+def test_a_file_that_would_run_something_beside_its_tensors_is_sent_to_be_converted(tmp_path: Path) -> None:
+    held = {"model": {"a": torch.ones(2)}, "args": Shell()}
+    file = saved(tmp_path / "x.pt", "zip", held)
+    with pytest.raises(EncoderError) as caught:
+        read(file)
+    assert str(caught.value) == (
+        f"{file} asks to run {os.system.__module__}.system, and is not unpickled; "
+        f"`cinedex convert {file} --to FILE.safetensors` takes out its tensors and runs nothing."
+    )
+    assert converted(file, tmp_path / "x.safetensors").count == 1
+    assert not SPRUNG.exists()
+
+
+class Shell:
+    def __reduce__(self) -> Any:
+        return os.system, ("touch sprung",)
 
 
 class Trap:
@@ -397,11 +448,11 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "old, cut within its values": (
         lambda path: legacy(path, HONEST, ["0"], sized(4, FLOATS[:-1])),
-        "it ends too early",
+        "it is cut short",
     ),
     "old, with too large a number": (
         lambda path: legacy(path, HONEST, ["0"], sized(1 << 62, FLOATS)),
-        "it ends too early",
+        "it is cut short",
     ),
     "old, with a negative number": (
         lambda path: legacy(path, HONEST, ["0"], sized(-1)),
@@ -645,10 +696,14 @@ def npy(pickled: bytes) -> bytes:
 @pytest.mark.parametrize("trap", ["reduce", "a state", "a shell by its name", "inst", "eval"])
 def test_a_trap_in_a_list_of_words_is_not_sprung(trap: str) -> None:
     Path("w.npy").write_bytes(npy(TRAPS[trap]))
-    with pytest.raises(EncoderError, match=r"w\.npy is no list of words, or a damaged one: "):
-        words.unpickled(Path("w.npy"))
-    with pytest.raises(EncoderError, match="is pickled, and is not unpickled"):
-        words.read(Path("w.npy"))
+    says = (
+        "is no list of words, or a damaged one: "
+        if trap == "a state"
+        else r"asks to run \S+, and holds no words"
+    )
+    for reads in (words.unpickled, words.read):
+        with pytest.raises(EncoderError, match=rf"w\.npy {says}"):
+            reads(Path("w.npy"))
     assert not SPRUNG.exists()
 
 

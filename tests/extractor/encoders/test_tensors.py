@@ -14,6 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from core.errors import EncoderError, Error
+from extractor.encoders import tensors
+from extractor.encoders.convert import converted
 from extractor.encoders.tensors import insist, length_of, read
 
 STATE = {"a": torch.arange(6.0).reshape(2, 3), "b.c": torch.tensor([1, 2]), "d": torch.ones(2).half()}
@@ -60,9 +62,18 @@ def test_python_objects_are_refused_and_told_how_to_be_left_out(tmp_path: Path, 
     with pytest.raises(EncoderError) as caught:
         read(file)
     assert str(caught.value) == (
-        f"{file} holds more than tensors (argparse.Namespace), or is damaged, and is not unpickled; "
+        f"{file} holds more than tensors (argparse.Namespace), and is not unpickled; "
         f"`cinedex convert {file} --to FILE.safetensors` takes out the tensors and runs nothing."
     )
+
+
+def test_a_pickle_that_is_too_long_to_be_looked_into_is_sent_to_be_converted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensors, "_MOST_OPCODES", 9)
+    file = written(tmp_path / "x.pt", "zip", {"args": argparse.Namespace(lr=1)})  # nothing would come out
+    with pytest.raises(EncoderError, match=r"holds more than tensors .*`cinedex convert "):
+        read(file)
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "zip", "legacy"])
@@ -76,6 +87,11 @@ def test_a_truncated_file_is_one_sentence(tmp_path: Path, kind: str, kept: float
     told = str(caught.value).replace(str(file), "FILE")
     assert told.startswith("FILE") and "\n" not in told
     assert ". " not in told and len(told) < 200  # one sentence
+    if kind != "safetensors" or kept > 0.1:  # else nothing is left that would tell what it was
+        assert "one: it is cut short" in told
+    with pytest.raises(EncoderError) as again:
+        converted(file, tmp_path / "y.safetensors")
+    assert str(again.value) == str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +103,7 @@ def test_a_truncated_file_is_one_sentence(tmp_path: Path, kind: str, kept: float
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "only points to a file in Git LFS"),
         (b"\x93NUMPY\x01\0", "is no checkpoint: neither safetensors nor what torch.save writes."),
         (bytes(600), "is no checkpoint: neither safetensors nor what torch.save writes."),
-        (b"\x80\x04N.", "is no checkpoint of torch.save, or a damaged one: Invalid magic number"),
+        (b"\x80\x04N.", "is no checkpoint of torch.save, or a damaged one: it is a pickle, but not"),
         (b"\x80", "is no checkpoint of torch.save, or a damaged one: "),
         (b"PK\x03\x04", "is no checkpoint of torch.save, or a damaged one: "),
         (zipped("a.npy"), "is no checkpoint of torch.save, or a damaged one: it holds no data.pkl."),

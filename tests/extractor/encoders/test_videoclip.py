@@ -390,9 +390,9 @@ def test_a_truncated_file_and_an_s3d_in_its_place_are_told(files: tuple[Path, Pa
     cut.write_bytes(files[0].read_bytes()[:-1000])
     with pytest.raises(EncoderError, match="is no safetensors file, or a damaged one"):
         loaded((cut, files[1]))
-    with pytest.raises(EncoderError, match=r"does not fit videoclip: video_encoder.*is missing"):
+    with pytest.raises(EncoderError, match=r"does not fit videoclip: it looks like a checkpoint of s3d\.$"):
         loaded((files[1], files[1]))
-    with pytest.raises(EncoderError, match=r"does not fit s3d: "):
+    with pytest.raises(EncoderError, match=r"does not fit s3d: it looks like a checkpoint of videoclip\.$"):
         loaded((files[0], files[0]))
 
 
@@ -452,11 +452,18 @@ def _line(*words: str) -> Callable[[Path], list[str]]:
     return lambda folder: ["extract", "--videos", str(folder), "--data", str(folder / "data"), *words]
 
 
+S3D_ITSELF = "extract: --s3d-weights is not for s3d, whose own file is --weights FILE, but for videoclip.\n"
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
         (_line("--encoder", "videoclip", "--s3d-weights", "x"), "--s3d-weights goes with --weights"),
         (_line("--s3d-weights", "x", "--weights", "x"), "--weights is about an encoder; name it"),
+        (_line("--s3d-weights", "x"), "--s3d-weights is about an encoder; name it"),
+        (_line("--encoder", "s3d", "--s3d-weights", "x"), S3D_ITSELF),
+        (_line("--encoder", "s3d", "--s3d-weights", "x", "--weights", "x"), S3D_ITSELF),
+        (_line("--encoder", "s3d:unit", "--s3d-weights", "x", "--random-weights", "1"), S3D_ITSELF),
         (
             _line("--encoder", "toy", "--s3d-weights", "x", "--weights", "x"),
             "--weights is not for toy, which has no weights.",
