@@ -3,6 +3,7 @@ BIN = .venv/bin
 CHECKED = core extractor index server client evaluation training tests examples benchmarks docs docker
 READY = .venv/installed
 LINTERS = .venv/linters
+COVERED = .venv/covered.json
 COMPOSE = $(BIN)/docker-compose --env-file docker/.env.example --profile jobs -f docker/compose.yml
 
 .PHONY: demo test test-slow test-docker lint bench docs dist
@@ -13,7 +14,8 @@ demo: $(READY)
 # A file of tests is one process's, so that what it makes once is made once; with a thread each they do not wait for each other.
 # Files come in the order of tests/conftest.py.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest --cov --cov-report=term --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations=60 --durations-min=5
+	OMP_NUM_THREADS=1 $(BIN)/python -m slipcover --json --out $(COVERED) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations=60 --durations-min=5
+	$(BIN)/python -m slipcover --merge $(COVERED) --out $(COVERED) --fail-under 90 || { echo "Less than 90 % of the lines are covered."; exit 1; }
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
