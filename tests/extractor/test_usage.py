@@ -102,6 +102,7 @@ def nothing_held() -> Iterator[None]:
     """As in a process of one's own: this one holds what the tests have loaded."""
     gc.unfreeze()
     yield
+    gc.collect()
     gc.freeze()
 
 
