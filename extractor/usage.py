@@ -24,13 +24,17 @@ def cpu_s() -> float:
 @contextmanager
 def kept_loaded() -> Iterator[None]:
     """What is in memory at the beginning stays until the end: libraries and a model, which the collector
-    would look through again and again, a tenth of a second each time."""
+    would look through again and again, a tenth of a second each time. What whoever calls this holds so
+    already is theirs to let go."""
     gc.collect()
-    gc.freeze()
+    is_theirs = gc.get_freeze_count() > 0
+    if not is_theirs:
+        gc.freeze()
     try:
         yield
     finally:
-        gc.unfreeze()  # a process may go on with another model
+        if not is_theirs:
+            gc.unfreeze()  # a process may go on with another model
 
 
 def be_nice(level: int) -> None:

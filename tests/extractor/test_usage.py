@@ -16,7 +16,7 @@ from typing import cast
 import pytest
 
 from extractor.pipeline import Told, work
-from extractor.usage import cpu_s
+from extractor.usage import cpu_s, kept_loaded
 from extractor.work import Job, Work
 from tests.extractor.shelf import Shelf, trap
 
@@ -97,6 +97,16 @@ def test_whoever_decodes_is_as_nice_as_was_asked(
     assert noted.read_text().split() == ["19"]
 
 
+@pytest.fixture
+def nothing_held() -> Iterator[None]:
+    """As in a process of one's own: this one holds what the tests have loaded."""
+    gc.unfreeze()
+    yield
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.mark.usefixtures("nothing_held")
 def test_what_is_loaded_is_looked_through_no_more_until_the_work_is_done(tmp_path: Path) -> None:
     found = []
 
@@ -109,10 +119,21 @@ def test_what_is_loaded_is_looked_through_no_more_until_the_work_is_done(tmp_pat
     assert gc.get_freeze_count() == 0
 
 
+@pytest.mark.usefixtures("nothing_held")
 def test_a_run_that_is_given_up_lets_go_too(tmp_path: Path) -> None:
     job = Job(tmp_path / "store", "toy:rgb", workers=0)
     with closing(cast(Generator[Told], work(job, "cpu", iter(()), threading.Event()))) as told:
         next(told)
         next(told)
         assert gc.get_freeze_count() > 10_000
+    assert gc.get_freeze_count() == 0
+
+
+@pytest.mark.usefixtures("nothing_held")
+def test_what_the_caller_holds_stays_held(tmp_path: Path) -> None:
+    job = Job(tmp_path / "store", "toy:rgb", workers=0)
+    with kept_loaded():
+        held = gc.get_freeze_count()
+        list(work(job, "cpu", iter(()), threading.Event()))
+        assert gc.get_freeze_count() == held > 10_000
     assert gc.get_freeze_count() == 0
