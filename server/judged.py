@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -40,7 +41,7 @@ class Judged:
             return cls(judge, query.min_score)
         return cls(judge, query.min_score, judge.scale.least(least) if isinstance(least, str) else least)
 
-    def kept(self, moments: list[Moment]) -> list[Moment]:
+    def kept(self, moments: Sequence[Moment]) -> Sequence[Moment]:
         """Those that are good enough, of moments that come best first."""
         if self.min_score is None and self.min_confidence is None:
             return moments

@@ -35,7 +35,7 @@ def weighed(view: Snapshot, query: Float32Array, moments: Sequence[Moment]) -> l
     A clip's own row is the plain mean, in which a short event is lost. How steep the weights are is how far
     scores of pictures scatter below their median, where nothing is found.
     """
-    first, others = moments[:WEIGHED], moments[WEIGHED:]
+    first, others = [*moments[:WEIGHED]], moments[WEIGHED:]
     inside = [vectors @ query for _, vectors in _within(view, first)]
     scores = np.concatenate([np.empty(0, np.float32), *inside]).astype(np.float64)
     if not len(scores):
