@@ -66,23 +66,18 @@ class Moments(Sequence[Moment]):
     def __getitem__(self, number: int | slice) -> Moment | Moments:
         if isinstance(number, slice):
             return Moments(self.spans.at(number), self.rows, self.scores, self.kind)
-        spans = self.spans
-        return self._moment(
-            float(spans.start[number]),
-            float(spans.end[number]),
-            int(spans.best[number]),
-            int(spans.rows[number]),
-        )
+        at = range(len(self))[number]
+        return next(iter(self[at : at + 1]))
 
     def __iter__(self) -> Iterator[Moment]:
-        spans = self.spans
-        columns = (each.tolist() for each in (spans.start, spans.end, spans.best, spans.rows))
-        return map(self._moment, *columns)
-
-    def _moment(self, start: float, end: float, best: int, rows: int) -> Moment:
-        row = self.rows[best]
-        score = float(self.scores[best])
-        return Moment(row.source, self.kind, start, end, score, row.start, row.end, row.text, rows)
+        spans, rows, best = self.spans, self.rows, self.spans.best
+        times = spans.start, spans.end, rows.start[best], rows.end[best]
+        columns = (each.tolist() for each in (*times, self.scores[best], spans.rows))
+        for number, *known in zip(best.tolist(), *columns, strict=True):
+            start, end, best_start, best_end, score, count = known
+            text = rows.text[number] if rows.text else ""
+            source = rows.source[number]
+            yield Moment(source, self.kind, start, end, score, best_start, best_end, text, count)
 
 
 def merge(hits: Hits, kind: Kind, gap_s: float | None = 0.0) -> Sequence[Moment]:

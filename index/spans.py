@@ -58,5 +58,5 @@ def joined(source: IntArray, rows: Segments, scores: Float32Array, among: IntArr
     firsts = np.flatnonzero(is_first)
     # Of equal scores the first: lexsort is stable.
     best = np.lexsort((-scores[order], np.cumsum(is_first)))[firsts]
-    counts = np.diff(firsts, append=len(order))
+    counts = np.append(firsts[1:], len(order)) - firsts
     return Spans(start[firsts], np.maximum.reduceat(end, firsts), order[best], counts)

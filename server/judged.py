@@ -58,6 +58,10 @@ class Judged:
     def level(self, score: float) -> Level | None:
         return self.judge.level(score) if self.judge else None
 
+    def worth(self, moment: Moment) -> tuple[float | None, Level | None]:
+        """How sure it is; nothing is known of what was found by words alone."""
+        return (self.confidence(moment.score), self.level(moment.score)) if moment.is_seen else (None, None)
+
     def is_confident(self, best: float | None, is_told: bool) -> bool | None:
         """Whether the query finds anything, by the score of its best row or by its words; None where there
         is no judge."""

@@ -171,7 +171,7 @@ class Ranking:
     def hits(self, k: int, only: frozenset[str] | None = None) -> tuple[Hits, bool]:
         """The best k rows less those that were asked with, and whether there are no others. only: of these
         sources."""
-        where = replace(self._filter, sources=only)
+        where = Filter(only, self.asked.sources, self.query.where)
         if self.kind is None:
             if self.words is None:
                 self.view.filtered("text", where)  # a filter that is wrong is told so here as well
