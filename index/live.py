@@ -83,11 +83,10 @@ class LivePart:
     def have(self, lines: IntArray) -> NDArray[np.bool_]:
         """Which of these sources have rows here, live or not."""
         ordered = self._by_line[1]
-        narrow = lines.astype(np.int32)  # or all that are searched would be made as wide each time
-        found: NDArray[np.bool_] = np.searchsorted(ordered, narrow) < np.searchsorted(
-            ordered, narrow, "right"
-        )
-        return found & (lines >= 0)
+        wanted = lines.astype(np.int32)  # or all that are searched would be made as wide each time
+        first, behind = np.searchsorted(ordered, wanted), np.searchsorted(ordered, wanted, "right")
+        found: NDArray[np.bool_] = (first < behind) & (lines >= 0)
+        return found
 
     def positions(self, lines: Collection[int]) -> IntArray:
         """The live rows of these sources."""
