@@ -11,7 +11,7 @@ import numpy as np
 from core.query import Hits, Segments
 from core.types import Float32Array, Kind
 from index.names import Names
-from index.spans import Spans, joined
+from index.spans import Spans, in_order, joined
 from index.words import Told
 
 
@@ -92,7 +92,7 @@ def merge(hits: Hits, kind: Kind, gap_s: float | None = 0.0) -> Sequence[Moment]
     if gap_s is None:
         return Moments(Spans.alone(rows), rows, hits.scores, kind)
     source = Names.of(rows.source).number
-    spans = joined(source, rows, hits.scores, np.arange(len(rows)), gap_s)
+    spans = joined(source, rows, hits.scores, in_order(source, rows), gap_s)
     best = spans.best
     # Two hits of equal score are told apart as search does it: by source, then time.
     order = np.lexsort((rows.start[best], source[best], -hits.scores[best]))

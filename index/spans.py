@@ -41,11 +41,14 @@ class Spans:
         return Spans(self.start[numbers], self.end[numbers], self.best[numbers], self.rows[numbers])
 
 
-def joined(source: IntArray, rows: Segments, scores: Float32Array, among: IntArray, gap_s: float) -> Spans:
-    """The spans of some of these rows, source by source in order of time. source: a number for each row."""
-    if not len(among):
-        return Spans.alone(Segments.of(()))
-    order = among[np.lexsort((rows.end[among], rows.start[among], source[among]))]
+def in_order(source: IntArray, rows: Segments) -> IntArray:
+    """Rows source by source in order of time. source: a number for each."""
+    found: IntArray = np.lexsort((rows.end, rows.start, source))
+    return found
+
+
+def joined(source: IntArray, rows: Segments, scores: Float32Array, order: IntArray, gap_s: float) -> Spans:
+    """The spans of all or some of these rows, which come in order."""
     which, start, end = source[order], rows.start[order], rows.end[order]
     # How far the rows of a source reach up to here: complex numbers are compared by the real part, then by
     # the imaginary one. What is of a span before this one does no harm: it did not reach this one's first
@@ -56,6 +59,8 @@ def joined(source: IntArray, rows: Segments, scores: Float32Array, among: IntArr
     is_first = np.ones(len(order), np.bool_)
     is_first[1:] = (which[1:] != which[:-1]) | ~(start[1:] - behind <= gap_s)
     firsts = np.flatnonzero(is_first)
+    if len(firsts) == len(order):
+        return Spans(start, end, order, np.ones(len(order), np.int64))
     # Of equal scores the first: lexsort is stable.
     best = np.lexsort((-scores[order], np.cumsum(is_first)))[firsts]
     counts = np.append(firsts[1:], len(order)) - firsts

@@ -13,7 +13,7 @@ from core.query import Hits, Segments
 from core.types import Float64Array, IntArray, Kind
 from index.moments import Moment, Moments, merge
 from index.names import Names
-from index.spans import Spans, joined
+from index.spans import Spans, in_order, joined
 
 
 def moments_of(hits: Hits, kind: Kind, gap_s: float | None) -> Sequence[Moment]:
@@ -22,7 +22,7 @@ def moments_of(hits: Hits, kind: Kind, gap_s: float | None) -> Sequence[Moment]:
         return merge(hits, kind, None)
     rows = _Rows.of(hits)
     weakest = rows.score.min()
-    left, found = np.arange(len(rows.score)), list[Spans]()
+    left, found = rows.order, list[Spans]()
     while len(left):
         # Without the bar all rows of a small library would touch each other and every video be one moment.
         is_strong = rows.score[left] >= (rows.best_of_their_videos(left) + weakest) / 2
@@ -86,16 +86,20 @@ class _Rows:
 
     segments: Segments
     video: IntArray  # a number each, from 0 on, ordered as their names are
-    score: Float64Array
     videos: int
+    score: Float64Array
+    order: IntArray  # by video and time
 
     @classmethod
     def of(cls, hits: Hits) -> _Rows:
         rows = Segments.of(hits.segments)
         # Where a snapshot found them these are lines of sources.arrow, which is sorted by id, and all hits of
         # a request are of one snapshot: so lines are ordered as names are, and no name is needed here.
-        known, video = np.unique(Names.of(rows.source).number, return_inverse=True)
-        return cls(rows, video, hits.scores.astype(np.float64), len(known))
+        line = Names.of(rows.source).number
+        order = in_order(line, rows)
+        ordered, video = line[order], np.zeros(len(line), np.int64)
+        video[order[1:]] = np.cumsum(ordered[1:] != ordered[:-1])
+        return cls(rows, video, int(video[order[-1]]) + 1, hits.scores.astype(np.float64), order)
 
     def best_of_their_videos(self, numbers: IntArray) -> Float64Array:
         video = self.video[numbers]

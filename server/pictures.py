@@ -21,12 +21,11 @@ def best_seconds(view: Snapshot, query: Float32Array, moments: Sequence[Moment])
     """Where the best picture of each is; where none is stored, the middle of its best row."""
     inside = iter(_within(view, [moment for moment in moments if moment.kind != "frame"]))
     for moment in moments:
-        begins, vectors = (np.empty(0), None) if moment.kind == "frame" else next(inside)
-        yield (
-            float(begins[np.argmax(vectors @ query)])
-            if vectors is not None and len(begins)
-            else moment.best_t
-        )
+        if moment.kind == "frame":
+            yield moment.best_t
+            continue
+        begins, vectors = next(inside)
+        yield float(begins[np.argmax(vectors @ query)]) if len(begins) else moment.best_t
 
 
 def weighed(view: Snapshot, query: Float32Array, moments: Sequence[Moment]) -> list[Moment]:

@@ -152,7 +152,7 @@ class Searcher:
         words = wanted(query, mode)
         ranking = Ranking(self.view, query, None if by_words else kind, asked, judged, words)
         looked = ranking.page(place.position, place.rows) if place.rows else ranking.first()
-        groups = looked.groups[place.position :][: query.limit]
+        groups = looked.groups[place.position : place.position + query.limit]
         groups = [group[: query.group_size] for group in groups]
         flat = [moment for group in groups for moment in group]
         found = iter(self._found(query, flat, asked, judged, Seen(looked.hits, words is not None)))
@@ -175,7 +175,7 @@ class Searcher:
         encoded = time.perf_counter()
         numbered = [steps.Step.of(query, each, number, self.view, kind) for number, each in enumerate(asked)]
         looked = steps.look(query, numbered, self.view, kind)
-        groups = looked.groups[place.position :][: query.limit]
+        groups = looked.groups[place.position : place.position + query.limit]
         present = [step for step in numbered if not step.absent]
         columns = [
             list(self._found(query, of_step, step.asked, step.judged, Seen(hits)))
