@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def _search(view: Snapshot, query: Float32Array) -> object:
     return view.search("frame", query, LOOK_AT)
 
 
-def _moments(view: Snapshot, query: Float32Array) -> list[Moment]:
+def _moments(view: Snapshot, query: Float32Array) -> Sequence[Moment]:
     return moments_of(view.search("frame", query, LOOK_AT)[0], "frame", 0.0)
 
 

@@ -83,13 +83,15 @@ class LivePart:
     def have(self, lines: IntArray) -> NDArray[np.bool_]:
         """Which of these sources have rows here, live or not."""
         ordered = self._by_line[1]
-        found: NDArray[np.bool_] = np.searchsorted(ordered, lines) < np.searchsorted(ordered, lines, "right")
-        return found & (lines >= 0)
+        wanted = lines.astype(np.int32)  # or all that are searched would be made as wide each time
+        first, behind = np.searchsorted(ordered, wanted), np.searchsorted(ordered, wanted, "right")
+        found: NDArray[np.bool_] = (first < behind) & (lines >= 0)
+        return found
 
     def positions(self, lines: Collection[int]) -> IntArray:
         """The live rows of these sources."""
         source, (order, ordered) = self.part.rows["source"], self._by_line
-        wanted = np.unique(np.fromiter(lines, np.int64, len(lines)))
+        wanted = np.unique(np.fromiter(lines, np.int32, len(lines)))
         edges = zip(np.searchsorted(ordered, wanted), np.searchsorted(ordered, wanted, "right"), strict=True)
         runs = np.sort(np.concatenate([order[:0], *(order[first:behind] for first, behind in edges)]))
         # Bisected, because of a large mapped part only the pages of these rows should be read.
@@ -100,12 +102,13 @@ class LivePart:
     def shard_of(self, line: int) -> str | None:
         """The shard that a source's first rows here are stored in."""
         order, ordered = self._by_line
-        first = int(np.searchsorted(ordered, line))
+        # Bisected as memory: numpy would widen all lines first, and make an object of each that it reads.
+        first = bisect_left(ordered.data, line)
         if first == len(ordered) or ordered[first] != line:
             return None
         rows = self.part.rows
         try:
-            return self.about.shards[int(rows["shard"][bisect_left(rows["source"], order[first])])]
+            return self.about.shards[int(rows["shard"][bisect_left(rows["source"].data, int(order[first]))])]
         except IndexError:
             raise self.part.damaged() from None
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import overload
 
 import numpy as np
 
 from core.query import Hits, Segments
-from core.types import Float32Array, IntArray, Kind
+from core.types import Float32Array, Kind
+from index.names import Names
+from index.spans import Spans, in_order, joined
 from index.words import Told
 
 
@@ -45,72 +47,53 @@ class Moment:
         return self.best_start if self.kind == "frame" else (self.best_start + self.best_end) / 2
 
 
-class Span(NamedTuple):
-    """Some rows of a source that touch: where they begin and end, the best of them, and how many they are."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Moments(Sequence[Moment]):
+    """Several as columns: each is made when somebody asks for it, and few ever are."""
 
-    start: float
-    end: float
-    best: int  # its number
-    rows: int = 1
+    spans: Spans
+    rows: Segments
+    scores: Float32Array  # of the rows
+    kind: Kind
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    @overload
+    def __getitem__(self, number: int) -> Moment: ...
+    @overload
+    def __getitem__(self, number: slice) -> Moments: ...
+    def __getitem__(self, number: int | slice) -> Moment | Moments:
+        if isinstance(number, slice):
+            return Moments(self.spans.at(number), self.rows, self.scores, self.kind)
+        at = range(len(self))[number]
+        return next(iter(self[at : at + 1]))
+
+    def __iter__(self) -> Iterator[Moment]:
+        spans, rows, best = self.spans, self.rows, self.spans.best
+        times = spans.start, spans.end, rows.start[best], rows.end[best]
+        columns = (each.tolist() for each in (*times, self.scores[best], spans.rows))
+        for number, *known in zip(best.tolist(), *columns, strict=True):
+            start, end, best_start, best_end, score, count = known
+            text = rows.text[number] if rows.text else ""
+            source = rows.source[number]
+            yield Moment(source, self.kind, start, end, score, best_start, best_end, text, count)
 
 
-def merge(hits: Hits, kind: Kind, gap_s: float | None = 0.0) -> list[Moment]:
+def merge(hits: Hits, kind: Kind, gap_s: float | None = 0.0) -> Sequence[Moment]:
     """Hits → moments, best first: those of one source no further apart than the gap are one. None: never.
     Texts never are: each says something else; what two tracks say alike is told once."""
     rows = Segments.of(hits.segments)
-    if kind == "text" or gap_s is None:
-        alone = map(Span, rows.start.tolist(), rows.end.tolist(), range(len(rows)))
-        single = [*told(alone, rows, hits.scores, kind)]
-        if kind != "text":
-            return single
+    if kind == "text":
         said: dict[tuple[str, str], Moment] = {}
-        for moment in single:
+        for moment in Moments(Spans.alone(rows), rows, hits.scores, kind):
             said.setdefault((moment.id, moment.text), moment)
         return [*said.values()]
-    spans = joined(numbered(rows.source), rows, hits.scores, np.arange(len(rows)), gap_s)
+    if gap_s is None:
+        return Moments(Spans.alone(rows), rows, hits.scores, kind)
+    source = Names.of(rows.source).number
+    spans = joined(source, rows, hits.scores, in_order(source, rows), gap_s)
+    best = spans.best
     # Two hits of equal score are told apart as search does it: by source, then time.
-    return sorted(told(spans, rows, hits.scores, kind), key=lambda m: (-m.score, m.source, m.best_start))
-
-
-def numbered(names: Sequence[str]) -> IntArray:
-    """A number for each name, from 0 on."""
-    known: dict[str, int] = {}
-    return np.array([known.setdefault(name, len(known)) for name in names], np.int64)
-
-
-def told(spans: Iterable[Span], rows: Segments, scores: Float32Array, kind: Kind) -> Iterator[Moment]:
-    """Spans of these rows as moments."""
-    starts, ends, score = rows.start.tolist(), rows.end.tolist(), scores.tolist()
-    for span in spans:
-        best, text = span.best, rows.text[span.best] if rows.text else ""
-        yield Moment(
-            rows.source[best],
-            kind,
-            span.start,
-            span.end,
-            score[best],
-            starts[best],
-            ends[best],
-            text,
-            span.rows,
-        )
-
-
-def joined(
-    source: IntArray, rows: Segments, scores: Float32Array, among: IntArray, gap_s: float
-) -> Iterator[Span]:
-    """The spans of some of these rows, source by source in order of time. source: a number for each row."""
-    order = among[np.lexsort((rows.end[among], rows.start[among], source[among]))]
-    columns = (each[order].tolist() for each in (source, rows.start, rows.end, scores))
-    ordered = zip(order.tolist(), *columns, strict=True)
-    for best, last, first, behind, top in ordered:  # the first one; the others are taken below
-        count = 1
-        for number, which, start, end, score in ordered:
-            if which == last and start - behind <= gap_s:
-                behind, count = max(behind, end), count + 1
-                if score > top:
-                    best, top = number, score
-            else:
-                yield Span(first, behind, best, count)
-                best, last, first, behind, top, count = number, which, start, end, score, 1
-        yield Span(first, behind, best, count)
+    order = np.lexsort((rows.start[best], source[best], -hits.scores[best]))
+    return [*Moments(spans.at(order), rows, hits.scores, kind)]

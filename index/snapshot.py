@@ -229,7 +229,7 @@ class Snapshot:
         if len(wrong := rows.part[(rows.line < 0) | ~np.isfinite(rows.end - rows.start)]):
             raise searched[wrong[0]].part.damaged()
         texts = [self._text(row, searched) for row in rows] if kind == "text" else []
-        names = self.sources.named(rows.line)
+        names = self.sources.names(rows.line)
         return Hits(Segments(names, rows.start, rows.end, texts), rows.score, (), rows.part, rows.position)
 
     def _text(self, row: Row, searched: Sequence[LivePart]) -> str:

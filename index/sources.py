@@ -16,6 +16,7 @@ from core.errors import SnapshotError
 from core.rules import LiveSource
 from core.types import Facts, IntArray, Place, canonical
 from index import mapped
+from index.names import Names
 from index.recent import Recent
 from index.strings import Strings
 
@@ -145,9 +146,13 @@ class Sources:
         """The id of the source at a line."""
         return self._ids[line]
 
+    def names(self, lines: IntArray) -> Names:
+        """The ids at these lines, which are ordered as the lines are: each is read when it is asked for."""
+        return Names(lines, self._ids.__getitem__)
+
     def named(self, lines: IntArray) -> list[str]:
-        """The ids at these lines."""
-        return [*map(self.id, lines.tolist())]
+        """The same, read."""
+        return [*self.names(lines)]
 
     def text(self, line: int) -> str:
         """A library text; "" where the source is a video."""

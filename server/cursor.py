@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Self
 
@@ -51,7 +51,7 @@ class Cursor:
 
     def token(self) -> str:
         """As it is sent."""
-        return cursor_token([_VERSION, *astuple(self)])
+        return cursor_token([_VERSION, *(getattr(self, name) for name in self.__slots__)])
 
     @classmethod
     def read(cls, token: str) -> Self:

@@ -14,11 +14,13 @@ from index.snapshot import Snapshot
 CHOSEN_AMONG = 256  # results; those behind stay as they are
 
 
-def diversified(view: Snapshot, query: Float32Array, moments: list[Moment], diversity: float) -> list[Moment]:
+def diversified(
+    view: Snapshot, query: Float32Array, moments: Sequence[Moment], diversity: float
+) -> Sequence[Moment]:
     """The first of these by maximal marginal relevance (Carbonell and Goldstein, 1998)."""
-    first, others = moments[:CHOSEN_AMONG], moments[CHOSEN_AMONG:]
-    if not diversity or len(first) < 3:  # the first one stays the first, and so does the last one of two
+    if not diversity or len(moments) < 3:  # the first one stays the first, and so does the last one of two
         return moments
+    first, others = [*moments[:CHOSEN_AMONG]], moments[CHOSEN_AMONG:]
     order = _marginal(_relevance(first), _likeness(vectors_of(view, query, first)), diversity)
     return [*(first[number] for number in order), *others]
 

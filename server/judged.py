@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -40,7 +41,7 @@ class Judged:
             return cls(judge, query.min_score)
         return cls(judge, query.min_score, judge.scale.least(least) if isinstance(least, str) else least)
 
-    def kept(self, moments: list[Moment]) -> list[Moment]:
+    def kept(self, moments: Sequence[Moment]) -> Sequence[Moment]:
         """Those that are good enough, of moments that come best first."""
         if self.min_score is None and self.min_confidence is None:
             return moments
@@ -56,6 +57,10 @@ class Judged:
 
     def level(self, score: float) -> Level | None:
         return self.judge.level(score) if self.judge else None
+
+    def worth(self, moment: Moment) -> tuple[float | None, Level | None]:
+        """How sure it is; nothing is known of what was found by words alone."""
+        return (self.confidence(moment.score), self.level(moment.score)) if moment.is_seen else (None, None)
 
     def is_confident(self, best: float | None, is_told: bool) -> bool | None:
         """Whether the query finds anything, by the score of its best row or by its words; None where there

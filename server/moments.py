@@ -11,24 +11,28 @@ from numpy.typing import NDArray
 
 from core.query import Hits, Segments
 from core.types import Float64Array, IntArray, Kind
-from index.moments import Moment, Span, joined, merge, numbered, told
+from index.moments import Moment, Moments, merge
+from index.names import Names
+from index.spans import Spans, in_order, joined
 
 
-def moments_of(hits: Hits, kind: Kind, gap_s: float | None) -> list[Moment]:
+def moments_of(hits: Hits, kind: Kind, gap_s: float | None) -> Sequence[Moment]:
     """The moments of rows that come best first, best first."""
     if kind == "text" or gap_s is None or not len(hits.scores):
         return merge(hits, kind, None)
     rows = _Rows.of(hits)
     weakest = rows.score.min()
-    left, found = np.arange(len(rows.score)), list[Span]()
+    left, found = rows.order, list[Spans]()
     while len(left):
         # Without the bar all rows of a small library would touch each other and every video be one moment.
         is_strong = rows.score[left] >= (rows.best_of_their_videos(left) + weakest) / 2
-        spans = [*joined(rows.video, rows.segments, hits.scores, left[is_strong], gap_s)]
-        found += spans
+        spans = joined(rows.video, rows.segments, hits.scores, left[is_strong], gap_s)
+        found.append(spans)
         weak = left[~is_strong]
         left = weak[~rows.are_told(weak, spans)]
-    return sorted(told(found, rows.segments, hits.scores, kind), key=lambda m: (-m.score, m.source, m.start))
+    every = Spans.of_all(found)
+    order = np.lexsort((every.start, rows.video[every.best], -hits.scores[every.best]))
+    return Moments(every.at(order), rows.segments, hits.scores, kind)
 
 
 def further(hits: Hits, before: Hits, told: Sequence[Moment]) -> Hits:
@@ -60,7 +64,7 @@ def chosen(hits: Hits, numbers: Sequence[int]) -> Hits:
     """Some of these rows."""
     rows, at = Segments.of(hits.segments), np.array(numbers, np.int64)
     texts = [rows.text[n] for n in numbers] if rows.text else ()
-    sources = [rows.source[n] for n in numbers]
+    sources = Names.of(rows.source).at(at)
     return Hits(Segments(sources, rows.start[at], rows.end[at], texts), hits.scores[at], hits.partial)
 
 
@@ -81,15 +85,21 @@ class _Rows:
     """Hits as arrays of one length."""
 
     segments: Segments
-    video: IntArray  # a number each
-    score: Float64Array
+    video: IntArray  # a number each, from 0 on, ordered as their names are
     videos: int
+    score: Float64Array
+    order: IntArray  # by video and time
 
     @classmethod
     def of(cls, hits: Hits) -> _Rows:
         rows = Segments.of(hits.segments)
-        video = numbered(rows.source)
-        return cls(rows, video, hits.scores.astype(np.float64), int(video.max()) + 1)
+        # Where a snapshot found them these are lines of sources.arrow, which is sorted by id, and all hits of
+        # a request are of one snapshot: so lines are ordered as names are, and no name is needed here.
+        line = Names.of(rows.source).number
+        order = in_order(line, rows)
+        ordered, video = line[order], np.zeros(len(line), np.int64)
+        video[order[1:]] = np.cumsum(ordered[1:] != ordered[:-1])
+        return cls(rows, video, int(video[order[-1]]) + 1, hits.scores.astype(np.float64), order)
 
     def best_of_their_videos(self, numbers: IntArray) -> Float64Array:
         video = self.video[numbers]
@@ -98,14 +108,13 @@ class _Rows:
         found: Float64Array = best[video]
         return found
 
-    def are_told(self, numbers: IntArray, spans: Sequence[Span]) -> NDArray[np.bool_]:
+    def are_told(self, numbers: IntArray, spans: Spans) -> NDArray[np.bool_]:
         """Which rows lie by half or more within one of these spans, which come by video and time."""
         video, start, end = self.video[numbers], self.segments.start[numbers], self.segments.end[numbers]
         # Complex numbers are compared by the real part, then by the imaginary one.
-        begins = self.video[[span.best for span in spans]] + 1j * np.array([span.start for span in spans])
-        ends = np.array([span.end for span in spans])
+        begins = self.video[spans.best] + 1j * spans.start
         # What covers half of a row has the row's middle in it.
         near = np.maximum(np.searchsorted(begins, video + 0.5j * (start + end), side="right") - 1, 0)
-        covered = np.minimum(end, ends[near]) - np.maximum(start, begins.imag[near])
+        covered = np.minimum(end, spans.end[near]) - np.maximum(start, begins.imag[near])
         is_told: NDArray[np.bool_] = (begins.real[near] == video) & (covered >= (end - start) / 2)
         return is_told

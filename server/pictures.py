@@ -21,12 +21,11 @@ def best_seconds(view: Snapshot, query: Float32Array, moments: Sequence[Moment])
     """Where the best picture of each is; where none is stored, the middle of its best row."""
     inside = iter(_within(view, [moment for moment in moments if moment.kind != "frame"]))
     for moment in moments:
-        begins, vectors = (np.empty(0), None) if moment.kind == "frame" else next(inside)
-        yield (
-            float(begins[np.argmax(vectors @ query)])
-            if vectors is not None and len(begins)
-            else moment.best_t
-        )
+        if moment.kind == "frame":
+            yield moment.best_t
+            continue
+        begins, vectors = next(inside)
+        yield float(begins[np.argmax(vectors @ query)]) if len(begins) else moment.best_t
 
 
 def weighed(view: Snapshot, query: Float32Array, moments: Sequence[Moment]) -> list[Moment]:
@@ -35,7 +34,7 @@ def weighed(view: Snapshot, query: Float32Array, moments: Sequence[Moment]) -> l
     A clip's own row is the plain mean, in which a short event is lost. How steep the weights are is how far
     scores of pictures scatter below their median, where nothing is found.
     """
-    first, others = moments[:WEIGHED], moments[WEIGHED:]
+    first, others = [*moments[:WEIGHED]], moments[WEIGHED:]
     inside = [vectors @ query for _, vectors in _within(view, first)]
     scores = np.concatenate([np.empty(0, np.float32), *inside]).astype(np.float64)
     if not len(scores):

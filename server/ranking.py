@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import overload
 from zlib import crc32
 
 import numpy as np
@@ -31,7 +32,7 @@ _MORE = 4
 class Looked:
     """The rows that were looked at, as moments in their order."""
 
-    groups: list[list[Moment]]
+    groups: Sequence[Sequence[Moment]]
     is_all: bool  # no more groups are to be found
     best: float | None  # the score of the best row
     hits: Hits
@@ -43,6 +44,28 @@ class Looked:
     def goes_on(self) -> bool:
         """Whether a deeper look may find more."""
         return not self.is_all and self.deepest < LOOK_AT_MOST
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Single(Sequence[Sequence[Moment]]):
+    """Moments as groups of one, each made when somebody asks for it."""
+
+    moments: Sequence[Moment]
+
+    def __len__(self) -> int:
+        return len(self.moments)
+
+    @overload
+    def __getitem__(self, number: int) -> Sequence[Moment]: ...
+    @overload
+    def __getitem__(self, number: slice) -> Single: ...
+    def __getitem__(self, number: int | slice) -> Sequence[Moment] | Single:
+        if isinstance(number, slice):
+            return Single(self.moments[number])
+        return [self.moments[number]]
+
+    def __iter__(self) -> Iterator[Sequence[Moment]]:
+        return ([moment] for moment in self.moments)
 
 
 @dataclass(slots=True)
@@ -123,7 +146,7 @@ class Ranking:
         )
         return every, told_all
 
-    def _moments(self, hits: Hits, seen_all: bool) -> tuple[list[Moment], bool]:
+    def _moments(self, hits: Hits, seen_all: bool) -> tuple[Sequence[Moment], bool]:
         if self.kind is None:
             return [], seen_all
         found = moments_of(hits, self.kind, self.query.merge_gap_s)
@@ -134,7 +157,7 @@ class Ranking:
     def _are_single(self) -> bool:
         return self.kind == "text" or self.query.merge_gap_s is None
 
-    def _fused(self, found: list[Moment], k: int, above: Above) -> tuple[list[Moment], bool]:
+    def _fused(self, found: Sequence[Moment], k: int, above: Above) -> tuple[Sequence[Moment], bool]:
         if self.words is not None:
             most = min(k, LOOK_AT_MOST)
             return self.words.fuse(found, self.view, self.asked, self._filter, most, above)
@@ -142,13 +165,13 @@ class Ranking:
             return [replace(m, ranks=((SEEN, above.seen + n),)) for n, m in enumerate(found, 1)], True
         return found, True
 
-    def _grouped(self, moments: Sequence[Moment]) -> list[list[Moment]]:
-        return by_video(moments) if self.query.by_video else [[moment] for moment in moments]
+    def _grouped(self, moments: Sequence[Moment]) -> Sequence[Sequence[Moment]]:
+        return by_video(moments) if self.query.by_video else Single(moments)
 
     def hits(self, k: int, only: frozenset[str] | None = None) -> tuple[Hits, bool]:
         """The best k rows less those that were asked with, and whether there are no others. only: of these
         sources."""
-        where = replace(self._filter, sources=only)
+        where = Filter(only, self.asked.sources, self.query.where)
         if self.kind is None:
             if self.words is None:
                 self.view.filtered("text", where)  # a filter that is wrong is told so here as well

@@ -152,7 +152,7 @@ class Searcher:
         words = wanted(query, mode)
         ranking = Ranking(self.view, query, None if by_words else kind, asked, judged, words)
         looked = ranking.page(place.position, place.rows) if place.rows else ranking.first()
-        groups = looked.groups[place.position :][: query.limit]
+        groups = looked.groups[place.position : place.position + query.limit]
         groups = [group[: query.group_size] for group in groups]
         flat = [moment for group in groups for moment in group]
         found = iter(self._found(query, flat, asked, judged, Seen(looked.hits, words is not None)))
@@ -175,7 +175,7 @@ class Searcher:
         encoded = time.perf_counter()
         numbered = [steps.Step.of(query, each, number, self.view, kind) for number, each in enumerate(asked)]
         looked = steps.look(query, numbered, self.view, kind)
-        groups = looked.groups[place.position :][: query.limit]
+        groups = looked.groups[place.position : place.position + query.limit]
         present = [step for step in numbered if not step.absent]
         columns = [
             list(self._found(query, of_step, step.asked, step.judged, Seen(hits)))
@@ -230,19 +230,21 @@ class Searcher:
         extras = beside(query, self.view, asked, moments, looked)
         written = captions_in([moment for moment, _ in shown], self.view)
         for (moment, _), best_t, extra, caption in zip(shown, seconds, extras, written, strict=True):
-            found = _found(moment, infos[moment.source], best_t, query.pad_s, judged)
-            yield replace(found, beside=extra, caption=caption)
+            worth = judged.worth(moment)
+            info = infos[moment.source]
+            if moment.kind == "text" and info.text:
+                yield Found(moment, info, None, *worth, extra, caption=caption)
+            else:
+                padded = _padded(moment, info, query.pad_s)
+                yield Found(padded, info, best_t, *worth, extra, caption=caption)
 
     def _info(self, source: str) -> SourceInfo:
         return self.view.source(source) or SourceInfo(source)
 
 
-def _found(moment: Moment, info: SourceInfo, best_t: float, pad_s: float, judged: Judged) -> Found:
-    worth = (judged.confidence(moment.score), judged.level(moment.score)) if moment.is_seen else (None, None)
-    if moment.kind == "text" and info.text:
-        return Found(moment, info, None, *worth)
-    if pad_s:
-        end = moment.end + pad_s
-        end = min(end, max(info.facts.seconds, moment.end)) if info.facts.seconds else end
-        moment = replace(moment, start=max(min(moment.start, 0.0), moment.start - pad_s), end=end)
-    return Found(moment, info, best_t, *worth)
+def _padded(moment: Moment, info: SourceInfo, pad_s: float) -> Moment:
+    if not pad_s:
+        return moment
+    end = moment.end + pad_s
+    end = min(end, max(info.facts.seconds, moment.end)) if info.facts.seconds else end
+    return replace(moment, start=max(min(moment.start, 0.0), moment.start - pad_s), end=end)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 import numpy as np
 
+from core.types import Float64Array
+from index.snapshot import Snapshot
 from server.errors import ApiError
+from server.folders import Folders
 from server.opened import require
 from server.searcher import Answer, Found, Searcher
 
@@ -24,8 +28,8 @@ def nearest(searcher: Searcher, video_id: str, t: float) -> bytes:
 
 def with_thumbnails(answer: Answer, searcher: Searcher) -> Answer:
     """The same, each moment with the address of a picture where there can be one."""
-    asked = where(searcher)
-    results = [[_with(found, searcher, asked) for found in group] for group in answer.results]
+    asked, times = where(searcher), _times(answer, searcher.view)
+    results = [[_with(found, searcher.folders, times, asked) for found in group] for group in answer.results]
     return replace(answer, results=results)
 
 
@@ -34,21 +38,26 @@ def where(searcher: Searcher) -> str:
     return urlencode({"collection": searcher.collection, "encoder": searcher.name})
 
 
-def _with(found: Found, searcher: Searcher, asked: str) -> Found:
-    address = None if found.best_t is None else _address(found, found.best_t, searcher, asked)
-    return replace(found, thumbnail=address)
+def _times(answer: Answer, view: Snapshot) -> dict[str, Float64Array]:
+    """When the stored pictures of each video are shown."""
+    shown = (found for group in answer.results for found in group if found.best_t is not None)
+    shards = {source: view.shard_of(source) for source in {found.moment.source for found in shown}}
+    return {source: shard.tiles.times_of(source) for source, shard in shards.items() if shard is not None}
 
 
-def _address(found: Found, best_t: float, searcher: Searcher, asked: str) -> str | None:
-    moment, shard = found.moment, searcher.view.shard_of(found.moment.source)
-    if shard is not None:
-        times = shard.tiles.times_of(moment.source)
-        inside = times[(times >= moment.start) & (times < moment.end)]
+def _with(found: Found, folders: Folders, times: Mapping[str, Float64Array], asked: str) -> Found:
+    moment, best_t = found.moment, found.best_t
+    if best_t is None:
+        return found
+    stored = times.get(moment.source)
+    if stored is not None and len(stored):
+        inside = stored[(stored >= moment.start) & (stored < moment.end)]
         if len(inside):
-            return _url(moment.source, float(inside[np.argmin(np.abs(inside - best_t))]), asked)
-    if not searcher.folders.may_have(found.info):
-        return None
-    return f"{_url(moment.source, best_t, asked)}&exact=1"
+            t = float(inside[np.argmin(np.abs(inside - best_t))])
+            return replace(found, thumbnail=_url(moment.source, t, asked))
+    if not folders.may_have(found.info):
+        return found
+    return replace(found, thumbnail=f"{_url(moment.source, best_t, asked)}&exact=1")
 
 
 def _url(source: str, t: float, asked: str) -> str:

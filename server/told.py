@@ -56,8 +56,8 @@ def mode_of(query: Query, view: Snapshot) -> Mode:
 
 def wanted(query: Query, mode: Mode) -> WantedWords | None:
     """The words of all texts of a query that pull. Beside what is seen only what has all of them counts."""
-    found = terms(*_texts(query))
-    if mode == "visual" or not found:
+    found = terms(*_texts(query)) if mode != "visual" else None
+    if not found:
         return None
     return WantedWords(
         found, ("lines", "texts") if query.target == "texts" else ("lines", "names"), mode == "text"
