@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -76,6 +77,13 @@ def damage(path: Path, held: Mapping[str, Any]) -> list[str]:
     if found != held["blake2b"]:
         return [f"{path} is damaged: its hash is not the one its manifest holds."]
     return []
+
+
+def expect_single_pages(array: Array) -> None:
+    """A disk reads the page that is asked for: as it is, 128 KiB around it as well, which rows far from each
+    other have no use for."""
+    if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):  # an empty one is not mapped
+        array.base.madvise(mmap.MADV_RANDOM)
 
 
 def open_npy(path: Path, dtype: np.dtype[Any], held: Mapping[str, Any] | None) -> Array:

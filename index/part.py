@@ -100,7 +100,9 @@ class Part:
     index: Any  # the very object FAISS gave: what a downcast returns does not keep its owner alive
     rows: np.ndarray[Any, Any]  # of dtype ROW
     shards: Path
-    _stored: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict, repr=False, compare=False)
+    _stored: dict[tuple[int, bool], np.ndarray[Any, Any]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
     _making: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @classmethod
@@ -214,24 +216,27 @@ class Part:
     def _all(self) -> Bits:
         return np.full(-(-self.about.rows // 8), 255, np.uint8)
 
-    def vectors(self, positions: IntArray) -> Float32Array:
-        """Of some rows as the store holds them, in float32."""
+    def vectors(self, positions: IntArray, *, lie_apart: bool = False) -> Float32Array:
+        """Of some rows as the store holds them, in float32. lie_apart: no others are read with them."""
         found = np.empty((len(positions), self.about.dim), np.float32)
         records = self.rows[positions]
         for number in np.unique(records["shard"]).tolist():
             mine = records["shard"] == number
             try:
-                found[mine] = self._shard(number)[records["row"][mine]]
+                found[mine] = self._shard(number, lie_apart)[records["row"][mine]]
             except IndexError:
                 raise self.damaged() from None
         return found
 
-    def _shard(self, number: int) -> np.ndarray[Any, Any]:
-        """Mapped once, and as long as this part is."""
-        if number not in self._stored:
-            shard = Shard(self.shards / self.about.shards[number])
-            self._stored[number] = np.asarray(shard.vectors(self.about.kind))
-        return self._stored[number]
+    def _shard(self, number: int, lie_apart: bool) -> np.ndarray[Any, Any]:
+        """Mapped once for either way of reading, and as long as this part is."""
+        key = number, lie_apart
+        if key not in self._stored:
+            rows = Shard(self.shards / self.about.shards[number]).vectors(self.about.kind)
+            if lie_apart:
+                mapped.expect_single_pages(rows)
+            self._stored[key] = np.asarray(rows)
+        return self._stored[key]
 
 
 def _selecting(bits: Bits | None, lists: int = 0) -> Any:

@@ -20,7 +20,7 @@ def scores_of_pairs(
     ordered_part, ordered_position = part[order], position[order]
     is_new = np.ones(len(order), np.bool_)
     is_new[1:] = (np.diff(ordered_part) != 0) | (np.diff(ordered_position) != 0)
-    vectors = stored(parts, ordered_part[is_new], ordered_position[is_new])
+    vectors = stored(parts, ordered_part[is_new], ordered_position[is_new], lie_apart=True)
     which = np.empty(len(order), np.int64)
     which[order] = np.cumsum(is_new) - 1
     column = np.arange(len(query)) - np.searchsorted(query, query)
@@ -35,9 +35,14 @@ def scores_of_all(queries: Float32Array, vectors: Float32Array) -> Float32Array:
     return _inner_products(queries, vectors, np.tile(np.arange(len(vectors)), (len(queries), 1)))
 
 
-def stored(parts: Sequence[LivePart], part: IntArray, position: IntArray) -> Float32Array:
+def stored(
+    parts: Sequence[LivePart], part: IntArray, position: IntArray, *, lie_apart: bool = False
+) -> Float32Array:
     """The vectors of some rows, part by part."""
-    pieces = [parts[number].part.vectors(position[first:end]) for number, first, end in stretches(part)]
+    pieces = [
+        parts[number].part.vectors(position[first:end], lie_apart=lie_apart)
+        for number, first, end in stretches(part)
+    ]
     if not pieces:  # all that was found may be left out
         return np.empty((0, parts[0].about.dim), np.float32)
     return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -322,3 +323,27 @@ def test_what_can_be_served_is_built_and_nothing_is_printed(
     ):
         assert [row.score for row in rows] == pytest.approx([row[0] for row in lived.best("frame", query, 9)])
     assert "WARNING" not in capfd.readouterr().err
+
+
+def read_by_single_pages(under: Path) -> set[str]:
+    """Which files of ours under a folder the kernel is told of so; FAISS does it with all of its own."""
+    found, path = set(), ""
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if not line.startswith("VmFlags:"):
+            path = line.partition("/")[2] if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line) else path
+        elif " rr" in line and path.endswith(".npy") and Path("/", path).is_relative_to(under):
+            found.add(Path(path).name)
+    return found
+
+
+@pytest.mark.parametrize(("factory", "files"), [("IVF8,SQ8", {"frame.npy"}), ("IVF8,SQfp16", set())])
+def test_what_is_scored_again_is_read_alone(
+    many: None, tmp_path: Path, factory: str, files: set[str]
+) -> None:
+    """And what a scan reads is not, nor are rows of codes that lose nothing."""
+    held = filled(tmp_path / "store", factory)
+    snapshot = newest(held)
+    snapshot.vectors(source_id(1), "frame")
+    assert not read_by_single_pages(held.store.root)
+    snapshot.search("frame", np.ones((1, DIM), np.float32), 5)
+    assert read_by_single_pages(held.store.root) == files
