@@ -79,11 +79,14 @@ def damage(path: Path, held: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def expect_single_pages(array: Array) -> None:
-    """A disk reads the page that is asked for: as it is, 128 KiB around it as well, which rows far from each
-    other have no use for."""
-    if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):  # an empty one is not mapped
-        array.base.madvise(mmap.MADV_RANDOM)
+def expect(array: Array, *, single_pages: bool) -> None:
+    """How a mapped array is read from now on: else a disk reads 128 KiB around a page, which rows far from
+    each other have no use for."""
+    held: object = array
+    while isinstance(held, np.ndarray):
+        held = held.base
+    if isinstance(held, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):  # an empty one is not mapped
+        held.madvise(mmap.MADV_RANDOM if single_pages else mmap.MADV_NORMAL)
 
 
 def open_npy(path: Path, dtype: np.dtype[Any], held: Mapping[str, Any] | None) -> Array:

@@ -100,9 +100,8 @@ class Part:
     index: Any  # the very object FAISS gave: what a downcast returns does not keep its owner alive
     rows: np.ndarray[Any, Any]  # of dtype ROW
     shards: Path
-    _stored: dict[tuple[int, bool], np.ndarray[Any, Any]] = field(
-        default_factory=dict, repr=False, compare=False
-    )
+    _stored: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict, repr=False, compare=False)
+    _lie_apart: dict[int, bool] = field(default_factory=dict, repr=False, compare=False)
     _making: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @classmethod
@@ -229,14 +228,15 @@ class Part:
         return found
 
     def _shard(self, number: int, lie_apart: bool) -> np.ndarray[Any, Any]:
-        """Mapped once for either way of reading, and as long as this part is."""
-        key = number, lie_apart
-        if key not in self._stored:
-            rows = Shard(self.shards / self.about.shards[number]).vectors(self.about.kind)
-            if lie_apart:
-                mapped.expect_single_pages(rows)
-            self._stored[key] = np.asarray(rows)
-        return self._stored[key]
+        """Mapped once, and as long as this part is: each mapping is a descriptor."""
+        if number not in self._stored:
+            shard = Shard(self.shards / self.about.shards[number])
+            self._stored[number] = np.asarray(shard.vectors(self.about.kind))
+        rows = self._stored[number]
+        if self._lie_apart.get(number, False) is not lie_apart:
+            mapped.expect(rows, single_pages=lie_apart)
+            self._lie_apart[number] = lie_apart
+        return rows
 
 
 def _selecting(bits: Bits | None, lists: int = 0) -> Any:

@@ -56,6 +56,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """Else libraries find things of theirs alive at the end, and say so."""
+    gc.unfreeze()
+
+
 def _turn(item: pytest.Item) -> int:
     if _kills(getattr(item, "module", None)):
         return 0

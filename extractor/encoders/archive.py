@@ -136,15 +136,14 @@ class Archive:
         return Held(*kind, part.start + first * kind[1], shape, strides)
 
 
-def opened(path: Path, most: int | None = None) -> Archive:
-    """A file of torch.save; an EncoderError says what it is instead, or what of it is damaged. most: a
-    TooLongError where its pickle has more opcodes."""
+def opened(path: Path) -> Archive:
+    """A file of torch.save; an EncoderError says what it is instead, or what of it is damaged."""
     kind = kind_of(path)
     try:
         with path.open("rb") as file:
-            return _of_zip(path, file, most) if kind == "zip" else _of_pickles(path, file, most)
+            return _of_zip(path, file) if kind == "zip" else _of_pickles(path, file)
     except (ValueError, BadZipFile, NotImplementedError, EOFError) as error:
-        if kind == "pickle" and (name := _runner(path, most)):
+        if kind == "pickle" and (name := _runner(path)):
             raise asks(path, name) from error
         raise damaged(path, str(error).rstrip(".") or CUT) from error
     except OSError as error:
@@ -156,15 +155,15 @@ def damaged(path: Path, why: str) -> EncoderError:
     return EncoderError(f"{path} is no checkpoint of torch.save, or a damaged one: {why}.")
 
 
-def _runner(path: Path, most: int | None) -> str:
+def _runner(path: Path) -> str:
     with path.open("rb") as file:
-        return runner(pickles.named(file, most))
+        return runner(pickles.named(file))
 
 
 # --- the new kind ------------------------------------------------------------------------------------
 
 
-def _of_zip(path: Path, file: BinaryIO, most: int | None) -> Archive:
+def _of_zip(path: Path, file: BinaryIO) -> Archive:
     with zip_of(path) as held:
         members = {member.filename: member for member in held.infolist()}
         roots = [name.removesuffix(DATA) for name in members if name == DATA or name.endswith(f"/{DATA}")]
@@ -175,7 +174,7 @@ def _of_zip(path: Path, file: BinaryIO, most: int | None) -> Archive:
         _within(file, data)
         if data.file_size > _MOST_PICKLE_BYTES:
             raise ValueError(f"its {DATA} is larger than {_MOST_PICKLE_BYTES >> 20} MiB")
-        pickled = _pickled(path, held.read(data), most)
+        pickled = _pickled(path, held.read(data))
         parts = {}
         for key in _keys(pickled.outside):
             if (member := members.get(f"{roots[0]}data/{key}")) is not None:
@@ -184,11 +183,11 @@ def _of_zip(path: Path, file: BinaryIO, most: int | None) -> Archive:
     return Archive(path, pickled.value, runner(pickled.named), parts)
 
 
-def _pickled(path: Path, data: bytes, most: int | None) -> Pickled:
+def _pickled(path: Path, data: bytes) -> Pickled:
     try:
-        return pickles.read(BytesIO(data), most)
+        return pickles.read(BytesIO(data))
     except ValueError as error:
-        if name := runner(pickles.named(BytesIO(data), most)):
+        if name := runner(pickles.named(BytesIO(data))):
             raise asks(path, name) from error
         raise
 
@@ -226,14 +225,14 @@ def _check_sum(held: ZipFile, member: ZipInfo) -> None:
 # --- the old kind ------------------------------------------------------------------------------------
 
 
-def _of_pickles(path: Path, file: BinaryIO, most: int | None) -> Archive:
-    magic = _next(file, most).value
-    if magic != _MAGIC or _next(file, most).value != _PROTOCOL:
+def _of_pickles(path: Path, file: BinaryIO) -> Archive:
+    magic = _next(file).value
+    if magic != _MAGIC or _next(file).value != _PROTOCOL:
         raise ValueError("it is a pickle, but not of torch.save")
-    system = _next(file, most).value
+    system = _next(file).value
     if isinstance(system, dict) and system.get("little_endian") is not (sys.byteorder == "little"):
         raise ValueError("its numbers are written in the other byte order")
-    pickled, keys = _next(file, most), _next(file, most).value
+    pickled, keys = _next(file), _next(file).value
     widths = _keys(pickled.outside)
     if not isinstance(keys, list) or not all(isinstance(key, str) and key in widths for key in keys):
         raise ValueError("it does not say whose the values are")
@@ -245,10 +244,10 @@ def _of_pickles(path: Path, file: BinaryIO, most: int | None) -> Archive:
     return Archive(path, pickled.value, runner(pickled.named), parts)
 
 
-def _next(file: BinaryIO, most: int | None) -> Pickled:
+def _next(file: BinaryIO) -> Pickled:
     """An EOFError where the file ends within it."""
     try:
-        return pickles.read(file, most)
+        return pickles.read(file)
     except ValueError as error:
         if file.read(1):
             raise

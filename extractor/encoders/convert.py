@@ -12,7 +12,7 @@ import os
 import resource
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
@@ -27,6 +27,8 @@ from core import files
 from core.config import Settings, run_verb
 from core.errors import EncoderError, Error, UsageError
 from extractor.encoders import outflow, words
+from extractor.encoders.archive import opened
+from extractor.encoders.runners import asks
 from extractor.encoders.tensors import CUT, is_cut, kind_of
 from extractor.work import how_ended
 
@@ -53,6 +55,7 @@ class Limits:
 
 
 LIMITS = Limits()
+GLANCE = Limits(1 << 30, 10.0)  # to say what is wrong before anybody asks for more
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ def converted(path: Path, to: Path, limits: Limits = LIMITS) -> Report:
         raise UsageError(f"{path} does not exist.")
     draft = to.with_name(f"{files.TEMP}{uuid.uuid4().hex}")
     try:
-        said = _in_a_child(path, draft, to, limits)
+        said = _in_a_child(limits, path, _written, to, draft)
         with files.writing(to):
             files.sync(draft)
             os.rename(draft, to)
@@ -116,11 +119,30 @@ def converted(path: Path, to: Path, limits: Limits = LIMITS) -> Report:
     return Report(said["count"], to.stat().st_size, said["taken_from"], tuple(said["left_out"]))
 
 
-def _in_a_child(path: Path, draft: Path, to: Path, limits: Limits) -> Mapping[str, Any]:
+def require_convertible(path: Path) -> None:
+    """An EncoderError where there is nothing to convert, or where it asks to run what can run anything. What
+    takes more than a glance is let pass."""
+    if multiprocessing.current_process().daemon:  # which may have no child
+        return
+    try:
+        said = _in_a_child(GLANCE, path, _looked, path)
+    except _CostlyError:
+        return
+    if said["runs"]:
+        raise asks(path, said["runs"], has_tensors=True)
+
+
+class _CostlyError(EncoderError):
+    """It ended before it had said anything, or took more memory than it may."""
+
+
+def _in_a_child(
+    limits: Limits, path: Path, act: Callable[..., dict[str, Any]], to: Path, *args: Path
+) -> Mapping[str, Any]:
     """What it reports, as JSON: of what comes from there nothing is unpickled either."""
     context = multiprocessing.get_context("spawn")
     line, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(theirs, path, draft, to, limits), daemon=True)
+    process = context.Process(target=_work, args=(theirs, limits, path, act, to, *args), daemon=True)
     try:
         process.start()
         theirs.close()
@@ -128,7 +150,7 @@ def _in_a_child(path: Path, draft: Path, to: Path, limits: Limits) -> Mapping[st
             said: dict[str, Any] = json.loads(line.recv_bytes())
         except EOFError:
             process.join()
-            raise EncoderError(
+            raise _CostlyError(
                 f"{path} cannot be converted: the process that read it {how_ended(process.exitcode)}."
             ) from None
         process.join()
@@ -138,24 +160,41 @@ def _in_a_child(path: Path, draft: Path, to: Path, limits: Limits) -> Mapping[st
             process.kill()
             process.join()
     if "error" in said:
-        raise EncoderError(str(said["error"]))
+        raise (_CostlyError if said.get("is_costly") else EncoderError)(str(said["error"]))
     return said
 
 
 # --- the child's side --------------------------------------------------------------------------------
 
 
-def _work(line: Connection, path: Path, draft: Path, to: Path, limits: Limits) -> None:
+def _work(
+    line: Connection,
+    limits: Limits,
+    path: Path,
+    act: Callable[..., dict[str, Any]],
+    to: Path,
+    *args: Path,
+) -> None:
     _limit(path.stat().st_size, limits)
     try:
-        said = _written(path, draft)
+        said = act(path, *args)
     except Error as error:
         said = {"error": str(error)}
     except OSError as error:  # what cannot be read says so itself
         said = {"error": f"{to} cannot be written: {error.strerror or error}."}
     except (MemoryError, RecursionError):
-        said = {"error": f"{path} is no honest checkpoint: reading it takes more memory than it may."}
+        why = f"{path} is no honest checkpoint: reading it takes more memory than it may."
+        said = {"error": why, "is_costly": True}
     line.send_bytes(json.dumps(said).encode())
+
+
+def _looked(path: Path) -> dict[str, Any]:
+    if path.suffix.lower() == _WORDS_FROM:
+        words.unpickled(path)
+        return {"runs": ""}
+    archive = opened(path)
+    outflow.taken(archive)
+    return {"runs": archive.runs}
 
 
 def _written(path: Path, draft: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ _LOOKS = (  # the first of which each beginning is there
     ("videoclip", ("video_encoder.", "text_encoder.")),
     ("s3d", ("mixed_5c.", "conv_2c.")),
     ("a CoCa of open_clip (videococa)", ("visual.", "text_decoder.")),
-    ("a CLIP of the package transformers", ("vision_model.", "text_model.")),
+    ("a CLIP of the package transformers", ("vision_model.", "text_model.", "visual_projection.")),
     ("a plain CLIP of open_clip", ("visual.", "token_embedding.")),
     ("a plain CLIP of open_clip", ("visual.", "text.")),
 )

@@ -20,13 +20,11 @@ from extractor.encoders.runners import asks
 from extractor.encoders.tensors import MOST_HEADER_BYTES, WRAPPERS
 
 _BLOCK_BYTES = 16 << 20
-_MOST_TIMES, _MORE_BYTES = (
-    4,
-    64 << 20,
-)  # of the file's size: tensors may share their values, but not without end
+_MOST_TIMES, _MORE_BYTES = 4, 64 << 20  # of the file's size: tensors may share values, but not without end
 _ABOUT = "__metadata__"
 _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 _SHOWN_NAME = 200
+_SHOWN_BITS = 128
 
 
 def most_bytes(size: int) -> int:
@@ -91,7 +89,8 @@ def _mapping(value: Any) -> Mapping[Any, Any] | None:
 
 
 def _entry(key: Any, value: Any) -> str:
-    name = str(key) if isinstance(key, str | int) else _called(key)
+    is_plain = isinstance(key, str) or (isinstance(key, int) and key.bit_length() <= _SHOWN_BITS)
+    name = str(key) if is_plain else _called(key)  # Python refuses to write out what is longer still
     return f"{_printable(name)} ({_called(value)})"
 
 

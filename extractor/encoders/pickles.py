@@ -71,38 +71,30 @@ class Pickled:
     named: tuple[Named, ...]  # what would have been looked up, in that order
 
 
-class TooLongError(Exception):
-    """A pickle says more than whoever reads it wants to hear."""
-
-
-def read(file: BinaryIO, most: int | None = None) -> Pickled:
+def read(file: BinaryIO) -> Pickled:
     """The pickle that begins where the file stands; afterwards it stands behind it. A ValueError says what is
-    damaged. most: of more opcodes it is not read, but a TooLongError."""
-    machine = _Machine()
-    _done(machine, file, most)
+    damaged."""
+    machine = _Machine([])
+    _run(machine, file)
     if len(machine.stack) != 1 or machine.marks:
         raise ValueError("the pickle does not end with one value")
     return Pickled(machine.stack[0], tuple(machine.outside), tuple(machine.named))
 
 
-def named(file: BinaryIO, most: int | None = None) -> tuple[Named, ...]:
+def named(file: BinaryIO) -> tuple[Named, ...]:
     """What the pickles that follow each other from there on would look up, until they make no sense."""
     found: list[Named] = []
-    with suppress(ValueError, TooLongError):
+    with suppress(ValueError):
         while file.read(1):
             file.seek(-1, SEEK_CUR)
-            machine = _Machine()
-            found = machine.named = [*found]
-            _done(machine, file, most)
+            _run(_Machine(found), file)
     return tuple(found)
 
 
-def _done(machine: _Machine, file: BinaryIO, most: int | None) -> None:
+def _run(machine: _Machine, file: BinaryIO) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of backslashes that mean nothing
-        for count, (opcode, arg, _) in enumerate(pickletools.genops(cast(BinaryIO, _Bounded(file)))):
-            if most is not None and count >= most:
-                raise TooLongError
+        for opcode, arg, _ in pickletools.genops(cast(BinaryIO, _Bounded(file))):
             machine.do(opcode.name, arg)
 
 
@@ -126,11 +118,11 @@ class _Bounded:
 class _Machine:
     """The stack, the marks on it and the memo of a pickle."""
 
-    def __init__(self) -> None:
+    def __init__(self, named: list[Named]) -> None:
         self.stack: list[Any] = []
         self.marks: list[int] = []  # how high the stack was at each
         self.outside: list[Outside] = []
-        self.named: list[Named] = []
+        self.named = named  # what is looked up is added to these
         self._memo: dict[int, Any] = {}
         self._odd: dict[str, Callable[[Any], None]] = {
             **dict.fromkeys(("BINPUT", "LONG_BINPUT", "PUT"), self._put),

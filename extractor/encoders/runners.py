@@ -10,12 +10,15 @@ from core.errors import EncoderError
 from extractor.encoders import pickles
 from extractor.encoders.pickles import Named
 
-_MODULES = {
-    *("os", "posix", "nt", "subprocess", "pty", "shutil", "socket", "sys", "ctypes"),
-    *("runpy", "importlib", "pickle", "_pickle", "marshal", "code", "codeop", "timeit", "webbrowser"),
+_PACKAGES = {"subprocess", "pty", "runpy", "ctypes", "importlib", "marshal", "timeit", "webbrowser", "shutil"}
+_OF_BUILTINS = ("exec", "eval", "compile", "__import__", "open", "breakpoint")
+_OF_OS = ("system", "popen", "exec", "spawn", "posix_spawn", "fork", "startfile")
+_OF_PICKLE = ("load", "_load", "Unpickler", "_Unpickler")
+_FUNCTIONS = {  # how those begin that run anything, by where they are
+    **dict.fromkeys(("builtins", "__builtin__"), _OF_BUILTINS),
+    **dict.fromkeys(("os", "posix", "nt"), _OF_OS),
+    **dict.fromkeys(("pickle", "_pickle"), _OF_PICKLE),
 }
-_BUILTINS = ("builtins", "__builtin__")
-_FUNCTIONS = {"exec", "eval", "compile", "__import__", "open", "execfile", "breakpoint"}
 _MOST_SHOWN = 100
 
 
@@ -43,9 +46,10 @@ def runner_at_the_beginning(head: bytes) -> str:
 
 
 def _runs(named: Named) -> bool:
-    if named.module in _BUILTINS:
-        return named.name.partition(".")[0] in _FUNCTIONS
-    return not _MODULES.isdisjoint((named.module.partition(".")[0], *named.name.split(".")[:-1]))
+    *within, function = named.name.split(".")
+    owner = within[-1] if within else named.module  # a module may hold another, as torch does os
+    is_known = not _PACKAGES.isdisjoint((named.module.partition(".")[0], *within))
+    return is_known or function.startswith(_FUNCTIONS.get(owner, ()))
 
 
 def _shown(named: Named) -> str:

@@ -8,7 +8,6 @@ import pickle
 import re
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
@@ -27,10 +26,10 @@ WRAPPERS = ("state_dict", "model")  # what training scripts put their tensors in
 DATA = "data.pkl"  # what torch.save's zip says of its tensors
 CUT = "it is cut short"
 _CODE = "constants.pkl"  # is in TorchScript's alone
-_MOST_OPCODES = 1 << 20  # that are read to say what is wrong: some seconds' worth
 _SHOWN = 3  # keys that an error names
 _HEAD_BYTES = 512
 MOST_HEADER_BYTES = 100_000_000  # that safetensors reads
+_MOST_PARSED_BYTES = 4 << 20  # of a header, to say what is wrong; large models have some hundred thousand
 _MOST_TIMES = 16  # a file's size; its tensors may share memory, but not without end
 _BLOCK_BYTES = 4 << 20
 _LFS = b"version https://git-lfs"
@@ -187,13 +186,13 @@ def is_cut(path: Path) -> bool:
     size = path.stat().st_size
     with path.open("rb") as file:
         begin = 8 + int.from_bytes(file.read(8), "little")
-        if begin > MOST_HEADER_BYTES or begin > size:
-            return begin <= MOST_HEADER_BYTES
+        if begin > min(_MOST_PARSED_BYTES, size):
+            return size < begin <= MOST_HEADER_BYTES
         try:
             held = json.loads(file.read(begin - 8))
             ends = [int(each["data_offsets"][1]) for each in held.values() if "dtype" in each]
             return begin + max(ends) > size
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
             return False
 
 
@@ -251,15 +250,10 @@ def _unpickled(path: Path) -> Any:
 
 
 def _require_convertible(path: Path) -> None:
-    """Say at once what `cinedex convert` would: it reads the same file as data, and runs nothing."""
-    from extractor.encoders import archive, outflow, runners
-    from extractor.encoders.pickles import TooLongError
+    """Say at once what `cinedex convert` would."""
+    from extractor.encoders.convert import require_convertible
 
-    with suppress(TooLongError, MemoryError, RecursionError):  # what is so large its own process looks at
-        opened = archive.opened(path, _MOST_OPCODES)
-        outflow.taken(opened)
-        if opened.runs:
-            raise runners.asks(path, opened.runs, has_tensors=True)
+    require_convertible(path)
 
 
 def _tensors(path: Path, held: Any) -> dict[str, Tensor]:

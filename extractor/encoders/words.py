@@ -6,19 +6,18 @@ import ast
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from core.errors import EncoderError, UsageError
 from extractor.encoders import pickles
-from extractor.encoders.pickles import Named, Thing, TooLongError
+from extractor.encoders.pickles import Named, Thing
 from extractor.encoders.runners import asks, runner
 
 _NUMPY, _PICKLED = b"\x93NUMPY", "|O"
 _TEXT = re.compile(r"([<>])U([1-9][0-9]{0,4})")
 _MOST_HEADER_BYTES = 10_000
-_MOST_OPCODES = 1 << 20  # that are read to say what is wrong
 _ARRAY = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
 _SCALAR = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
 
@@ -31,8 +30,9 @@ def read(path: Path) -> tuple[str, ...]:
             is_json = path.suffix.lower() == ".json"
             return tuple(_plain(json.loads(text) if is_json else text.removesuffix("\n").split("\n")))
         if (kind := _kind(file)) == _PICKLED:
-            with suppress(TooLongError, MemoryError):  # what is so long `convert` looks at by itself
-                _plain(_listed(path, file, _MOST_OPCODES))
+            from extractor.encoders.convert import require_convertible
+
+            require_convertible(path)
             raise EncoderError(
                 f"{path} is pickled, and is not unpickled; `cinedex convert {path} --to FILE.json` takes out "
                 "the words and runs nothing."
@@ -49,14 +49,14 @@ def unpickled(path: Path) -> list[str]:
         return _plain(_listed(path, file) if kind == _PICKLED else _characters(file, kind))
 
 
-def _listed(path: Path, file: BinaryIO, most: int | None = None) -> list[Any]:
+def _listed(path: Path, file: BinaryIO) -> list[Any]:
     """What the pickled array holds that begins where the file stands."""
     here = file.tell()
     try:
-        return _items(pickles.read(file, most).value)
+        return _items(pickles.read(file).value)
     except ValueError as error:
         file.seek(here)
-        if name := runner(pickles.named(file, most)):
+        if name := runner(pickles.named(file)):
             raise asks(path, name, what="words") from error
         raise
 

@@ -8,4 +8,4 @@ from collections.abc import Sequence
 def told_unknown(texts: Sequence[str]) -> str:
     """Of those with no word that the encoder knows, the first."""
     more = f" and of {len(texts) - 1} more" if len(texts) > 1 else ""
-    return f"the encoder knows no word of {texts[0][:60]!r}{more}: what it finds for that says nothing"
+    return f"the encoder knows no word of {texts[0][:60]!r}{more}: what their vectors find says nothing"

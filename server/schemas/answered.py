@@ -6,7 +6,7 @@ from pydantic import BaseModel, computed_field
 
 from extractor.encoders import notice_of
 
-UNKNOWN = "texts of no word that the encoder knows: what is answered to them says nothing"
+UNKNOWN = "texts of no word that the encoder knows: what their vectors find says nothing"
 
 
 class Answered(BaseModel):

@@ -136,13 +136,15 @@ function showVideo(video, add) {
 
 function summary({total, took_ms, query_truncated, query_unknown, partial, confident, encoder_notice}, count, isByVideo) {
   const thing = (number) => `${number.toLocaleString()} ${isByVideo ? "video" : "moment"}${number === 1 ? "" : "s"}`;
+  const unknown = query_unknown.length && `no word of “${query_unknown[0]}” is known to the encoder`;
+  if (!count && unknown) return `Nothing found: ${unknown}.`;
   if (!count) return confident === false ? "Nothing found: no confident match." : "Nothing found.";
   const isAll = total.relation === "eq" && total.value <= count;
   const of = isAll ? thing(count) : `${count} of ${total.relation === "gte" ? "at least " : ""}${thing(total.value)}`;
   const notes = [
     `${of} in ${Math.max(1, Math.round(took_ms.total))} ms`,
     query_truncated && "only the beginning of the text was read",
-    query_unknown.length && `no word of “${query_unknown[0]}” is known to the encoder`,
+    unknown,
     partial.length && `without ${partial.join(", ")}`,
     encoder_notice,
   ];

@@ -128,7 +128,7 @@ def test_what_says_nothing_to_it_is_named_wherever_it_is_asked(
         (["tag", "--labels", str(file), *data], "'zebra' and of 1 more"),
     ):
         assert main(line) == 0
-        said = f"the encoder knows no word of {about}: what it finds for that says nothing"
+        said = f"the encoder knows no word of {about}: what their vectors find says nothing"
         assert said in capsys.readouterr().err
     file.write_text("green\nred\n")
     capsys.readouterr()

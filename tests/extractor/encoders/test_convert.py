@@ -478,6 +478,12 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
 }
 
 
+def test_a_key_too_long_to_be_written_out_is_left_out_by_its_kind(tmp_path: Path) -> None:
+    file = saved(tmp_path / "x.pt", "zip", {"a": torch.zeros(2), 10**5000: argparse.Namespace()})
+    report = outflow.written(file, tmp_path / "x.safetensors")
+    assert report["count"] == 1 and len(report["left_out"]) == 1 and len(report["left_out"][0]) < 100
+
+
 @pytest.mark.parametrize("broken", BROKEN)
 def test_a_file_that_is_no_whole_checkpoint_is_called_what_it_is(tmp_path: Path, broken: str) -> None:
     make, says = BROKEN[broken]

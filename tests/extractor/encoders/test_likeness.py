@@ -34,8 +34,9 @@ def others() -> dict[str, dict[str, Tensor]]:
         COCA: plain | {"text_decoder.ln_final.weight": torch.ones(2)},
         PLAIN: plain,
         "a CLIP of the package transformers": {
-            f"{tower}.embeddings.position_embedding.weight": torch.ones(2, 2)
-            for tower in ("vision_model", "text_model")
+            "vision_model.embeddings.position_embedding.weight": torch.ones(2, 2),
+            "text_model.embeddings.position_embedding.weight": torch.ones(2, 2),
+            "visual_projection.weight": torch.ones(2, 2),
         },
     }
 
@@ -43,6 +44,7 @@ def others() -> dict[str, dict[str, Tensor]]:
 def test_each_looks_like_itself_and_a_stranger_like_none() -> None:
     assert [likeness(state) for state in others().values()] == [*others()]
     assert likeness(["layer4.0.conv1.weight", "fc.weight"]) == likeness([]) == ""
+    assert likeness(["vision_model.head.probe", "text_model.head.bias", "logit_bias"]) == "", "a SigLIP"
     text = {f"text.{key}" if key.startswith("token") else key: each for key, each in tiny_state(3).items()}
     assert likeness(text) == PLAIN
 

@@ -14,8 +14,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from core.errors import EncoderError, Error
-from extractor.encoders import tensors
-from extractor.encoders.convert import converted
+from extractor.encoders import convert
+from extractor.encoders.convert import Limits, converted
+from extractor.encoders.pickles import Named
+from extractor.encoders.runners import runner
 from extractor.encoders.tensors import insist, length_of, read
 
 STATE = {"a": torch.arange(6.0).reshape(2, 3), "b.c": torch.tensor([1, 2]), "d": torch.ones(2).half()}
@@ -67,12 +69,60 @@ def test_python_objects_are_refused_and_told_how_to_be_left_out(tmp_path: Path, 
     )
 
 
-def test_a_pickle_that_is_too_long_to_be_looked_into_is_sent_to_be_converted(
+def test_what_takes_more_than_a_glance_is_refused_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tensors, "_MOST_OPCODES", 9)
-    file = written(tmp_path / "x.pt", "zip", {"args": argparse.Namespace(lr=1)})  # nothing would come out
-    with pytest.raises(EncoderError, match=r"holds more than tensors .*`cinedex convert "):
+    """Pickles without end, in which what can run anything could be named."""
+    monkeypatch.setattr(convert, "GLANCE", Limits(1 << 30, 1.0))
+    file = tmp_path / "x.pt"
+    file.write_bytes(b"\x80\x02N." * 4_000_000)
+    with pytest.raises(
+        EncoderError, match=r"x\.pt is no checkpoint of torch\.save, or a damaged one: [^\n]+\.$"
+    ):
+        read(file)
+
+
+HONEST = {
+    *(
+        "argparse.Namespace",
+        "collections.OrderedDict",
+        "functools.partial",
+        "_codecs.encode",
+        "os.stat_result",
+    ),
+    *(
+        "numpy.core.multiarray.scalar",
+        "omegaconf.dictconfig.DictConfig",
+        "builtins.getattr",
+        "code.model.Config",
+    ),
+    *(
+        "socket.AddressFamily",
+        "pathlib.PosixPath",
+        "sys.models.Model",
+        "pickle.foo.Thing",
+        "copyreg._reconstructor",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(HONEST))
+def test_what_honest_checkpoints_name_is_nothing_that_runs(name: str) -> None:
+    assert not runner([Named(*name.rsplit(".", 1))])
+
+
+@pytest.mark.parametrize(
+    "name", ["os system", "posix execv", "builtins eval", "torch os.system", "pickle loads"]
+)
+def test_what_can_run_anything_is_told_by_its_name(name: str) -> None:
+    assert runner([Named("argparse", "Namespace"), Named(*name.split())]) == name.replace(" ", ".")
+
+
+def test_a_header_with_an_endless_number_is_one_sentence(tmp_path: Path) -> None:
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,1e999]}}'
+    file = tmp_path / "x.safetensors"
+    file.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(EncoderError, match=r"is no safetensors file, or a damaged one: [^\n]+\.$"):
         read(file)
 
 
