@@ -119,13 +119,13 @@ def converted(path: Path, to: Path, limits: Limits = LIMITS) -> Report:
     return Report(said["count"], to.stat().st_size, said["taken_from"], tuple(said["left_out"]))
 
 
-def require_convertible(path: Path) -> None:
+def require_convertible(path: Path, *, is_list: bool = False) -> None:
     """An EncoderError where there is nothing to convert, or where it asks to run what can run anything. What
-    takes more than a glance is let pass."""
+    takes more than a glance is let pass. is_list: of words, whatever the file's name ends in."""
     if multiprocessing.current_process().daemon:  # which may have no child
         return
     try:
-        said = _in_a_child(GLANCE, path, _looked, path)
+        said = _in_a_child(GLANCE, path, _listed if is_list else _looked, path)
     except _CostlyError:
         return
     if said["runs"]:
@@ -188,10 +188,12 @@ def _work(
     line.send_bytes(json.dumps(said).encode())
 
 
+def _listed(path: Path) -> dict[str, Any]:
+    words.unpickled(path)
+    return {"runs": ""}
+
+
 def _looked(path: Path) -> dict[str, Any]:
-    if path.suffix.lower() == _WORDS_FROM:
-        words.unpickled(path)
-        return {"runs": ""}
     archive = opened(path)
     outflow.taken(archive)
     return {"runs": archive.runs}

@@ -32,7 +32,7 @@ def read(path: Path) -> tuple[str, ...]:
         if (kind := _kind(file)) == _PICKLED:
             from extractor.encoders.convert import require_convertible
 
-            require_convertible(path)
+            require_convertible(path, is_list=True)
             raise EncoderError(
                 f"{path} is pickled, and is not unpickled; `cinedex convert {path} --to FILE.json` takes out "
                 "the words and runs nothing."

@@ -661,6 +661,14 @@ def test_what_comes_out_is_for_whom_the_umask_says(tmp_path: Path, umask: int, m
 WORDS = ["a", "guitar", "it's", "é", "日本", "", "a\nb"]
 
 
+def test_a_pickled_list_of_words_is_one_whatever_its_name_ends_in(tmp_path: Path) -> None:
+    file = tmp_path / "s3d_dict"
+    with file.open("wb") as held:
+        np.save(held, np.array(WORDS, dtype=object), allow_pickle=True)
+    with pytest.raises(EncoderError, match=r"s3d_dict is pickled, and is not unpickled; `cinedex convert "):
+        words.read(file)
+
+
 def test_a_pickled_list_of_words_becomes_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save("s3d_dict.npy", np.array(WORDS, dtype=object), allow_pickle=True)
     with pytest.raises(EncoderError, match=r"`cinedex convert s3d_dict\.npy --to FILE\.json` takes out"):
