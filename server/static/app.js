@@ -146,7 +146,7 @@ function summary({total, took_ms, query_truncated, query_unknown, partial, confi
     query_truncated && "only the beginning of the text was read",
     unknown,
     partial.length && `without ${partial.join(", ")}`,
-    encoder_notice,
+    encoder_notice?.replace(/`([^`]*)`/g, "“$1”"),
   ];
   return notes.filter(Boolean).join(" · ");
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.types import EncoderSpec
+from extractor.encoders import NOTICES
 from extractor.encoders.base import Encoder
 from extractor.media.write import Encoding, write_video
 from extractor.world.plain_films import plain_frames
@@ -292,6 +293,35 @@ def test_nothing_to_find_is_said(page: Page) -> None:
     assert page.text("#doubt").startswith("No confident match.")
     page.ask("red")
     assert page.run("document.querySelector('#doubt').hidden")
+
+
+def test_what_its_encoder_cannot_read_and_is_not_for_is_said(
+    chromium: Browser, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Selective:
+        """Knows the word red alone."""
+
+        def __init__(self, encoder: Encoder) -> None:
+            self._encoder = encoder
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._encoder, name)
+
+        def known(self, texts: Sequence[str]) -> list[bool]:
+            return [text == "red" for text in texts]
+
+    def load(spec: EncoderSpec) -> Encoder:
+        return Selective(load_encoder(spec))
+
+    monkeypatch.setitem(NOTICES, "toy", "It knows colours; `red` is one.")
+    with in_thread(ServedLibrary.of_data(films.data, load)) as http:
+        until(lambda: http.get("/readyz").status_code == 200)
+        page = Page(chromium, str(http.base_url))
+        page.open("q=red")
+        assert page.text("#said").endswith(" · It knows colours; “red” is one.")
+        page.ask("blue")
+        assert " · no word of “blue” is known to the encoder · It knows" in page.text("#said")
+        chromium.open("about:blank")
 
 
 def test_what_the_server_refuses_is_said_in_its_own_words(page: Page) -> None:
