@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from core.query import Filter
+from core.types import Float32Array, IntArray
 from index.build import build_snapshot
+from index.part import Part
 from index.snapshot import Snapshot
 from tests.index.worlds import DIM, World, lived_in
 
@@ -34,6 +36,22 @@ def test_it_answers_as_brute_force_with_equal_scores_in_order(
             for query, hits in zip(queries, snapshot.search(kind, queries, k, exact=True), strict=True):
                 pairs = zip(hits.scores.tolist(), hits.segments, strict=True)
                 assert [(score, s.source, s.start, s.end) for score, s in pairs] == lived.best(kind, query, k)
+
+
+def test_rows_are_read_once_however_many_ask(lived: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    build_snapshot(lived.store)
+    snapshot, read = Snapshot.open(lived.store), list[int]()
+    vectors = Part.vectors
+
+    def counted(part: Part, at: IntArray) -> Float32Array:
+        read.append(len(at))
+        return vectors(part, at)
+
+    monkeypatch.setattr(Part, "vectors", counted)
+    for asked in (1, 6):
+        read.clear()
+        snapshot.search("frame", lived.vectors(asked), 3, exact=True)
+        assert sum(read) == sum(part.live for part in snapshot.parts if part.about.kind == "frame")
 
 
 def test_it_looks_at_vectors_and_not_at_the_index(lived: World) -> None:
