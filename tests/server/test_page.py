@@ -298,8 +298,8 @@ def test_nothing_to_find_is_said(page: Page) -> None:
 def test_what_its_encoder_cannot_read_and_is_not_for_is_said(
     chromium: Browser, films: Films, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Selective:
-        """Knows the word red alone."""
+    class KnowsRed:
+        """An encoder that reads this word alone."""
 
         def __init__(self, encoder: Encoder) -> None:
             self._encoder = encoder
@@ -311,7 +311,7 @@ def test_what_its_encoder_cannot_read_and_is_not_for_is_said(
             return [text == "red" for text in texts]
 
     def load(spec: EncoderSpec) -> Encoder:
-        return Selective(load_encoder(spec))
+        return KnowsRed(load_encoder(spec))
 
     monkeypatch.setitem(NOTICES, "toy", "It knows colours; `red` is one.")
     with in_thread(ServedLibrary.of_data(films.data, load)) as http:
