@@ -44,6 +44,7 @@ class AmongRuns(Counting):
         return torch.cat([features[torch.from_numpy(run)].float() for run in index])
 
 
+@pytest.mark.usefixtures("unwatched")
 @pytest.mark.parametrize("encoder", [Counting, AmongRuns])
 @pytest.mark.parametrize("whole", [True, False])
 def test_pictures_of_no_more_than_so_many_bytes_wait(

@@ -139,6 +139,7 @@ def test_who_stops_in_the_middle_of_an_answer_is_waited_for_no_longer(
         call(Limits(), "film.mp4", _begin_to_say)
 
 
+@pytest.mark.usefixtures("unwatched")
 def test_a_call_leaves_no_process_and_no_descriptor() -> None:
     call(Limits(), "it", _sum, 1)
     gc.collect()  # what earlier tests left behind may not close its own meanwhile

@@ -254,6 +254,7 @@ def test_every_turn_is_told_in_degrees() -> None:
         assert np.array_equal(turned(picture, turn), np.rot90(picture, -quarter))
 
 
+@pytest.mark.usefixtures("unwatched")
 @pytest.mark.parametrize("scale", ["swscale", "torch", "pillow"])
 def test_a_picture_that_was_looked_at_is_gone_without_the_collector(tmp_path: Path, scale: Scaler) -> None:
     """Decoders make few objects and large ones: where a frame kept itself, hundreds would be in memory."""

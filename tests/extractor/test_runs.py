@@ -185,6 +185,7 @@ def test_a_picture_that_stays_for_days_is_few_runs() -> None:
     assert found[-1][2].min() == 3
 
 
+@pytest.mark.usefixtures("unwatched")
 def test_hours_hold_one_run() -> None:
     def pictures() -> Iterator[Shown[int]]:
         for n in range(18_000 * 2):

@@ -162,20 +162,20 @@ def test_a_source_is_known_with_its_places_facts_and_columns(tmp_path: Path) -> 
     assert info.text == ""
 
 
+@pytest.mark.usefixtures("unwatched")
 def test_an_open_snapshot_keeps_answering_when_another_is_published_and_lets_its_files_go(
     tmp_path: Path,
 ) -> None:
     lived = lived_in(tmp_path / "store")
     build(lived.store)
-    # Not as a variable: whoever measures lines may look at those of a frame, which then keeps what it saw.
-    held, query = [Snapshot.open(lived.store)], lived.vectors(1)
-    before = told(held[0].search("frame", query, 5)[0])
-    name = held[0].parts[0].about.name
+    snapshot, query = Snapshot.open(lived.store), lived.vectors(1)
+    before = told(snapshot.search("frame", query, 5)[0])
+    name = snapshot.parts[0].about.name
     lived.add(20)
     build_snapshot(lived.store, fresh=True)
-    assert told(held[0].search("frame", query, 5)[0]) == before
+    assert told(snapshot.search("frame", query, 5)[0]) == before
     assert name in Path("/proc/self/maps").read_text()
-    held.clear()
+    del snapshot
     garbage.collect()
     assert name not in Path("/proc/self/maps").read_text()
 

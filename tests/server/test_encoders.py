@@ -171,6 +171,7 @@ def test_an_encoder_that_loads_slowly_holds_up_no_other_store(shelf: Shelf) -> N
         until(lambda: status(http, collection="others") == 200)
 
 
+@pytest.mark.usefixtures("unwatched")
 def test_an_encoder_that_no_store_needs_any_more_is_let_go(shelf: Shelf) -> None:
     other(shelf)
     made: list[weakref.ref[Slow]] = []

@@ -97,6 +97,7 @@ def test_a_picture_finds_videos(http: httpx.Client, kind: str) -> None:
     assert paths(send(http, picture("#d62024", kind=kind)))[0] == "films/red.mp4"
 
 
+@pytest.mark.usefixtures("unwatched")
 def test_uploads_leave_no_descriptors(http: httpx.Client, videos: Path) -> None:
     def several() -> int:
         for data in ((videos / "short.webm").read_bytes(), picture("red", (900, 900)), b"nothing"):
