@@ -15,7 +15,7 @@ from extractor.world.grounds import Pixels
 from extractor.world.query import Query
 from extractor.world.render import render
 from extractor.world.scene import Scene, still
-from training.groups import ATTRIBUTES, Attribute, Group, group
+from training.groups import ATTRIBUTES, BOUND, Attribute, Group, group
 from training.labels import Labels, labels
 
 FRAMES = 8
@@ -32,6 +32,14 @@ class Batch:
     scenes: list[Scene]  # as they are seen: of single pictures, at that moment
     labels: Labels
     groups: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Sentences of no picture."""
+
+    claims: list[Query]
+    captions: list[str]
 
 
 def pictures(split: Split, seed: int, number: int, size: int, side: int, alone: float = 0.0) -> Batch:
@@ -77,6 +85,15 @@ def grouped(
     parts = [times(chance, frames) for _ in held]
     shown = [render(scene, parts[i], side) for scene, i in zip(scenes, numbers, strict=True)]
     return _batch(shown, scenes, claims, numbers, chance)
+
+
+def sentences(split: Split, seed: int, number: int, size: int) -> Spoken:
+    """About so many, in groups whose words are the same and tell another scene by their order."""
+    chance = Chance(split, seed, "sentences", number)
+    each = max(1, size // 8 // len(BOUND))
+    held = [group(told, split, seed, number * each + i, moving=False) for told in BOUND for i in range(each)]
+    claims = [claim for one in held for claim in one.claims]
+    return Spoken(claims, [sentence(claim, chance) for claim in claims])
 
 
 def times(chance: Chance, frames: int) -> list[float]:

@@ -11,11 +11,11 @@ from extractor.world.drawn import Split, drawn
 from extractor.world.grammar import sentence
 from extractor.world.query import Query, satisfies
 from extractor.world.scene import Scene, still
-from training.groups import ATTRIBUTES, Attribute, Group, group
+from training.groups import ATTRIBUTES, BOUND, Attribute, Group, group
 
 HARD: tuple[Attribute, ...] = tuple(attribute for attribute in ATTRIBUTES if attribute != "motion")
 STILL: tuple[Attribute, ...] = tuple(attribute for attribute in HARD if attribute != "direction")
-BINDING: tuple[Attribute, ...] = (*STILL, *(2 * ("relation", "swapped colours")))  # these three times
+BINDING: tuple[Attribute, ...] = (*STILL, *BOUND, *BOUND)  # these three times
 
 
 @dataclass(frozen=True, slots=True)

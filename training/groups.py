@@ -18,6 +18,7 @@ from extractor.world.unseen import ever_unseen
 
 Attribute = Literal["shape", "colour", "count", "direction", "motion", "relation", "swapped colours"]
 ATTRIBUTES: tuple[Attribute, ...] = get_args(Attribute)
+BOUND: tuple[Attribute, ...] = ("relation", "swapped colours")  # alike in all words, but for their order
 _DISTANCE = (0.19, 0.24)  # from the middle, of things whose relation matters
 
 

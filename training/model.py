@@ -54,20 +54,28 @@ def input_of(pictures: Pixels, device: torch.device) -> Tensor:
 
 
 def texts(model: CLIP, tokens: Tensor) -> Tensor:
-    """[n, dim], not brought to any length. Those of a length go together, cut where the longest of them ends:
-    most are short, and one long sentence would double the work."""
+    """[n, dim], not brought to any length."""
+    return last_words(model, tokens, 1)[:, 0]
+
+
+def last_words(model: CLIP, tokens: Tensor, count: int) -> Tensor:
+    """[n, count, dim]: a text's vector, and what it would be if it were read a word, two words, … before its
+    end. Texts of a length go together, cut where the longest of them ends: most are short, and one long
+    sentence would double the work."""
     order = tokens.argmax(dim=1).argsort(stable=True)
-    parts = [_together(model, tokens[some]) for some in order.chunk(_LENGTHS)]
+    parts = [_together(model, tokens[some], count) for some in order.chunk(_LENGTHS)]
     return torch.cat(parts)[order.argsort()]
 
 
-def _together(model: CLIP, tokens: Tensor) -> Tensor:
+def _together(model: CLIP, tokens: Tensor, count: int) -> Tensor:
     length = int(tokens.argmax(dim=1).max()) + 1
     tokens = tokens[:, :length].to(device_of(model))
     x = model.token_embedding(tokens) + model.positional_embedding[:length]
     x = model.ln_final(model.transformer(x, attn_mask=model.attn_mask[:length, :length]))
-    ends = x[torch.arange(len(x), device=x.device), tokens.argmax(dim=1)]
-    return cast(Tensor, ends @ model.text_projection)
+    before = torch.arange(count, device=x.device)
+    ends = (tokens.argmax(dim=1)[:, None] - before).clamp(min=0)
+    found = x[torch.arange(len(x), device=x.device)[:, None], ends]
+    return cast(Tensor, found @ model.text_projection)
 
 
 class Heads(nn.Module):

@@ -25,7 +25,10 @@ class Recipe:
     context: int = 64
     rate: float = 2e-3
     warm_share: float = 0.2  # with heads alone and no text
-    bound_share: float = 0.0  # at the end, anew from half of the rate: which colour is whose, and where
+    bound_share: float = 0.0  # at the end, anew from the whole rate: which colour is whose, and where
+    sentences: int = 128  # of that alone, of no picture, beside the captions of such a batch
+    last_words: int = 4  # of a sentence, which tell it, and not only its end
+    after: str = ""  # the hash of the weights that it begins with
     grouped_share: float = 0.5  # of batches once there are texts
     polish_share: float = 0.1  # at a tenth of the rate, at the end; and before bindings have their turn
     alone_share: float = (
@@ -72,7 +75,7 @@ class Recipe:
     def rate_at(self, step: int) -> float:
         """Twice up in 60 steps, then a half wave down; the polish at a tenth."""
         if self.is_bound(step):
-            return _wave(self.rate / 2, step - self._first, self.steps - self._first, self.polish_share)
+            return _wave(self.rate, step - self._first, self.steps - self._first, self.polish_share)
         return _wave(self.rate, step, self._first, self.polish_share)
 
     @property

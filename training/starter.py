@@ -1,6 +1,6 @@
 """Train `starter`: pictures and texts of the sample world in one space.
 
-python -m training.starter --out DIR [--steps N] [--seed N] [--for-seconds S] [--device D]
+python -m training.starter --out DIR [--after FOLDER] [--steps N] [--seed N] [--for-seconds S] [--device D]
 
 Cut off, it goes on where it was when run again with the same words.
 """
@@ -8,7 +8,7 @@ Cut off, it goes on where it was when run again with the same words.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,18 +17,21 @@ from open_clip import CLIP
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
 
-from core.errors import UsageError
+from core.errors import Error, UsageError
 from extractor.encoders.devices import choose_device
+from extractor.encoders.hub import SAFE
+from extractor.encoders.tensors import insist, read
+from extractor.encoders.weights import hash_of
 from extractor.world.chance import Chance
 from training.ahead import Ahead
 from training.bank import everyday
-from training.batches import Batch, grouped, pictures
+from training.batches import Batch, grouped, pictures, sentences
 from training.bindings import said, shown
 from training.coded import coded_pictures
-from training.folder import begin
+from training.folder import VOCABULARY, Begun, begin
 from training.gallery import BINDING, STILL
 from training.loop import Every, parser_of, run
-from training.model import Heads, contrast, device_of, input_of, make, seen_places, texts
+from training.model import Heads, contrast, device_of, input_of, last_words, make, seen_places, texts
 from training.probe import known, probed
 from training.recipe import Recipe
 from training.state import State, state_of, under
@@ -69,19 +72,37 @@ class Training:
         if not self.recipe.has_texts(number):
             return known
         outside = everyday("train", self.recipe.seed + number, self.recipe.outside)
-        spoken = texts(self.model, self.tokenizer(batch.captions + outside, self.recipe.context))
+        spoken = texts(self.model, self.tokens(batch.captions + outside))
         if self.recipe.is_bound(number):
             known = known + self.heads.bound.loss(vectors, shown(batch.scenes))
             known = known + self.heads.bound.loss(spoken[: len(batch.claims)], said(batch.claims))
+            known = known + self.spoken(number)
         scale = self.model.logit_scale
         told = contrast(vectors, spoken, scale, batch.groups, self.recipe.batch_weight)
         return told + self.recipe.heads_weight * known
 
+    def spoken(self, number: int) -> Tensor:
+        """Of sentences alone, which cost less than pictures, and of which many more are needed. The last few
+        words are asked, not only the end, so that what a sentence began with comes there."""
+        recipe = self.recipe
+        told = sentences("train", recipe.seed, number, recipe.sentences)
+        words = last_words(self.model, self.tokens(told.captions), recipe.last_words)
+        right = said([claim for claim in told.claims for _ in range(recipe.last_words)])
+        return self.heads.bound.loss(words.flatten(0, 1), right)
 
-def prepared(folder: Path, recipe: Recipe, device: str = "cpu") -> Training:
-    """New, or where it was, on whichever device that was."""
+    def tokens(self, told: list[str]) -> Tensor:
+        """As the text tower takes them."""
+        found: Tensor = self.tokenizer(told, self.recipe.context)
+        return found
+
+
+def prepared(folder: Path, recipe: Recipe, device: str = "cpu", after: Path | None = None) -> Training:
+    """New, or where it was, on whichever device that was; a new one with the weights of `after`, if given."""
     begun = begin(folder, recipe)
-    model = make(begun.config, recipe.seed).to(device)
+    model = make(begun.config, recipe.seed)
+    if after:
+        _take(model, after, begun)
+    model.to(device)
     model.visual.to(memory_format=torch.channels_last)
     heads = Heads(recipe.dim, recipe.width * 16).to(device)
     state = state_of(nn.ModuleDict({"clip": model, "heads": heads}), recipe)
@@ -89,9 +110,20 @@ def prepared(folder: Path, recipe: Recipe, device: str = "cpu") -> Training:
     return Training(recipe, model, heads, state, begun.tokenizer)
 
 
-def train(folder: Path, recipe: Recipe, for_seconds: float, device: str = "cpu") -> None:
+def _take(model: CLIP, after: Path, begun: Begun) -> None:
+    """A released starter's weights, if its pieces of words are ours."""
+    held = SimpleTokenizer(bpe_path=str(after / VOCABULARY))
+    if held.encoder != begun.tokenizer.encoder:
+        raise UsageError(f"{after} has another vocabulary than the world has now; give another starter.")
+    wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    model.load_state_dict(insist(read(after / SAFE), wanted, file=str(after / SAFE), name="starter"))
+
+
+def train(
+    folder: Path, recipe: Recipe, for_seconds: float, device: str = "cpu", after: Path | None = None
+) -> None:
     """To the last step, or for so long."""
-    training = prepared(folder, recipe, device)
+    training = prepared(folder, recipe, device, after)
     training.model.train()
     with Ahead(partial(batch, recipe)) as batches:
         run(training, folder, for_seconds, lambda: probe(training), Every(), batches)
@@ -114,17 +146,19 @@ def main(argv: list[str] | None = None) -> int:
     """Train."""
     parser = parser_of(__doc__, Recipe())
     parser.add_argument("--batch", type=int, default=Recipe().batch, help="pictures a step")
+    parser.add_argument("--bound-share", type=float, default=0.0, help="of the steps, the last: bindings")
     parser.add_argument(
-        "--bound-share",
-        type=float,
-        default=0.0,
-        help="of the steps, the last: bindings",
+        "--after",
+        type=Path,
+        help="the folder of a released starter: all steps are of bindings, with its weights",
     )
     asked = parser.parse_args(argv)
     recipe = Recipe(seed=asked.seed, steps=asked.steps, batch=asked.batch, bound_share=asked.bound_share)
     try:
-        train(asked.out, recipe, asked.for_seconds, choose_device(asked.device))
-    except UsageError as error:
+        if asked.after:
+            recipe = replace(recipe, warm_share=0.0, bound_share=1.0, after=hash_of(asked.after / SAFE))
+        train(asked.out, recipe, asked.for_seconds, choose_device(asked.device), asked.after)
+    except Error as error:
         parser.error(str(error))
     return 0
 

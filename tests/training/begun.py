@@ -25,9 +25,9 @@ def begun(folder: Path, recipe: Recipe = TINY) -> Training:
     return training
 
 
-def released(folder: Path, seed: int = 0, dim: int = TINY.dim) -> Path:
+def released(folder: Path, seed: int = 0, dim: int = TINY.dim, recipe: Recipe = TINY) -> Path:
     """The folder of a starter as it ships."""
-    begun(folder / "training", replace(TINY, seed=seed, dim=dim))
+    begun(folder / "training", replace(recipe, seed=seed, dim=dim))
     release(folder / "training", folder / "starter")
     return folder / "starter"
 

@@ -13,7 +13,7 @@ from extractor.world.colours import COLOURS
 from extractor.world.query import satisfies
 from extractor.world.shapes import SHAPES
 from extractor.world.unseen import unseen
-from training.batches import clips, grouped, pictures, times
+from training.batches import clips, grouped, pictures, sentences, times
 from training.labels import CELLS, labels
 
 MAKERS = {
@@ -65,3 +65,15 @@ def test_pictures_are_taken_evenly_around_half_time() -> None:
         found = times(Chance(number), 8)
         assert found == pytest.approx([1 - part for part in reversed(found)])
         assert 0 < found[0] < 0.3 and np.diff(found) == pytest.approx([found[1] - found[0]] * 7)
+
+
+def test_sentences_of_no_picture_differ_in_the_order_of_their_words_alone() -> None:
+    told = sentences("train", 0, 3, 64)
+    assert len(told.claims) == len(told.captions) > 48
+    assert told == sentences("train", 0, 3, 64) != sentences("train", 0, 4, 64)
+    first, last = told.claims[:8], told.claims[-8:]
+    assert all(claim.relation for claim in first) and not any(claim.relation for claim in last)
+    for alike in (first, last):
+        assert len({claim.ground for claim in alike}) == 1
+        assert len({tuple(sorted(thing.colour for thing in claim.things)) for claim in alike}) == 1
+    assert len({claim.relation for claim in first}) == len(first) and len(set(last)) == len(last)

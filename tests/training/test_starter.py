@@ -9,19 +9,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from core.errors import UsageError
 from extractor.encoders import devices
+from extractor.encoders.hub import SAFE
+from extractor.encoders.weights import hash_of
 from extractor.world.query import satisfies
 from extractor.world.render import render
+from tests.training.begun import released
 from training import starter
 from training.batches import grouped
 from training.coded import coded_pictures
 from training.gallery import HARD
 from training.loop import step
-from training.model import contrast, make, texts
+from training.model import contrast, last_words, make, texts
 from training.recipe import Recipe
 from training.starter import prepared, probe, train
+from training.vocabulary import write_vocabulary
 
 TINY = Recipe(steps=8, batch=16, width=8, dim=64, text_layers=1, coded_share=0.25, warm_share=0.4)
 
@@ -112,8 +117,8 @@ def test_the_rate_rises_falls_and_ends_low_and_once_more_for_bindings() -> None:
     rates = [recipe.rate_at(step) for step in range(recipe.steps)]
     first, second = rates[:4_500], rates[4_500:]
     assert [recipe.is_bound(step) for step in (4_499, 4_500)] == [False, True]
-    for wave, top in ((first, recipe.rate), (second, recipe.rate / 2)):
-        assert wave[0] < wave[59] and max(wave) == pytest.approx(top, rel=0.01)
+    for wave in (first, second):
+        assert wave[0] < wave[59] and max(wave) == pytest.approx(recipe.rate, rel=0.01)
         assert wave[-1] < recipe.rate / 1000 and min(wave) > 0
     assert not any(Recipe().is_bound(step) for step in range(recipe.steps))
 
@@ -126,6 +131,61 @@ def test_bindings_have_their_turn_at_the_end(tmp_path: Path) -> None:
         training.loss(training.batch(number), number).backward()  # type: ignore[no-untyped-call]
         assert (training.heads.bound.whose.weight.grad is not None) == learns
         assert (training.heads.bound.where.weight.grad is not None) == learns
+
+
+def test_sentences_alone_teach_the_text_tower_and_no_other(tmp_path: Path) -> None:
+    training = prepared(tmp_path, replace(TINY, sentences=32))
+    training.spoken(4).backward()  # type: ignore[no-untyped-call]
+    seen = {name for name, value in training.model.named_parameters() if value.grad is not None}
+    assert "text_projection" in seen and not any(name.startswith("visual.") for name in seen)
+    assert not torch.equal(training.spoken(4).detach(), training.spoken(5).detach())
+
+
+def test_the_words_before_the_end_are_what_a_shorter_text_would_be(tmp_path: Path) -> None:
+    training = prepared(tmp_path, TINY)
+    tokens = training.tokens(["a red star", "a small blue ring goes left over grass"])
+    found = last_words(training.model, tokens, 3)
+    assert found.shape == (2, 3, 64) and torch.allclose(found[:, 0], texts(training.model, tokens), atol=1e-5)
+    for row, text in enumerate(tokens):
+        cut = text[: int(text.argmax())]
+        alone = torch.nn.functional.pad(cut, (0, len(text) - len(cut)))
+        mine = training.model.transformer(
+            training.model.token_embedding(alone[None]) + training.model.positional_embedding,
+            attn_mask=training.model.attn_mask,
+        )[0, len(cut) - 1]
+        assert torch.allclose(
+            found[row, 1], training.model.ln_final(mine) @ training.model.text_projection, atol=1e-5
+        )
+
+
+def test_a_training_goes_on_from_what_was_released(tmp_path: Path) -> None:
+    whole = replace(TINY, steps=4, warm_share=0.5)
+    shipped = released(tmp_path / "first", recipe=whole)
+    was = load_file(shipped / SAFE)
+    recipe = replace(whole, warm_share=0.0, bound_share=1.0, after=hash_of(shipped / SAFE))
+    later = prepared(tmp_path / "later", recipe, after=shipped)
+    assert all(
+        torch.equal(value.to(was[name].dtype), was[name]) for name, value in later.model.state_dict().items()
+    )
+    assert all(recipe.has_texts(number) and recipe.is_bound(number) for number in range(recipe.steps))
+    step(later, 0)
+    assert not torch.equal(later.model.text_projection.half(), was["text_projection"])
+
+
+def test_weights_of_another_vocabulary_or_size_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shipped = released(tmp_path)
+    with pytest.raises(SystemExit):
+        starter.main(["--out", str(tmp_path / "other"), "--after", str(shipped)])
+    assert "does not fit" in capsys.readouterr().err
+    write_vocabulary(shipped / "bpe.txt.gz", ["only", "these"])
+    with pytest.raises(SystemExit):
+        starter.main(["--out", str(tmp_path / "other"), "--after", str(shipped)])
+    assert f"{shipped} has another vocabulary than the world has now" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        starter.main(["--out", str(tmp_path / "other"), "--after", str(tmp_path)])
+    assert str(tmp_path) in capsys.readouterr().err
 
 
 def test_a_model_is_open_clips_own_and_the_same_from_a_seed(tmp_path: Path) -> None:
@@ -169,7 +229,7 @@ def test_the_device_that_is_asked_for_is_used(
 ) -> None:
     used: list[object] = []
     monkeypatch.setattr(devices, "gpu_count", lambda: 2)
-    monkeypatch.setattr(starter, "train", lambda *given: used.append(given[-1]))
+    monkeypatch.setattr(starter, "train", lambda *given: used.append(given[3]))
     if meant:
         assert starter.main(["--out", str(tmp_path), *flags]) == 0 and used == [meant]
     else:
