@@ -87,11 +87,20 @@ def grouped(
     return _batch(shown, scenes, claims, numbers, chance)
 
 
-def sentences(split: Split, seed: int, number: int, size: int) -> Spoken:
-    """About so many, in groups whose words are the same and tell another scene by their order."""
+def sentences(
+    split: Split,
+    seed: int,
+    number: int,
+    size: int,
+    attributes: Sequence[Attribute] = BOUND,
+    moving: bool = False,
+) -> Spoken:
+    """About so many, in groups that differ in one of these; motions are told if they are `moving`."""
     chance = Chance(split, seed, "sentences", number)
-    each = max(1, size // 8 // len(BOUND))
-    held = [group(told, split, seed, number * each + i, moving=False) for told in BOUND for i in range(each)]
+    each = max(1, size // 8 // len(attributes))
+    held = [
+        group(told, split, seed, number * each + i, moving=moving) for told in attributes for i in range(each)
+    ]
     claims = [claim for one in held for claim in one.claims]
     return Spoken(claims, [sentence(claim, chance) for claim in claims])
 

@@ -1,9 +1,9 @@
-"""Which colour is whose and where each lies, as arrays: of scenes, and of sentences as far as they say; and
-the heads that read both off a vector, whichever it is of. So pictures and texts come to hold them alike."""
+"""Which colour is whose and where each lies or goes, as arrays: of scenes, and of sentences as far as they
+say; and the heads that read it off a vector, whichever it is of. So both come to hold it alike."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from extractor.world.colours import COLOURS
+from extractor.world.motions import DIRECTIONS
 from extractor.world.query import Named, Query
 from extractor.world.scene import PLACES, RELATIONS, Scene, Thing
 from extractor.world.shapes import SHAPES
@@ -36,29 +37,47 @@ class Bindings:
 
     whose: Bits  # [n, colours · shapes]: 1 where a thing has both
     whose_known: Bits  # 1 where that is right or wrong
-    where: Bits  # [n, kinds, 2]: where the things are that have a shape or a colour, on the mean
+    where: Bits  # [n, kinds, 2]: where the things are, or go, that have a shape or a colour, on the mean
     where_known: Bits  # [n, kinds, 1]
 
 
 def shown(scenes: Sequence[Scene]) -> Bindings:
     """All is known; what is not there lies in the middle."""
-    found = _none(len(scenes))
-    for row, scene in enumerate(scenes):
-        _place(found, row, ((thing, _at(thing)) for thing in scene.things))
-    found.whose_known[:], found.where_known[:] = 1, 1
-    return found
+    return _shown(scenes, _at)
+
+
+def shown_going(scenes: Sequence[Scene]) -> Bindings:
+    """All is known; what is not there, or stays, goes nowhere."""
+    return _shown(scenes, lambda thing: DIRECTIONS.get(thing.motion, (0.0, 0.0)))
 
 
 def said(queries: Sequence[Query]) -> Bindings:
     """Known are the pairs of all colours and shapes that a sentence names, and where things lie that it
     places: whose relation it tells, they lie on both sides of the middle."""
+    return _said(queries, _placed)
+
+
+def said_going(queries: Sequence[Query]) -> Bindings:
+    """The same pairs, and where things go whose motion is told."""
+    return _said(queries, _going)
+
+
+def _shown(scenes: Sequence[Scene], at: Callable[[Thing], At]) -> Bindings:
+    found = _none(len(scenes))
+    for row, scene in enumerate(scenes):
+        _place(found, row, ((thing, at(thing)) for thing in scene.things))
+    found.whose_known[:], found.where_known[:] = 1, 1
+    return found
+
+
+def _said(queries: Sequence[Query], placed: Callable[[Query], Iterable[tuple[Named, At | None]]]) -> Bindings:
     found = _none(len(queries))
     for row, query in enumerate(queries):
         colours = [_COLOURS.index(each.colour) for each in query.things if each.colour]
         shapes = [_SHAPES.index(each.shape) for each in query.things if each.shape]
         if all(each.colour and each.shape for each in query.things):  # else it may be another one's as well
             found.whose_known.reshape(-1, len(_COLOURS), len(_SHAPES))[row][np.ix_(colours, shapes)] = 1
-        _place(found, row, _placed(query))
+        _place(found, row, placed(query))
     return found
 
 
@@ -82,6 +101,11 @@ def _placed(query: Query) -> Iterator[tuple[Named, At | None]]:
             yield thing, ((across - 1) * _NINTH, (down - 1) * _NINTH)
         else:
             yield thing, None
+
+
+def _going(query: Query) -> Iterator[tuple[Named, At | None]]:
+    for thing in query.things:
+        yield thing, DIRECTIONS.get(thing.motion, (0.0, 0.0)) if thing.motion else None
 
 
 def _place(found: Bindings, row: int, things: Iterable[tuple[Thing | Named, At | None]]) -> None:

@@ -30,15 +30,22 @@ from extractor.encoders.tensors import insist, read
 from extractor.encoders.weights import hash_of
 from extractor.world.chance import Chance
 from extractor.world.grounds import Pixels
+from extractor.world.query import Query
+from extractor.world.scene import Scene
 from training.bank import everyday
+from training.batches import sentences
+from training.bindings import BindingHeads, said, said_going, shown, shown_going
+from training.groups import ATTRIBUTES, BOUND, Attribute
 from training.loop import Every, parser_of, run, tell
 from training.model import contrast, device_of
 from training.motion_probe import Probe, probe_of
 from training.moving import Moving, alike, ordinary
 from training.recipe import Recipe
-from training.state import State, state_of
+from training.state import State, state_of, under
 
 _EVERY = Every(saved=100, probed=250)
+_APART: tuple[Attribute, ...] = ("direction", *BOUND)
+_TOLD: tuple[Attribute, ...] = (*ATTRIBUTES, *BOUND, "direction", "direction", "count")
 _NEW_STD = 0.02  # of what is drawn, as the authors have it
 
 
@@ -53,8 +60,9 @@ class MotionRecipe(Recipe):
     layers: int = 2  # over pictures and differences
     centres: int = 5
     early_share: float = 0.4  # of steps
-    motion_shares: tuple[float, ...] = (0.85, 0.5)  # of batches, early and later: groups of 16 motions
+    motion_shares: tuple[float, ...] = (0.85, 0.35)  # of batches, early and later: groups of 16 motions
     outside: int = 16
+    sentences: int = 96  # of no clip, beside the captions of a batch
     kept: int = 64  # batches, all of which are shown so many
     times: int = 4  # before others are: each time in other words
 
@@ -71,7 +79,25 @@ class Told:
     features: Tensor
     index: list[IntArray]
     captions: list[str]
+    claims: list[Query]
+    scenes: list[Scene]
     groups: list[int]
+
+
+class Heads(nn.Module):
+    """Thrown away when it is trained: whose each colour is, where it lies and which way it goes."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.lying, self.going = BindingHeads(dim), BindingHeads(dim)
+
+    def of_clips(self, vectors: Tensor, scenes: list[Scene]) -> Tensor:
+        """What there is to be seen."""
+        return self.lying.loss(vectors, shown(scenes)) + self.going.loss(vectors, shown_going(scenes))
+
+    def of_texts(self, vectors: Tensor, claims: list[Query]) -> Tensor:
+        """What they say."""
+        return self.lying.loss(vectors, said(claims)) + self.going.loss(vectors, said_going(claims))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +107,7 @@ class Training:
     recipe: MotionRecipe
     encoder: Clip2Video
     model: Model
+    heads: Heads
     state: State
     kept: dict[int, Tensor] = field(default_factory=dict)  # vectors of pictures that are shown again
 
@@ -93,7 +120,7 @@ class Training:
                 del self.kept[next(iter(self.kept))]
             self.kept[shown] = self.seen(self.pictures(clips, shown))
         captions = clips.captions(Chance("motion captions", self.recipe.seed, number))
-        return Told(self.kept[shown], clips.index, captions, clips.groups)
+        return Told(self.kept[shown], clips.index, captions, clips.claims, clips.scenes, clips.groups)
 
     def clips(self, shown: int) -> Moving:
         """Of a batch that is shown several times."""
@@ -102,7 +129,7 @@ class Training:
         if chance.yes(early if shown * recipe.times < recipe.early_share * recipe.steps else later):
             return alike("train", recipe.seed, shown, recipe.batch, ("motion",))
         if chance.yes(recipe.grouped_share):
-            return alike("train", recipe.seed, shown, recipe.batch)
+            return alike("train", recipe.seed, shown, recipe.batch, _TOLD)
         return ordinary("train", recipe.seed, shown, recipe.batch)
 
     def pictures(self, clips: Moving, shown: int) -> Pixels:
@@ -122,9 +149,16 @@ class Training:
         """Within groups, and over the batch."""
         clips = self.encoder.clips(batch.features, batch.index)
         outside = everyday("train", self.recipe.seed + number, self.recipe.outside)
-        said = self.texts(batch.captions + outside)
-        scale = self.model.clip.logit_scale
-        return contrast(clips, said, scale, batch.groups, self.recipe.batch_weight)
+        apart = sentences("train", self.recipe.seed, number, self.recipe.sentences, _APART, moving=True)
+        spoken = self.texts(batch.captions + outside + apart.captions)
+        asked = len(batch.captions) + len(outside)
+        told = contrast(
+            clips, spoken[:asked], self.model.clip.logit_scale, batch.groups, self.recipe.batch_weight
+        )
+        known = self.heads.of_clips(clips, batch.scenes)
+        known = known + self.heads.of_texts(spoken[: len(batch.claims)], batch.claims)
+        known = known + self.heads.of_texts(spoken[asked:], apart.claims)
+        return told + self.recipe.heads_weight * known
 
     def texts(self, texts: list[str]) -> Tensor:
         """As the encoder's; all are cut where the longest one ends."""
@@ -141,9 +175,11 @@ def prepared(starter: Path, folder: Path, recipe: MotionRecipe, device: str = "c
     folder.mkdir(parents=True, exist_ok=True)
     encoder, model = _begun(starter, recipe, device)
     model.requires_grad_(True)
-    state = state_of(model, recipe)
+    torch.manual_seed(recipe.seed)
+    heads = Heads(encoder.spec.dim).to(device)
+    state = state_of(nn.ModuleDict({"model": model, "heads": heads}), recipe)
     state.load(folder, recipe)
-    return Training(recipe, encoder, model, state)
+    return Training(recipe, encoder, model, heads, state)
 
 
 def recipe_for(starter: Path, seed: int, steps: int) -> MotionRecipe:
@@ -184,7 +220,7 @@ def train(
 def probed(training: Training, probe: Probe) -> dict[str, float]:
     """What the mean of weights can do."""
     learning = {name: value.detach().clone() for name, value in training.model.state_dict().items()}
-    training.model.load_state_dict(training.state.mean)
+    training.model.load_state_dict(under(training.state.mean, "model."))
     found = probe(training.encoder)
     training.model.load_state_dict(learning)
     return found
@@ -192,7 +228,7 @@ def probed(training: Training, probe: Probe) -> dict[str, float]:
 
 def release(training: Training, path: Path) -> None:
     """The mean of weights in half precision, and whose pictures it takes."""
-    mean = training.state.mean
+    mean = under(training.state.mean, "model.")
     state = {name: value.half().contiguous().cpu() for name, value in mean.items()}
     save_file(state, path, {STARTER: training.recipe.starter})
 

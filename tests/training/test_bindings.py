@@ -10,10 +10,11 @@ import torch
 
 from extractor.world.colours import COLOURS
 from extractor.world.drawn import scene
+from extractor.world.motions import DIRECTIONS
 from extractor.world.query import Named, Query
 from extractor.world.scene import still
 from extractor.world.shapes import SHAPES
-from training.bindings import BindingHeads, said, shown
+from training.bindings import BindingHeads, said, said_going, shown, shown_going
 from training.groups import group
 
 _COLOURS, _SHAPES = list(COLOURS), list(SHAPES)
@@ -66,6 +67,26 @@ def test_what_a_relation_says_is_so_in_the_scene_of_which_it_is_true() -> None:
             if len(kinds) == 2:  # else they lie at the middle, taken together
                 both = told.where[row][known[row]] * seen.where[row][known[row]]
                 assert both.sum() > 0.5
+
+
+def test_what_goes_somewhere_goes_there_in_scenes_and_sentences_alike() -> None:
+    for number in range(20):
+        held = group("direction", "train", 0, number)
+        seen, told = shown_going(held.scenes), said_going(held.claims)
+        for row, (film, claim) in enumerate(zip(held.scenes, held.claims, strict=True)):
+            thing = film.things[0]
+            kind, way = _SHAPES.index(thing.shape), DIRECTIONS[thing.motion]
+            assert claim.things[0].motion == thing.motion and told.where_known[row, kind, 0] == 1
+            assert np.allclose(told.where[row, kind], way)
+            if [each.shape for each in film.things].count(thing.shape) == 1:
+                assert np.allclose(seen.where[row, kind], way)
+
+
+def test_a_sentence_without_motions_says_of_no_thing_which_way_it_goes() -> None:
+    found = said_going([Query((RED_STAR, BLUE_RING)), Query((replace(RED_STAR, motion="still"), BLUE_RING))])
+    star = {_SHAPES.index("star"), len(_SHAPES) + _COLOURS.index("red")}
+    assert {*found.where_known[1, :, 0].nonzero()[0]} == star
+    assert not found.where_known[0].any() and not found.where.any()
 
 
 def test_heads_read_what_vectors_hold_and_unknown_things_cost_nothing() -> None:
