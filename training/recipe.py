@@ -29,6 +29,8 @@ class Recipe:
     sentences: int = 128  # of that alone, of no picture, beside the captions of such a batch
     last_words: int = 4  # of a sentence, which tell it, and not only its end
     after: str = ""  # the hash of the weights that it begins with
+    clips_share: float = 0.0  # of batches once pictures are learned and only texts go on: clips
+    clip_pictures: int = 4
     grouped_share: float = 0.5  # of batches once there are texts
     polish_share: float = 0.1  # at a tenth of the rate, at the end; and before bindings have their turn
     alone_share: float = (
@@ -67,6 +69,11 @@ class Recipe:
     def has_texts(self, step: int) -> bool:
         """Whether texts have their turn."""
         return step >= self.warm_share * self.steps
+
+    @property
+    def texts_only(self) -> bool:
+        """Whether the picture tower stays as it is."""
+        return self.clips_share > 0
 
     def is_bound(self, step: int) -> bool:
         """Whether bindings have their turn."""

@@ -16,6 +16,7 @@ import torch
 from open_clip import CLIP
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from core.errors import Error, UsageError
 from extractor.encoders.devices import choose_device
@@ -25,7 +26,7 @@ from extractor.encoders.weights import hash_of
 from extractor.world.chance import Chance
 from training.ahead import Ahead
 from training.bank import everyday
-from training.batches import Batch, grouped, pictures, sentences
+from training.batches import Batch, clips, grouped, pictures, sentences
 from training.bindings import said, shown
 from training.coded import coded_pictures
 from training.folder import VOCABULARY, Begun, begin
@@ -36,10 +37,15 @@ from training.probe import known, probed
 from training.recipe import Recipe
 from training.state import State, state_of, under
 
+_CLIPS_SHARE = 0.5
+
 
 def batch(recipe: Recipe, number: int) -> Batch:
     """What a step sees, by its number alone."""
     chance = Chance("batch", recipe.seed, number)
+    if recipe.texts_only and chance.yes(recipe.clips_share):
+        size = recipe.batch // 2
+        return clips("train", recipe.seed, number, size, recipe.side, recipe.clip_pictures)
     if chance.yes(recipe.coded_share):
         return coded_pictures("train", recipe.seed, number, recipe.batch, recipe.side)
     if recipe.has_texts(number) and chance.yes(recipe.grouped_share):
@@ -65,10 +71,7 @@ class Training:
 
     def loss(self, batch: Batch, number: int) -> Tensor:
         """Of the heads, and of texts when it is their turn."""
-        seen = input_of(batch.pictures[:, 0], device_of(self.heads))
-        seen = seen.contiguous(memory_format=torch.channels_last)
-        vectors, places = seen_places(self.model, seen)
-        known = self.heads.loss(vectors.float(), places.float(), batch.labels)
+        vectors, known = self.kept(batch) if self.recipe.texts_only else self.seen(batch)
         if not self.recipe.has_texts(number):
             return known
         outside = everyday("train", self.recipe.seed + number, self.recipe.outside)
@@ -80,6 +83,23 @@ class Training:
         scale = self.model.logit_scale
         told = contrast(vectors, spoken, scale, batch.groups, self.recipe.batch_weight)
         return told + self.recipe.heads_weight * known
+
+    def seen(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Vectors of single pictures, and the loss of heads."""
+        vectors, places = seen_places(self.model, self.input(batch))
+        return vectors, self.heads.loss(vectors.float(), places.float(), batch.labels)
+
+    @torch.no_grad()
+    def kept(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Vectors of clips, as `extract` makes them of their pictures', by a tower that learns no more."""
+        each = F.normalize(self.model.encode_image(self.input(batch)).float(), dim=1)
+        vectors = each.reshape(*batch.pictures.shape[:2], -1).mean(dim=1)
+        return vectors, vectors.new_zeros(())
+
+    def input(self, batch: Batch) -> Tensor:
+        """All of its pictures, as the tower takes them."""
+        seen = input_of(batch.pictures.reshape(-1, *batch.pictures.shape[2:]), device_of(self.heads))
+        return seen.contiguous(memory_format=torch.channels_last)
 
     def spoken(self, number: int) -> Tensor:
         """Of sentences alone, which cost less than pictures, and of which many more are needed. The last few
@@ -104,6 +124,7 @@ def prepared(folder: Path, recipe: Recipe, device: str = "cpu", after: Path | No
         _take(model, after, begun)
     model.to(device)
     model.visual.to(memory_format=torch.channels_last)
+    model.visual.requires_grad_(not recipe.texts_only)
     heads = Heads(recipe.dim, recipe.width * 16).to(device)
     state = state_of(nn.ModuleDict({"clip": model, "heads": heads}), recipe)
     state.load(folder, recipe)
@@ -125,6 +146,7 @@ def train(
     """To the last step, or for so long."""
     training = prepared(folder, recipe, device, after)
     training.model.train()
+    training.model.visual.train(not recipe.texts_only)
     with Ahead(partial(batch, recipe)) as batches:
         run(training, folder, for_seconds, lambda: probe(training), Every(), batches)
 
@@ -152,11 +174,20 @@ def main(argv: list[str] | None = None) -> int:
         type=Path,
         help="the folder of a released starter: all steps are of bindings, with its weights",
     )
+    parser.add_argument(
+        "--texts-only",
+        action="store_true",
+        help="its picture tower stays; texts come to know motions",
+    )
     asked = parser.parse_args(argv)
+    if asked.texts_only and not asked.after:
+        parser.error("--texts-only leaves the picture tower as it is: say which one, with --after.")
     recipe = Recipe(seed=asked.seed, steps=asked.steps, batch=asked.batch, bound_share=asked.bound_share)
     try:
         if asked.after:
             recipe = replace(recipe, warm_share=0.0, bound_share=1.0, after=hash_of(asked.after / SAFE))
+        if asked.texts_only:
+            recipe = replace(recipe, clips_share=_CLIPS_SHARE, rate=recipe.rate / 4)
         train(asked.out, recipe, asked.for_seconds, choose_device(asked.device), asked.after)
     except Error as error:
         parser.error(str(error))
