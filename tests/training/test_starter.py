@@ -17,14 +17,17 @@ from extractor.encoders.hub import SAFE
 from extractor.encoders.weights import hash_of
 from extractor.world.query import satisfies
 from extractor.world.render import render
+from tests.training.begun import TINY as TINY_BEGUN
 from tests.training.begun import released
 from training import starter
 from training.batches import grouped
 from training.coded import coded_pictures
 from training.gallery import HARD
 from training.loop import step
-from training.model import contrast, last_words, make, texts
+from training.model import contrast, input_of, last_words, make, texts
 from training.recipe import Recipe
+from training.release import release
+from training.starter import batch as shown_at
 from training.starter import prepared, probe, train
 from training.vocabulary import write_vocabulary
 
@@ -170,6 +173,41 @@ def test_a_training_goes_on_from_what_was_released(tmp_path: Path) -> None:
     assert all(recipe.has_texts(number) and recipe.is_bound(number) for number in range(recipe.steps))
     step(later, 0)
     assert not torch.equal(later.model.text_projection.half(), was["text_projection"])
+
+
+def test_texts_go_on_alone_over_pictures_that_stay_as_they_are(tmp_path: Path) -> None:
+    shipped = released(tmp_path / "first")
+    was = load_file(shipped / SAFE)
+    recipe = replace(TINY_BEGUN, steps=2, warm_share=0.0, bound_share=1.0, clips_share=0.5)
+    train(tmp_path / "later", replace(recipe, after=hash_of(shipped / SAFE)), float("inf"), after=shipped)
+    release(tmp_path / "later", tmp_path / "released")
+    now = load_file(tmp_path / "released" / SAFE)
+    changed = {name for name, value in now.items() if not torch.equal(value, was[name])}
+    assert "text_projection" in changed and not any(name.startswith("visual.") for name in changed)
+
+
+def test_clips_are_among_what_texts_alone_are_taught_by(tmp_path: Path) -> None:
+    recipe = replace(TINY, warm_share=0.0, bound_share=1.0, clips_share=0.5, clip_pictures=3)
+    shown = [shown_at(recipe, number) for number in range(12)]
+    assert {each.pictures.shape[1] for each in shown} == {1, 3}
+    moving = next(each for each in shown if each.pictures.shape[1] == 3)
+    assert any(thing.motion for claim in moving.claims for thing in claim.things)
+    training = prepared(tmp_path, recipe)
+    training.model.visual.eval()
+    vectors, _ = training.kept(moving)
+    with torch.inference_mode():
+        for row, clip in zip(vectors, moving.pictures, strict=True):
+            each = training.model.encode_image(input_of(clip, torch.device("cpu")))
+            mean = torch.nn.functional.normalize(each, dim=1).mean(dim=0)
+            assert torch.allclose(row, mean, atol=1e-5)
+
+
+def test_texts_alone_need_pictures_that_are_learned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        starter.main(["--out", str(tmp_path / "other"), "--texts-only"])
+    assert "say which one, with --after" in capsys.readouterr().err and not (tmp_path / "other").exists()
 
 
 def test_weights_of_another_vocabulary_or_size_are_refused(
