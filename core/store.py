@@ -92,9 +92,15 @@ class Store:
 
     def require(self, spec: EncoderSpec, sampling: Sampling | None = None) -> None:
         """Refuse by name what would mix vectors of two encoders, or rows of two samplings."""
-        if spec.fingerprint != self.spec.fingerprint:
+        held = self.spec
+        if spec.fingerprint != held.fingerprint:
+            if spec.name == held.name and spec.weights != held.weights:
+                raise StoreError(
+                    f"{self.root} holds vectors of {held.name} with the weights {held.weights}, not "
+                    f"{spec.weights}: name another folder for these, or install the release that made it."
+                )
             raise StoreError(
-                f"{self.root} holds vectors of {self.spec.name} ({self.spec.fingerprint}), "
+                f"{self.root} holds vectors of {held.name} ({held.fingerprint}), "
                 f"not of {spec.name} ({spec.fingerprint})."
             )
         if sampling is not None and sampling != self.sampling:
