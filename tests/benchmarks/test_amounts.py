@@ -5,8 +5,6 @@ from __future__ import annotations
 from benchmarks.bars import BARS
 from benchmarks.bench import figure
 
-AMOUNTS = {"hours": 1, "packets": 216_000, "videos": 500}
-
 
 def test_a_row_says_what_was_measured_and_not_what_is_asked_at_most() -> None:
     long = figure("memory_long", 0.5, hours=1, packets=216_000)
@@ -16,5 +14,5 @@ def test_a_row_says_what_was_measured_and_not_what_is_asked_at_most() -> None:
 
 def test_every_row_can_be_said() -> None:
     for name in BARS:
-        what = figure(name, 1.0, **AMOUNTS).cells[0]
+        what = figure(name, 1.0, hours=1, packets=216_000, videos=500).cells[0]
         assert "{" not in what and "10,000" not in what and "10 hours" not in what
