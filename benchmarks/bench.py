@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -94,10 +94,11 @@ def best_precision(device: str) -> str:
 Measure = Callable[[Bench], Iterator[Figure]]
 
 
-def figure(name: str, values: Sequence[float] | float, note: str = "") -> Figure:
-    """One of the table."""
+def figure(name: str, values: Sequence[float] | float, note: str = "", **amounts: int) -> Figure:
+    """One of the table; its row says the amounts that were measured."""
     found = (values,) if isinstance(values, float) else tuple(values)
-    return Figure(name, found, BARS[name], note)
+    bar = BARS[name]
+    return Figure(name, found, replace(bar, what=bar.what.format(**amounts)), note)
 
 
 def say(text: str) -> None:

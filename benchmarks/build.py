@@ -22,6 +22,7 @@ import faiss
 import numpy as np
 
 from benchmarks.figures import Bar, Figure, shown
+from benchmarks.outputs import new_file
 from benchmarks.rows import Law, count, fill, make
 from core.errors import SnapshotError
 from core.store import Store
@@ -153,7 +154,7 @@ def main() -> int:
     parser.add_argument("--rows", type=count, default=1_000_000, help="as 10M")
     parser.add_argument("--factory", default="", help="another index than the table says")
     parser.add_argument("--memory", type=memory_bytes, default="4G", help="for the build")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--json", type=new_file, help="write the figures there too")
     asked = parser.parse_args()
     _one_thread()
     rows = 100_000 if asked.quick else asked.rows

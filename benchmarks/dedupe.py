@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.figures import Bar, Figure, shown
+from benchmarks.outputs import new_file
 from core.log import Task
 from core.store import Store
 from core.types import EncoderSpec, Facts, Float32Array, Look, Place, Sampling, Segment, Source
@@ -114,7 +115,7 @@ def main() -> int:
     """Print each figure with its bar; the exit status tells whether all are within."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="1,000 films of 300 rows in place of 10,000")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--json", type=new_file, help="write the figures there too")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         found = measure(Path(work), 1_000 if asked.quick else 10_000)

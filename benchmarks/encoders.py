@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -22,6 +21,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.figures import Bar, Figure, shown
+from benchmarks.outputs import new_file
 from core.errors import Error, UsageError
 from core.types import IntArray, Sampling
 from extractor.encoders import TAKE_WEIGHTS, load
@@ -234,7 +234,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--precision", help="fp32, which is the default, bf16 or fp16, of both sides")
     parser.add_argument("--videos", type=int, default=0, help=f"of {CLIP} entries each")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=new_file)
     asked = parser.parse_args(argv)
     names = asked.models or (QUICK_MODELS if asked.quick else MODELS)
     pairs = QUICK_PAIRS if asked.quick else PAIRS

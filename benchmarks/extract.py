@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from benchmarks.outputs import new_file, new_folder
+
 CACHE = Path(tempfile.gettempdir()) / "cinedex-films"
 
 
@@ -23,7 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", help="real videos")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter: minutes in place of an hour")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--json", type=new_file, help="write the figures there too")
     parser.add_argument(
         "--only", action="append", default=[], metavar="MEASURE", help="this group of them; may be repeated"
     )
@@ -34,8 +36,12 @@ def main() -> int:
         metavar="N/M",
         help="of the clips the N-th of each M: in pieces",
     )
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw cost against number and length there")
-    parser.add_argument("--cache", type=Path, default=CACHE, help=f"where films are kept (default: {CACHE})")
+    parser.add_argument(
+        "--plots", type=new_folder, metavar="DIR", help="draw cost against number and length there"
+    )
+    parser.add_argument(
+        "--cache", type=new_folder, default=CACHE, help=f"where films are kept (default: {CACHE})"
+    )
     asked = parser.parse_args()
     logging.disable(logging.WARNING)  # open_clip's, that weights are random
 

@@ -24,7 +24,7 @@ _FIRST = (
     30  # frames of the first GOP: else every tenth second would be a keyframe, which costs next to nothing
 )
 _MP4, _SEED = ".mp4", 7
-_SPARSE_FPS = 60
+SPARSE_FPS = 60
 _BASES = 20  # tiny videos that are coded; the others hold the same packets
 _WAYS = {
     "h264": Encoding("h264", FPS, GOP, bframes=3, crf=23),
@@ -65,7 +65,7 @@ class Films:
             self._say(path)
             picture = np.full((90, 160, 3), 90, np.uint8)
             self._write(
-                path, repeat(picture, seconds * _SPARSE_FPS), Encoding("h264", Fraction(_SPARSE_FPS), GOP)
+                path, repeat(picture, seconds * SPARSE_FPS), Encoding("h264", Fraction(SPARSE_FPS), GOP)
             )
         return path
 

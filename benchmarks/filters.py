@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.figures import Bar, Figure, shown
+from benchmarks.outputs import new_file
 from core.query import Condition, Where
 from core.rules import LiveSource
 from core.types import Place
@@ -124,7 +125,7 @@ def main() -> int:
     """Print each figure with its bar; the exit status tells whether all are within."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="200,000 rows in place of 1,000,000")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--json", type=new_file, help="write the figures there too")
     asked = parser.parse_args()
     found = figures(200_000 if asked.quick else 1_000_000)
     return shown(found, asked.json)

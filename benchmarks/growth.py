@@ -20,6 +20,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
+from benchmarks.outputs import new_folder
 from benchmarks.plots import Axis, write_plot
 from benchmarks.rows import PROBES, Law, count, fill, make
 from index.build import build_snapshot
@@ -82,7 +83,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="up to 100,000 rows")
     parser.add_argument("--most", type=count, default=1_000_000, help="rows, as 10M")
-    parser.add_argument("--plots", type=Path, help="folder to draw into")
+    parser.add_argument("--plots", type=new_folder, help="folder to draw into")
     asked = parser.parse_args()
     faiss.omp_set_num_threads(1)
     found: dict[int, Grown] = {}

@@ -29,6 +29,7 @@ import numpy as np
 from benchmarks.build import Watched
 from benchmarks.figures import Bar, Figure, shown
 from benchmarks.kept import is_kept, keep
+from benchmarks.outputs import new_file
 from benchmarks.rows import Law, count, fill, make
 from core.log import Task
 from core.store import Store
@@ -201,7 +202,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, help="where the store is made, and stays")
     parser.add_argument("--memory", type=memory_bytes, default="8G", help="for the build")
     parser.add_argument("--factory", default="", help="another index than the table says")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--json", type=new_file, help="write the figures there too")
     asked = parser.parse_args()
     rows = QUICK_ROWS if asked.quick else asked.rows
     with tempfile.TemporaryDirectory() as work:

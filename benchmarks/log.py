@@ -20,6 +20,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from benchmarks.figures import Bar, Figure, shown
+from benchmarks.outputs import new_file
 from core.checkpoint import PLACES, WINNERS, Checkpoint, write_checkpoint
 from core.log import Log, begin
 from core.rules import Entry, LastWords, Word
@@ -132,7 +133,7 @@ def main() -> int:
     """Print each figure with its bar; the exit status tells whether all are within."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="100,000 places in place of 1,000,000")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--json", type=new_file, help="write the figures there too")
     asked = parser.parse_args()
     places = 100_000 if asked.quick else 1_000_000
     with tempfile.TemporaryDirectory() as work:

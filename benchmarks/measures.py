@@ -12,6 +12,7 @@ from benchmarks.bare import Needed, decode, needed
 from benchmarks.bench import NO_CLIPS, ONE, TENTH, Bench, Measure, figure, say
 from benchmarks.costs import Cost, Way, cost_of, rounds
 from benchmarks.figures import Figure
+from benchmarks.films import SPARSE_FPS
 from benchmarks.gpu import gpu
 from benchmarks.memory import peak_gib
 from benchmarks.planned import excess_ms, savings
@@ -100,10 +101,10 @@ def memory(bench: Bench) -> Iterator[Figure]:
         yield figure(name, peak_gib([path], bench.stills, often, best), f"{codec}, 1 s at 5 fps")
     hours = bench.sizes.long_hours
     long = bench.films.longer(bench.films.sparse(60), 60 * hours)
-    note = f"{hours} hours of 60 small packets a second, toy:rgb"
-    yield figure("memory_long", peak_gib([long], bench.stills, ONE), note)
+    peak, note = peak_gib([long], bench.stills, ONE), "60 small packets a second, toy:rgb"
+    yield figure("memory_long", peak, note, hours=hours, packets=hours * 3600 * SPARSE_FPS)
     files = bench.films.tiny(bench.sizes.tiny)
-    yield figure("memory_many", peak_gib(files, bench.stills, ONE), f"{len(files)} videos, toy:rgb")
+    yield figure("memory_many", peak_gib(files, bench.stills, ONE), "toy:rgb", videos=len(files))
 
 
 def profile(bench: Bench) -> Iterator[Figure]:

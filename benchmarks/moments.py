@@ -22,6 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.figures import Bar, Figure, exit_code, told, write_json
+from benchmarks.outputs import new_file
 from benchmarks.rows import count
 from benchmarks.search import MEANT_ROWS, Bench, bench, in_turn, only_told
 from core.types import Float32Array
@@ -88,7 +89,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="100,000 rows")
     parser.add_argument("--rows", type=count, default=1_000_000, help="as 10M")
     parser.add_argument("--work", type=Path, help="where the store is made, and stays")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--json", type=new_file, help="write the figures there too")
     asked = parser.parse_args()
     faiss.omp_set_num_threads(1)
     rows, found = 100_000 if asked.quick else asked.rows, []

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.figures import Bar, Figure, shown
+from benchmarks.outputs import new_file
 from core.log import Task
 from core.store import Store
 from core.types import EncoderSpec, Facts, Look, Place, Sampling, Segment, Source
@@ -115,7 +116,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000_000, help="10,000,000 unless said otherwise")
     parser.add_argument("--quick", action="store_true", help="1,000,000 rows")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--json", type=new_file, help="write the figures there too")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         root = Path(work) / "store"

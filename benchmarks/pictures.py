@@ -24,6 +24,7 @@ from av.video.frame import VideoFrame
 from PIL import Image
 
 from benchmarks.figures import Bar, Figure, exit_code, told, write_json
+from benchmarks.outputs import new_file
 from core.types import Look
 from extractor.media.picture import Lens, Pixels, cropped, fitted
 from extractor.media.thumbs import jpeg, tile
@@ -180,7 +181,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, help="pictures of these videos too")
     parser.add_argument("--quick", action="store_true", help="no larger sizes, and fewer pairs")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--json", type=new_file, help="write the figures there too")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     pairs = QUICK_PAIRS if asked.quick else PAIRS

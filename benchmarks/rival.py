@@ -46,6 +46,7 @@ import httpx
 from benchmarks import theirs
 from benchmarks.figures import Bar, Figure, shown
 from benchmarks.load import Clients, Turn, clients, only, post
+from benchmarks.outputs import new_file
 from benchmarks.rows import Law, count
 from benchmarks.serve import MEANT_ROWS, MODEL, Bare, Server, bare_of, filled, served, texts
 from core.types import Float32Array
@@ -317,7 +318,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="20,000 rows")
     parser.add_argument("--rows", type=count, default=MEANT_ROWS, help="as 10M")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--json", type=new_file, help="write the figures there too")
     parser.add_argument(
         "--work", type=Path, help="keep library and environment there, and take them from there"
     )

@@ -26,6 +26,7 @@ import numpy as np
 
 from benchmarks.figures import Bar, Figure, exit_code, told, write_json
 from benchmarks.kept import is_kept, keep
+from benchmarks.outputs import new_file
 from benchmarks.rows import PROBES, SOURCE_ROWS, Law, count, fill, make
 from core.query import Condition, Effort, Filter, Where
 from core.store import Store
@@ -216,7 +217,7 @@ def main() -> int:
     parser.add_argument("--factory", default="", help="another index than the table says")
     parser.add_argument("--lists", type=int, default=0, help="to look into; by default what the build chose")
     parser.add_argument("--work", type=Path, help="where the store is made, and stays")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--json", type=new_file, help="write the figures there too")
     asked = parser.parse_args()
     faiss.omp_set_num_threads(1)
     rows = 100_000 if asked.quick else asked.rows

@@ -34,6 +34,7 @@ import torch
 from benchmarks.figures import Bar, Figure, shown
 from benchmarks.kept import is_kept, keep
 from benchmarks.load import Clients, Turn, clients, only, text_search, visited
+from benchmarks.outputs import new_file
 from benchmarks.rows import DIM, Law, count, fill
 from core.collections import Library
 from core.store import Store, store_slug
@@ -279,7 +280,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="20,000 rows")
     parser.add_argument("--rows", type=count, default=MEANT_ROWS, help="as 10M")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--json", type=new_file, help="write the figures there too")
     parser.add_argument("--only", choices=("alone", "crowd", "overload"), help="one part of it")
     parser.add_argument("--work", type=Path, help="keep the library there, and take it from there")
     asked = parser.parse_args()

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.figures import Bar, Figure, exit_code, write_json
+from benchmarks.outputs import new_file
 from core.types import Look, Sampling
 from extractor.media.reader import Reader
 from extractor.media.write import Encoding, write_video
@@ -96,7 +97,7 @@ def main() -> int:
     """Print each figure; the exit status tells whether ours are good enough."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_FILMS} films in place of {FILMS}")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--json", type=new_file, help="write the figures there too")
     asked = parser.parse_args()
     ways: dict[str, Find] = {"ours": ours, "decoding alone": bare}
     if find_spec("scenedetect") is not None:

@@ -9,9 +9,9 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from benchmarks.figures import Bar, Figure, shown
+from benchmarks.outputs import new_file
 from extractor.world.chance import Chance
 from extractor.world.claims import claim
 from extractor.world.drawn import scene
@@ -61,7 +61,7 @@ def main() -> int:
     """Measure and tell."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer scenes")
-    parser.add_argument("--json", type=Path, help="where the figures go as JSON")
+    parser.add_argument("--json", type=new_file, help="where the figures go as JSON")
     flags = parser.parse_args()
     return shown(figures(QUICK_SCENES if flags.quick else SCENES), flags.json)
 
