@@ -41,7 +41,7 @@ def test_a_store_of_another_encoder_is_refused_by_both_names(tmp_path: Path) -> 
 def test_a_store_of_other_weights_is_refused_by_both_and_says_what_to_do(tmp_path: Path) -> None:
     spec = replace(stores.SPEC, name="starter", weights="a" * 32)
     stores.make(tmp_path / "s", spec)
-    with pytest.raises(StoreError, match=r"of starter with the weights a{32}, not b{32}: name another folder"):
+    with pytest.raises(StoreError, match=r"of starter with the weights a{32}, not b{32}: name another"):
         stores.make(tmp_path / "s", replace(spec, weights="b" * 32))
 
 
