@@ -196,6 +196,12 @@ def without_lists(rows: int) -> Any:
     return index
 
 
+def by_distance_behind_a_transform(rows: int) -> Any:
+    index = made("PCA4,IVF2,SQ8", rows)
+    faiss.downcast_index(index.index).metric_type = faiss.METRIC_L2
+    return index
+
+
 FOREIGN: list[Callable[[int], Any]] = [
     lambda rows: made("IDMap,Flat", rows),
     lambda rows: made("IDMap2,Flat", rows),
@@ -204,6 +210,7 @@ FOREIGN: list[Callable[[int], Any]] = [
     lambda rows: made("Flat", rows + 1),
     with_few_centroids,
     without_lists,
+    by_distance_behind_a_transform,
     lambda rows: faiss.IndexBinaryFlat(DIM),
 ]
 NOT_FLAT: list[Callable[[int], Any]] = [
@@ -232,6 +239,21 @@ def test_another_index_than_was_built_is_refused(
     monkeypatch.setattr(mapped, "require", mutations.trusting)
     with pytest.raises(SnapshotError, match=r"faiss (is damaged: |does not hold the )[^\n]+\.$"):
         Snapshot.open(Store.open(root))
+
+
+def test_what_faiss_reads_and_does_not_search_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merge, "FEW_ROWS", 0)
+    monkeypatch.setattr(mapped, "require", mutations.trusting)
+    publish(Store.open(root), 2)
+    about = read_manifest(root / "snapshots/000002")["parts"][0]
+    index = made("PCA4,IVF2,SQ8", about["rows"])
+    faiss.downcast_VectorTransform(index.chain.at(0)).A.resize(1)
+    path = root / "parts" / f"{about['name']}.faiss"
+    path.unlink()
+    faiss.write_index(index, str(path))
+    queries = np.ones((1, DIM), np.float32)
+    with pytest.raises(SnapshotError, match=r"^\w+\.faiss cannot be searched: [^\n]+ not initialized\.$"):
+        Snapshot.open(Store.open(root)).search(about["kind"], queries, 3)
 
 
 @pytest.mark.parametrize(("file", "name"), [("sources.arrow", b"created"), ("columns.arrow", b"lines")])
