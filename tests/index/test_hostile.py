@@ -17,8 +17,9 @@ from core import files
 from core.errors import SnapshotError
 from core.store import Store
 from core.types import Kind
-from index import faissfile, mapped, merge
+from index import asked, faissfile, mapped, merge
 from index.build import build_snapshot, publish
+from index.sample import sampled
 from index.snapshot import Snapshot, read_manifest
 from tests.index import mutations
 from tests.index.worlds import DIM, lived_in, world
@@ -220,6 +221,12 @@ NOT_FLAT: list[Callable[[int], Any]] = [
 ]
 
 
+def a_part(root: Path, number: int) -> Held:
+    """One with lists, where there is any."""
+    parts: list[Held] = read_manifest(root / "snapshots" / f"{number:06d}")["parts"]
+    return next((about for about in parts if about.get("trained")), parts[0])
+
+
 @pytest.mark.parametrize(
     ("number", "foreign"),
     [(number, each) for number in (1, 2) for each in FOREIGN] + [(1, each) for each in NOT_FLAT],
@@ -228,7 +235,7 @@ def test_another_index_than_was_built_is_refused(
     root: Path, number: int, foreign: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(Store.open(root), number)
-    about = read_manifest(root / "snapshots" / f"{number:06d}")["parts"][0]
+    about = a_part(root, number)
     index = foreign(about["rows"])
     write = faiss.write_index_binary if isinstance(index, faiss.IndexBinary) else faiss.write_index
     path = root / "parts" / f"{about['name']}.faiss"
@@ -245,9 +252,10 @@ def test_what_faiss_reads_and_does_not_search_is_told(root: Path, monkeypatch: p
     monkeypatch.setattr(merge, "FEW_ROWS", 0)
     monkeypatch.setattr(mapped, "require", mutations.trusting)
     publish(Store.open(root), 2)
-    about = read_manifest(root / "snapshots/000002")["parts"][0]
+    about = a_part(root, 2)
     index = made("PCA4,IVF2,SQ8", about["rows"])
-    faiss.downcast_VectorTransform(index.chain.at(0)).A.resize(1)
+    transform: Any = faiss.downcast_VectorTransform(index.chain.at(0))
+    transform.A.resize(1)
     path = root / "parts" / f"{about['name']}.faiss"
     path.unlink()
     faiss.write_index(index, str(path))
@@ -320,6 +328,22 @@ def test_a_list_that_holds_a_row_that_is_not_there_is_told(
     mutations.replace(path, data.replace(ids, id.to_bytes(8, "little") + ids[8:]))
     with pytest.raises(SnapshotError, match=r"faiss is damaged: a list holds a row that is not there\.$"):
         Snapshot.open(lived.store).search("text", lived.vectors(1), 8, effort=0)
+
+
+def test_a_live_row_of_a_dead_run_is_told_by_whoever_asks_whose_it_is(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mapped, "require", mutations.trusting)
+    name = read_manifest(root / "snapshots/000001")["parts"][0]["name"]
+    path = root / "snapshots/000001" / f"{name}.numbers.npy"
+    numbers = np.full_like(np.load(path), -1)
+    mutations.replace(path, b"")
+    np.save(path, numbers)
+    snapshot = Snapshot.open(Store.open(root))
+    kind = snapshot.parts[0].about.kind
+    for act in (lambda: asked.draw(snapshot, kind), lambda: sampled(snapshot, kind)):
+        with pytest.raises(SnapshotError, match=r"^\w+\.rows\.npy is damaged: a row stands for nothing\.$"):
+            act()
 
 
 @pytest.mark.parametrize("seconds", [float("nan"), float("-inf"), 1e300])
