@@ -23,7 +23,7 @@ from index.snapshot import Snapshot, read_manifest
 from index.train import FOLDER, Training
 from tests.index import mutations
 from tests.index.test_snapshot import assert_answers
-from tests.index.worlds import World, lived_in
+from tests.index.worlds import World, lived_in, world
 
 Held = dict[str, Any]
 
@@ -178,6 +178,29 @@ def test_passages_of_a_run_that_is_not_there_are_indexed_anew(
     np.save(path, rows)
     assert build_snapshot(Store.open(root)).published
     assert f"is made anew: {path.name} is damaged: a passage is of no run." in caplog.text
+
+
+@pytest.mark.parametrize("shard", [-1, 99])
+def test_a_part_with_rows_of_a_shard_that_is_not_there_is_not_merged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, shard: int
+) -> None:
+    lived = world(tmp_path / "store")
+    for _ in range(2):
+        lived.add(3)
+        build_snapshot(lived.store)
+    part_of_frames = next(each for each in Snapshot.open(lived.store).parts if each.about.kind == "frame")
+    path = lived.store.root / "parts" / f"{part_of_frames.about.name}.rows.npy"
+    rows = np.load(path)
+    rows["shard"] = shard
+    mutations.replace(path, b"")
+    np.save(path, rows)
+    monkeypatch.setattr("index.mapped.require", mutations.trusting)
+    monkeypatch.setattr("index.mapped.damage", lambda path, held: [] if path.exists() else ["It is missing."])
+    lived.add(20)
+    caplog.set_level("INFO")
+    build_snapshot(lived.store, publish=False)
+    assert "frame parts are made anew: " in caplog.text
+    assert "cannot be merged: a row lies in a shard that it does not name." in caplog.text
 
 
 def test_a_manifest_that_is_nested_without_end_is_one_sentence(lived: World) -> None:
