@@ -71,7 +71,10 @@ def test_no_mutation_of_any_file_does_more_than_be_refused(root: Path, number: i
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trusted", [False, True], ids=["hashes compared", "hashes forged"])
-@pytest.mark.parametrize("factory", ["Flat", "IVF4,SQfp16", "IVF4,SQ8", "IVF4,RaBitQ4", "IVF4,PQ4x4"])
+@pytest.mark.parametrize(
+    "factory",
+    ["Flat", "IVF4,SQfp16", "IVF4,SQ8", "IVF4,RaBitQ4", "IVF4,PQ4x4", "IVF4_HNSW4,SQfp16", "PCA4,IVF4,SQ8"],
+)
 def test_nor_does_any_of_many_more(tmp_path: Path, factory: str, trusted: bool) -> None:
     lived = lived_in(tmp_path / "store")
     lived.add(20)
@@ -300,13 +303,20 @@ def test_another_table_than_was_written_is_refused(root: Path, monkeypatch: pyte
         writer.write_table(table.set_column(0, table.schema.field("id"), nothing))
     with pytest.raises(SnapshotError, match=r"sources\.arrow is damaged: a source has no id\.$"):
         Snapshot.open(Store.open(root))
-    other = table.set_column(table.schema.get_field_index("columns"), "columns", nothing)
-    path.unlink()
-    with path.open("wb") as file, pa.ipc.new_file(file, other.schema) as writer:
-        writer.write_table(other)
-    snapshot = Snapshot.open(Store.open(root))
-    with pytest.raises(SnapshotError, match=r"^sources\.arrow is damaged: its line 0 makes no sense\.$"):
-        snapshot.source(snapshot.sources.id(0))
+    for name, values in (
+        ("columns", nothing),
+        ("columns", pa.array(["[" * 100_000] * len(table))),
+        ("columns", pa.array(["[]"] * len(table))),
+        ("text", nothing),
+        ("seconds", pa.nulls(len(table), pa.float64())),
+    ):
+        other = table.set_column(table.schema.get_field_index(name), name, values)
+        path.unlink()
+        with path.open("wb") as file, pa.ipc.new_file(file, other.schema) as writer:
+            writer.write_table(other)
+        snapshot = Snapshot.open(Store.open(root))
+        with pytest.raises(SnapshotError, match=r"^sources\.arrow is damaged: its line 0 makes no sense\.$"):
+            snapshot.source(snapshot.sources.id(0))
 
 
 @pytest.mark.parametrize("id", [30, 1 << 40, (1 << 63) - 1])
