@@ -341,7 +341,10 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 def unseal(data: bytes) -> dict[str, Any]:
     """The object within, or a ValueError that says what does not fit."""
-    held = json.loads(data)
+    try:
+        held = json.loads(data)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(held, dict) or sealed(held_without_seal := _bare(held)) != data.decode():
         raise ValueError("its hash does not fit its text")
     return held_without_seal

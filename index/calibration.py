@@ -176,9 +176,12 @@ def _read(path: Path, dim: int, held: Mapping[str, Any] | None) -> Float32Array:
     mapped.require(path, held)
     try:
         rows = npy.content_bytes(path) // _FLOAT16.itemsize // dim
-        return npy.mapped(path, _FLOAT16, (rows, dim)).astype(np.float32)
+        found = npy.mapped(path, _FLOAT16, (rows, dim)).astype(np.float32)
     except ValueError as error:
         raise SnapshotError(f"{path} does not hold rows of {dim} numbers.") from error
+    if not len(found) or not np.isfinite(found).all():  # a confidence would be no number
+        raise SnapshotError(f"{path} is damaged: it holds no sample of rows.")
+    return found
 
 
 def added(snapshot: Snapshot, folder: Path) -> dict[str, Any]:

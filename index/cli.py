@@ -34,6 +34,7 @@ from index.follow import Follower
 from index.gc import DAY_S, KEEP, gc
 from index.listing import Listed, listed, table, to_json
 from index.part import MOST_DEAD
+from index.plan import Wishes
 from index.recall import WANTED, Measured, measure, shortfall
 from index.snapshot import Snapshot, folder_of, read_manifest
 from index.threads import bound_threads
@@ -168,14 +169,14 @@ def _each(verb: str, settings: StoreSettings, work: Callable[[Path], int]) -> in
 
 
 def _build(settings: BuildSettings) -> int:
-    device = chosen_device(settings.device)
+    wishes = _wishes(settings)
     bound_threads()
     if settings.follow:
-        return _build_on(settings, device)
+        return _build_on(settings, wishes)
 
     def work(root: Path) -> int:
         try:
-            _build_one(Store.open(root), settings, device)
+            _build_one(Store.open(root), settings, wishes)
         except NothingStored as error:
             _say(str(error))  # what could not be read, `extract` has said
         return 0
@@ -184,18 +185,20 @@ def _build(settings: BuildSettings) -> int:
         return _each("build", settings, work)
 
 
-def _build_one(store: Store, settings: BuildSettings, device: str) -> int:
-    """The last entry that is covered then."""
-    built = build_snapshot(
-        store,
-        publish=settings.publish,
-        fresh=settings.fresh,
+def _wishes(settings: BuildSettings) -> Wishes:
+    """Of every build. What is wrong with them is said before the first: a following one would wait on."""
+    return Wishes(
         most_dead=settings.dead,
         memory_bytes=memory_bytes(settings.memory),
         factories=None if settings.factory is None else factory.asked(settings.factory),
         wanted=settings.recall,
-        device=device,
+        device=chosen_device(settings.device),
     )
+
+
+def _build_one(store: Store, settings: BuildSettings, wishes: Wishes) -> int:
+    """The last entry that is covered then."""
+    built = build_snapshot(store, publish=settings.publish, fresh=settings.fresh, **wishes)
     snapshot = Snapshot.open(store, built.number)
     _say(f"{store.root.name}: {_told(built, snapshot)}")
     if built.made and (told := advice(store, sum(snapshot.rows.values()))):
@@ -211,12 +214,12 @@ def memory_bytes(text: str) -> int:
     return int(found[1]) << {"M": 20, "G": 30, "T": 40}[found[2]]
 
 
-def _build_on(settings: BuildSettings, device: str) -> int:
+def _build_on(settings: BuildSettings, wishes: Wishes) -> int:
     if settings.fresh:
         raise UsageError("--follow with --fresh cannot be; build afresh once, and then follow.")
     follower = Follower(
         partial(stores, settings),
-        partial(_build_one, settings=settings, device=device),
+        partial(_build_one, settings=settings, wishes=wishes),
         partial(_complain, "build"),
     )
     with stopping() as stop, running(settings.data, "index build", {"follow": True}):

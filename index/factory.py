@@ -79,6 +79,8 @@ def asked(text: str) -> dict[Kind, str]:
                 f"The factory {text!r} is neither one FAISS string nor KIND=STRING with spaces between, "
                 f"of the kinds {', '.join(KINDS)}."
             )
+        if kind in found:
+            raise UsageError(f"The factory {text!r} names {kind} twice.")
         found[kind] = factory
     if not found:
         raise UsageError("--factory is empty; a FAISS string or 'auto' would be right.")

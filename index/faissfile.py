@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ FAISS: Any = faiss  # its types are those of C++, and not what its Python wrappe
 _STEP_BYTES = 1 << 20
 _ID_BYTES = 8
 _TABLE_BYTES = 2 << 30
+_WHERE = re.compile(r"^Error in .* at \S+:[0-9]+: ")
 _NEVER = ("IDMap", "Shards", "Replicas")  # these write into a caller's parameters
 _READING = threading.Lock()  # FAISS' limits are the process'
 
@@ -38,6 +40,12 @@ def write(index: Any, path: Path) -> None:
     """Through a file of ours: FAISS prints what goes wrong with its own, and tells nobody."""
     with path.open("wb") as file:
         FAISS.write_index(index, FAISS.PyCallbackIOWriter(file.write, _STEP_BYTES))
+
+
+def reason(error: RuntimeError) -> str:
+    """What FAISS says, without where in its code it says so."""
+    first = str(error).strip().splitlines()[0]
+    return _WHERE.sub("", first).rpartition("Error: ")[2].rstrip(".")
 
 
 def lists_of(index: Any) -> Any:
@@ -76,6 +84,7 @@ def _are_whole(lists: Any) -> bool:
     return (
         lists.quantizer is not None
         and held is not None
+        and lists.metric_type == faiss.METRIC_INNER_PRODUCT  # behind a transform it is searched itself
         and lists.quantizer.d == lists.d
         and lists.quantizer.ntotal == lists.nlist == held.nlist
         and lists.code_size == held.code_size

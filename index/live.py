@@ -153,11 +153,13 @@ class LivePart:
             first, count = first + count, min(2 * count, most)
 
     def lines(self, records: np.ndarray[Any, Any]) -> IntArray:
-        """The line of sources.arrow of each of these rows."""
+        """The line of sources.arrow of each of these rows, all of which live."""
         try:
             found: IntArray = self.numbers[records["source"]].astype(np.int64)
         except IndexError:
             raise self.part.damaged() from None
+        if (found < 0).any():  # a row is said to live, and its run to be dead
+            raise self.part.damaged()
         return found
 
     def is_live(self, positions: IntArray) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import faiss
@@ -14,11 +15,11 @@ from core.errors import SnapshotError
 from core.store import Store
 from core.types import Float32Array, Kind
 from index import faissfile, mapped, named
+from index.faissfile import reason
 from index.gpu_build import adder
 from index.part import ROW, About, Run, of_training, runs_to_json, stored
 from index.plan import Plan
 from index.progress import Progress
-from index.trial import reason
 
 FORMAT = 1
 
@@ -59,10 +60,21 @@ def merge(store: Store, plan: Plan, olds: Sequence[tuple[About, Sequence[Run]]])
             mapped.open_npy(parts / f"{about.name}.rows.npy", ROW, about.files[f"{about.name}.rows.npy"])
         )
         rows["source"] += before
-        rows["shard"] = np.array([shards[name] for name in about.shards], np.int32)[rows["shard"]]
+        rows["shard"] = _renumbered(rows["shard"], [shards.get(name, -1) for name in about.shards], path)
         records.append(rows)
         before += len(mine)
     return _write(store, _described(store, plan, runs, shards), index, np.concatenate(records))
+
+
+def _renumbered(held: np.ndarray[Any, Any], numbers: Sequence[int], path: Path) -> np.ndarray[Any, Any]:
+    """The new number of each row's shard."""
+    if not len(held):
+        return held
+    if 0 <= held.min() <= held.max() < len(numbers):
+        found: np.ndarray[Any, Any] = np.array(numbers, np.int32)[held]
+        if found.min() >= 0:
+            return found
+    raise SnapshotError(f"{path} cannot be merged: a row lies in a shard that it does not name.")
 
 
 def most_rows(store: Store, plan: Plan, memory_bytes: int) -> int:

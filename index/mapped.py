@@ -39,6 +39,19 @@ def stamps(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
     return {path.name: stamp(path) for path in paths}
 
 
+def are_stamps(held: object) -> bool:
+    """Whether this is what `stamps` makes, as far as who compares files needs it."""
+    return isinstance(held, dict) and all(
+        isinstance(each, dict)
+        and type(each.get("bytes")) is int
+        and isinstance(each.get("blake2b"), str)
+        and isinstance(each.get("ends"), str)
+        and type(each.get("head", 0)) is int
+        and each.get("head", 0) >= 0  # else all of it would be read
+        for each in held.values()
+    )
+
+
 def _hash_ends(path: Path, head_bytes: int) -> str:
     digest = blake2b(digest_size=16)
     with path.open("rb") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,8 @@ from core.errors import SnapshotError
 from core.types import canonical
 from index import mapped
 from index.folders import opening
+
+_SUFFIX = re.compile(r"(\.[a-z]+)+")
 
 
 @contextmanager
@@ -74,4 +77,9 @@ def read(folder: Path, name: str) -> dict[str, Any]:
         held = files.read_sealed(path)
     if _hash(held) != name.rpartition("-")[2]:
         raise SnapshotError(f"{path} holds something else than its name says.")
+    # Anybody can make a name that fits.
+    if not mapped.are_stamps(held.get("files")) or not all(
+        _SUFFIX.fullmatch(suffix) for suffix in held["files"]
+    ):
+        raise SnapshotError(f"{path} is damaged: what it says of files cannot be.")
     return _whole(name, held)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,12 +19,14 @@ from core.shard import Shard
 from core.store import Store
 from core.types import Float32Array, IntArray, Kind
 from index import faissfile, mapped, named
-from index.faissfile import FAISS
+from index.faissfile import FAISS, reason
 
 ROW = np.dtype([("source", "<i4"), ("shard", "<i4"), ("start", "<f8"), ("end", "<f8"), ("row", "<i8")])
 MOST_DEAD = 0.2  # share of a part that is kept, or of a shard
 Bits = NDArray[np.uint8]  # one bit a row, the lowest first: what FAISS takes as a selector
 
+# The columns of runs in a description, as Run has them.
+_OF_RUN = {"source": str, "layer": str, "shard": int, "line": int, "first": int, "count": int}
 _BY_QUERY = 3  # else FAISS looks into given lists for one query after the other, on one core
 
 
@@ -175,6 +177,10 @@ class Part:
         """
         if self._lists is None:
             return Queries(queries)
+        with self._searching():
+            return self._near(queries, lists, among)
+
+    def _near(self, queries: Float32Array, lists: int, among: NDArray[np.bool_] | None) -> Queries:
         vectors = _transformed(self.index, queries)
         if among is None:
             # With a selector FAISS scores one query as it does many: the lists must not depend on that.
@@ -195,21 +201,31 @@ class Part:
             # A selector even where every row lives: without one FAISS scores twenty queries and more by
             # BLAS, and the last bit of a score would depend on how many were asked together.
             params = _selecting(self._all if bits is None else bits)
-            self.index.search(asked.vectors, scores.shape[1], params=params, D=scores, I=positions)
+            with self._searching():
+                self.index.search(asked.vectors, scores.shape[1], params=params, D=scores, I=positions)
             return
         count, lists = asked.lists.shape
         given = [FAISS.swig_ptr(each) for each in (asked.lists, asked.near, scores, positions)]
-        self._lists.search_preassigned_c(
-            count,
-            FAISS.swig_ptr(asked.vectors),
-            scores.shape[1],
-            *given,
-            False,
-            _selecting(bits, lists),
-        )
+        with self._searching():
+            self._lists.search_preassigned_c(
+                count,
+                FAISS.swig_ptr(asked.vectors),
+                scores.shape[1],
+                *given,
+                False,
+                _selecting(bits, lists),
+            )
         # Ids are what a file says, which lie where only `index check` looks.
         if positions.max(initial=-1) >= self.about.rows:
             raise self._misfiled()
+
+    @contextmanager
+    def _searching(self) -> Iterator[None]:
+        """What FAISS has read and will not search, as a transform without its matrix, told in a sentence."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise SnapshotError(f"{self.about.name}.faiss cannot be searched: {reason(error)}.") from error
 
     @cached_property
     def _all(self) -> Bits:
@@ -257,8 +273,28 @@ def _transformed(index: Any, queries: Float32Array) -> Float32Array:
 
 
 def read(folder: Path, name: str) -> dict[str, Any]:
-    """A part's own JSON, or SnapshotError; its name is the hash of what it holds."""
-    return named.read(folder, name)
+    """The JSON of a part or of a file of words, or SnapshotError; its name is the hash of what it holds."""
+    held = named.read(folder, name)
+    if not _are_runs(held.get("runs"), held.get("shards"), held.get("rows")):
+        raise SnapshotError(f"{folder / name}.json is damaged: its runs cannot be.")
+    return held
+
+
+def _are_runs(runs: object, shards: object, rows: object) -> bool:
+    """Whether `runs_of` can read these, and they have so many rows."""
+    if not isinstance(runs, dict) or not isinstance(shards, list):
+        return False
+    columns = [runs.get(name, 0) for name in _OF_RUN]
+    for column, of in zip(columns, _OF_RUN.values(), strict=True):
+        if not isinstance(column, list) or not set(map(type, column)) <= {of}:
+            return False
+    return (
+        len({len(column) for column in columns}) == 1
+        and all(isinstance(shard, str) for shard in shards)
+        and all(0 <= shard < len(shards) for shard in runs["shard"])
+        and min((*runs["first"], *runs["count"]), default=0) >= 0
+        and sum(runs["count"]) == rows
+    )
 
 
 def runs_to_json(runs: Sequence[Run], shards: Mapping[str, int]) -> dict[str, Any]:
@@ -279,7 +315,7 @@ def runs_to_json(runs: Sequence[Run], shards: Mapping[str, int]) -> dict[str, An
 def runs_of(held: Mapping[str, Any]) -> list[Run]:
     """The runs in a part's JSON, in the order of its rows."""
     runs, shards = held["runs"], held["shards"]
-    columns = (runs[name] for name in ("source", "layer", "shard", "line", "first", "count"))
+    columns = (runs[name] for name in _OF_RUN)
     return [
         Run(source, layer, shards[shard], line, first, count)
         for source, layer, shard, line, first, count in zip(*columns, strict=True)

@@ -87,8 +87,10 @@ def _good(said: _Said, parts: Path, before: Sequence[About], most_dead: float) -
 
 def _looked_at(said: _Said, parts: Path, about: About) -> Kept | None:
     try:
-        Words.open(parts, about)
+        source = Words.open(parts, about).rows["source"]
         runs = tuple(lexical.runs_of(parts, about))
+        if len(source) and not 0 <= source.min() <= source.max() < len(runs):
+            raise SnapshotError(f"{about.name}.lines.npy is damaged: a passage is of no run.")
     except SnapshotError as error:
         log.warning("words=%s is made anew: %s", about.name, error)
         return None

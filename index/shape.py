@@ -10,6 +10,7 @@ from typing import Any
 
 from core.errors import SnapshotError
 from core.types import KINDS
+from index import mapped
 from index.lexical import WORD_KINDS
 
 Shape = Mapping[str, type]
@@ -21,7 +22,6 @@ PART: Shape = {"name": str, "kind": str, "dim": int, "rows": int, "live": int, "
 TRAINED: Shape = {"trained": str, "lossy": bool}
 WORDS: Shape = {"name": str, "kind": str, "rows": int, "live": int, "length": int, "files": dict}
 EFFORT: Shape = {"lists": int, "candidates": int}
-STAMP: Shape = {"bytes": int, "blake2b": str, "ends": str}
 CALIBRATION: Shape = {"references": dict}
 NUMBERS = ("spread", "most")  # of a reference
 DEPTHS = ("1", "10", "100")
@@ -123,7 +123,6 @@ def _is_name(name: object) -> bool:
     return isinstance(name, str) and re.fullmatch("[0-9a-f]{32}", name) is not None
 
 
-def _require_stamps(path: Path, held: Mapping[str, Any]) -> None:
-    for name, stamp in held.items():
-        require(path, stamp, STAMP, name)
-        require(path, {"head": 0, **stamp}, {"head": int}, name)
+def _require_stamps(path: Path, held: object) -> None:
+    if not mapped.are_stamps(held):
+        raise SnapshotError(f"{path} is damaged: what it says of files cannot be.")

@@ -199,14 +199,12 @@ class Sources:
     def _info(self, line: int) -> SourceInfo:
         row = {name: column[line].as_py() for name, column in self._columns.items()}
         try:
-            return SourceInfo(
-                row["id"],
-                tuple(place_of(held) for held in row["places"]),
-                Facts(**{name: row[name] for name in FACTS if name in row}),
-                json.loads(row["columns"]),
-                row["text"],
-            )
-        except (ValueError, TypeError, AttributeError) as error:
+            facts, columns = {name: row[name] for name in FACTS if name in row}, json.loads(row["columns"])
+            if None in facts.values() or row["text"] is None or not isinstance(columns, dict):
+                raise ValueError("a fact is unknown, or columns are none")
+            places = tuple(place_of(held) for held in row["places"])
+            return SourceInfo(row["id"], places, Facts(**facts), columns, row["text"])
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise SnapshotError(f"{FILE} is damaged: its line {line} makes no sense.") from error
 
 

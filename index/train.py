@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+import faiss
 import numpy as np
 
 from core import files
@@ -16,11 +17,12 @@ from core.query import Effort
 from core.store import Store
 from core.types import Float32Array, Kind
 from index import factory, faissfile, mapped, named
+from index.faissfile import reason
 from index.gpu_build import help_training
 from index.part import Run, stored
 from index.progress import Progress
 from index.quiet import silence
-from index.trial import reason, tried
+from index.trial import tried
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,9 @@ OUTGROWN = 4  # times the rows that were there when it was trained
 _ROWS_A_LIST = 40
 _ROWS = 100_000  # for an index without lists
 _SEED = 1
+
+
+_TOLD = {"kind": str, "factory": str, "rows": int, "lossy": bool, "lists": int, "row_bytes": int}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +63,31 @@ class Training:
         for file, stamp in held["files"].items():
             if damaged := mapped.damage(folder / file, stamp):
                 raise SnapshotError(damaged[0])
+        if not _is_told(held):
+            raise SnapshotError(f"{folder / name}.json is damaged: it tells of no training.")
         return cls.of(name, held)
 
     @classmethod
     def of(cls, name: str, held: Mapping[str, Any]) -> Training:
         """From its JSON."""
-        keys = "kind", "factory", "rows", "lossy", "lists", "row_bytes"
-        return cls(name, *(held[key] for key in keys))
+        return cls(name, *(held[key] for key in _TOLD))
 
     def empty(self, store: Store) -> Any:
         """A copy in memory, to be filled."""
-        return faissfile.read(store.root / FOLDER / f"{self.name}.faiss", is_mapped=False)
+        path = store.root / FOLDER / f"{self.name}.faiss"
+        index = faissfile.read(path, is_mapped=False)
+        found = (index.d, index.ntotal, index.metric_type, index.is_trained)
+        if found != (store.spec.dim, 0, faiss.METRIC_INNER_PRODUCT, True):
+            raise SnapshotError(
+                f"{path} is damaged: it is no trained index for vectors of {store.spec.dim} numbers."
+            )
+        return index
+
+
+def _is_told(held: Mapping[str, Any]) -> bool:
+    """Whether a training can be made of it."""
+    are_of_type = all(type(held.get(name)) is of for name, of in _TOLD.items())
+    return are_of_type and held["rows"] > 0 and held["lists"] >= 0 and held["row_bytes"] > 0
 
 
 def train(

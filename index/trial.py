@@ -12,7 +12,7 @@ import numpy as np
 from core.errors import SnapshotError, UsageError
 from core.types import Float32Array, IntArray
 from index import faissfile
-from index.faissfile import FAISS
+from index.faissfile import FAISS, reason
 
 _ROWS, _K = 256, 8
 
@@ -62,11 +62,6 @@ def tried(factory: str, sample: Float32Array, folder: Path) -> Tried:
         ) from error
     (folder / "trial").unlink()
     return Tried(differ, ceil(row_bytes))
-
-
-def reason(error: RuntimeError) -> str:
-    """What FAISS says, without where in its code it says so."""
-    return str(error).strip().splitlines()[0].rpartition("Error: ")[2].rstrip(".")
 
 
 def _search(index: Any, rows: Float32Array) -> tuple[Float32Array, IntArray]:

@@ -15,11 +15,12 @@ from core.errors import SnapshotError, StoreError
 from core.query import Filter
 from core.store import Store
 from core.types import Float32Array, Kind, Sampling
+from index import mapped
 from index.build import build_snapshot
 from index.calibration import Asking, Judge, Scale
 from index.sample import Sample, sampled
 from index.snapshot import Snapshot
-from tests.index import alike, worlds
+from tests.index import alike, mutations, worlds
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +205,23 @@ def test_the_sample_is_kept_in_the_snapshot_and_a_damaged_one_is_refused(tmp_pat
     path.write_bytes(path.read_bytes()[:-2])
     with pytest.raises(SnapshotError, match=r"frame\.sample\.npy is damaged"):
         Snapshot.open(world.store, number)
+
+
+def test_a_sample_that_is_of_no_numbers_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By whoever writes hashes that fit: a confidence would be no number either."""
+    monkeypatch.setattr(mapped, "require", mutations.trusting)
+    world = worlds.world(tmp_path, exact=False)
+    world.add(20)
+    number = build_snapshot(world.store, publish=False).number
+    path = tmp_path / "snapshots" / f"{number:06d}" / "frame.sample.npy"
+    rows = np.load(path)
+    for wrong in (np.full_like(rows, np.nan), rows[:0]):
+        mutations.replace(path, b"")
+        np.save(path, wrong)
+        with pytest.raises(
+            SnapshotError, match=r"frame\.sample\.npy is damaged: it holds no sample of rows\.$"
+        ):
+            Snapshot.open(world.store, number)
 
 
 def test_without_probes_texts_are_not_judged_and_stored_videos_are(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ def test_a_factory_is_asked_for_all_kinds_or_by_kind() -> None:
     for wrong in ("video=Flat", "clip=", "Flat Flat", "clip=Flat Flat"):
         with pytest.raises(UsageError, match=rf"The factory '{wrong}' is neither one FAISS string nor"):
             asked(wrong)
+    with pytest.raises(UsageError, match=r"^The factory 'clip=Flat clip=SQ8' names clip twice\.$"):
+        asked("clip=Flat clip=SQ8")
     with pytest.raises(UsageError, match="--factory is empty; a FAISS string or 'auto' would be right"):
         asked(" ")
 

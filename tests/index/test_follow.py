@@ -96,3 +96,13 @@ def test_a_following_build_publishes_and_ends_by_a_signal(lived: World, number: 
 def test_following_afresh_is_refused(lived: World, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "--data", str(lived.store.root.parent), "--follow", "--fresh"]) == 2
     assert "--follow with --fresh cannot be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--memory", "4X"), ("--factory", "smell=Flat")])
+def test_a_flag_that_cannot_be_is_refused_and_not_waited_for(
+    lived: World, capsys: pytest.CaptureFixture[str], flag: str, value: str
+) -> None:
+    data = lived.store.root.parent
+    (data / "collections.json").unlink()  # nor is it found only once there is a store
+    assert main(["build", "--data", str(data), "--follow", flag, value]) == 2
+    assert value in capsys.readouterr().err

@@ -17,8 +17,9 @@ from core import files
 from core.errors import SnapshotError
 from core.store import Store
 from core.types import Kind
-from index import faissfile, mapped, merge
+from index import asked, faissfile, mapped, merge
 from index.build import build_snapshot, publish
+from index.sample import sampled
 from index.snapshot import Snapshot, read_manifest
 from tests.index import mutations
 from tests.index.worlds import DIM, lived_in, world
@@ -70,7 +71,10 @@ def test_no_mutation_of_any_file_does_more_than_be_refused(root: Path, number: i
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trusted", [False, True], ids=["hashes compared", "hashes forged"])
-@pytest.mark.parametrize("factory", ["Flat", "IVF4,SQfp16", "IVF4,SQ8", "IVF4,RaBitQ4", "IVF4,PQ4x4"])
+@pytest.mark.parametrize(
+    "factory",
+    ["Flat", "IVF4,SQfp16", "IVF4,SQ8", "IVF4,RaBitQ4", "IVF4,PQ4x4", "IVF4_HNSW4,SQfp16", "PCA4,IVF4,SQ8"],
+)
 def test_nor_does_any_of_many_more(tmp_path: Path, factory: str, trusted: bool) -> None:
     lived = lived_in(tmp_path / "store")
     lived.add(20)
@@ -196,6 +200,12 @@ def without_lists(rows: int) -> Any:
     return index
 
 
+def by_distance_behind_a_transform(rows: int) -> Any:
+    index = made("PCA4,IVF2,SQ8", rows)
+    faiss.downcast_index(index.index).metric_type = faiss.METRIC_L2
+    return index
+
+
 FOREIGN: list[Callable[[int], Any]] = [
     lambda rows: made("IDMap,Flat", rows),
     lambda rows: made("IDMap2,Flat", rows),
@@ -204,6 +214,7 @@ FOREIGN: list[Callable[[int], Any]] = [
     lambda rows: made("Flat", rows + 1),
     with_few_centroids,
     without_lists,
+    by_distance_behind_a_transform,
     lambda rows: faiss.IndexBinaryFlat(DIM),
 ]
 NOT_FLAT: list[Callable[[int], Any]] = [
@@ -211,6 +222,12 @@ NOT_FLAT: list[Callable[[int], Any]] = [
     lambda rows: made("SQ8", rows),
     lambda rows: made("IVF2,Flat", rows),
 ]
+
+
+def a_part(root: Path, number: int) -> Held:
+    """One with lists, where there is any."""
+    parts: list[Held] = read_manifest(root / "snapshots" / f"{number:06d}")["parts"]
+    return next((about for about in parts if about.get("trained")), parts[0])
 
 
 @pytest.mark.parametrize(
@@ -221,7 +238,7 @@ def test_another_index_than_was_built_is_refused(
     root: Path, number: int, foreign: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(Store.open(root), number)
-    about = read_manifest(root / "snapshots" / f"{number:06d}")["parts"][0]
+    about = a_part(root, number)
     index = foreign(about["rows"])
     write = faiss.write_index_binary if isinstance(index, faiss.IndexBinary) else faiss.write_index
     path = root / "parts" / f"{about['name']}.faiss"
@@ -232,6 +249,22 @@ def test_another_index_than_was_built_is_refused(
     monkeypatch.setattr(mapped, "require", mutations.trusting)
     with pytest.raises(SnapshotError, match=r"faiss (is damaged: |does not hold the )[^\n]+\.$"):
         Snapshot.open(Store.open(root))
+
+
+def test_what_faiss_reads_and_does_not_search_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merge, "FEW_ROWS", 0)
+    monkeypatch.setattr(mapped, "require", mutations.trusting)
+    publish(Store.open(root), 2)
+    about = a_part(root, 2)
+    index = made("PCA4,IVF2,SQ8", about["rows"])
+    transform: Any = faiss.downcast_VectorTransform(index.chain.at(0))
+    transform.A.resize(1)
+    path = root / "parts" / f"{about['name']}.faiss"
+    path.unlink()
+    faiss.write_index(index, str(path))
+    queries = np.ones((1, DIM), np.float32)
+    with pytest.raises(SnapshotError, match=r"^\w+\.faiss cannot be searched: [^\n]+ not initialized\.$"):
+        Snapshot.open(Store.open(root)).search(about["kind"], queries, 3)
 
 
 @pytest.mark.parametrize(("file", "name"), [("sources.arrow", b"created"), ("columns.arrow", b"lines")])
@@ -270,13 +303,20 @@ def test_another_table_than_was_written_is_refused(root: Path, monkeypatch: pyte
         writer.write_table(table.set_column(0, table.schema.field("id"), nothing))
     with pytest.raises(SnapshotError, match=r"sources\.arrow is damaged: a source has no id\.$"):
         Snapshot.open(Store.open(root))
-    other = table.set_column(table.schema.get_field_index("columns"), "columns", nothing)
-    path.unlink()
-    with path.open("wb") as file, pa.ipc.new_file(file, other.schema) as writer:
-        writer.write_table(other)
-    snapshot = Snapshot.open(Store.open(root))
-    with pytest.raises(SnapshotError, match=r"^sources\.arrow is damaged: its line 0 makes no sense\.$"):
-        snapshot.source(snapshot.sources.id(0))
+    for name, values in (
+        ("columns", nothing),
+        ("columns", pa.array(["[" * 100_000] * len(table))),
+        ("columns", pa.array(["[]"] * len(table))),
+        ("text", nothing),
+        ("seconds", pa.nulls(len(table), pa.float64())),
+    ):
+        other = table.set_column(table.schema.get_field_index(name), name, values)
+        path.unlink()
+        with path.open("wb") as file, pa.ipc.new_file(file, other.schema) as writer:
+            writer.write_table(other)
+        snapshot = Snapshot.open(Store.open(root))
+        with pytest.raises(SnapshotError, match=r"^sources\.arrow is damaged: its line 0 makes no sense\.$"):
+            snapshot.source(snapshot.sources.id(0))
 
 
 @pytest.mark.parametrize("id", [30, 1 << 40, (1 << 63) - 1])
@@ -298,6 +338,22 @@ def test_a_list_that_holds_a_row_that_is_not_there_is_told(
     mutations.replace(path, data.replace(ids, id.to_bytes(8, "little") + ids[8:]))
     with pytest.raises(SnapshotError, match=r"faiss is damaged: a list holds a row that is not there\.$"):
         Snapshot.open(lived.store).search("text", lived.vectors(1), 8, effort=0)
+
+
+def test_a_live_row_of_a_dead_run_is_told_by_whoever_asks_whose_it_is(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mapped, "require", mutations.trusting)
+    name = read_manifest(root / "snapshots/000001")["parts"][0]["name"]
+    path = root / "snapshots/000001" / f"{name}.numbers.npy"
+    numbers = np.full_like(np.load(path), -1)
+    mutations.replace(path, b"")
+    np.save(path, numbers)
+    snapshot = Snapshot.open(Store.open(root))
+    kind = snapshot.parts[0].about.kind
+    for act in (lambda: asked.draw(snapshot, kind), lambda: sampled(snapshot, kind)):
+        with pytest.raises(SnapshotError, match=r"^\w+\.rows\.npy is damaged: a row stands for nothing\.$"):
+            act()
 
 
 @pytest.mark.parametrize("seconds", [float("nan"), float("-inf"), 1e300])

@@ -243,7 +243,7 @@ def test_what_cannot_be_merged_is_added_again(tmp_path: Path) -> None:
         ("PQ3", r"FAISS has no index 'PQ3'"),
         ("x" * 5000, r"FAISS has no index 'x{40}…'"),
         ("IVF5000,SQ8", r"'IVF5000,SQ8' is trained on at least 5000 rows, and frame has \d+;"),
-        ("IDMap,Flat", r"The index 'IDMap,Flat' cannot serve: "),
+        ("IDMap,Flat", r"The index 'IDMap,Flat' cannot serve: it takes no selection of rows \(add does not"),
         ("IVF4,SQ8,RFlat", r"The index 'IVF4,SQ8,RFlat' cannot serve: it takes no selection"),
         ("IVF2,PQ4x4fs", r"The index 'IVF2,PQ4x4fs' cannot serve: FAISS reads it whole"),
         ("IVF2,RaBitQfs", r"The index 'IVF2,RaBitQfs' cannot serve: "),
