@@ -255,6 +255,24 @@ def test_a_body_that_says_it_is_no_json_is_refused(sample_server: Running, kind:
     refusal(sample_server, 415, "unsupported_media_type", content=b'{"query": "red"}', headers=headers)
 
 
+@pytest.mark.parametrize("coding", ["gzip", "br", "gzip, identity"])
+@pytest.mark.parametrize("path", ["/search", "/search/upload"])
+def test_a_body_that_is_compressed_is_told_so(sample_server: Running, path: str, coding: str) -> None:
+    sent: dict[str, Any] = (
+        {"files": {"file": b"x"}} if path == "/search/upload" else {"json": {"query": "red"}}
+    )
+    headers = {"content-encoding": coding}
+    error = refusal(sample_server, 415, "unsupported_media_type", path=path, headers=headers, **sent)
+    assert repr(coding) in error["message"]
+
+
+def test_a_body_that_says_it_is_sent_as_it_is_is_read(sample_server: Running) -> None:
+    answer = sample_server.http.post(
+        "/search", json={"query": "red"}, headers={"content-encoding": "identity"}
+    )
+    assert answer.status_code == 200
+
+
 def test_a_whole_number_will_do_where_any_number_will(sample_server: Running) -> None:
     body = {"query": [{"text": "red", "weight": 1}], "pad_s": 0, "merge_gap_s": 0, "min_gap_s": 0}
     assert sample_server.http.post("/search", json=body).status_code == 200
