@@ -86,7 +86,8 @@ def _snapshot(settings: DedupeSettings) -> Snapshot:
         raise UsageError(
             f"{settings.data} holds no store; `extract` makes one, `--data` names another folder."
         )
-    name = settings.collection or ("default" if "default" in held else next(iter(held)))
+    default = "default" if "default" in held else next(iter(held))
+    name = default if settings.collection is None else settings.collection
     if name not in held:
         raise UsageError(f"{settings.data} has no collection {name!r}; it has {', '.join(held)}.")
     return _opened([library.store_path(slug) for slug in held[name]], settings)

@@ -113,6 +113,9 @@ class Rules:
                 return ApiError(415, f"The body is {content_type or 'of no type'!r}; it must be {_FORM}.")
         elif content_type and not _JSON.fullmatch(content_type):
             return ApiError(415, f"The body is {content_type!r}; it must be application/json.")
+        coding = headers.get("content-encoding", "").strip().lower()
+        if coding not in ("", "identity"):
+            return ApiError(415, f"The body is compressed by {coding!r}; it must be sent as it is.")
         if int(headers.get("content-length", "0")) > self.most(scope):
             return self.too_large(scope)
         return None

@@ -186,7 +186,7 @@ class ServedLibrary:
         answered without it here, and by other processes from their next look on."""
         with self._looking:
             self._read()  # a store may have been added since
-            name = collection or default_of(self._known)
+            name = default_of(self._known) if collection is None else collection
             if name is None or not self._is_readable:
                 raise self._nothing()
             if name not in self._known:
@@ -235,7 +235,7 @@ class ServedLibrary:
     def _found(self, collection: str | None, encoder: str | None, cursor: Cursor | None) -> Searcher:
         if self._offers is None:
             raise ApiError(503, "The server is loading.")
-        name = collection or self.default
+        name = self.default if collection is None else collection
         if name is None:
             raise self._nothing()
         offers = self._offers.get(name)

@@ -139,7 +139,8 @@ def store_in(data: Path, collection: str | None, encoder: str | None) -> tuple[s
     held = library.collections()
     if not held:
         raise StoreError(f"{data} holds no collection; `extract --videos DIR` makes one.")
-    name = collection or ("default" if "default" in held else next(iter(held)))
+    default = "default" if "default" in held else next(iter(held))
+    name = default if collection is None else collection
     if name not in held:
         raise UsageError(f"There is no collection {name!r} in {data}; there are {', '.join(held)}.")
     paths = [library.store_path(slug) for slug in held[name]]

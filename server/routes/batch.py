@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import ValidationError
 
 from core.errors import EncoderError, Error
@@ -18,6 +18,7 @@ from extractor.encoders.base import Encoder
 from server.bodies import Route
 from server.errors import ApiError
 from server.paging import Page, page_of, texts_of
+from server.parameters import none
 from server.refusals import Refusal, of_error, of_validation
 from server.routes.search import answered
 from server.schemas.batch import MAX_PICTURES, BatchAnswer, BatchAsked, Refused
@@ -33,7 +34,7 @@ Ahead = Mapping[Encoder, Encoder]  # by what they stand for
 
 def router(service: Service) -> APIRouter:
     """Its routes, with what they need."""
-    routes = APIRouter(tags=["search"], route_class=Route)
+    routes = APIRouter(tags=["search"], route_class=Route, dependencies=[Depends(none)])
 
     @routes.post(
         "/search/batch",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from functools import partial
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from server.bodies import Route
 from server.captioning import Planned, Writing, planned
 from server.errors import ApiError
+from server.parameters import none
 from server.schemas.errors import errors
 from server.schemas.tag import CaptionAnswer, CaptionAsked, CaptionShown
 from server.searcher import Searcher
@@ -22,7 +23,7 @@ MOST_S = 60.0  # after which it is given up
 
 def router(service: Service) -> APIRouter:
     """Its route, with what it needs."""
-    routes = APIRouter(tags=["videos"], route_class=Route)
+    routes = APIRouter(tags=["videos"], route_class=Route, dependencies=[Depends(none)])
 
     @routes.post(
         "/caption",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from core.query import Frames
 from core.types import Float32Array
 from server.bodies import Route
 from server.compose import encode
 from server.decoding import How, Sent
+from server.parameters import none
 from server.schemas.embed import EmbedAnswer, EmbedAsked
 from server.schemas.errors import errors
 from server.searcher import Searcher
@@ -21,7 +22,7 @@ from server.visual import photos
 
 def router(service: Service) -> APIRouter:
     """Its routes, with what they need."""
-    routes = APIRouter(tags=["search"], route_class=Route)
+    routes = APIRouter(tags=["search"], route_class=Route, dependencies=[Depends(none)])
 
     @routes.post(
         "/embed",

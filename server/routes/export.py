@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Depends, Response
 from fastapi.openapi.models import Example
 from fastapi.responses import StreamingResponse
 
@@ -17,6 +17,7 @@ from server.bodies import Route
 from server.errors import ApiError
 from server.exports.written import Export, written
 from server.paging import Page, page_of, texts_of
+from server.parameters import none
 from server.routes.search import found
 from server.schemas.errors import errors
 from server.schemas.export import ExportAsked
@@ -41,7 +42,7 @@ EXAMPLES: dict[str, Example] = {
 
 def router(service: Service) -> APIRouter:
     """Its routes, with what they need."""
-    routes = APIRouter(tags=["search"], route_class=Route)
+    routes = APIRouter(tags=["search"], route_class=Route, dependencies=[Depends(none)])
 
     @routes.post(
         "/export",

@@ -46,6 +46,9 @@ def router(service: Service) -> APIRouter:
     async def figures() -> Response:
         return Response(service.metrics.text(), media_type=CONTENT_TYPE)
 
+    # As monitors ask, who want no more than the status.
+    routes.head("/healthz", include_in_schema=False)(healthz)
+    routes.head("/readyz", include_in_schema=False)(readyz)
     return routes
 
 

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from core.query import Part
 from server.bodies import Route
 from server.decoding import How, Sent
 from server.errors import ApiError
 from server.knn import Knn, described, neighbours
+from server.parameters import none
 from server.schemas.errors import errors
 from server.schemas.knn import GIVEN, KnnAsked, KnnShown, MetadataAsked, MetadataShown
 from server.searcher import Searcher
@@ -28,7 +29,11 @@ def router(service: Service) -> APIRouter:
     may_fail = errors(400, 403, 404, 409, 413, 415, 422, 429, 503)
 
     @routes.post(
-        "/knn-service", response_model=list[KnnShown], responses=may_fail, summary="The nearest rows"
+        "/knn-service",
+        response_model=list[KnnShown],
+        responses=may_fail,
+        dependencies=[Depends(none)],
+        summary="The nearest rows",
     )
     async def knn_service(asked: KnnAsked, request: Request) -> Response:
         with _named(service, asked.indice_name) as (collection, encoder):
@@ -42,6 +47,7 @@ def router(service: Service) -> APIRouter:
         "/metadata",
         response_model=list[MetadataShown],
         responses=may_fail | errors(410),
+        dependencies=[Depends(none)],
         summary="What rows stand for",
     )
     async def metadata(asked: MetadataAsked, request: Request) -> Response:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from server.access import COOKIE, Access
 from server.attempts import Attempts
 from server.errors import ApiError
+from server.parameters import none
 from server.schemas.errors import errors
 from server.schemas.login import LoginAsked
 
@@ -24,6 +25,7 @@ def router(access: Access) -> APIRouter:
         "/login",
         status_code=204,
         responses=errors(400, 401, 403, 409, 413, 415, 429),
+        dependencies=[Depends(none)],
         summary="Ask with a cookie from now on",
     )
     async def login(asked: LoginAsked, request: Request, response: Response) -> None:

@@ -7,7 +7,7 @@ from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from core.files import hash_bytes
 from core.types import canonical
@@ -16,6 +16,7 @@ from server.clips import OpenClip
 from server.errors import ApiError
 from server.media_types import media_type
 from server.opened import Opened, opened
+from server.parameters import each_once
 from server.schemas.errors import errors
 from server.schemas.media import ClipAsked, OfCollection, ThumbnailAsked, VideoId, binary
 from server.service import Service, call_isolated
@@ -29,7 +30,7 @@ AS_JPEG: dict[int | str, dict[str, Any]] = {200: binary("image/jpeg", descriptio
 
 def router(service: Service) -> APIRouter:
     """Its routes, with what they need."""
-    routes = APIRouter(tags=["media"])
+    routes = APIRouter(tags=["media"], dependencies=[Depends(each_once)])
 
     @routes.get(
         "/thumbnail/{video_id}",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Depends, Response
 from fastapi.openapi.models import Example
 
 from server.bodies import Route
 from server.cursor import FIRST
 from server.paging import Page, page_of, texts_of
+from server.parameters import none
 from server.schemas.errors import errors
 from server.schemas.search import SearchAnswer, SearchAsked
 from server.searcher import Answer, Searcher, Took
@@ -42,7 +43,7 @@ EXAMPLES: dict[str, Example] = {
 
 def router(service: Service) -> APIRouter:
     """Its routes, with what they need."""
-    routes = APIRouter(tags=["search"], route_class=Route)
+    routes = APIRouter(tags=["search"], route_class=Route, dependencies=[Depends(none)])
 
     @routes.post(
         "/search",

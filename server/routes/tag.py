@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from server.bodies import Route
 from server.errors import ApiError
 from server.judged import rounded
 from server.labels import Labelling, Vocabulary, label_cache
 from server.locating import Located, Range, located
+from server.parameters import none
 from server.schemas.errors import errors
 from server.schemas.tag import (
     LocateAnswer,
@@ -34,7 +35,7 @@ MOST_S = 20.0  # after which it is told to come again
 
 def router(service: Service) -> APIRouter:
     """Its routes, with what they need."""
-    routes, cache = APIRouter(tags=["videos"], route_class=Route), label_cache()
+    routes, cache = APIRouter(tags=["videos"], route_class=Route, dependencies=[Depends(none)]), label_cache()
     may_fail = errors(400, 403, 404, 409, 413, 415, 429, 503)
 
     @routes.post("/tag", response_model=TagAnswer, responses=may_fail, summary="Rank labels for a video")

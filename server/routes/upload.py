@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -19,6 +19,7 @@ from server.bodies import parsed
 from server.decoding import Sent
 from server.errors import ApiError
 from server.paging import page_of, texts_of
+from server.parameters import none
 from server.refusals import WrongBody
 from server.routes.search import answered
 from server.schemas.errors import errors
@@ -60,7 +61,7 @@ BODY: dict[str, Any] = {
 
 def router(service: Service) -> APIRouter:
     """Its routes, with what they need."""
-    routes = APIRouter(tags=["search"])
+    routes = APIRouter(tags=["search"], dependencies=[Depends(none)])
     most_bytes = int(service.settings.max_body_mb * MIB)  # of the part that is JSON
 
     @routes.post(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
+from server.parameters import each_once
 from server.schemas.errors import errors
 from server.schemas.media import OfCollection, OneCollection, VideoId
 from server.schemas.search import SearchAnswer
@@ -18,7 +19,7 @@ from server.videos import one, some
 
 def router(service: Service) -> APIRouter:
     """Its routes, with what they need."""
-    routes = APIRouter(tags=["videos"])
+    routes = APIRouter(tags=["videos"], dependencies=[Depends(each_once)])
 
     @routes.get("/videos", responses=errors(400, 403, 404, 409, 429, 503), summary="Stored videos, by path")
     async def videos(asked: Annotated[VideosAsked, Query()]) -> VideosAnswer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -25,6 +26,7 @@ from server.schemas.sequence import StepAsked, require_fitting
 MAX_LIMIT = 1_000
 MAX_SECONDS = 1e9
 MAX_OPTIONS = 16
+MAX_OPTION, MAX_OPTION_TEXT = sys.float_info.max, 256
 
 
 def _is_confidence(value: Any) -> Any:
@@ -46,8 +48,18 @@ def _are_few(value: Any) -> Any:
     return value
 
 
+def _is_option(value: Any) -> Any:
+    """Before a choice of types is made, whose names would stand in the path of the field."""
+    is_number = isinstance(value, int | float) and abs(value) <= MAX_OPTION
+    if is_number or (isinstance(value, str) and len(value) <= MAX_OPTION_TEXT):
+        return is_unicode(value) if isinstance(value, str) else value
+    raise refused(f"must be a finite number, true, false or a string of at most {MAX_OPTION_TEXT} characters")
+
+
 OptionName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(is_unicode)]
-OptionValue = Annotated[str, Field(max_length=256), AfterValidator(is_unicode)] | float | bool
+OptionValue = Annotated[
+    Annotated[str, Field(max_length=MAX_OPTION_TEXT)] | float | bool, BeforeValidator(_is_option)
+]
 
 
 class SearchAsked(Strict):

@@ -159,6 +159,7 @@ def test_a_store_without_rows_of_pictures_is_compared_by_its_clips_and_it_says_s
         (["--json", "--csv"], 2, "--json and --csv exclude each other"),
         (["--store", "STORE", "--collection", "default"], 2, "--store and --collection exclude each other"),
         (["--collection", "none"], 2, "has no collection 'none'; it has default."),
+        (["--collection", ""], 2, "has no collection ''; it has default."),
         (["--encoder", "clip"], 2, "There is no store of 'clip'; there are toy:rgb."),
         (["--data", "nowhere"], 2, "nowhere holds no store"),
         (["--store", "EMPTY"], 1, "has no published snapshot; `cinedex index build` makes one."),

@@ -490,11 +490,23 @@ def log_of(server: Running, request_id: str) -> list[dict[str, Any]]:
 
 def test_a_request_is_one_line_with_the_key_s_id(keyed_server: Running) -> None:
     headers = {"x-request-id": "one-line", "x-api-key": keyed_server.keys["read"]}
-    answer = keyed_server.http.post("/search?secret=1", json={"query": "red"}, headers=headers)
+    answer = keyed_server.http.post("/search", json={"query": "red"}, headers=headers)
     (line,) = log_of(keyed_server, "one-line")
     assert (line["method"], line["path"], line["status"]) == ("POST", "/search", 200)
     assert line["bytes"] == len(answer.content) and line["ms"] > 0
     assert line["key"] == keyed_server.keys["read"][4:12]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/videos", 200), ("POST", "/search", 400)])
+def test_what_stands_behind_an_address_is_not_logged(
+    keyed_server: Running, method: str, path: str, status: int
+) -> None:
+    headers = {"x-request-id": f"behind-{method}", "x-api-key": keyed_server.keys["read"]}
+    answer = keyed_server.http.request(method, f"{path}?prefix=secret", headers=headers)
+    assert answer.status_code == status
+    (line,) = log_of(keyed_server, f"behind-{method}")
+    assert (line["path"], line["status"]) == (path, status)
+    assert "secret" not in json.dumps(line)
 
 
 def test_other_lines_of_a_request_say_its_id_too(keyed_server: Running) -> None:

@@ -60,6 +60,19 @@ def test_who_comes_while_it_is_busy_goes_into_the_next_batch() -> None:
     assert [len(batch) for batch in encoder.batches] == sizes == [1, MOST_TEXTS, 1]
 
 
+def test_an_encoder_has_its_threads_and_nobody_else_them() -> None:
+    class Told(Slow):
+        def texts(self, texts: Sequence[str]) -> Tensor:
+            threads.append(torch.get_num_threads())
+            return super().texts(texts)
+
+    threads: list[int] = []
+    before = torch.get_num_threads()
+    batched(Told(), threads=before + 2).texts(["red"])
+    assert threads == [before + 2]
+    assert torch.get_num_threads() == before
+
+
 def test_one_text_is_encoded_once_for_all_who_wait_for_it() -> None:
     encoder = Counting()
     queue = queue_of(encoder)

@@ -20,6 +20,7 @@ import torch
 from core.commands import main
 from server import cli
 from server.cli import address, bind, is_loopback
+from server.limits import cpus
 from server.settings import ServeSettings
 from tests.server.asking import Load, logged
 from tests.server.conftest import ROOT, Running
@@ -83,6 +84,23 @@ def test_sigterm_as_soon_as_the_address_is_said_is_heeded(shelf: Shelf) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("http://127.0.0.1:")
     assert "Traceback" not in done.stderr
+
+
+def test_who_searches_has_one_thread_and_the_encoder_its_share_of_the_cpus(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "")  # so that it is as it was, behind the test
+        monkeypatch.delenv(name)
+    assert cli._share_cpus(ServeSettings(workers=2)) == cpus(2)
+    assert (os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"]) == ("1", "PASSIVE")
+
+
+def test_threads_that_the_user_has_said_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert cli._share_cpus(ServeSettings()) == 0
+    assert (os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"]) == ("3", "ACTIVE")
 
 
 def test_a_gpu_that_is_not_there_ends_it_before_anything_is_bound(

@@ -191,6 +191,7 @@ def test_an_encoder_in_a_folder_is_named_as_it_was_to_extract(
     [
         ([], 2, "Nothing to look for is named: a text, --image FILE, or --video"),
         (["red", "--collection", "none"], 2, "There is no collection 'none' in"),
+        (["red", "--collection", ""], 2, "There is no collection '' in"),
         (
             ["red", "--encoder", "toy:none"],
             2,

@@ -7,10 +7,12 @@ import json
 import shutil
 import threading
 import weakref
+from collections.abc import Sequence
 from dataclasses import replace
 
 import httpx
 import pytest
+from torch import Tensor
 
 from core import files
 from core.errors import EncoderError
@@ -143,6 +145,28 @@ def test_while_it_loads_it_is_alive_and_not_ready(shelf: Shelf) -> None:
         loaded.set()
         until(lambda: is_ready(http))
         assert status(http) == 200
+
+
+class Cold(Slow):
+    """Its first text takes as long as is wanted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.is_warm = threading.Event(), threading.Event()
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        self.begun.set()
+        assert self.is_warm.wait(30)
+        return super().texts(texts)
+
+
+def test_it_is_not_ready_before_it_has_encoded_a_text_that_nobody_asked_for(shelf: Shelf) -> None:
+    encoder = Cold()
+    with in_thread(library(shelf, encoder)) as http:
+        assert encoder.begun.wait(30)
+        assert not is_ready(http)
+        encoder.is_warm.set()
+        until(lambda: is_ready(http))
 
 
 def test_it_is_ready_as_soon_as_it_is_loaded(shelf: Shelf) -> None:

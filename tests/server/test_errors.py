@@ -100,6 +100,12 @@ BODIES: list[tuple[Any, str | None]] = [
     ({"query": "red", "include": "vector"}, "include"),
     ({"query": "red", "cursor": "x" * 4_097}, "cursor"),
     ({"query": "red", "cursor": 5}, "cursor"),
+    ({"query": "red", "encoder_options": {"w": [1]}}, "encoder_options.w"),
+    ({"query": "red", "encoder_options": {"w": None}}, "encoder_options.w"),
+    ({"query": "red", "encoder_options": {"w": "x" * 257}}, "encoder_options.w"),
+    ({"query": "red", "encoder_options": {"w": 10**400}}, "encoder_options.w"),
+    ({"query": "red", "encoder_options": {"w": float("nan")}}, "encoder_options.w"),
+    ({"query": "red", "encoder_options": {"w": "\ud800"}}, "encoder_options.w"),
 ]
 
 
@@ -185,11 +191,43 @@ def test_a_misspelt_field_of_any_route_is_told_its_name(
     assert error["message"] == says
 
 
+TOLD_ALL = (
+    *("/search", "/search/batch", "/search/upload", "/export", "/embed", "/tag", "/locate", "/caption"),
+    *("/knn-service", "/metadata", "/login"),
+)
+
+
+@pytest.mark.parametrize("path", TOLD_ALL)
+def test_what_belongs_into_a_body_is_not_passed_over_in_an_address(sample_server: Running, path: str) -> None:
+    sent: dict[str, Any] = {"files": {"file": b"x"}} if path == "/search/upload" else {"json": {}}
+    for name in ("collection", "x" * 200, "=", "<b>"):
+        error = refusal(sample_server, 400, "invalid_request", path=path, params={name: "1"}, **sent)
+        assert error["field"] == name and "takes all in its body" in error["message"]
+
+
+@pytest.mark.parametrize("path", ["", f"/{VIDEO}", f"/{VIDEO}/similar"])
+def test_a_parameter_that_is_there_twice_is_refused(sample_server: Running, path: str) -> None:
+    asked = f"/videos{path}?collection=default&encoder=toy:rgb"
+    assert sample_server.http.get(asked).status_code == 200
+    error = refusal(
+        sample_server, 400, "invalid_request", "GET", f"{asked}&collection=other&{'x' * 300}=1&{'x' * 300}=1"
+    )
+    assert error["field"] == "collection"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_monitor_may_ask_for_the_status_alone(sample_server: Running, path: str) -> None:
+    answer = sample_server.http.head(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
         ({"query": "red", "collection": "others"}, "collection"),
+        ({"query": "red", "collection": ""}, "collection"),
         ({"query": "red", "encoder": "toy:other"}, "encoder"),
+        ({"query": "red", "encoder": ""}, "encoder"),
         ({"query": [{"video_id": "v-none"}]}, "query[0].video_id"),
         ({"query": [{"text": "a"}, {"video_id": "../../etc/passwd"}]}, "query[1].video_id"),
         ({"query": [{"video_id": "\u0000"}]}, "query[0].video_id"),
@@ -215,6 +253,24 @@ def test_another_method_is_told_which_ones_there_are(sample_server: Running) -> 
 def test_a_body_that_says_it_is_no_json_is_refused(sample_server: Running, kind: str) -> None:
     headers = {"content-type": kind}
     refusal(sample_server, 415, "unsupported_media_type", content=b'{"query": "red"}', headers=headers)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "gzip, identity"])
+@pytest.mark.parametrize("path", ["/search", "/search/upload"])
+def test_a_body_that_is_compressed_is_told_so(sample_server: Running, path: str, coding: str) -> None:
+    sent: dict[str, Any] = (
+        {"files": {"file": b"x"}} if path == "/search/upload" else {"json": {"query": "red"}}
+    )
+    headers = {"content-encoding": coding}
+    error = refusal(sample_server, 415, "unsupported_media_type", path=path, headers=headers, **sent)
+    assert repr(coding) in error["message"]
+
+
+def test_a_body_that_says_it_is_sent_as_it_is_is_read(sample_server: Running) -> None:
+    answer = sample_server.http.post(
+        "/search", json={"query": "red"}, headers={"content-encoding": "identity"}
+    )
+    assert answer.status_code == 200
 
 
 def test_a_whole_number_will_do_where_any_number_will(sample_server: Running) -> None:

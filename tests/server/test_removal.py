@@ -88,6 +88,13 @@ def test_it_stays_out_and_can_be_brought_back_as_with_the_command(shelf: Shelf) 
         assert GREEN in found(http)
 
 
+def test_a_collection_without_a_name_is_not_the_default_one(shelf: Shelf) -> None:
+    with served(shelf) as http:
+        answer = http.delete(f"/videos/{GREEN}?collection=")
+        assert (answer.status_code, answer.json()["error"]["field"]) == (404, "collection")
+        assert not removed(shelf, GREEN)
+
+
 def test_said_twice_it_is_the_same_and_one_entry(shelf: Shelf) -> None:
     with served(shelf) as http:
         before = shelf.store.log.last().number
