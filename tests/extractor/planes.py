@@ -26,6 +26,7 @@ MODES = {
     "8 uniform": Sampling(points="uniform", count=8),
     "keyframes": Sampling(points="keyframes"),
     "msvd": Sampling(preset="clip2video-msvd"),
+    "msrvtt": Sampling(preset="clip2video-msrvtt"),
 }
 
 

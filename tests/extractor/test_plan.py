@@ -86,7 +86,7 @@ FILMS = {
     "vp9 uneven": Film(".webm", Encoding("vp9", gop=50), times=uneven(F(2, 5))),
     "av1 uneven": Film(".mp4", Encoding("av1", gop=50), times=uneven(F(2, 5))),
     "begins late": Film(".mkv", x264(""), times=tuple(F(3) + n / FPS for n in range(300))),
-    "intra refresh": Film(".mp4", x264("intra-refresh=1"), way="retried full"),
+    "intra refresh": Film(".mp4", x264("intra-refresh=1"), way="retried full planned"),
     "one long gop": Film(".mp4", x264("scenecut=0", gop=10_000)),
     "hevc open": Film(".mp4", x265("open-gop=1:b-adapt=0")),
     "hevc closed ts": Film(".ts", x265("open-gop=0")),
