@@ -97,7 +97,7 @@ class Shell:
         self.address = child.stdout.readline().strip()
         assert self.address.startswith("http://"), command
         end = time.monotonic() + 120
-        while httpx.get(f"{self.address}/readyz").status_code != 200:
+        while httpx.get(f"{self.address}/readyz", timeout=60).status_code != 200:
             assert time.monotonic() < end
             time.sleep(0.05)
 
