@@ -30,7 +30,7 @@ FOLDER = Path(os.environ.get("DEMO_FOLDER", "build/demo"))
 START_SECONDS = 300.0
 
 STARTER, MOTION = "starter", "starter-motion"
-FILMS, SECONDS, SEED = 3, float(os.environ.get("DEMO_SECONDS", "120")), 7
+FILMS, SECONDS, SEED = 3, float(os.environ.get("DEMO_SECONDS") or 120), 7
 ASKED, MOST_LETTERS = 5, 60  # sentences of the films, none longer
 OUTSIDE = "a goalkeeper saves a penalty"
 TURNS, TURN_SECONDS = 4, 8.0  # films of one thing that goes one way, and back
