@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from core import files
 from core.errors import Error
 from core.types import EncoderSpec, IntArray
 from extractor.encoders import hub
@@ -230,7 +231,7 @@ def release(training: Training, path: Path) -> None:
     """The mean of weights in half precision, and whose pictures it takes."""
     mean = under(training.state.mean, "model.")
     state = {name: value.half().contiguous().cpu() for name, value in mean.items()}
-    save_file(state, path, {STARTER: training.recipe.starter})
+    files.replace_bytes(path, save(state, {STARTER: training.recipe.starter}))
 
 
 def main(argv: list[str] | None = None) -> int:

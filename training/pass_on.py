@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
+from core import files
 from core.errors import Error, UsageError
 from extractor.encoders.hub import SAFE
-from extractor.encoders.starter_motion import STARTER
+from extractor.encoders.starter_motion import FAMILY, STARTER, starter_hash
 from extractor.encoders.tensors import read
 from extractor.encoders.weights import hash_of
 
@@ -25,14 +25,11 @@ _PICTURES = "visual."
 
 def pass_on(motion: Path, was: Path, now: Path, out: Path) -> None:
     """The same blocks and texts, in a file that names the other starter."""
-    with safe_open(motion, "pt") as file:
-        named = (file.metadata() or {}).get(STARTER)
-    if named != hash_of(was / SAFE):
-        raise UsageError(f"{motion} belongs to the starter {named}, and not to that of {was}.")
+    starter_hash(FAMILY, was, motion)
     mine, theirs = _pictures(was), _pictures(now)
     if mine.keys() != theirs.keys() or not all(torch.equal(mine[name], theirs[name]) for name in mine):
         raise UsageError(f"{now} sees pictures otherwise than {was}; train the motion anew.")
-    save_file(read(motion), out, {STARTER: hash_of(now / SAFE)})
+    files.replace_bytes(out, save(read(motion), {STARTER: hash_of(now / SAFE)}))
 
 
 def _pictures(starter: Path) -> dict[str, Tensor]:

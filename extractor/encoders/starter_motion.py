@@ -53,7 +53,7 @@ def opened(
 ) -> Clip2Video:
     """A file of blocks over the pictures of a starter's folder."""
     device = ready(device, pace, None, None)
-    hash = _starter_hash(name, pictures, file)
+    hash = starter_hash(name, pictures, file)
     recipe = recipe_of(f"{LOCAL_DIR}{pictures}")
     state = {f"clip.{key}": tensor for key, tensor in read(pictures / hub.SAFE).items()} | read(file)
     shape = Read(state, str(file), name).shape(recipe.config)
@@ -79,7 +79,7 @@ def tokenizer_of(pictures: Path, recipe: Recipe) -> Any:
     return SimpleTokenizer(bpe_path=str(pictures / WORDS), context_length=recipe.text["context_length"])
 
 
-def _starter_hash(name: str, pictures: Path, file: Path) -> str:
+def starter_hash(name: str, pictures: Path, file: Path) -> str:
     """Of the starter's weights, where the file was made for them."""
     from safetensors import safe_open
 

@@ -59,8 +59,20 @@ def test_other_pictures_or_a_file_of_another_starter_are_refused(
     other = changed(shipped, tmp_path / "other", OTHER)
     for first, second, says in (
         (was, other, "train the motion anew"),
-        (other, was, "belongs to the starter"),
+        (other, was, "was trained on the starter"),
     ):
         with pytest.raises(SystemExit):
             main(line(shipped, first, second, out))
         assert says in capsys.readouterr().err and not out.exists()
+
+
+@pytest.mark.parametrize(("data", "says"), [(None, "which is not there."), (b"junk", "is no checkpoint")])
+def test_a_file_that_is_none_is_one_sentence(
+    shipped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes | None, says: str
+) -> None:
+    file, starter, out = tmp_path / "motion.safetensors", shipped / "starter", tmp_path / "passed.safetensors"
+    if data:
+        file.write_bytes(data)
+    with pytest.raises(SystemExit):
+        main([str(file), "--was", str(starter), "--now", str(starter), "--out", str(out)])
+    assert says in capsys.readouterr().err and not out.exists()
