@@ -1,4 +1,5 @@
-"""What a search with moments and grouping costs beside a bare FAISS search for as many rows, in CPU time.
+"""What a search with moments and grouping costs beside a bare FAISS search for as many rows, and what it
+costs to judge a query, in CPU time.
 
 python benchmarks/moments.py [--quick] [--rows N] [--work DIR] [--json FILE]
 
@@ -47,7 +48,7 @@ BARS = {
     for cut in _CUTS
     for way in _WAYS
     for which, said in (("p50", "median"), ("p99", "99th percentile"))
-}
+} | {"judge": Bar("to judge a query", 0.5, 0.5, "lower", "ms")}
 
 
 def _search(view: Snapshot, query: Float32Array) -> object:
@@ -66,6 +67,11 @@ def _by_video(view: Snapshot, query: Float32Array) -> object:
     return by_video(_moments(view, query))
 
 
+def _judge(view: Snapshot, query: Float32Array) -> object:
+    judge = view.calibrated.judge("frame", "text", query[0])
+    return judge and judge.confidence(0.5)
+
+
 def measured(found: Bench) -> Iterator[Figure]:
     """Every figure, as it comes."""
     ways: dict[str, Callable[[Snapshot, Float32Array], object]] = {
@@ -81,6 +87,10 @@ def measured(found: Bench) -> Iterator[Figure]:
                 mine, theirs = float(np.percentile(ours, at)), float(np.percentile(bare, at))
                 name, note = f"{cut}_{way}_{which}", f"{mine:.2f} ms and {theirs:.2f} ms"
                 yield Figure(name, ((mine - ALLOWED_MS) / theirs,), BARS[name], note)
+
+    judged, searched = in_turn(partial(_judge, found.several), partial(_search, found.several), queries)
+    note = f"beside a search of {np.median(searched):.2f} ms"
+    yield Figure("judge", (float(np.median(judged)),), BARS["judge"], note)
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
@@ -80,6 +80,8 @@ class Settings(BaseSettings):
         cli_exit_on_error=False,
         cli_parse_none_str="\0",  # no word that could be typed means None
     )
+
+    MEANT: ClassVar[Mapping[str, str]] = {}  # what some flags are called elsewhere, by that name
 
     data: Path = Field(Path("cinedex-data"), description="the library's folder")
     config: Path | None = Field(None, description=f"a TOML file; {DEFAULT_FILE} is read where it lies")
@@ -250,6 +252,8 @@ class _Flags(CliSettingsSource[argparse.ArgumentParser]):
         flag = word.partition("=")[0]
         if not flag.startswith("-"):
             return f"{word!r} is one argument too many."
+        if meant := getattr(self.settings_cls, "MEANT", {}).get(flag):
+            return f"no flag is called {flag!r}; did you mean {meant!r}?"
         known = [flag for action in self.root_parser._actions for flag in action.option_strings]
         return f"no flag is called {flag!r}{nearest(flag, known)}"
 

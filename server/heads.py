@@ -43,6 +43,9 @@ class TimedHeads(H11Protocol):
             self.transport.write(self._refusal())
         self.transport.close()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """None: whoever asks for a WebSocket has an answer by HTTP, and no package would change that."""
+
     def _refusal(self) -> bytes:
         id = new_id()
         answer = error_answer(400, "The request is no HTTP/1.1, or its head is longer than 64 KiB.", id)

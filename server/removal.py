@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 
 from core.errors import Error
-from core.store import Store
 from core.writer import Writer
 from server.errors import ApiError
 from server.follow import Followed
@@ -17,32 +16,27 @@ log = logging.getLogger(__name__)
 def remove(stores: Sequence[Followed], source: str) -> None:
     """Say it in every store that knows the source; again where it is said already. Or an ApiError, which
     names the stores that it could not be said in."""
-    done, failed = [], []
+    done, said, failed = list[str](), list[str](), list[str]()  # said: already
     for each in stores:
         try:
-            if _say(each.open(), source):
+            store = each.open()
+            known = store.log.last()
+            if known.is_removed(source):
+                said.append(each.root.name)
+            elif known.has_rows(source):
+                writer = Writer(store)
+                writer.removed(source, known.number)
+                writer.commit()
                 done.append(each.root.name)
         except (Error, OSError) as error:  # the others are told all the same
             log.error("source not removed source=%s store=%s error=%s", source, each.root.name, error)
             failed.append(each.root.name)
     if failed:
-        raise ApiError(503, _half_said(source, done, failed))
-    if not done:
+        raise ApiError(503, _half_said(source, said + done, failed))
+    if not said + done:
         raise ApiError(404, f"video_id: there is no {source!r} in this collection.", "video_id")
-    log.info("source removed source=%s stores=%s", source, ",".join(done))
-
-
-def _say(store: Store, source: str) -> bool:
-    """Whether the store knows it; then it is removed."""
-    known = store.log.last()
-    if known.is_removed(source):
-        return True
-    if not known.has_rows(source):
-        return False
-    writer = Writer(store)
-    writer.removed(source, known.number)
-    writer.commit()
-    return True
+    if done:
+        log.info("source removed source=%s stores=%s", source, ",".join(done))
 
 
 def _half_said(source: str, done: list[str], failed: list[str]) -> str:

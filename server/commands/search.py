@@ -57,6 +57,8 @@ LeastConfidence = Annotated[float | Literal["high", "medium", "low"], BeforeVali
 class SearchSettings(Settings):
     """Find moments of videos, or library texts."""
 
+    MEANT = {"--limit": "--top"}  # noqa: RUF012  as the API has it
+
     query: CliPositionalArg[str] = Field("", description="what is looked for")
     image: Path | None = Field(None, description="a picture instead of, or beside, a text: JPEG, PNG, WebP")
     video: str = Field("", description="a video likewise: a file, or the id of a stored one")

@@ -212,6 +212,7 @@ def test_an_encoder_in_a_folder_is_named_as_it_was_to_extract(
         (["red", "--start", "4"], 2, "--start and --end need --video with the id of a stored video."),
         (["red", "--within-s", "4"], 2, "--within-s needs --then: it is the time between two things."),
         (["red", "--all", "--top", "4"], 2, "--all and --top exclude each other"),
+        (["red", "--limit", "4"], 2, "no flag is called '--limit'; did you mean '--top'?"),
         (["red", "--key", "k y", "--server", "http://127.0.0.1:1"], 1, "The key has characters that no key"),
         (["red", "--top", "0"], 2, "top: it must be at least 1"),
         (["red", "--device", "cuda", "--server", "http://x"], 2, "--server and --device exclude each other"),

@@ -226,6 +226,7 @@ def test_a_socket_that_would_be_one_of_the_web_stays_http(sample_server: Running
     with connected(sample_server) as raw:
         raw.sendall(lines(GET, HOST, *upgrade, b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="))
         assert answer(raw)[0] == 200
+    assert "WebSocket" not in sample_server.log.read_text()  # no advice to install what would not be used
 
 
 def test_what_is_logged_of_a_request_names_no_other_of_its_connection(sample_server: Running) -> None:

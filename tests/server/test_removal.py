@@ -132,6 +132,13 @@ def test_one_store_knowing_it_is_enough(shelf: Shelf) -> None:
     assert not removed(shelf, id_of("red"))
 
 
+def test_again_it_is_no_news(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    with served(shelf) as http, caplog.at_level("INFO", logger="server.removal"):
+        assert [http.delete(f"/videos/{GREEN}").status_code for _ in range(2)] == [204, 204]
+    told = [each.getMessage() for each in caplog.records if each.name == "server.removal"]
+    assert len(told) == 1 and told[0].startswith(f"source removed source={GREEN}")
+
+
 def test_a_store_that_was_added_since_the_last_look_is_told_too(shelf: Shelf) -> None:
     with served(shelf) as http:
         assert GREEN in found(http)
