@@ -1,16 +1,17 @@
 """Train `starter-motion`: what changes between pictures, over those that a trained starter makes.
 
-python -m training.motion --starter FOLDER --out DIR [--steps N] [--seed N] [--for-seconds S] [--device D]
+python -m training.motion --starter FOLDER --out DIR [--after FILE] [--steps N] [--seed N] [--for-seconds S]
 
 The picture tower stays as it is; CLIP2Video's blocks are new, and the text tower goes on learning, since no
 single picture taught it what words of motion mean. Cut off, it goes on where it was when run again with the
-same words.
+same words. With --after it goes on from what was released: now it also chooses between a clip and the same
+one backwards or cut, as films have them, and sees more of the groups that it still takes for one another.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -25,7 +26,7 @@ from extractor.encoders.clip2video import Clip2Video, joined
 from extractor.encoders.clip2video_model import PICTURES, Model, Shape, drawn
 from extractor.encoders.devices import choose_device
 from extractor.encoders.recipe import LOCAL_DIR, recipe_of
-from extractor.encoders.starter_motion import FAMILY, FILE, SAMPLING, STARTER, tokenizer_of
+from extractor.encoders.starter_motion import FAMILY, FILE, SAMPLING, STARTER, starter_hash, tokenizer_of
 from extractor.encoders.temporal import Sizes
 from extractor.encoders.tensors import insist, read
 from extractor.encoders.weights import hash_of
@@ -33,9 +34,11 @@ from extractor.world.chance import Chance
 from extractor.world.grounds import Pixels
 from extractor.world.query import Query
 from extractor.world.scene import Scene
+from training import choices
 from training.bank import everyday
 from training.batches import sentences
 from training.bindings import BindingHeads, said, said_going, shown, shown_going
+from training.choices import Choices
 from training.groups import ATTRIBUTES, BOUND, Attribute
 from training.loop import Every, parser_of, run, tell
 from training.model import contrast, device_of
@@ -47,6 +50,7 @@ from training.state import State, state_of, under
 _EVERY = Every(saved=100, probed=250)
 _APART: tuple[Attribute, ...] = ("direction", *BOUND)
 _TOLD: tuple[Attribute, ...] = (*ATTRIBUTES, *BOUND, "direction", "direction", "count")
+_TOLD_LATER: tuple[Attribute, ...] = (*_TOLD, "direction", "count", "count")
 _NEW_STD = 0.02  # of what is drawn, as the authors have it
 
 
@@ -62,6 +66,8 @@ class MotionRecipe(Recipe):
     centres: int = 5
     early_share: float = 0.4  # of steps
     motion_shares: tuple[float, ...] = (0.85, 0.35)  # of batches, early and later: groups of 16 motions
+    told: tuple[Attribute, ...] = _TOLD  # what the other groups differ in
+    choices_weight: float = 0.0  # beside the loss of groups and batches
     outside: int = 16
     sentences: int = 96  # of no clip, beside the captions of a batch
     kept: int = 64  # batches, all of which are shown so many
@@ -83,6 +89,7 @@ class Told:
     claims: list[Query]
     scenes: list[Scene]
     groups: list[int]
+    choices: Choices | None
 
 
 class Heads(nn.Module):
@@ -120,8 +127,11 @@ class Training:
             if len(self.kept) == self.recipe.kept:
                 del self.kept[next(iter(self.kept))]
             self.kept[shown] = self.seen(self.pictures(clips, shown))
-        captions = clips.captions(Chance("motion captions", self.recipe.seed, number))
-        return Told(self.kept[shown], clips.index, captions, clips.claims, clips.scenes, clips.groups)
+        chance = Chance("motion captions", self.recipe.seed, number)
+        captions = clips.captions(chance)
+        chosen = choices.choices(clips, chance) if self.recipe.choices_weight else None
+        told = clips.claims, clips.scenes, clips.groups
+        return Told(self.kept[shown], clips.index, captions, *told, chosen)
 
     def clips(self, shown: int) -> Moving:
         """Of a batch that is shown several times."""
@@ -130,7 +140,7 @@ class Training:
         if chance.yes(early if shown * recipe.times < recipe.early_share * recipe.steps else later):
             return alike("train", recipe.seed, shown, recipe.batch, ("motion",))
         if chance.yes(recipe.grouped_share):
-            return alike("train", recipe.seed, shown, recipe.batch, _TOLD)
+            return alike("train", recipe.seed, shown, recipe.batch, recipe.told)
         return ordinary("train", recipe.seed, shown, recipe.batch)
 
     def pictures(self, clips: Moving, shown: int) -> Pixels:
@@ -156,6 +166,11 @@ class Training:
         told = contrast(
             clips, spoken[:asked], self.model.clip.logit_scale, batch.groups, self.recipe.batch_weight
         )
+        if batch.choices is not None:
+            shared = self.encoder.clips(batch.features, batch.choices.index)
+            scale, mine = self.model.clip.logit_scale, spoken[: len(batch.claims)]
+            wrong = choices.loss(shared, mine, scale, batch.choices.known)
+            told = told + self.recipe.choices_weight * wrong
         known = self.heads.of_clips(clips, batch.scenes)
         known = known + self.heads.of_texts(spoken[: len(batch.claims)], batch.claims)
         known = known + self.heads.of_texts(spoken[asked:], apart.claims)
@@ -171,10 +186,15 @@ class Training:
         return joined(*self.model.text_halves(ids.to(device), mask.to(device)))
 
 
-def prepared(starter: Path, folder: Path, recipe: MotionRecipe, device: str = "cpu") -> Training:
-    """New, or where it was."""
+def prepared(
+    starter: Path, folder: Path, recipe: MotionRecipe, device: str = "cpu", after: Path | None = None
+) -> Training:
+    """New, from what was released, or where it was."""
     folder.mkdir(parents=True, exist_ok=True)
     encoder, model = _begun(starter, recipe, device)
+    if after:
+        wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
+        model.load_state_dict(insist(read(after), wanted, file=str(after), name=FAMILY))
     model.requires_grad_(True)
     torch.manual_seed(recipe.seed)
     heads = Heads(encoder.spec.dim).to(device)
@@ -186,6 +206,19 @@ def prepared(starter: Path, folder: Path, recipe: MotionRecipe, device: str = "c
 def recipe_for(starter: Path, seed: int, steps: int) -> MotionRecipe:
     """The one for a starter's weights."""
     return MotionRecipe(seed=seed, steps=steps, starter=hash_of(starter / hub.SAFE))
+
+
+def later(recipe: MotionRecipe, after: Path) -> MotionRecipe:
+    """What changes when it goes on from what was released."""
+    return replace(
+        recipe,
+        after=hash_of(after),
+        rate=recipe.rate / 2,
+        motion_shares=(0.25, 0.25),
+        grouped_share=0.6,
+        told=_TOLD_LATER,
+        choices_weight=1.0,
+    )
 
 
 def _begun(starter: Path, recipe: MotionRecipe, device: str) -> tuple[Clip2Video, Model]:
@@ -206,11 +239,9 @@ def _begun(starter: Path, recipe: MotionRecipe, device: str) -> tuple[Clip2Video
     return encoder, model
 
 
-def train(
-    starter: Path, folder: Path, recipe: MotionRecipe, for_seconds: float = float("inf"), device: str = "cpu"
-) -> None:
+def train(training: Training, folder: Path, for_seconds: float = float("inf")) -> None:
     """To the last step, or for so long; then what it has is released."""
-    training = prepared(starter, folder, recipe, device)
+    recipe = training.recipe
     probe = probe_of(training.encoder, recipe.seed)
     if not training.state.step:
         tell(folder, step=0, place_r2=probe.place_r2(), **probed(training, probe))
@@ -238,11 +269,16 @@ def main(argv: list[str] | None = None) -> int:
     """Train."""
     parser = parser_of(__doc__, MotionRecipe())
     parser.add_argument("--starter", type=Path, required=True, help="the folder of a released starter")
+    parser.add_argument("--after", type=Path, help="a released file, over the same starter, to go on from")
     asked = parser.parse_args(argv)
     try:
         device = choose_device(asked.device)
         recipe = recipe_for(asked.starter, asked.seed, asked.steps)
-        train(asked.starter, asked.out, recipe, asked.for_seconds, device)
+        if asked.after:
+            starter_hash(FAMILY, asked.starter, asked.after)
+            recipe = later(recipe, asked.after)
+        training = prepared(asked.starter, asked.out, recipe, device, asked.after)
+        train(training, asked.out, asked.for_seconds)
     except Error as error:
         parser.error(str(error))
     return 0
