@@ -51,8 +51,10 @@ def loss(clips: Tensor, spoken: Tensor, scale: Tensor, known: Tensor) -> Tensor:
 
 def _shared(one: IntArray, other: IntArray, chance: Chance, shares: tuple[float, float]) -> IntArray:
     """The end of one and then the beginning of the other, or the other way round."""
-    share = chance.between(*shares)
-    own, rest = max(1, round(share * len(one))), round((1 - share) * len(other))
+    missing = 1 - chance.between(*shares)
+    whole = min(len(one), int(len(other) / missing)) if missing else len(one)
+    rest = round(missing * whole)
+    own = whole - rest
     if chance.yes(0.5):
         return np.concatenate([one[len(one) - own :], other[:rest]])
     return np.concatenate([other[len(other) - rest :], one[:own]])
