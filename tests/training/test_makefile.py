@@ -41,7 +41,8 @@ def test_a_starter_is_made_from_nothing(tmp_path: Path) -> None:
 
 def test_the_others_are_made_over_it(tmp_path: Path) -> None:
     motion = planned(tmp_path, "starter-motion")
-    assert sorted(names(motion)) == sorted((*STARTER[:-1], "motion", "pass_on", "thresholds"))
+    assert sorted(names(motion)) == sorted((*STARTER[:-1], "motion", "pass_on", "motion", "thresholds"))
+    assert motion[-2][-3:] == [f"{tmp_path}/runs/choices", "--steps", "1400"]
     coca = planned(tmp_path, "starter-coca")
     assert names(coca) == (*STARTER[:-1], "coca", "release", "thresholds")
     assert coca[-3][-1] == f"{CocaRecipe().steps}"
@@ -52,7 +53,7 @@ def test_it_goes_on_with_what_is_not_there_yet(tmp_path: Path) -> None:
     assert names(planned(tmp_path, "starter")) == STARTER[2:]
     (tmp_path / "runs/second").mkdir()
     (tmp_path / "starter").mkdir()
-    assert names(planned(tmp_path, "starter-motion")) == ("motion", "pass_on", "thresholds")
+    assert names(planned(tmp_path, "starter-motion")) == ("motion", "pass_on", "motion", "thresholds")
     assert names(planned(tmp_path, "starter-coca")) == ("coca", "release", "thresholds")
     (tmp_path / "starter/thresholds.json").touch()
     assert planned(tmp_path, "starter") == []

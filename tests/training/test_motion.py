@@ -14,6 +14,7 @@ from core.errors import UsageError
 from extractor.encoders.clip2video import Clip2Video
 from extractor.encoders.starter_motion import opened
 from extractor.encoders.tensors import read
+from extractor.encoders.weights import hash_of
 from extractor.world.chance import Chance
 from extractor.world.motions import MOTIONS, REVERSED
 from extractor.world.query import satisfies
@@ -22,7 +23,7 @@ from tests.training.begun import released, tiny_motion
 from training import motion
 from training.groups import ATTRIBUTES
 from training.loop import step
-from training.motion import Training, main, prepared, release
+from training.motion import Training, later, main, prepared, release
 from training.motion_probe import probe_of
 from training.moving import alike, moments, ordinary
 from training.state import under
@@ -102,6 +103,38 @@ def test_it_does_not_go_on_with_what_was_trained_on_another_starter(starter: Pat
     training.state.save(tmp_path, training.recipe)
     with pytest.raises(UsageError, match="another recipe"):
         prepared(starter, tmp_path, replace(training.recipe, starter="0" * 32))
+
+
+def test_it_goes_on_from_what_was_released_and_chooses_between_clips(starter: Path, tmp_path: Path) -> None:
+    first = begun(starter, tmp_path / "first")
+    for number in range(2):
+        step(first, number)
+    file = tmp_path / "first.safetensors"
+    release(first, file)
+    recipe = later(tiny_motion(starter), file)
+    assert recipe.after == hash_of(file) and recipe.told.count("count") > first.recipe.told.count("count")
+    training = prepared(starter, tmp_path / "later", recipe, after=file)
+    held = read(file)
+    begins = training.model.state_dict()
+    assert all(torch.equal(value.half(), held[name]) for name, value in begins.items())
+    batch = training.batch(0)
+    assert batch.choices is not None and first.batch(0).choices is None
+    with torch.no_grad():
+        whole = float(training.loss(batch, 0))
+        assert whole > float(training.loss(replace(batch, choices=None), 0))
+
+
+def test_it_goes_on_only_over_the_starter_that_it_was_trained_on(
+    starter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = released(tmp_path, seed=1)
+    training = begun(other, tmp_path / "first")
+    release(training, tmp_path / "first.safetensors")
+    with pytest.raises(SystemExit):
+        after = ["--after", str(tmp_path / "first.safetensors")]
+        main(["--starter", str(starter), "--out", str(tmp_path / "later"), *after])
+    assert "take both from the same training" in capsys.readouterr().err
+    assert not (tmp_path / "later").exists()
 
 
 def test_it_leaves_the_pictures_tower_as_it_is_and_holds_nothing_of_it(starter: Path, tmp_path: Path) -> None:
