@@ -167,10 +167,11 @@ class Training:
             clips, spoken[:asked], self.model.clip.logit_scale, batch.groups, self.recipe.batch_weight
         )
         if batch.choices is not None:
-            shared = self.encoder.clips(batch.features, batch.choices.index)
+            others = self.encoder.clips(batch.features, batch.choices.index)
             scale, mine = self.model.clip.logit_scale, spoken[: len(batch.claims)]
-            wrong = choices.loss(shared, mine, scale, batch.choices.known)
-            told = told + self.recipe.choices_weight * wrong
+            told = told + self.recipe.choices_weight * choices.loss(
+                clips, others, mine, scale, batch.choices.wrong
+            )
         known = self.heads.of_clips(clips, batch.scenes)
         known = known + self.heads.of_texts(spoken[: len(batch.claims)], batch.claims)
         known = known + self.heads.of_texts(spoken[asked:], apart.claims)

@@ -42,7 +42,7 @@ def test_a_starter_is_made_from_nothing(tmp_path: Path) -> None:
 def test_the_others_are_made_over_it(tmp_path: Path) -> None:
     motion = planned(tmp_path, "starter-motion")
     assert sorted(names(motion)) == sorted((*STARTER[:-1], "motion", "pass_on", "motion", "thresholds"))
-    assert motion[-2][-3:] == [f"{tmp_path}/runs/choices", "--steps", "1400"]
+    assert motion[-2][-3:] == [f"{tmp_path}/runs/choices", "--steps", "1000"]
     coca = planned(tmp_path, "starter-coca")
     assert names(coca) == (*STARTER[:-1], "coca", "release", "thresholds")
     assert coca[-3][-1] == f"{CocaRecipe().steps}"
