@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from extractor.world.colours import COLOURS
-from extractor.world.motions import DIRECTIONS
+from extractor.world.motions import DIRECTIONS, TURNING
 from extractor.world.query import Named, Query
 from extractor.world.scene import PLACES, RELATIONS, Scene, Thing
 from extractor.world.shapes import SHAPES
@@ -26,6 +26,8 @@ _NINTH = 1 / 3 / _SPAN  # spans from the middle of a ninth to that of the next
 _LENGTH = 40.0  # of vectors, for heads
 _FEW = -4.0  # what the heads begin with: few of all pairs are there
 _PAIRS_WEIGHT = 0.25
+_SENSES = dict(zip(TURNING, (1.0, -1.0), strict=True))
+_SENSES_WEIGHT = 2.0
 _AWAY = {how: (-x * _RELATED, -y * _RELATED) for (x, y), how in RELATIONS.items()}  # of the first thing
 
 At = tuple[float, float]  # from the middle, in spans
@@ -150,3 +152,22 @@ class BindingHeads(nn.Module):
         away = (self.where(held).reshape(where.shape) - where).square() * where_known
         found: Tensor = (_PAIRS_WEIGHT * wrong.sum() + away.sum()) / len(held)
         return found
+
+
+class TurningHead(nn.Module):
+    """In which sense things circle. Without it neither clips nor sentences tell: each is of use only once the
+    other does."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.sense = nn.Linear(dim, 1)
+        nn.init.zeros_(self.sense.weight)
+
+    def loss(self, vectors: Tensor, told: Sequence[Sequence[Thing | Named]]) -> Tensor:
+        """Of vectors of scenes or of sentences; where not all things' motions are told, nothing is asked."""
+        held = F.normalize(vectors.float(), dim=1) * _LENGTH
+        known = [all(each.motion for each in things) for things in told]
+        right = [sum(_SENSES.get(each.motion, 0.0) for each in things) for things in told]
+        wrong = self.sense(held)[:, 0] - torch.tensor(right, device=held.device)
+        found: Tensor = (wrong.square() * torch.tensor(known, device=held.device)).sum() / len(held)
+        return _SENSES_WEIGHT * found

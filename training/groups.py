@@ -10,14 +10,17 @@ from typing import Literal, get_args
 from extractor.world.chance import Chance
 from extractor.world.colours import COLOURS, UNSEEN_ON
 from extractor.world.drawn import Split, drawn, spots
-from extractor.world.motions import DIRECTIONS, MOTIONS
+from extractor.world.motions import DIRECTIONS, MOTIONS, TURNING
 from extractor.world.query import Named, Query, satisfying
 from extractor.world.scene import RELATIONS, Scene, Thing, relation
 from extractor.world.shapes import SHAPES, TURNS
 from extractor.world.unseen import ever_unseen
 
-Attribute = Literal["shape", "colour", "count", "direction", "motion", "relation", "swapped colours"]
-ATTRIBUTES: tuple[Attribute, ...] = get_args(Attribute)
+Attribute = Literal[
+    "shape", "colour", "count", "direction", "motion", "turning", "relation", "swapped colours"
+]
+ATTRIBUTES: tuple[Attribute, ...] = tuple(each for each in get_args(Attribute) if each != "turning")
+_OF_MOTION = ("direction", "motion", "turning")
 BOUND: tuple[Attribute, ...] = ("relation", "swapped colours")  # alike in all words, but for their order
 _DISTANCE = (0.19, 0.24)  # from the middle, of things whose relation matters
 
@@ -52,7 +55,7 @@ def group(
 
 def _claims(attribute: Attribute, scenes: Sequence[Scene], chance: Chance, moving: bool) -> list[Query]:
     """What is told besides the attribute is told of all of them or of none."""
-    has_motion = moving and (attribute in ("direction", "motion") or chance.yes(0.3)) and attribute != "count"
+    has_motion = moving and (attribute in _OF_MOTION or chance.yes(0.3)) and attribute != "count"
     has_ground = chance.yes(0.4)
     found = []
     for scene in scenes:
@@ -149,6 +152,7 @@ _VARIANTS: dict[Attribute, Callable[[Chance, bool, int], Iterator[Scene]]] = {
     "count": _counts,
     "direction": _moving(tuple(DIRECTIONS)),
     "motion": _moving(MOTIONS),
+    "turning": _moving(TURNING),
     "relation": _relations,
     "swapped colours": _swapped,
 }

@@ -37,7 +37,7 @@ from extractor.world.scene import Scene
 from training import choices
 from training.bank import everyday
 from training.batches import sentences
-from training.bindings import BindingHeads, said, said_going, shown, shown_going
+from training.bindings import BindingHeads, TurningHead, said, said_going, shown, shown_going
 from training.choices import Choices
 from training.groups import ATTRIBUTES, BOUND, Attribute
 from training.loop import Every, parser_of, run, tell
@@ -50,7 +50,7 @@ from training.state import State, state_of, under
 _EVERY = Every(saved=100, probed=250)
 _APART: tuple[Attribute, ...] = ("direction", *BOUND)
 _TOLD: tuple[Attribute, ...] = (*ATTRIBUTES, *BOUND, "direction", "direction", "count")
-_TOLD_LATER: tuple[Attribute, ...] = (*_TOLD, "direction", "count", "count")
+_TOLD_LATER: tuple[Attribute, ...] = (*_TOLD, "direction", "count", "turning", "turning", "turning")
 _NEW_STD = 0.02  # of what is drawn, as the authors have it
 
 
@@ -93,19 +93,22 @@ class Told:
 
 
 class Heads(nn.Module):
-    """Thrown away when it is trained: whose each colour is, where it lies and which way it goes."""
+    """Thrown away when it is trained: whose each colour is, where it lies, which way it goes, and turns."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.lying, self.going = BindingHeads(dim), BindingHeads(dim)
+        self.turning = TurningHead(dim)
 
     def of_clips(self, vectors: Tensor, scenes: list[Scene]) -> Tensor:
         """What there is to be seen."""
-        return self.lying.loss(vectors, shown(scenes)) + self.going.loss(vectors, shown_going(scenes))
+        found = self.lying.loss(vectors, shown(scenes)) + self.going.loss(vectors, shown_going(scenes))
+        return found + self.turning.loss(vectors, [scene.things for scene in scenes])
 
     def of_texts(self, vectors: Tensor, claims: list[Query]) -> Tensor:
         """What they say."""
-        return self.lying.loss(vectors, said(claims)) + self.going.loss(vectors, said_going(claims))
+        found = self.lying.loss(vectors, said(claims)) + self.going.loss(vectors, said_going(claims))
+        return found + self.turning.loss(vectors, [claim.things for claim in claims])
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +169,14 @@ class Training:
         told = contrast(
             clips, spoken[:asked], self.model.clip.logit_scale, batch.groups, self.recipe.batch_weight
         )
+        known = self.heads.of_clips(clips, batch.scenes)
         if batch.choices is not None:
             others = self.encoder.clips(batch.features, batch.choices.index)
-            scale, mine = self.model.clip.logit_scale, spoken[: len(batch.claims)]
+            scale, mine = self.model.clip.logit_scale, spoken[: len(clips)]
             told = told + self.recipe.choices_weight * choices.loss(
                 clips, others, mine, scale, batch.choices.wrong
             )
-        known = self.heads.of_clips(clips, batch.scenes)
+            known = known + self.heads.of_clips(others[: len(clips)], [s.reversed() for s in batch.scenes])
         known = known + self.heads.of_texts(spoken[: len(batch.claims)], batch.claims)
         known = known + self.heads.of_texts(spoken[asked:], apart.claims)
         return told + self.recipe.heads_weight * known

@@ -24,7 +24,7 @@ from training.groups import ATTRIBUTES, Attribute, group
 _FEWEST = 4  # pictures, that still show a blink
 _LEAST = 0.55  # of a motion
 _ASIDE = 0.35  # of what is left out of it, that the clip's middle may lie off half time: all of them pass it
-SIZES: dict[Attribute, int] = {"motion": 16, "count": 4}  # of groups; of others 8
+_SIZES: dict[Attribute, tuple[int, ...]] = {"motion": (16,), "count": (4, 8)}  # of groups; of others 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,8 @@ def alike(
     chance, found = Chance(split, seed, "moving alike", number), Moving([], [], [], [])
     while True:
         attribute, begun = chance.one(attributes), len(found.scenes)
-        held = group(attribute, split, seed, number * size + begun, SIZES.get(attribute, 8))
+        most = chance.one(_SIZES.get(attribute, (8,)))
+        held = group(attribute, split, seed, number * size + begun, most)
         count = len(held.scenes)
         if begun and begun + count > size:
             return found

@@ -28,6 +28,7 @@ REVERSED = {
     motion: kind[1 - i] if len(kind) == 2 else motion for kind in KINDS for i, motion in enumerate(kind)
 }
 SENSED = tuple(motion for motion in MOTIONS if REVERSED[motion] != motion)  # that are others backwards
+TURNING = ("clockwise", "anticlockwise")
 HIDING = ("blink", "appear", "vanish")
 PANS = ("left", "right", "up", "down")  # where the camera turns to
 

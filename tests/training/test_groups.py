@@ -8,7 +8,7 @@ from dataclasses import astuple, replace
 import pytest
 
 from extractor.world.drawn import Split
-from extractor.world.motions import HIDING, MOMENTS, pose
+from extractor.world.motions import HIDING, MOMENTS, TURNING, pose
 from extractor.world.query import satisfying
 from extractor.world.scene import Scene, Thing, still
 from extractor.world.unseen import ever_unseen, motions_of, unseen
@@ -105,6 +105,15 @@ def test_a_group_is_the_same_again() -> None:
 
 
 @pytest.mark.parametrize("attribute", ["shape", "colour", "count", "relation", "swapped colours"])
+@pytest.mark.parametrize("split", SPLITS)
+def test_turning_differs_in_the_sense_of_a_circle_alone(split: Split) -> None:
+    for number in range(8):
+        made = group("turning", split, 0, number)
+        assert {scene.things[0].motion for scene in made.scenes} == set(TURNING)
+        assert len({replace(scene, things=scene.things[1:]) for scene in made.scenes}) == 1
+        assert [satisfying(claim, made.scenes) for claim in made.claims] == [[0], [1]]
+
+
 def test_groups_for_single_pictures_hide_nothing_and_say_nothing_of_motion(attribute: Attribute) -> None:
     for number in range(40):
         made = group(attribute, "train", 2, number, moving=False)

@@ -71,6 +71,14 @@ def test_a_groups_clips_are_seen_at_the_same_moments_and_other_groups_at_theirs(
     assert set(firsts) == set(MOTIONS)
 
 
+def test_counts_are_told_apart_up_to_eight() -> None:
+    sizes = set[int]()
+    for number in range(8):
+        batch = alike("train", 0, number, 48, ("count",))
+        sizes |= {batch.groups.count(each) for each in batch.groups}
+    assert sizes == {4, 8}
+
+
 def test_a_clip_passes_half_time_and_sees_a_blink() -> None:
     for number in range(200):
         found = moments(Chance(number))
@@ -112,7 +120,8 @@ def test_it_goes_on_from_what_was_released_and_chooses_between_clips(starter: Pa
     file = tmp_path / "first.safetensors"
     release(first, file)
     recipe = later(tiny_motion(starter), file)
-    assert recipe.after == hash_of(file) and recipe.told.count("count") > first.recipe.told.count("count")
+    assert recipe.after == hash_of(file)
+    assert recipe.told.count("turning") == 3 > first.recipe.told.count("turning") == 0
     training = prepared(starter, tmp_path / "later", recipe, after=file)
     held = read(file)
     begins = training.model.state_dict()
@@ -163,7 +172,7 @@ def test_whose_is_what_where_it_lies_and_which_way_it_goes_is_learned_of_clips_a
 ) -> None:
     training = begun(starter, tmp_path)
     training.loss(training.batch(0), 0).backward()  # type: ignore[no-untyped-call]
-    for head in (training.heads.lying, training.heads.going):
+    for head in (training.heads.lying, training.heads.going, training.heads.turning):
         assert all(value.grad is not None and value.grad.abs().sum() > 0 for value in head.parameters())
 
 
