@@ -14,7 +14,7 @@ from extractor.world.motions import DIRECTIONS
 from extractor.world.query import Named, Query
 from extractor.world.scene import still
 from extractor.world.shapes import SHAPES
-from training.bindings import BindingHeads, said, said_going, shown, shown_going
+from training.bindings import BindingHeads, TurningHead, said, said_going, shown, shown_going
 from training.groups import group
 
 _COLOURS, _SHAPES = list(COLOURS), list(SHAPES)
@@ -104,3 +104,13 @@ def test_heads_read_what_vectors_hold_and_unknown_things_cost_nothing() -> None:
         learning.step()
     assert loss.detach() < 0.1 * before
     assert heads.loss(vectors, said([Query()] * 24)).detach() == 0
+
+
+def test_the_sense_of_circles_is_asked_where_all_motions_are_told() -> None:
+    turns = [replace(RED_STAR, motion=motion) for motion in ("clockwise", "anticlockwise", "left")]
+    head, vectors = TurningHead(4), torch.eye(6, 4)
+    told = [(turns[0],), (turns[1],), (turns[2],), (turns[0], turns[1]), (turns[0], BLUE_RING), (RED_STAR,)]
+    with torch.no_grad():
+        head.sense.bias.zero_()
+    # It says 0 of all: wrong by 1 of the first two, right of the next two; the last two are not asked.
+    assert float(head.loss(vectors, told).detach()) == pytest.approx(2.0 * 2 / 6)

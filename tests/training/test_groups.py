@@ -104,7 +104,6 @@ def test_a_group_is_the_same_again() -> None:
     assert group("shape", "train", 4, 2) != group("shape", "validation", 4, 2)
 
 
-@pytest.mark.parametrize("attribute", ["shape", "colour", "count", "relation", "swapped colours"])
 @pytest.mark.parametrize("split", SPLITS)
 def test_turning_differs_in_the_sense_of_a_circle_alone(split: Split) -> None:
     for number in range(8):
@@ -114,6 +113,7 @@ def test_turning_differs_in_the_sense_of_a_circle_alone(split: Split) -> None:
         assert [satisfying(claim, made.scenes) for claim in made.claims] == [[0], [1]]
 
 
+@pytest.mark.parametrize("attribute", ["shape", "colour", "count", "relation", "swapped colours"])
 def test_groups_for_single_pictures_hide_nothing_and_say_nothing_of_motion(attribute: Attribute) -> None:
     for number in range(40):
         made = group(attribute, "train", 2, number, moving=False)
