@@ -44,7 +44,7 @@ class TimedHeads(H11Protocol):
         self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """None: whoever asks for a WebSocket has an answer by HTTP, and no package would change that."""
+        """None: whoever asks for a WebSocket or HTTP/2 is answered by HTTP/1.1, whatever is installed."""
 
     def _refusal(self) -> bytes:
         id = new_id()

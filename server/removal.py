@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def remove(stores: Sequence[Followed], source: str) -> None:
-    """Say it in every store that knows the source; again where it is said already. Or an ApiError, which
+    """Say it in every store that knows the source and was not told already. Or an ApiError, which
     names the stores that it could not be said in."""
     done, said, failed = list[str](), list[str](), list[str]()  # said: already
     for each in stores:
@@ -31,12 +31,12 @@ def remove(stores: Sequence[Followed], source: str) -> None:
         except (Error, OSError) as error:  # the others are told all the same
             log.error("source not removed source=%s store=%s error=%s", source, each.root.name, error)
             failed.append(each.root.name)
+    if done:
+        log.info("source removed source=%s stores=%s", source, ",".join(done))
     if failed:
         raise ApiError(503, _half_said(source, said + done, failed))
     if not said + done:
         raise ApiError(404, f"video_id: there is no {source!r} in this collection.", "video_id")
-    if done:
-        log.info("source removed source=%s stores=%s", source, ",".join(done))
 
 
 def _half_said(source: str, done: list[str], failed: list[str]) -> str:

@@ -164,9 +164,10 @@ class TurningHead(nn.Module):
         nn.init.zeros_(self.sense.weight)
 
     def loss(self, vectors: Tensor, told: Sequence[Sequence[Thing | Named]]) -> Tensor:
-        """Of vectors of scenes or of sentences; where not all things' motions are told, nothing is asked."""
+        """Of vectors of scenes or of sentences; nothing is asked of a sentence that names nothing, or does
+        not tell all motions of what it names."""
         held = F.normalize(vectors.float(), dim=1) * _LENGTH
-        known = [all(each.motion for each in things) for things in told]
+        known = [bool(things) and all(each.motion for each in things) for things in told]
         right = [sum(_SENSES.get(each.motion, 0.0) for each in things) for things in told]
         wrong = self.sense(held)[:, 0] - torch.tensor(right, device=held.device)
         found: Tensor = (wrong.square() * torch.tensor(known, device=held.device)).sum() / len(held)

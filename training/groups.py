@@ -19,7 +19,10 @@ from extractor.world.unseen import ever_unseen
 Attribute = Literal[
     "shape", "colour", "count", "direction", "motion", "turning", "relation", "swapped colours"
 ]
-ATTRIBUTES: tuple[Attribute, ...] = tuple(each for each in get_args(Attribute) if each != "turning")
+# Of these the first trainings learn; turning is one of the motions, and asked for once they are known.
+ATTRIBUTES: tuple[Attribute, ...] = tuple(
+    each for each in get_args(Attribute) if each != "turning"
+)  # a motion
 _OF_MOTION = ("direction", "motion", "turning")
 BOUND: tuple[Attribute, ...] = ("relation", "swapped colours")  # alike in all words, but for their order
 _DISTANCE = (0.19, 0.24)  # from the middle, of things whose relation matters

@@ -139,8 +139,8 @@ class Training:
     def clips(self, shown: int) -> Moving:
         """Of a batch that is shown several times."""
         recipe, chance = self.recipe, Chance("motion batch", self.recipe.seed, shown)
-        early, later = recipe.motion_shares
-        if chance.yes(early if shown * recipe.times < recipe.early_share * recipe.steps else later):
+        at_first, then = recipe.motion_shares
+        if chance.yes(at_first if shown * recipe.times < recipe.early_share * recipe.steps else then):
             return alike("train", recipe.seed, shown, recipe.batch, ("motion",))
         if chance.yes(recipe.grouped_share):
             return alike("train", recipe.seed, shown, recipe.batch, recipe.told)

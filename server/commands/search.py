@@ -6,12 +6,12 @@ import json
 import logging
 import sys
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import CliPositionalArg
@@ -57,7 +57,7 @@ LeastConfidence = Annotated[float | Literal["high", "medium", "low"], BeforeVali
 class SearchSettings(Settings):
     """Find moments of videos, or library texts."""
 
-    MEANT = {"--limit": "--top"}  # noqa: RUF012  as the API has it
+    MEANT: ClassVar[Mapping[str, str]] = {"--limit": "--top"}  # as the API has it
 
     query: CliPositionalArg[str] = Field("", description="what is looked for")
     image: Path | None = Field(None, description="a picture instead of, or beside, a text: JPEG, PNG, WebP")

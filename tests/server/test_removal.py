@@ -169,7 +169,7 @@ def test_what_is_not_there_is_refused_and_nothing_is_said(
 
 
 def test_a_store_that_cannot_be_written_is_named_and_the_others_are_told(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     second, write = twin(shelf.library.data), files.link_new
 
@@ -179,7 +179,7 @@ def test_a_store_that_cannot_be_written_is_named_and_the_others_are_told(
         return write(path, data)
 
     monkeypatch.setattr(files, "link_new", refused)
-    with served(shelf) as http:
+    with served(shelf) as http, caplog.at_level("INFO", logger="server.removal"):
         answer = http.delete(f"/videos/{GREEN}")
         assert answer.status_code == 503
         still = f"toy-rgb cannot be changed, so {GREEN} may be found there still"
@@ -194,6 +194,8 @@ def test_a_store_that_cannot_be_written_is_named_and_the_others_are_told(
         monkeypatch.setattr(files, "link_new", write)
         assert http.delete(f"/videos/{GREEN}").status_code == 204
         assert GREEN not in found(http)
+    told = [each.getMessage() for each in caplog.records if each.getMessage().startswith("source removed")]
+    assert [line.rpartition("=")[2] for line in told] == ["second", "toy-rgb"]
 
 
 def test_a_store_that_does_not_open_may_know_it(shelf: Shelf) -> None:

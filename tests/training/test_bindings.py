@@ -108,9 +108,9 @@ def test_heads_read_what_vectors_hold_and_unknown_things_cost_nothing() -> None:
 
 def test_the_sense_of_circles_is_asked_where_all_motions_are_told() -> None:
     turns = [replace(RED_STAR, motion=motion) for motion in ("clockwise", "anticlockwise", "left")]
-    head, vectors = TurningHead(4), torch.eye(6, 4)
-    told = [(turns[0],), (turns[1],), (turns[2],), (turns[0], turns[1]), (turns[0], BLUE_RING), (RED_STAR,)]
+    head, vectors = TurningHead(4), torch.eye(7, 4)
+    asked = [(turns[0],), (turns[1],), (turns[2],), (turns[0], turns[1])]
+    told = [*asked, (turns[0], BLUE_RING), (RED_STAR,), ()]
     with torch.no_grad():
-        head.sense.bias.zero_()
-    # It says 0 of all: wrong by 1 of the first two, right of the next two; the last two are not asked.
-    assert float(head.loss(vectors, told).detach()) == pytest.approx(2.0 * 2 / 6)
+        head.sense.bias.fill_(1.0)  # it says 1 of all: right of the first, wrong by 2, 1 and 1 of the others
+    assert float(head.loss(vectors, told).detach()) == pytest.approx(2.0 * 6 / 7)

@@ -44,7 +44,9 @@ def test_a_cut_leaves_the_end_of_one_and_the_beginning_of_another(clips: Moving,
         (jumps,) = np.nonzero(np.diff(rows) != 1)
         assert len(jumps) <= 1
         mine, first = clips.index[number], int(rows[0]) in clips.index[number]
-        assert (mine[-1] in rows) if first else (mine[0] in rows)
+        foreign = next(row for row in rows if row not in mine)
+        (other,) = [each for each in clips.index if foreign in each]
+        assert (mine[-1] in rows and other[0] in rows) if first else (mine[0] in rows and other[-1] in rows)
 
 
 def test_backwards_is_wrong_where_the_caption_tells_it(clips: Moving, chosen: Choices) -> None:

@@ -20,7 +20,7 @@ from extractor.world.motions import MOTIONS, REVERSED
 from extractor.world.query import satisfies
 from extractor.world.unseen import unseen
 from tests.training.begun import released, tiny_motion
-from training import motion
+from training import choices, motion
 from training.groups import ATTRIBUTES
 from training.loop import step
 from training.motion import Training, later, main, prepared, release
@@ -76,7 +76,7 @@ def test_counts_are_told_apart_up_to_eight() -> None:
     for number in range(8):
         batch = alike("train", 0, number, 48, ("count",))
         sizes |= {batch.groups.count(each) for each in batch.groups}
-    assert sizes == {4, 8}
+    assert min(sizes) <= 4 and 6 <= max(sizes) <= 8  # some are left out: no training sees them
 
 
 def test_a_clip_passes_half_time_and_sees_a_blink() -> None:
@@ -128,9 +128,16 @@ def test_it_goes_on_from_what_was_released_and_chooses_between_clips(starter: Pa
     assert all(torch.equal(value.half(), held[name]) for name, value in begins.items())
     batch = training.batch(0)
     assert batch.choices is not None and first.batch(0).choices is None
+    heavier = replace(training, recipe=replace(recipe, choices_weight=3.0))
     with torch.no_grad():
-        whole = float(training.loss(batch, 0))
-        assert whole > float(training.loss(replace(batch, choices=None), 0))
+        clips = training.encoder.clips(batch.features, batch.index)
+        others = training.encoder.clips(batch.features, batch.choices.index)
+        spoken, scale = training.texts(batch.captions), training.model.clip.logit_scale
+        chosen = float(choices.loss(clips, others, spoken, scale, batch.choices.wrong))
+        more = float(heavier.loss(batch, 0) - training.loss(batch, 0))
+        known = float(training.loss(batch, 0) - chosen - training.loss(replace(batch, choices=None), 0))
+    assert more == pytest.approx(2 * chosen, rel=1e-3) and chosen > 0
+    assert known > 0  # what heads ask of clips that go backwards
 
 
 def test_it_goes_on_only_over_the_starter_that_it_was_trained_on(
