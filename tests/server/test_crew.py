@@ -45,7 +45,7 @@ def test_an_app_that_is_closed_leaves_no_idle_threads(tmp_path: Path) -> None:
     samples(tmp_path / "data")
     before = {*threading.enumerate()}
     library = ServedLibrary.of_data(tmp_path / "data")
-    app = create_app(library, ServeSettings())
+    app = create_app(library, ServeSettings(deadline_seconds=300))
 
     async def answered() -> set[str]:
         async with app.router.lifespan_context(app):
