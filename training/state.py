@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -75,11 +75,9 @@ class State:
         path = folder / _FILE
         if not path.exists():
             return False
-        with safe_open(path, "pt") as file:
-            about = file.metadata()
-            if json.loads(about["recipe"]) != _plain(recipe):
-                raise UsageError(f"{path} belongs to another recipe; give another folder.")
-            held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        about, held = _kept(path)
+        if json.loads(about["recipe"]) != _plain(recipe):
+            raise UsageError(f"{path} belongs to another recipe; give another folder.")
         self.step = int(about["step"])
         self.model.load_state_dict(under(held, "model."))
         for name, value in under(held, "mean.").items():
@@ -105,6 +103,19 @@ def state_of(model: nn.Module, recipe: Recipe) -> State:
 def under(held: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Those whose names begin so, by the rest of them."""
     return {name.removeprefix(prefix): value for name, value in held.items() if name.startswith(prefix)}
+
+
+def _kept(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """What is said of a state, and its tensors."""
+    try:
+        with safe_open(path, "pt") as file:
+            about = file.metadata() or {}
+            held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise UsageError(f"{path} is damaged; remove it to begin anew.") from error
+    if not {"step", "recipe"} <= about.keys():
+        raise UsageError(f"{path} is no state of a training; give another folder.")
+    return about, held
 
 
 def _plain(recipe: Recipe) -> dict[str, object]:

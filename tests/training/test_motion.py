@@ -153,6 +153,19 @@ def test_it_goes_on_only_over_the_starter_that_it_was_trained_on(
     assert not (tmp_path / "later").exists()
 
 
+def test_a_state_that_is_damaged_or_none_is_named(starter: Path, tmp_path: Path) -> None:
+    training = begun(starter, tmp_path)
+    training.state.save(tmp_path, training.recipe)
+    path = tmp_path / "state.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UsageError, match="is damaged; remove it"):
+        begun(starter, tmp_path)
+    path.write_bytes((starter / "open_clip_model.safetensors").read_bytes())
+    with pytest.raises(UsageError, match="is no state of a training"):
+        begun(starter, tmp_path)
+
+
 def test_it_leaves_the_pictures_tower_as_it_is_and_holds_nothing_of_it(starter: Path, tmp_path: Path) -> None:
     training = begun(starter, tmp_path)
     before = {name: value.clone() for name, value in training.encoder.visual.state_dict().items()}
