@@ -166,18 +166,18 @@ class Training:
         apart = sentences("train", self.recipe.seed, number, self.recipe.sentences, _APART, moving=True)
         spoken = self.texts(batch.captions + outside + apart.captions)
         asked = len(batch.captions) + len(outside)
+        captions = spoken[: len(batch.captions)]
         told = contrast(
             clips, spoken[:asked], self.model.clip.logit_scale, batch.groups, self.recipe.batch_weight
         )
         known = self.heads.of_clips(clips, batch.scenes)
         if batch.choices is not None:
             others = self.encoder.clips(batch.features, batch.choices.index)
-            scale, mine = self.model.clip.logit_scale, spoken[: len(clips)]
-            told = told + self.recipe.choices_weight * choices.loss(
-                clips, others, mine, scale, batch.choices.wrong
-            )
+            wrong = batch.choices.wrong
+            chosen = choices.loss(clips, others, captions, self.model.clip.logit_scale, wrong)
+            told = told + self.recipe.choices_weight * chosen
             known = known + self.heads.of_clips(others[: len(clips)], [s.reversed() for s in batch.scenes])
-        known = known + self.heads.of_texts(spoken[: len(batch.claims)], batch.claims)
+        known = known + self.heads.of_texts(captions, batch.claims)
         known = known + self.heads.of_texts(spoken[asked:], apart.claims)
         return told + self.recipe.heads_weight * known
 
