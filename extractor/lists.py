@@ -39,9 +39,9 @@ _CHANGED = "it changed while it was read; run it again"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the list: an absolute path or an address, and the user's columns as one JSON object."""
+    """A line of the list: its number, what it names (an absolute path or an address), the user's columns."""
 
-    line: Line
+    line: int  # its number alone: its fields are in the columns, and a batch of them would be held twice
     where: bytes | Url
     columns: str | None
 
@@ -91,7 +91,7 @@ def list_target(file: Path, naming: Naming, spool: Spool) -> ListTarget:
     for entry in entries(file):
         keys.append(entry.key)
         said.append(entry.said)
-        lines.append(entry.line.number)
+        lines.append(entry.line)
         if isinstance(entry.where, Url):
             addresses.setdefault(entry.where.base, entry.where)
         else:
@@ -139,7 +139,7 @@ def _entry(line: Line, folder: bytes) -> Entry:
         raise line.wrong(str(error).removesuffix(".")) from error
     except UnicodeEncodeError as error:
         raise line.wrong(f"its {name} holds half a surrogate pair, which is no character") from error
-    return Entry(line, where, columns_of(held))
+    return Entry(line.number, where, columns_of(held))
 
 
 def _absolute(folder: bytes, path: str) -> bytes:
