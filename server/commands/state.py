@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -24,6 +26,7 @@ from index.view import removed_since
 
 REASONS = 5
 _INDEX = ("parts", "snapshots", "trained")
+_DETAIL = re.compile(r" \([^()]*\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def _state(store: Store, is_default: bool) -> StoreState:
     known = store.log.last()
     snapshot = _published(store)
     failed = failures(known)
-    reasons = Counter(word.error for word in failed)
+    reasons = Counter(map(reason, failed))
     new = _new(store, known, snapshot)
     return StoreState(
         store.root.name,
@@ -107,6 +110,14 @@ def _state(store: Store, is_default: bool) -> StoreState:
 def failures(known: LastWords) -> list[Word]:
     """The places whose last word is that they failed, by their names."""
     return sorted((said.word for said in saying(known, "failed")), key=lambda word: word.place.shown)
+
+
+def reason(word: Word) -> str:
+    """Why it failed, in words that are the same for all files of which that is true: without its name and
+    how much of it."""
+    name = os.path.basename(word.place.path).decode(errors="replace")
+    told = _DETAIL.sub("", word.error.removesuffix("."))
+    return f"it{told.removeprefix(name)}" if told.startswith(f"{name} ") else told
 
 
 def _published(store: Store) -> Published | None:

@@ -101,6 +101,17 @@ def test_failures_are_counted_by_their_reasons_and_listed(
     assert shown(data, capsys, "--failures").splitlines()[0] == "toy-rgb  films/a.mp4: it is cut short"
 
 
+def test_a_reason_is_one_for_all_files_of_which_it_is_true(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail(shelf, "a.mp4", why="a.mp4 has no pictures in it (1 damaged packet).")
+    fail(shelf, "in/b.mp4", why="b.mp4 has no pictures in it (12 damaged packets).")
+    fail(shelf, "\xe9.mp4", why="\xe9.mp4 is encrypted.")
+    fail(shelf, "d.mp4", why="its decoder ended with exit code 1")
+    text = shown(shelf.library.data, capsys)
+    assert "4 places: 2 × it has no pictures in it; 1 × its decoder ended with exit code 1" in text
+
+
 def test_bytes_are_told_by_what_they_are_and_gc_frees_what_is_said(
     shelf: Shelf, capsys: pytest.CaptureFixture[str]
 ) -> None:
