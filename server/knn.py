@@ -44,7 +44,7 @@ def neighbours(searcher: Searcher, asked: Knn) -> list[dict[str, Any]]:
     if not view.rows.get(kind):
         return []
     hits = view.search(kind, vector[None], min(asked.rows, view.rows[kind]))[0]
-    moments = moments_of(hits, kind, 0.0 if asked.deduplicate else None)
+    moments = [*moments_of(hits, kind, 0.0 if asked.deduplicate else None)]  # each is looked at often
     described = _described(searcher, vector, moments[: asked.described], asked.base_url)
     columns = [*described, *({} for _ in moments[asked.described :])]
     return [
