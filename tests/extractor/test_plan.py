@@ -137,6 +137,12 @@ def test_the_same_pictures_come_out_in_every_mode(film: tuple[Path, Film]) -> No
     assert set(ways) == set(made.way.split())
 
 
+def test_shots_are_looked_for_in_all_pictures(film: tuple[Path, Film]) -> None:
+    path, sampling = film[0], Sampling(points="shots")
+    whole, facts, _ = read(path, sampling, "pictures")
+    assert read(path, sampling, "planned") == (whole, facts, "full")
+
+
 EDITED = {
     "h264": x264("b-pyramid=normal:b-adapt=0:scenecut=0"),
     "hevc": x265("b-adapt=0:scenecut=0"),
