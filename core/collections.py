@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -30,6 +31,11 @@ class Library:
     def store_path(self, slug: str) -> Path:
         """The folder of a store."""
         return self.data / slug
+
+    def free_slugs(self, collection: str, slug: str) -> Iterator[str]:
+        """A slug and others like it, without those of other collections: these hold other videos."""
+        others = {each for name, held in self.collections().items() if name != collection for each in held}
+        return (name for name in chain([slug], (f"{slug}-{n}" for n in count(2))) if name not in others)
 
     def add_store(self, collection: str, slug: str) -> None:
         """Make a store part of a collection, behind those it has."""

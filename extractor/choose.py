@@ -204,10 +204,11 @@ def _store_of(asked: AskedEncoder, collection: str, library: Library) -> Chosen:
         if (path / "store.json").exists() and asked.fits(slug, Store.open(path).spec):
             return _opened(path, asked, library, slug)
     asked = asked.whole()
-    path = library.store_path(asked.slug)
+    slug = next(library.free_slugs(collection, asked.slug))
+    path = library.store_path(slug)
     if path.exists() and (not path.is_dir() or (path / "store.json").exists()):
-        return _opened(path, asked, library, asked.slug)
-    return Chosen(path, asked.name, library, asked.slug, asked.options())
+        return _opened(path, asked, library, slug)
+    return Chosen(path, asked.name, library, slug, asked.options())
 
 
 def _first_store(collection: str, library: Library) -> Chosen:

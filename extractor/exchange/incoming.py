@@ -210,7 +210,8 @@ def _path(settings: ImportSettings, library: Library, spec: EncoderSpec) -> Path
                 f"The collection {settings.collection} has vectors of {held.name} ({held.fingerprint}), "
                 f"and these are others ({spec.fingerprint}): name another one with --collection."
             )
-    return library.store_path(store_slug(spec.name) + ("-imported" if spec.weights == UNKNOWN else ""))
+    slug = store_slug(spec.name) + ("-imported" if spec.weights == UNKNOWN else "")
+    return library.store_path(next(library.free_slugs(settings.collection, slug)))
 
 
 def _opened(path: Path, spec: EncoderSpec, dataset: Dataset) -> Store:

@@ -165,17 +165,19 @@ def _already(library: Library, settings: MigrateSettings, slugs: Sequence[str]) 
 
 def _path(library: Library, settings: MigrateSettings, old: Store, sampling: Sampling) -> Path:
     """The folder of the new store: one that was begun, or a name that is free."""
-    name = store_slug(settings.encoder)
-    for path in (library.store_path(slug) for slug in (name, *(f"{name}-{n}" for n in range(2, 100)))):
-        if not (path / "store.json").exists():
-            return path
-        found = Store.open(path)
-        is_it = _is_called(found, settings.encoder) and found.sampling == sampling
-        if settings.random_weights is not None:
-            is_it &= found.spec.weights == f"{RANDOM}{settings.random_weights}"
-        if is_it and found.root != old.root:
-            return path
-    raise UsageError(f"{settings.data} has a hundred stores that are called like {name}.")
+    slugs = library.free_slugs(settings.collection, store_slug(settings.encoder))
+    return next(path for path in map(library.store_path, slugs) if _is_its(path, settings, old, sampling))
+
+
+def _is_its(path: Path, settings: MigrateSettings, old: Store, sampling: Sampling) -> bool:
+    """Whether it is free, or the store that was begun."""
+    if not (path / "store.json").exists():
+        return True
+    found = Store.open(path)
+    is_it = _is_called(found, settings.encoder) and found.sampling == sampling
+    if settings.random_weights is not None:
+        is_it &= found.spec.weights == f"{RANDOM}{settings.random_weights}"
+    return is_it and found.root != old.root
 
 
 def _in_words(found: Missing, stores: Stores) -> str:

@@ -10,7 +10,7 @@ from fractions import Fraction
 from server.errors import ApiError
 from server.exports.moments import Listed
 from server.exports.reels import Reels
-from server.exports.timecode import Clock, Start, rate_of
+from server.exports.timecode import Clock, Start, counted_rate, rate_of
 
 END = "\r\n"
 BEGINS_H = 1  # record timecodes, as editors begin
@@ -53,7 +53,7 @@ def _event(moment: Listed, record: Clock) -> Event:
     first, last = record.begun(found.start), record.ended(found.end)
     if facts.seconds:
         last = min(last, record.ended(facts.seconds))
-    own = rate_of(facts.frame_rate) or record.rate
+    own = counted_rate(facts.frame_rate) or record.rate
     return Event(moment, first, max(last, first + 1), Start.of(facts.timecode, own, record))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from core.types import canonical
 from server.exports.moments import Listed
-from server.exports.timecode import Clock, Start, rate_of
+from server.exports.timecode import Clock, Start, counted_rate
 
 COLUMNS = (
     *("rank", "moment", "path", "start_s", "end_s", "start_timecode", "end_timecode", "frame_rate"),
@@ -66,7 +66,7 @@ def _own(listed: Listed, names: Sequence[str]) -> Iterator[str]:
 
 def _cells(listed: Listed) -> list[str]:
     found, facts = listed.result, listed.facts
-    rate = rate_of(facts.frame_rate) if found.best is not None else None
+    rate = counted_rate(facts.frame_rate) if found.best is not None else None
     start = end = ""
     if rate is not None:
         begins = Start.of(facts.timecode, rate, Clock.of(rate))

@@ -14,6 +14,7 @@ RATES = tuple(
 )
 _DROPS = frozenset({Fraction(30000, 1001), Fraction(60000, 1001)})
 _NEAR = Fraction(1, 10)  # of a picture: containers round times to milliseconds
+_MOST_NUMBERS = 100  # a second, of two digits
 _LABEL = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.])(\d\d)")
 
 
@@ -84,7 +85,8 @@ class Start:
             return cls(clock, 0)
         hours, minutes, seconds, frames = (int(found[i]) for i in (1, 2, 3, 5))
         counted = Clock(clock.rate, found[4] != ":" and clock.rate in _DROPS)
-        return cls(counted, counted.picture(hours, minutes, seconds, frames * counted.base // round(own)))
+        frames = frames * counted.base // round(own)
+        return cls(counted, counted.picture(hours, minutes, seconds, frames))
 
     def label(self, picture: int) -> str:
         """Of a picture of the file."""
@@ -94,11 +96,23 @@ class Start:
 @lru_cache(maxsize=1_024)
 def rate_of(stated: str) -> Fraction | None:
     """The rate that editors have for a file's: its own, a multiple or a part of it, or the nearest."""
+    own = _own_rate(stated)
+    return min(RATES, key=lambda rate: (_misfit(rate, own), abs(rate - own))) if own else None
+
+
+@lru_cache(maxsize=1_024)
+def counted_rate(stated: str) -> Fraction | None:
+    """The one that a file's own timecode counts by: as it is where that is whole, else as editors have it."""
+    own = _own_rate(stated)
+    return own if own and own.denominator == 1 and own <= _MOST_NUMBERS else rate_of(stated)
+
+
+def _own_rate(stated: str) -> Fraction | None:
     try:
         own = Fraction(stated)
     except (ValueError, ZeroDivisionError):
         return None
-    return min(RATES, key=lambda rate: (_misfit(rate, own), abs(rate - own))) if own > 0 else None
+    return own if own > 0 else None
 
 
 def _misfit(rate: Fraction, own: Fraction) -> float:

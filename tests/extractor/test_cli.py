@@ -95,6 +95,20 @@ def test_the_store_joins_its_collection_and_the_root_is_claimed(shelf: Shelf) ->
     assert library.roots() == {"films": shelf.films}
 
 
+def test_another_collection_has_a_store_of_its_own(shelf: Shelf, videos: Path) -> None:
+    other = Shelf(shelf.folder / "other")
+    other.put(videos / "red.mp4")
+    shelf.extract()
+    asked = "--collection=other", f"--videos={other.films}", "--root=more"
+    assert outcome(shelf.extract(*asked)) == {"done": 1}
+    library = Library(shelf.folder / "data")
+    assert library.collections() == {"default": ["toy-rgb"], "other": ["toy-rgb-2"]}
+    stores = [Store.open(library.store_path(slug)) for slug in ("toy-rgb", "toy-rgb-2")]
+    assert [len(list(store.log.last().live())) for store in stores] == [2, 1]
+    assert outcome(shelf.extract(*asked)) == {"already": 1}
+    assert outcome(shelf.extract()) == {"already": 2}
+
+
 def test_without_an_encoder_the_collections_first_store_is_filled(shelf: Shelf, videos: Path) -> None:
     shelf.extract("--fps=2", "--encoder=toy")
     shelf.put(videos / "red.mp4")

@@ -8,7 +8,7 @@ from random import Random
 import opentimelineio
 import pytest
 
-from server.exports.timecode import RATES, Clock, Start, rate_of
+from server.exports.timecode import RATES, Clock, Start, counted_rate, rate_of
 
 CLOCKS = [Clock.of(rate) for rate in RATES] + [Clock(rate, False) for rate in RATES if Clock.of(rate).is_drop]
 Time = opentimelineio.opentime.RationalTime
@@ -76,9 +76,17 @@ def test_a_files_rate_is_one_that_editors_have(stated: str, rate: str) -> None:
     assert rate_of(stated) == Fraction(rate)
 
 
+@pytest.mark.parametrize(
+    ("stated", "rate"),
+    [("12", "12"), ("100", "100"), ("120", "60"), ("25/2", "25")],
+)
+def test_a_file_numbers_by_its_own_rate_where_that_is_whole(stated: str, rate: str) -> None:
+    assert counted_rate(stated) == Fraction(rate)
+
+
 @pytest.mark.parametrize("stated", ["", "0", "0/0", "-25", "fast"])
 def test_a_rate_that_is_none_is_none(stated: str) -> None:
-    assert rate_of(stated) is None
+    assert rate_of(stated) is None and counted_rate(stated) is None
 
 
 def test_every_picture_of_a_rate_is_found_by_its_own_second() -> None:
@@ -102,6 +110,8 @@ def test_between_two_pictures_the_one_before_is_shown_and_the_one_after_is_the_e
         ("", "25", "25", "00:00:01:00"),
         ("10:00:00:12", "25", "25", "10:00:01:12"),
         ("10:00:00:12", "25", "50", "10:00:00:49"),  # the same start, counted in fiftieths
+        ("00:00:10:06", "12", "24", "00:00:11:13"),  # half a second, and 25 pictures of 24 a second
+        ("01:00:00:50", "100", "50", "01:00:01:00"),
         ("10:00:00;12", "25", "25", "10:00:01:12"),  # nothing is dropped of 25
         ("01:00:00;00", "30000/1001", "30000/1001", "01:00:00;25"),
         ("01:00:00:00", "30000/1001", "30000/1001", "01:00:00:25"),
