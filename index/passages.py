@@ -174,9 +174,15 @@ def _names(source: LiveSource) -> list[Passage]:
     """A video's title, where a column of the user's says one, and its places."""
     if source.id.startswith("t-"):
         return []
-    title = source.columns.get("title")
-    titles = [Passage("title", _clean(title))] if isinstance(title, str) and title.strip() else []
-    return [*titles, *(Passage("path", path) for path in sorted({_clean(p.shown) for p in source.places}))]
+    called = [Passage("title", _clean(title)) for title in titles(source.columns.get("title"))]
+    return [*called, *(Passage("path", path) for path in sorted({_clean(p.shown) for p in source.places}))]
+
+
+def titles(told: Any) -> list[str]:
+    """As people write them: there are films that are called 1984."""
+    several = told if isinstance(told, list) else [told]
+    texts = (str(each) for each in several if type(each) in (str, int, float))
+    return [text for text in texts if text.strip()]
 
 
 def _clean(text: str) -> str:

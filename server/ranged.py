@@ -22,7 +22,7 @@ from server.errors import ApiError
 
 log = logging.getLogger(__name__)
 _PIECE_BYTES = 256 << 10
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.IGNORECASE)
+_RANGE = re.compile(r"bytes=(\d{0,4000})-(\d{0,4000})", re.IGNORECASE)
 
 
 class Readable(Protocol):

@@ -69,6 +69,11 @@ def body_of(asked: SearchAsked, file: str = "") -> str:
     held = asked.model_dump(mode="json", exclude={*_ELSEWHERE}, exclude_unset=True)
     if asked.group_by == ("video" if asked.level == "video" else "none"):
         held.pop("group_by", None)  # as if it were not there
+    if "include" in held:
+        held["include"] = sorted(asked.include)
+    for sent in (held, *(held.get("sequence") or ())):
+        if isinstance(sent.get("query"), str):
+            sent["query"] = [{"text": sent["query"]}]
     return body_hash({**held, "file": file} if file else held)
 
 

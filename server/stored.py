@@ -29,11 +29,17 @@ class Named:
             if found := Timeline.of(view, self.source, kind, start, end):
                 return kind, found
             if whole := Timeline.of(view, self.source, kind):
-                why = f"no row of the video reaches into that range; it ends at {whole.end.max():g}"
-                raise self._wrong(400, "start", why)
+                raise self._outside(float(whole.start.min()), float(whole.end.max()))
         if view.source(self.source) is None:
             raise self._wrong(404, "video_id", f"there is no {self.source!r} in this collection")
         raise self._wrong(409, "video_id", f"{self.source} has no {' or '.join(kinds)} rows")
+
+    def _outside(self, first: float, last: float) -> ApiError:
+        if self.source.startswith("t-"):
+            return self._wrong(400, "end" if self.start is None else "start", "a text has no seconds")
+        is_before = self.end is not None and self.end <= first
+        why = f"no row of the video lies in that range; they go from {first:g} to {last:g}"
+        return self._wrong(400, "end" if is_before or self.start is None else "start", why)
 
     def _wrong(self, status: int, name: str, why: str) -> ApiError:
         field = f"{self.at}.{name}" if self.at else name

@@ -113,7 +113,7 @@ async def form_of(request: Request, most_bytes: int) -> AsyncIterator[FormData]:
 def _file(form: FormData) -> UploadFile:
     file = form.get(FILE)
     if file is None:
-        raise ApiError(400, f"{FILE} is missing.", FILE)
+        raise ApiError(400, f"{FILE} is missing, or the form ends within it.", FILE)
     if isinstance(file, str):
         raise ApiError(400, f"{FILE} must be sent as a file, with a name.", FILE)
     return file
@@ -128,6 +128,8 @@ async def _request(form: FormData, most_bytes: int) -> UploadAsked:
         data = await parsed(text)
     except (ValueError, RecursionError):
         raise ApiError(400, f"{REQUEST} is not JSON.", REQUEST) from None
+    if not isinstance(data, dict):
+        raise ApiError(400, f"{REQUEST} must be a JSON object.", REQUEST)
     try:
         return UploadAsked.model_validate(data)
     except ValidationError as error:

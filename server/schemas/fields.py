@@ -92,5 +92,5 @@ Photo = Annotated[
 Url = Annotated[str, Field(min_length=1, max_length=MAX_URL), AfterValidator(_is_url)]
 Numbers = Annotated[list[float], Field(min_length=1, max_length=MAX_DIM, fail_fast=True)]
 Vector = Annotated[Numbers, AfterValidator(_is_no_zero), Hashed]
-MediaPrefix = Annotated[str, AfterValidator(_is_printable), Field(max_length=MAX_PREFIX)]
+MediaPrefix = Annotated[str, Field(max_length=MAX_PREFIX), AfterValidator(_is_printable)]
 Rate = Literal["24000/1001", "24", "25", "30000/1001", "30", "48000/1001", "48", "50", "60000/1001", "60"]

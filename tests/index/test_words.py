@@ -270,6 +270,12 @@ def test_nothing_in_a_query_is_a_language(spoken_in: Spoken, query: str) -> None
         assert isinstance(found_in(view, query, some=some), list)
 
 
+def test_a_title_may_be_a_number_or_several() -> None:
+    assert passages.titles(1984) == ["1984"]
+    assert passages.titles(["Uno", 2, " ", {"no": "title"}, None]) == ["Uno", "2"]
+    assert passages.titles(True) == passages.titles(None) == passages.titles({"a": 1}) == []
+
+
 def test_names_are_titles_and_places(tmp_path: Path) -> None:
     lived = spoken(tmp_path / "store")
     lived.add(1)

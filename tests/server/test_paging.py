@@ -180,6 +180,8 @@ SPELLED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {"collection": "default"}),
     ({}, {"encoder": "toy:rgb"}),
     ({}, {"group_by": "none", "include": ["thumbnail", "metadata"], "merge_gap_s": 0}),
+    ({}, {"query": [{"text": "blue"}]}),
+    ({"include": ["thumbnail", "scores"]}, {"include": ["scores", "thumbnail"]}),
     ({"level": "video"}, {"group_by": "video"}),
 ]
 

@@ -114,7 +114,12 @@ def test_shares_follow_the_scale_of_the_encoder_or_clips_own(scale: float | None
     ("fields", "status", "says"),
     [
         ({"video_id": "v-none"}, 404, "video_id: there is no 'v-none' in this collection."),
-        ({"start": 24}, 400, "start: no row of the video reaches into that range; it ends at 24."),
+        (
+            {"start": 24},
+            400,
+            "start: no row of the video lies in that range; they go from 0 to 24.",
+        ),
+        ({"end": 0}, 400, "end: no row of the video lies in that range; they go from 0 to 24."),
         ({"start": 4, "end": 4}, 400, "end: must be above start (4) (got 4)."),
         ({"labels": []}, 400, "labels: list should have at least 1 item"),
         ({"labels": ["a", "b", "a"]}, 400, "labels: must be different, and 'a' comes twice."),

@@ -254,7 +254,7 @@ def test_a_client_that_goes_away_ends_what_decodes_for_it(films: Shelf, decoders
             "mode: \"text\" needs a query of texts alone, and a file is none (got 'text').",
         ),
         ({"cursor": "x"}, "cursor", None),
-        ([], None, "The body must be a JSON object."),
+        ([], "request", "request must be a JSON object."),
     ],
     ids=str,
 )
