@@ -56,11 +56,15 @@ def read(
     while failures < MAX_READ_ERRORS:
         try:
             for packet in container.demux(stream, *beside.streams):
+                if (
+                    not packet.size
+                ):  # it marks the end, as of the first stream; or in AVI a picture that stays
+                    continue
                 failures = 0
-                if packet.stream_index != stream.index:
-                    beside.take(packet)
-                elif packet.size:  # an empty one marks the end, or in AVI a picture that stays
+                if packet.stream_index == stream.index:
                     yield cast(VideoPacket, packet)
+                else:
+                    beside.take(packet)
             return
         except (av.error.MemoryError, OSError):  # not the file's fault
             raise
@@ -68,7 +72,7 @@ def read(
             failures += 1
             losses.packets += 1
         except IndexError:  # PyAV stumbles, at the end, over streams that appeared mid-file; ours is whole
-            continue
+            failures += 1
 
 
 def look_ahead(packets: Iterator[VideoPacket], *, most_shown: int = 64, most: int = 4096) -> Ahead:
