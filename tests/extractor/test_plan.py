@@ -384,6 +384,7 @@ def test_small_real_files_give_the_same_pictures(media: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7_200)
 def test_every_real_file_gives_the_same_pictures_in_every_mode(media: Path) -> None:
     ways = same_of_real_files(media, MODES, 1 << 40)
     assert ways["planned"] > 700 and ways["retried"] < 10, ways
