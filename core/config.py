@@ -6,6 +6,7 @@ flag > CINEDEX_NAME > the TOML file's table of the verb > its shared keys > defa
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import json
 import logging
@@ -115,6 +116,8 @@ S = TypeVar("S", bound=Settings)
 
 def run_verb(settings: type[S], main: Callable[[S], int], argv: list[str] | None = None, *, prog: str) -> int:
     """A whole command: settings, log, work; what a user can meet is one sentence, a bug is a traceback."""
+    if sys.stdout is None:  # it was closed before
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # for as long as the process lives
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # file names need not be text
     try:
@@ -134,9 +137,20 @@ def run_verb(settings: type[S], main: Callable[[S], int], argv: list[str] | None
     except BrokenPipeError:
         if not _reader_left():
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered goes nowhere
+        _hush()
         return 141
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        sys.stderr.write(f"{prog}: there is no room for what it says: {error.strerror}.\n")
+        _hush()
+        return 1
     return code
+
+
+def _hush() -> None:
+    """What is buffered goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _reader_left() -> bool:

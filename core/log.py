@@ -202,6 +202,7 @@ def encode_entry(entry: Entry) -> bytes:
     rest = "".join(canonical(line) + "\n" for line in lines).encode()
     header: dict[str, Any] = {
         "format": FORMAT,
+        "entry": entry.number,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "shard": entry.shard,
         "manifest": entry.manifest,
@@ -255,6 +256,8 @@ def decode_entry(number: int, data: bytes) -> Entry:
         raise ValueError("its hash does not fit its lines")
     if header["format"] != FORMAT:
         raise StoreError(f"Log entry {number} has format {header['format']}; this version reads {FORMAT}.")
+    if header.get("entry", number) != number:  # older ones do not say
+        raise ValueError(f"it is entry {header['entry']}")
     held = [json.loads(line) for line in rest.splitlines()]
     return Entry(
         number,

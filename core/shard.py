@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -102,17 +102,27 @@ class Shard:
         kept = pc.and_(pc.equal(table["id"], source), pc.equal(table["layer"], "visual"))
         return next(iter(table.filter(kept).to_pylist()), None)
 
-    def damage(self) -> list[str]:
-        """One sentence for each file whose bytes are not the ones that were written."""
+    def damage(self, *names: str) -> list[str]:
+        """One sentence for each of these files, or of all, whose bytes are not the ones that were written."""
         try:
             listed = self.manifest["files"]
         except StoreError as error:
             return [str(error)]
-        return [
-            f"{self.path / name} is damaged: its hash is not the one its manifest holds."
-            for name, held in listed.items()
-            if not (self.path / name).exists() or files.hash_file(self.path / name) != held["blake2b"]
+        paths = {self.path / name: held["blake2b"] for name, held in listed.items()}
+        asked = {path: seal for path, seal in paths.items() if path.name in (names or listed)}
+        missing = [f"{path} is missing." for path in asked if not path.exists()]
+        return missing + [
+            f"{path} is damaged: its hash is not the one its manifest holds."
+            for path, seal in asked.items()
+            if path.exists() and files.hash_file(path) != seal
         ]
+
+    def whole(self, *names: str) -> Self:
+        """This one, or StoreError where these files, or any, are not as they were written: what is made of
+        damaged ones is sealed anew, and nobody would find it."""
+        for wrong in self.damage(*names):
+            raise StoreError(f"{wrong} A backup has it, or `extract --again` makes it anew.")
+        return self
 
     def _table(self, name: str) -> pa.Table:
         path = self.path / f"{name}.parquet"

@@ -357,7 +357,7 @@ def compact(store: Store, shards: Sequence[str]) -> int | None:
 
 
 def _read_won(store: Store, won: Mapping[str, Collection[Pair]]) -> list[Held]:
-    return [held for name, pairs in won.items() for held in read_held(store.shard(name), pairs)]
+    return [held for name, pairs in won.items() for held in read_held(store.shard(name).whole(), pairs)]
 
 
 def read_held(shard: Shard, pairs: Collection[Pair]) -> list[Held]:

@@ -13,6 +13,7 @@ from core.collections import Library
 from core.config import Settings, run_verb
 from core.errors import UsageError
 from core.log import LastWords, Task
+from core.logs import plain
 from core.rules import Word
 from core.store import Store
 from core.writer import Writer
@@ -53,7 +54,7 @@ def remove(settings: RemoveSettings) -> int:
     noun = "place" if settings.root else "source"
     plural = "" if max(counts) == 1 else "s"
     then = "; what an index build has left out since comes back with the next one" if settings.undo else ""
-    sys.stdout.write(f"{what}: {max(counts)} {noun}{plural} {verb}{then}.\n")
+    sys.stdout.write(f"{plain(what)}: {max(counts)} {noun}{plural} {verb}{then}.\n")
     return 0
 
 

@@ -125,5 +125,13 @@ def file_now(
         file = os.path.join(os.fsencode(folder), place.path)
         if has_stamp(file, place.stamp):
             return place, Path(os.fsdecode(file))
-        why = "their file is gone" if is_gone(file) else "their file has changed"
+        why = "their file is gone" if is_gone(file) else _why_not(file)
     return why
+
+
+def _why_not(file: bytes) -> str:
+    try:
+        os.stat(file)
+    except OSError as error:
+        return f"their file cannot be read: {error.strerror}"
+    return "their file has changed"

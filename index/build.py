@@ -297,6 +297,8 @@ def _missing(
     wanted = [run for run in plan.runs if (run.shard, run.first) not in have]
     if not wanted:
         return
+    for shard in sorted({run.shard for run in wanted}):
+        view.store.shard(shard).whole(f"{plan.kind}.npy", f"{plan.kind}.parquet")
     progress.begin(f"{plan.kind}: adding", sum(run.count for run in wanted))
     for runs in cut(wanted, _most_rows(view, plan, means)):
         about = making.make(view.store, plan, runs, progress, means.device)

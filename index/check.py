@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -17,6 +17,33 @@ from core.shard import Shard, manifest_hash
 from core.store import PROBES
 from index import mapped, named, train
 from index.snapshot import CURRENT, current, folder_of, manifest_seal, numbers, published, read_manifest
+
+_CURES = (
+    (
+        ("parts", train.FOLDER, "snapshots", CURRENT),
+        "`cinedex index build --fresh` makes parts, trainings and snapshots anew; "
+        "`cinedex index gc --keep 1 --age-s 0` takes what is damaged.",
+    ),
+    (
+        ("shards",),
+        "`extract --again` makes the shards of its videos anew, or a backup has them; "
+        "`cinedex index gc` takes what is damaged, a day after it was replaced.",
+    ),
+    (
+        ("log", "store.json", PROBES),
+        "Of the log, store.json and probes a backup has what is damaged, nothing else; a checkpoint may be "
+        "removed where all entries up to its number are there.",
+    ),
+)
+
+
+def cures(root: Path, sentences: Sequence[str]) -> list[str]:
+    """What makes anew what these name."""
+    return [
+        cure
+        for names, cure in _CURES
+        if any(str(root / name) in each for name in names for each in sentences)
+    ]
 
 
 def damage(root: Path) -> Iterator[str]:

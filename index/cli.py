@@ -28,7 +28,7 @@ from core.store import Store
 from index import bar, factory
 from index.asked import SAMPLE
 from index.build import Built, NothingStored, build_snapshot, publish
-from index.check import damage
+from index.check import cures, damage
 from index.device import chosen_device
 from index.follow import Follower
 from index.gc import DAY_S, KEEP, gc
@@ -39,11 +39,6 @@ from index.recall import WANTED, Measured, measure, shortfall
 from index.snapshot import Snapshot, folder_of, read_manifest
 from index.threads import bound_threads
 from index.worn import advice, worn
-
-_CURE = (
-    "`cinedex index build --fresh` makes parts, trainings and snapshots anew, "
-    "`extract --again` shards of their videos."
-)
 
 
 class StoreSettings(Settings):
@@ -283,15 +278,15 @@ def _check_files(root: Path) -> int:
         is_folder = root.is_dir()
     if not is_folder:
         raise UsageError(f"{root} is not the folder of a store.")
-    code = 0
+    found = []
     for sentence in damage(root):
         _say(sentence)
-        code = 1
-    if code:
-        _complain("check", _CURE)
-    else:
+        found.append(sentence)
+    for cure in cures(root, found):
+        _complain("check", cure)
+    if not found:
         _say(f"{root.name}: every file is as it was written.")
-    return code
+    return 1 if found else 0
 
 
 def _check_recall(root: Path, settings: CheckSettings) -> int:

@@ -98,3 +98,5 @@ def _finish_on_sigterm(server: uvicorn.Server) -> None:
         server.should_exit = True
 
     signal.signal(signal.SIGTERM, finish)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup, and of workers
+        signal.signal(signal.SIGHUP, finish)

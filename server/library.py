@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.collections import Library
-from core.errors import Error
+from core.errors import Error, StoreError
 from core.running import runs
 from core.types import EncoderSpec
 from server import removal
@@ -167,7 +167,10 @@ class ServedLibrary:
 
     def _read(self) -> None:
         try:
-            self._known, self._folders = self._catalog(), self._find_folders()
+            known = self._catalog()
+            if self._known and not known:
+                raise StoreError("The collections that were served are gone.")
+            self._known, self._folders = known, self._find_folders()
         except (Error, OSError) as error:
             self._patience.fail("collections cannot be read", error)
             self._is_readable = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +24,7 @@ from server.metrics import Metrics
 from server.searcher import Searcher
 from server.settings import ServeSettings
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 Newer = Callable[[Searcher, Error], Searcher | None]  # what answers in place of one that failed so
 
@@ -92,7 +95,10 @@ def call_isolated(settings: ServeSettings, name: str, function: Callable[..., T]
     except VideoError as error:
         raise ApiError(error.http_status, str(error)) from error
     except OSError as error:  # of the machine, or of what the file lies on
-        raise ApiError(503, f"{name} cannot be read.") from error
+        log.error("what was asked of a file cannot be made name=%s error=%s", name, error)
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        why = "there is no room for what is made of it" if is_full else "it cannot be read"
+        raise ApiError(503, f"{name}: {why}; the log says more.") from error
 
 
 def with_newer(work: Callable[[Searcher], T], searcher: Searcher, newer: Newer) -> T:

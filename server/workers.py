@@ -27,7 +27,7 @@ FINISH_S = 30  # for what was taken, once a worker is told to end
 STEADY_S = 60.0  # who has lived as long did not fail on its way
 _SPARE_S = 5.0  # to end in, beside that
 _LOOK_S = 0.1
-_PARENTS = {signal.SIGINT, signal.SIGTERM}
+_PARENTS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 Work = Callable[[socket.socket, bool], None]  # answers until SIGTERM; True: also while it loads
 
 
@@ -38,7 +38,7 @@ def supervise(work: Work, listening: socket.socket, count: int, said: Callable[[
     Of the workers only the first one answers while it loads, and tells so; the others, and whoever takes the
     place of one, take requests once they can answer them.
     """
-    with stopping() as stop, _figures() as folder:
+    with stopping(signal.SIGHUP) as stop, _figures() as folder:
         said()
         workers = [_Worker(work, listening, folder) for _ in range(count)]
         for number, worker in enumerate(workers):
@@ -122,7 +122,8 @@ def _child(work: Work, listening: socket.socket, is_first: bool) -> None:
     """The whole life of a worker; it ends as its parent does, if not before."""
     parent = multiprocessing.parent_process()
     assert parent is not None
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which the parent hands on as SIGTERM
+    for of_terminal in (signal.SIGINT, signal.SIGHUP):  # which the parent hands on as SIGTERM
+        signal.signal(of_terminal, signal.SIG_IGN)
 
     def follow() -> None:
         connection.wait([parent.sentinel])

@@ -13,6 +13,7 @@ from core.store import Store
 from core.types import EncoderSpec, Look, Sampling
 from server.commands import doctor
 from server.commands.doctor import Finding
+from tests.server.worlds import Shelf
 
 
 def states(findings: Iterator[Finding]) -> list[tuple[str, str]]:
@@ -39,6 +40,18 @@ def test_where_nothing_is_wrong_it_says_so(tmp_path: Path, capsys: pytest.Captur
     assert "toy" in shown and "h264" in shown and "atomic rename and hard links" in shown
     assert shown.endswith("Nothing is wrong.\n")
     assert not (tmp_path / "data").exists()
+
+
+def test_an_index_that_does_not_open_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shelf = Shelf.make(tmp_path)
+    shelf.add({"red": [("red", 2)]})
+    shelf.build()
+    asked = ["--data", str(shelf.library.data), "--json"]
+    assert doctor.main(asked) == 0
+    capsys.readouterr()
+    next((shelf.store.root / "parts").glob("*.rows.npy")).unlink()
+    assert doctor.main(asked) == 1
+    assert ".rows.npy is missing" in json.loads(capsys.readouterr().out)["wrong"][0]
 
 
 def test_what_is_wrong_exits_1_and_is_listed_in_json(

@@ -95,7 +95,7 @@ def write_rows(store: Store, folder: Path, kinds: Sequence[Kind], to: Form, dtyp
     with ExitStack() as stack:
         sinks: dict[Kind, _Sink] = {}
         for shard, pairs in won.items():
-            held = read_held(store.shard(shard), pairs)
+            held = read_held(store.shard(shard).whole(), pairs)
             for kind in kinds:
                 if mine := [each for each in held if each.blocks.get(kind)]:
                     if kind not in sinks:

@@ -30,7 +30,7 @@ from core.errors import Error
 from core.store import Store
 from extractor.encoders import NOTICES, notice_of
 from extractor.encoders import weights as registry
-from index.snapshot import current, published
+from index.snapshot import Snapshot, current
 
 DECODERS = ("h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "mpeg2video", "mjpeg", "prores", "theora", "wmv3")
 LOW_SPACE_BYTES = 1 << 30
@@ -347,7 +347,7 @@ def _store(collection: str, path: Path) -> Finding:
     try:
         with files.reading(path):
             store = Store.open(path)
-            number = None if current(path) is None else published(path)[0]
+            number = None if current(path) is None else Snapshot.open(store).number
     except Error as error:
         return Finding("wrong", "store", str(error))
     which = "no snapshot is published" if number is None else f"snapshot {number} is published"

@@ -21,7 +21,7 @@ from extractor.encoders.recipe import LOCAL_DIR
 from extractor.encoders.weights import RANDOM, folder, registered
 from index import recall, sources
 from index.gc import freed_bytes
-from index.snapshot import CURRENT, current, folder_of, published, read_manifest
+from index.snapshot import CURRENT, current, folder_of, numbers, published, read_manifest
 from index.view import removed_since
 
 REASONS = 5
@@ -70,6 +70,8 @@ class StoreState:
     snapshot: Published | None = None
     new: int = 0  # sources that no answer has yet
     removed: int = 0  # since the snapshot; they are in no answer, but in the index
+    commits: int = 0  # that the snapshot does not know: of lines, columns and places too
+    whole: int | None = None  # a later snapshot, which knows them all and is not published
     failed: int = 0  # places
     reasons: Mapping[str, int] = field(default_factory=dict)
     disk: Disk = field(default_factory=Disk)
@@ -101,6 +103,8 @@ def _state(store: Store, is_default: bool) -> StoreState:
         snapshot,
         new,
         len(removed_since(known, snapshot.entry)) if snapshot else 0,
+        known.number - snapshot.entry if snapshot else 0,
+        _whole(store, known, snapshot) if snapshot else None,
         len(failed),
         dict(reasons.most_common(REASONS)),
         _disk(store, known, snapshot, is_settled=not new),
@@ -128,6 +132,13 @@ def _published(store: Store) -> Published | None:
     worst = recall.worst(held["recall"]) if held["recall"] else None
     written = (store.root / CURRENT).stat().st_mtime
     return Published(number, written, held["entry"], held["sources"], held["rows"], worst)
+
+
+def _whole(store: Store, known: LastWords, snapshot: Published) -> int | None:
+    newest = max(numbers(store.root), default=0)
+    if newest <= snapshot.number or read_manifest(folder_of(store.root, newest))["entry"] < known.number:
+        return None
+    return newest
 
 
 def _new(store: Store, known: LastWords, snapshot: Published | None) -> int:

@@ -136,7 +136,8 @@ def _of_store(state: StoreState) -> Iterator[str]:
     yield f"    sampled    {_sampling(state.sampling)}"
     yield f"    searched   {_searched(state)}"
     if stale := ", ".join(_stale(state)):
-        yield f"    stale      {stale}; `cinedex index build` makes it new"
+        cure = "build` makes it new" if state.whole is None else f"publish {state.whole}` shows it"
+        yield f"    stale      {stale}; `cinedex index {cure}"
     if state.failed:
         reasons = "; ".join(f"{count} × {plain(why)}" for why, count in state.reasons.items())
         yield f"    failed     {_many(state.failed, 'place')}: {reasons}"
@@ -169,6 +170,8 @@ def _stale(state: StoreState) -> Iterator[str]:
         yield f"{state.new} new"
     if state.removed:
         yield f"{state.removed} removed"
+    if state.commits and not state.new and not state.removed:
+        yield f"{_many(state.commits, 'commit')} of lines, columns, places or failures"
 
 
 def _disk(state: StoreState) -> str:

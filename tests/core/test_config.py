@@ -242,6 +242,22 @@ def test_what_a_user_can_meet_is_one_sentence(error: Error, capsys: pytest.Captu
     assert capsys.readouterr().err == f"extract: {error}\n"
 
 
+def test_what_a_full_disk_does_not_take_is_said_in_one_sentence() -> None:
+    program = (
+        "import sys; from core.config import Settings, run_verb\n"
+        "def main(settings): sys.stdout.write('told'); return 0\n"
+        "sys.exit(run_verb(Settings, main, [], prog='tell'))"
+    )
+    with open("/dev/full", "w") as full:
+        said = subprocess.run([sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (said.returncode, said.stderr) == (
+        1,
+        "tell: there is no room for what it says: No space left on device.\n",
+    )
+    closed = subprocess.run(["sh", "-c", '"$0" -c "$1" >&-', sys.executable, program], stderr=subprocess.PIPE)
+    assert (closed.returncode, closed.stderr) == (0, b"")
+
+
 def test_an_interrupt_exits_130_and_a_bug_keeps_its_traceback() -> None:
     assert ran(_raise(KeyboardInterrupt())) == 130
     with pytest.raises(ZeroDivisionError):

@@ -55,6 +55,11 @@ def test_an_entry_survives_its_bytes() -> None:
     assert (held.shard, held.manifest, held.holds, held.replaces) == ("s1", "abc", ENTRY.holds, ("s0",))
 
 
+def test_an_entry_is_no_other_ones() -> None:
+    with pytest.raises(ValueError, match="it is entry 7"):
+        decode_entry(8, encode_entry(ENTRY))
+
+
 def test_any_flipped_byte_of_an_entry_is_found() -> None:
     good = encode_entry(ENTRY)
     for at in range(len(good)):

@@ -270,6 +270,23 @@ def test_a_full_disk_is_one_sentence_and_the_store_still_opens(tmp_path: Path) -
     assert files.sweep(store.root / "shards", 0) == 0
 
 
+@pytest.mark.parametrize("name", ["frame.npy", "sources.parquet"])
+def test_a_damaged_shard_is_not_sealed_anew(tmp_path: Path, name: str) -> None:
+    store = stores.make(tmp_path / "s")
+    stores.fill(store, [1, 2])
+    shards = sorted(store.log.last().shards())
+    path = store.root / "shards" / shards[0] / name
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match=rf"{name} is damaged: .* `extract --again` makes it anew"):
+        compact(store, shards)
+    assert store.log.last().shards() == frozenset(shards)
+    path.unlink()
+    with pytest.raises(StoreError, match=rf"{name} is missing"):
+        compact(store, shards)
+
+
 def test_compaction_keeps_what_is_live_and_leaves_out_what_is_not(tmp_path: Path) -> None:
     store = stores.make(tmp_path / "s")
     stores.fill(store, [1, 2, 3])

@@ -312,6 +312,16 @@ def test_a_fresh_build_mends_damaged_parts(tmp_path: Path) -> None:
     assert_answers(lived, Snapshot.open(lived.store))
 
 
+def test_rows_of_a_damaged_shard_are_not_built_into_a_part(tmp_path: Path) -> None:
+    lived = lived_in(tmp_path / "store")
+    for path in (lived.store.root / "shards").glob("*/clip.npy"):
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)
+    with pytest.raises(StoreError, match=r"clip\.npy is damaged: .* `extract --again` makes it anew"):
+        build(lived.store)
+
+
 def test_a_build_goes_on_where_what_is_published_is_damaged(tmp_path: Path) -> None:
     lived = lived_in(tmp_path / "store")
     build(lived.store)

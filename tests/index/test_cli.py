@@ -125,10 +125,17 @@ def test_check_exits_1_and_names_what_is_damaged(lived: World, capsys: Out) -> N
     assert call(lived, "check", "--files") == 1
     shown = capsys.readouterr()
     assert shown.out == f"{path} is damaged: its hash is not the one its manifest holds.\n"
-    assert re.fullmatch(r"cinedex index check: `cinedex index build --fresh` makes .* videos\.\n", shown.err)
+    assert re.fullmatch(r"cinedex index check: `extract --again` makes the shards .* replaced\.\n", shown.err)
     (lived.store.root / "store.json").write_text("{}")
+    next((lived.store.root / "parts").glob("*.faiss")).unlink()
     assert call(lived, "check", "--files") == 1
-    assert "store.json is damaged" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "store.json is damaged" in shown.out
+    assert [line.split(":", 1)[1].split()[0] for line in shown.err.splitlines()] == [
+        "`cinedex",
+        "`extract",
+        "Of",
+    ]
 
 
 def test_compact_and_gc_say_what_they_did_and_change_no_answer(lived: World, capsys: Out) -> None:

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,15 @@ def is_refused(port: int) -> bool:
     except ConnectionRefusedError:
         return True
     return False
+
+
+@pytest.mark.parametrize("flags", [(), ("--workers", "2")], ids=str)
+def test_a_terminal_that_is_closed_ends_it_as_sigterm_does(
+    shelf: Shelf, serve: Callable[..., Running], flags: Sequence[str]
+) -> None:
+    server = serve(*flags)
+    server.process.send_signal(signal.SIGHUP)
+    assert server.process.wait(60) == 0
 
 
 def test_sigterm_lets_what_was_taken_finish(shelf: Shelf, serve: Callable[..., Running]) -> None:

@@ -16,6 +16,7 @@ from core.log import Task
 from core.running import FOLDER, Facts, running, runs
 from core.types import Place
 from core.writer import Writer
+from index.build import publish
 from index.gc import DAY_S, gc
 from server.commands.state import encoder_missing
 from tests.server.worlds import TOY, Shelf, until
@@ -81,6 +82,21 @@ def test_what_is_new_or_removed_since_the_snapshot_is_stale_until_a_build(
     assert found["disk"]["compact_frees"] == (20 + 4) * 12 * 2, "the rows of green"
     shelf.remove("green", undo=True)
     assert store_of(told(shelf.library.data, capsys))["new"] == 1
+
+
+def test_what_is_no_source_is_stale_too_and_after_a_way_back_it_says_the_way_on(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail(shelf, "a.mp4")
+    assert store_of(told(shelf.library.data, capsys))["commits"] == 1
+    text = shown(shelf.library.data, capsys)
+    assert "1 commit of lines, columns, places or failures; `cinedex index build` makes it new" in text
+    shelf.remove("green")
+    shelf.build()
+    assert "stale" not in shown(shelf.library.data, capsys)
+    publish(shelf.store, 1)
+    assert store_of(told(shelf.library.data, capsys))["whole"] == 2
+    assert "1 removed; `cinedex index publish 2` shows it" in shown(shelf.library.data, capsys)
 
 
 def test_failures_are_counted_by_their_reasons_and_listed(

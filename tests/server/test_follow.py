@@ -341,6 +341,19 @@ def test_a_store_that_vanishes_is_said_to_be_gone_and_comes_back(shelf: Shelf, t
         until(lambda: status(http) == 200)
 
 
+def test_a_library_that_vanishes_is_said_to_be_gone_and_comes_back(tmp_path: Path) -> None:
+    shelf = Shelf.make(tmp_path / "data")
+    shelf.add({"red": [("red", 2)]})
+    shelf.build()
+    with in_thread(ServedLibrary.of_data(shelf.library.data)) as http:
+        until(lambda: status(http) == 200)
+        shelf.library.data.rename(tmp_path / "away")
+        until(lambda: status(http) == 503)
+        assert message(http) == "The store toy-rgb cannot be opened."
+        (tmp_path / "away").rename(shelf.library.data)
+        until(lambda: status(http) == 200)
+
+
 def test_an_empty_folder_is_served_and_filled_while_it_is(tmp_path: Path) -> None:
     with in_thread(ServedLibrary.of_data(tmp_path / "data")) as http:
         until(lambda: http.get("/healthz").status_code == 200)
