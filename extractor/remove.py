@@ -54,7 +54,8 @@ def remove(settings: RemoveSettings) -> int:
     noun = "place" if settings.root else "source"
     plural = "" if max(counts) == 1 else "s"
     then = "; what an index build has left out since comes back with the next one" if settings.undo else ""
-    sys.stdout.write(f"{plain(what)}: {max(counts)} {noun}{plural} {verb}{then}.\n")
+    told = plain(what.encode(errors="replace").decode())
+    sys.stdout.write(f"{told}: {max(counts)} {noun}{plural} {verb}{then}.\n")
     return 0
 
 
