@@ -133,6 +133,8 @@ def read(video: bytes, sidecar: Sidecar) -> Told | None:
     timed = parse(data, kind, language)
     if timed.bad:
         log.warning("parts of a sidecar make no sense path=%s parts=%d", os.fsdecode(path), timed.bad)
+    elif not timed.lines and kind in ("srt", "vtt") and data.strip() not in (b"", b"WEBVTT"):
+        log.warning("a sidecar has no lines path=%s", os.fsdecode(path))
     return Told(named, timed.lines)
 
 

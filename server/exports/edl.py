@@ -51,8 +51,9 @@ def _most(moments: list[Listed]) -> Fraction:
 def _event(moment: Listed, record: Clock) -> Event:
     facts, found = moment.facts, moment.result
     first, last = record.begun(found.start), record.ended(found.end)
-    if facts.seconds:
+    if facts.seconds:  # subtitles may go on behind the last picture
         last = min(last, record.ended(facts.seconds))
+        first = min(first, max(0, last - 1))
     own = counted_rate(facts.frame_rate) or record.rate
     return Event(moment, first, max(last, first + 1), Start.of(facts.timecode, own, record))
 

@@ -72,7 +72,8 @@ def _cells(listed: Listed) -> list[str]:
         begins = Start.of(facts.timecode, rate, Clock.of(rate))
         first = begins.clock.begun(found.start)
         start = begins.label(first)
-        end = begins.label(max(first + 1, begins.clock.ended(found.end)))
+        last = min(found.end, facts.seconds or found.end)  # subtitles may go on behind the last picture
+        end = begins.label(max(first + 1, begins.clock.ended(last)))
     values = (listed.rank, listed.number, found.path, found.start, found.end, start, end, facts.frame_rate)
     worth = (found.score, found.confidence, found.confidence_level, found.best.t if found.best else None)
     said = (", ".join(found.matched_on), found.text, found.approximate, found.id, found.video_id)

@@ -164,6 +164,20 @@ def test_what_may_not_be_read_is_said(tmp_path: Path, caplog: pytest.LogCaptureF
     assert found is None and "cannot be read" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("text", "is_told"), [("Prose,\nand no times.\n", True), ("", False), ("WEBVTT\n", False)]
+)
+def test_one_without_a_line_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, is_told: bool
+) -> None:
+    put(tmp_path, "film.mp4")
+    (tmp_path / "film.vtt").write_text(text)
+    age(tmp_path / "film.vtt")
+    found = read(os.fsencode(tmp_path / "film.mp4"), listed(tmp_path).sidecars[0])
+    assert found is not None and found.lines == ()
+    assert ("a sidecar has no lines" in caplog.text) is is_told
+
+
 def test_a_huge_file_is_no_subtitles(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     put(tmp_path, "film.mp4")
     with (tmp_path / "film.srt").open("wb") as file:
