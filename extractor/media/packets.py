@@ -56,9 +56,8 @@ def read(
     while failures < MAX_READ_ERRORS:
         try:
             for packet in container.demux(stream, *beside.streams):
-                if (
-                    not packet.size
-                ):  # it marks the end, as of the first stream; or in AVI a picture that stays
+                # An empty one is the end, and says it is the first stream's; or in AVI a picture stays.
+                if not packet.size:
                     continue
                 failures = 0
                 if packet.stream_index == stream.index:

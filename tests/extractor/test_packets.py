@@ -27,6 +27,8 @@ class Nothing:
 
 
 def test_who_stumbles_again_and_again_is_at_the_end() -> None:
-    container, losses = Stumbling(), Losses()
-    assert list(read(container, object(), losses, Nothing())) == []  # type: ignore[arg-type]
+    container: Any = Stumbling()
+    stream: Any = object()
+    losses = Losses()
+    assert list(read(container, stream, losses, Nothing())) == []
     assert (container.tries, losses.packets) == (MAX_READ_ERRORS, 0)
