@@ -49,14 +49,14 @@ class Found:
 
 
 def threshold_of(right: Float32Array, wrong: Float32Array) -> Found:
-    """Where the lesser of both shares is greatest, half way to the next score below."""
-    edges = np.unique(np.concatenate([right, wrong]))
-    told = 1 - np.searchsorted(np.sort(right), edges) / len(right)
-    refused = np.searchsorted(np.sort(wrong), edges) / len(wrong)
+    """Where the lesser of both shares is greatest: of the places half way between two scores, as they are
+    written. Scores that differ by less than that have none between them."""
+    edges = np.unique(np.concatenate([right, wrong])).astype(np.float64)
+    places = np.unique(np.round((edges + np.concatenate([edges[:1], edges[:-1]])) / 2, _DECIMALS))
+    told = 1 - np.searchsorted(np.sort(right), places) / len(right)
+    refused = np.searchsorted(np.sort(wrong), places) / len(wrong)
     best = int(np.minimum(told, refused).argmax())
-    threshold = round(float(edges[max(0, best - 1)] + edges[best]) / 2, _DECIMALS)
-    shares = float((right >= threshold).mean()), float((wrong < threshold).mean())
-    return Found(threshold, *shares, auc(right, wrong))
+    return Found(float(places[best]), float(told[best]), float(refused[best]), auc(right, wrong))
 
 
 def measured(encoder: Encoder, seed: int, seconds: float = SECONDS) -> dict[Kind, Found]:

@@ -135,5 +135,5 @@ def test_what_the_caller_holds_stays_held(tmp_path: Path) -> None:
     with kept_loaded():
         held = gc.get_freeze_count()
         list(work(job, "cpu", iter(()), threading.Event()))
-        assert gc.get_freeze_count() == held > 10_000
+        assert 10_000 < gc.get_freeze_count() <= held  # what nobody needs any more may be gone
     assert gc.get_freeze_count() == 0

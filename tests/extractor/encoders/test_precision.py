@@ -364,6 +364,7 @@ def test_a_run_with_toy_has_no_precision(shelf: Shelf) -> None:
     assert shelf.extract("--device=cpu")["devices"] == {}  # nothing to do: nothing is loaded
 
 
+@pytest.mark.usefixtures("has_it")  # or that it is slow there is said too
 def test_a_run_that_cannot_be_as_asked_makes_nothing(
     shelf: Shelf, inexact: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
