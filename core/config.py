@@ -202,6 +202,7 @@ _KINDS = {
     **dict.fromkeys(("int_parsing", "int_from_float", "int_type"), "a whole number"),
     **dict.fromkeys(("float_parsing", "float_type"), "a number"),
     **dict.fromkeys(("bool_parsing", "bool_type"), "true or false"),
+    "path_type": "a path, as a text",
 }
 _BOUNDS = {"greater than or equal to": "at least", "less than or equal to": "at most"}
 

@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -109,11 +109,13 @@ def facts(record: logging.LogRecord) -> dict[str, Any]:
     if not isinstance(record.args, tuple):
         return {}
     names = [m[1] for m in _PLACEHOLDER.finditer(str(record.msg)) if not m[0].endswith("%%")]
-    return {
-        name: value if isinstance(value, _SIMPLE) else str(value)
-        for name, value in zip(names, record.args, strict=False)
-        if name
-    }
+    return {name: _fact(value) for name, value in zip(names, record.args, strict=False) if name}
+
+
+def _fact(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _fact(held) for name, held in value.items()}
+    return value if isinstance(value, _SIMPLE) else str(value)
 
 
 def plain(text: str) -> str:

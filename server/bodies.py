@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.doubled import named_once
+
 LARGE = 256 << 10  # bytes; what is smaller is read sooner than a thread takes it up
 MOST_NESTED = 1 << 18  # lists, objects and fields; in the largest of vectors there are some hundred
 
@@ -37,12 +39,13 @@ class _Request(Request):
 async def parsed(body: bytes | str) -> Any:
     """As json.loads has it, mistakes too."""
     if len(body) < LARGE:
-        return json.loads(body)
+        return json.loads(body, object_pairs_hook=named_once)
     if _nested(body) > MOST_NESTED:
         # Of the framework's own kind, which it hands on to the error table while it reads a body.
         raise HTTPException(413, f"The body has more than {MOST_NESTED:,} lists, objects and fields")
     # json.loads lets no other thread run but where it calls what is written in Python.
-    return await to_thread.run_sync(partial(json.loads, body, parse_float=_float, parse_int=_int))
+    reading = partial(json.loads, body, parse_float=_float, parse_int=_int, object_pairs_hook=named_once)
+    return await to_thread.run_sync(reading)
 
 
 def _nested(body: bytes | str) -> int:

@@ -17,6 +17,7 @@ from starlette.routing import Match
 
 from core.commands import nearest
 from core.errors import EncoderError, Error, NoTextsError, UsageError
+from server.doubled import NOWHERE
 from server.errors import ApiError, type_of
 from server.filters import TESTS
 from server.gate import error_answer
@@ -121,7 +122,8 @@ def sentence(error: Any, asked: Any) -> tuple[str, str | None]:
     """What is wrong, and the field it is about; asked: the type that the body should be of."""
     kind, loc = error["type"], error["loc"][1:]
     if kind == "json_invalid":
-        return f"The body is not JSON: {error['ctx']['error']} at character {error['loc'][-1]}.", None
+        place = "" if error["loc"][-1] == NOWHERE else f" at character {error['loc'][-1]}"
+        return f"The body is not JSON: {error['ctx']['error']}{place}.", None
     if kind == "wrong_at":
         loc = (*loc, error["ctx"]["field"])
     field = path_of(loc)

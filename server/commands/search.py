@@ -24,6 +24,7 @@ from server.asked import refused
 from server.commands.columns import aligned, clock, writable
 from server.commands.straight import answers, exported, searcher_by
 from server.commands.unknown import told_unknown
+from server.doubled import named_once
 from server.errors import ApiError
 from server.schemas.fields import MediaPrefix, Rate
 
@@ -157,6 +158,8 @@ def _refuse_idle_flags(settings: SearchSettings) -> None:
         raise UsageError("--all and --top exclude each other: all results have no number.")
     if settings.within_s is not None and not settings.then:
         raise UsageError("--within-s needs --then: it is the time between two things.")
+    if not all(then.strip() for then in settings.then):
+        raise UsageError("--then is empty; a text would be right.")
     is_timed = settings.start is not None or settings.end is not None
     if is_timed and (not settings.video or _file(settings) is not None):
         raise UsageError("--start and --end need --video with the id of a stored video.")
@@ -244,7 +247,7 @@ def _filter(text: str | None) -> Any:
     if text is None:
         return None
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=named_once)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"filter {text[:60]!r} is not JSON: {error}.", "filter") from error
 

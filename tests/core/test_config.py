@@ -188,6 +188,7 @@ def test_a_mistake_elsewhere_says_where(monkeypatch: pytest.MonkeyPatch) -> None
         ("[index.biuld]\nx = 1", "cinedex.toml: no verb of index is called 'biuld'; did you mean 'build'?"),
         ("extract = 1", "cinedex.toml: no setting is called 'extract'."),
         ("[index]\nbuild = 1", "cinedex.toml: a verb's settings are a table (got 1)"),
+        ("data = 3", "data: it must be a path, as a text (got 3 in cinedex.toml)"),
         ("a = ", "cinedex.toml is not TOML: "),
         ("a = " + "[" * 100_000, "cinedex.toml is no settings file: it is nested too deeply."),
     ],

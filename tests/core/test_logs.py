@@ -37,6 +37,12 @@ def test_json_has_the_facts_as_fields_with_their_types(capsys: pytest.CaptureFix
     assert line["time"].endswith("+00:00")
 
 
+def test_json_has_what_a_fact_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("json")
+    logging.getLogger("a").info("opened number=%d rows=%s", 3, {"frame": 7, "clip": None})
+    assert json.loads(capsys.readouterr().err)["rows"] == {"frame": 7, "clip": "None"}
+
+
 def test_json_keeps_a_traceback_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up("json")
     try:

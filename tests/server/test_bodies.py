@@ -41,7 +41,14 @@ def test_others_are_answered_while_a_large_body_is_read(
 
 @pytest.mark.parametrize(
     "body",
-    ['{"query": }', '{"query": "red"', "[1, 2]", '{"query": "red", "limit": 1e9}', '{"q": ' + "9" * 5_000],
+    [
+        '{"query": }',
+        '{"query": "red"',
+        "[1, 2]",
+        '{"query": "red", "limit": 1e9}',
+        '{"q": ' + "9" * 5_000,
+        '{"query": "red", "filter": {"a": 1, "a": 2}}',
+    ],
 )
 def test_what_is_wrong_with_a_large_body_is_told_as_of_a_small_one(sample_server: Running, body: str) -> None:
     small = refusal(sample_server, 400, "invalid_request", path="/search", content=body)
@@ -49,6 +56,13 @@ def test_what_is_wrong_with_a_large_body_is_told_as_of_a_small_one(sample_server
     assert large["field"] == small["field"]
     (said, place), (known, at) = (_parted(each["message"]) for each in (large, small))
     assert said == known and place == (None if at is None else at + len(PADDING))
+
+
+def test_a_field_that_is_there_twice_is_refused(sample_server: Running) -> None:
+    """One value would win, and a filter with two would leave one out."""
+    body = '{"query": "red", "filter": {"color": "red", "size": 1, "color": "blue"}}'
+    told = refusal(sample_server, 400, "invalid_request", path="/search", content=body)["message"]
+    assert told == "The body is not JSON: an object has the field 'color' twice."
 
 
 def _parted(message: str) -> tuple[str, int | None]:
