@@ -28,6 +28,7 @@ MODES = {
     "msvd": Sampling(preset="clip2video-msvd"),
     "msrvtt": Sampling(preset="clip2video-msrvtt"),
 }
+SHOTS = Sampling(points="shots")  # all pictures are looked at
 
 
 def crc(frame: VideoFrame) -> int:

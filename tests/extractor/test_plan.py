@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -29,7 +29,7 @@ from extractor.media.scan import Scan
 from extractor.media.timeline import Timeline, survey
 from extractor.media.write import Encoding, write_video
 from extractor.work import Way
-from tests.extractor.planes import MODES, read
+from tests.extractor.planes import MODES, SHOTS, read
 from tests.extractor.shelf import Shelf, age
 from tests.extractor.test_real_media import LONG
 
@@ -138,9 +138,8 @@ def test_the_same_pictures_come_out_in_every_mode(film: tuple[Path, Film]) -> No
 
 
 def test_shots_are_looked_for_in_all_pictures(film: tuple[Path, Film]) -> None:
-    path, sampling = film[0], Sampling(points="shots")
-    whole, facts, _ = read(path, sampling, "pictures")
-    assert read(path, sampling, "planned") == (whole, facts, "full")
+    whole, facts, _ = read(film[0], SHOTS, "pictures")
+    assert read(film[0], SHOTS, "planned") == (whole, facts, "full")
 
 
 EDITED = {
@@ -360,31 +359,32 @@ def test_an_extraction_starts_a_file_anew_where_its_plan_does_not_hold(tmp_path:
 SMALL_BYTES = 100_000
 
 
-def same_of_real_files(media: Path, modes: Collection[str], most_bytes: int) -> Counter[Way]:
+def same_of_real_files(media: Path, modes: Mapping[str, Sampling], most_bytes: int) -> Counter[Way]:
     ways: Counter[Way] = Counter()
     for path in sorted((media / "videos").iterdir()):
         if path.suffix == ".jsonl" or LONG in path.name or path.stat().st_size > most_bytes:
             continue
-        for mode in modes:
+        for mode, sampling in modes.items():
             try:
-                whole, facts, _ = read(path, MODES[mode], "pictures")
+                whole, facts, _ = read(path, sampling, "pictures")
             except VideoError as error:
                 with pytest.raises(VideoError, match=re.escape(str(error))):
-                    read(path, MODES[mode], "planned")
+                    read(path, sampling, "planned")
                 break
-            planned, its_facts, way = read(path, MODES[mode], "planned")
+            planned, its_facts, way = read(path, sampling, "planned")
             assert (planned, its_facts) == (whole, facts), (path.name, mode)
             ways[way] += 1
     return ways
 
 
 def test_small_real_files_give_the_same_pictures(media: Path) -> None:
-    ways = same_of_real_files(media, ("1 fps", "8 uniform", "keyframes"), SMALL_BYTES)
+    modes = {name: MODES[name] for name in ("1 fps", "8 uniform", "keyframes")}
+    ways = same_of_real_files(media, modes, SMALL_BYTES)
     assert ways["planned"] > ways["full"]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7_200)
 def test_every_real_file_gives_the_same_pictures_in_every_mode(media: Path) -> None:
-    ways = same_of_real_files(media, MODES, 1 << 40)
+    ways = same_of_real_files(media, {**MODES, "shots": SHOTS}, 1 << 40)
     assert ways["planned"] > 700 and ways["retried"] < 10, ways
