@@ -33,7 +33,8 @@ lint: $(READY) $(LINTERS)
 	$(BIN)/hadolint docker/Dockerfile
 
 bench: $(READY)
-	@set -e; for file in $$(grep -l "^if __name__" benchmarks/*.py); do $(BIN)/python $$file --quick; done
+	@for file in $$(grep -l "^if __name__" benchmarks/*.py); do $(BIN)/python $$file --quick || failed="$$failed $$file"; done; \
+	test -z "$$failed" || { echo "These did not end well:$$failed"; exit 1; }
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py

@@ -1,6 +1,6 @@
 """For how long others wait while the server reads a large body.
 
-python benchmarks/bodies.py [--mib N]
+python benchmarks/bodies.py [--quick] [--mib N]
 
 Bodies are read by `json.loads` and as the server reads them, while another thread does as little as
 it can again and again: the longest time between two of its turns is what others wait. CPU seconds of both.
@@ -28,11 +28,13 @@ def main() -> int:
     """A line for each kind of body."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--mib", type=int, default=4, help="of each body")
-    size = parser.parse_args().mib << 20
+    parser.add_argument("--quick", action="store_true", help="one round of each")
+    asked = parser.parse_args()
+    size, rounds = asked.mib << 20, 1 if asked.quick else ROUNDS
     for name, piece in (("whole numbers", "1,"), ("vectors", "-0.0123456789012345,")):
         body = "[" + piece * (size // len(piece)) + "1]"
-        plain_s, plain_cpu = _costs(partial(json.loads, body))
-        ours_s, ours_cpu = _costs(partial(anyio.run, parsed, body))
+        plain_s, plain_cpu = _costs(partial(json.loads, body), rounds)
+        ours_s, ours_cpu = _costs(partial(anyio.run, parsed, body), rounds)
         sys.stdout.write(
             f"{name}: others wait {1000 * plain_s:.0f} ms for json.loads, "
             f"{1000 * ours_s:.0f} ms for the server; CPU  {ours_cpu / plain_cpu:.2f} times\n"
@@ -40,9 +42,9 @@ def main() -> int:
     return 0
 
 
-def _costs(read: Callable[[], object]) -> tuple[float, float]:
+def _costs(read: Callable[[], object], rounds: int) -> tuple[float, float]:
     """The longest time that another thread waited, and CPU seconds; the least of some rounds."""
-    found = [_once(read) for _ in range(ROUNDS)]
+    found = [_once(read) for _ in range(rounds)]
     return min(waited for waited, _ in found), min(cpu for _, cpu in found)
 
 

@@ -1,6 +1,6 @@
 """How late a burst of refusals is answered while another thread computes in Python.
 
-python benchmarks/burst.py [--clients N] [--rounds N]
+python benchmarks/burst.py [--quick] [--clients N] [--rounds N]
 
 The server's own gate, with no place left, behind uvicorn and real sockets; clients in a second process that
 all ask at once. By Python's own switch interval and by the server's, in turns: milliseconds until the last
@@ -43,12 +43,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--clients", type=int, default=64, help="that ask at once")
     parser.add_argument("--rounds", type=int, default=15, help="of each interval")
+    parser.add_argument("--quick", action="store_true", help="three rounds of each")
     asked = parser.parse_args()
     logs.set_up(level=logging.WARNING)
     with bind("127.0.0.1", 0) as listening, full(listening) as port, clients(port) as asking, busy():
         burst(asking, asked.clients)
         found: dict[float, list[list[float]]] = {PYTHONS_S: [], SWITCH_S: []}
-        for _ in range(asked.rounds):
+        for _ in range(3 if asked.quick else asked.rounds):
             for seconds, times in found.items():
                 sys.setswitchinterval(seconds)
                 times.append(burst(asking, asked.clients))

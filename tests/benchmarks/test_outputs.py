@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import extract
+from benchmarks import extract, outputs
 from benchmarks.outputs import new_file, new_folder
 
 
@@ -61,3 +61,11 @@ def test_every_benchmark_looks_before_it_measures() -> None:
                 assert "type=new_file" in line, path.name
             if 'add_argument("--plots"' in line:
                 assert "type=new_folder" in line, path.name
+
+
+def test_each_benchmark_can_be_quick() -> None:
+    """As `make bench` runs them."""
+    scripts = [path.read_text() for path in Path(outputs.__file__).parent.glob("*.py")]
+    run = [text for text in scripts if '\nif __name__ == "__main__":' in text and "ArgumentParser(" in text]
+    assert len(run) > 15
+    assert all('"--quick"' in text for text in run)
