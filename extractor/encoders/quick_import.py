@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial, wraps
 from importlib import import_module
 from inspect import isfunction
@@ -22,8 +22,8 @@ def open_clip() -> Any:
     """The module, with all of its own."""
     with _loading:
         if "open_clip" not in sys.modules:
-            with _without_compiler():
-                return import_module("open_clip")
+            with _without_compiler(), suppress(ImportError):  # of what a later version wants at once
+                import_module("open_clip")
         return import_module("open_clip")
 
 
