@@ -44,11 +44,6 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("CINEDEX_VOCAB", None)
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: a fifth of the time a test waits for a process or a disk."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What forks comes first: a process grows and gains threads with every test, so that a fork costs more
     and may hang in a lock that one of them held. Models come last, which it grows by most."""
