@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import EncoderError, UsageError
 from core.types import UNKNOWN, EncoderSpec
+from extractor.encoders.quick_import import COMPILER
 from extractor.encoders.weights import RANDOM, folder, registered
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ def _paced(loader: Callable[..., Encoder], family: str, pace: Pace | None) -> di
     if pace is None:
         return {}
     if "pace" in signature(loader).parameters:
+        if pace.compiled_for:
+            import_module(COMPILER)  # before open_clip, which is loaded without it else
         return {"pace": pace}
     asked = "--compile" if pace.compiled_for else f"--precision {pace.precision}"
     if pace.compiled_for or pace.precision != "auto":

@@ -4,17 +4,16 @@ and it takes two seconds of the processor in each command."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial, wraps
+from functools import partial
 from importlib import import_module
-from inspect import isfunction
 from threading import RLock
 from types import ModuleType
 from typing import Any
 
-_COMPILER = "torch._dynamo"
-_ABSENT = _COMPILER, f"{_COMPILER}.utils"  # in this order: the package, and what torchvision names of it
+COMPILER = "torch._dynamo"
+_ABSENT = COMPILER, f"{COMPILER}.utils"  # in this order: the package, and what torchvision names of it
 _loading = RLock()
 
 
@@ -44,18 +43,18 @@ class _Absent(ModuleType):
 @contextmanager
 def _without_compiler() -> Iterator[None]:
     """What asks for the compiler in here gets it later, if it is ever called."""
-    import torch.compiler
+    compiler: Any = import_module("torch.compiler")
 
-    if _COMPILER in sys.modules:
+    if COMPILER in sys.modules:
         yield
         return
-    disable = torch.compiler.disable  # timm takes some of its functions out with it, and so loads it
-    torch.compiler.disable = partial(_disabled_later, disable)
+    disable = compiler.disable  # by which timm takes out some of its functions, and so loads it
+    compiler.disable = _unchanged
     sys.modules |= {name: _Absent(name) for name in _ABSENT}
     try:
         yield
     finally:
-        torch.compiler.disable = disable
+        compiler.disable = disable
         _forget_absent()
 
 
@@ -65,17 +64,6 @@ def _forget_absent() -> None:
             del sys.modules[name]
 
 
-def _disabled_later(disable: Callable[..., Any], function: Any = None, *given: Any, **named: Any) -> Any:
-    """Nothing is compiled while the compiler is not there."""
-    if function is None:
-        return partial(_disabled_later, disable, **named)
-    if not isfunction(function):
-        return disable(function, *given, **named)
-
-    @wraps(function)
-    def called(*args: Any, **kwargs: Any) -> Any:
-        if _COMPILER in sys.modules:
-            return disable(function, *given, **named)(*args, **kwargs)
-        return function(*args, **kwargs)
-
-    return called
+def _unchanged(function: Any = None, **named: Any) -> Any:
+    """In place of a mark for the compiler, which is not there. Whoever compiles loads it before open_clip."""
+    return partial(_unchanged, **named) if function is None else function

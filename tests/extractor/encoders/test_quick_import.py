@@ -5,12 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from types import ModuleType
-from typing import Any, cast
 
 import pytest
-import torch
 
-from extractor.encoders import quick_import
+from extractor.encoders import load, quick_import
+from extractor.encoders.base import Pace
 
 OWN = """
 import sys
@@ -39,13 +38,20 @@ def test_what_is_absent_is_loaded_by_the_first_call(monkeypatch: pytest.MonkeyPa
     assert not hasattr(absent, "__path__")  # which would make it a package with modules of its own
 
 
-def test_what_is_not_to_be_compiled_is_not_when_there_is_a_compiler() -> None:
-    seen = []
+def test_what_is_marked_for_the_compiler_stays_as_it_is() -> None:
+    assert quick_import._unchanged(len) is quick_import._unchanged(recursive=False)(len) is len
 
-    def plain(number: int) -> int:
-        seen.append(torch.compiler.is_compiling())
-        return number + 1
 
-    marked = quick_import._disabled_later(torch.compiler.disable, recursive=False)(plain)
-    assert marked.__name__ == "plain" and marked(3) == 4
-    assert cast(Any, torch.compile)(marked, backend="eager")(3) == 4 and seen == [False, False]
+def test_whoever_compiles_has_the_compiler_before_the_family_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded: list[str] = []
+
+    def family(variant: str, device: str, weights: object, pace: Pace) -> None:
+        loaded.append("the family")
+
+    monkeypatch.setattr("extractor.encoders.import_module", loaded.append)
+    monkeypatch.setattr("extractor.encoders._loader", lambda name: family)
+    load("made:up", pace=Pace(compiled_for=2))
+    load("made:up", pace=Pace())
+    assert loaded == ["torch._dynamo", "the family", "the family"]
