@@ -44,7 +44,6 @@ class _Absent(ModuleType):
 def _without_compiler() -> Iterator[None]:
     """What asks for the compiler in here gets it later, if it is ever called."""
     compiler: Any = import_module("torch.compiler")
-
     if COMPILER in sys.modules:
         yield
         return
