@@ -22,6 +22,7 @@ import anyio
 from server.bodies import parsed
 
 ROUNDS = 5
+OBJECT = json.dumps({"text": "a red circle", "weight": 0.5, "padding": "x" * 60}) + ","
 
 
 def main() -> int:
@@ -31,7 +32,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one round of each")
     asked = parser.parse_args()
     size, rounds = asked.mib << 20, 1 if asked.quick else ROUNDS
-    for name, piece in (("whole numbers", "1,"), ("vectors", "-0.0123456789012345,")):
+    for name, piece in (("whole numbers", "1,"), ("vectors", "-0.0123456789012345,"), ("objects", OBJECT)):
         body = "[" + piece * (size // len(piece)) + "1]"
         plain_s, plain_cpu = _costs(partial(json.loads, body), rounds)
         ours_s, ours_cpu = _costs(partial(anyio.run, parsed, body), rounds)

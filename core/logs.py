@@ -106,10 +106,9 @@ class _Json(logging.Formatter):
 
 def facts(record: logging.LogRecord) -> dict[str, Any]:
     """The values of a message's key=%s places, by key."""
-    if not isinstance(record.args, tuple):
-        return {}
+    args = (record.args,) if isinstance(record.args, Mapping) else record.args or ()  # one is there by itself
     names = [m[1] for m in _PLACEHOLDER.finditer(str(record.msg)) if not m[0].endswith("%%")]
-    return {name: _fact(value) for name, value in zip(names, record.args, strict=False) if name}
+    return {name: _fact(value) for name, value in zip(names, args, strict=False) if name}
 
 
 def _fact(value: object) -> Any:

@@ -164,8 +164,6 @@ def _each(verb: str, settings: StoreSettings, work: Callable[[Path], int]) -> in
 
 
 def _build(settings: BuildSettings) -> int:
-    if not settings.follow and "follow_seconds" in settings.model_fields_set:
-        raise UsageError("--follow-seconds needs --follow: it is the time between two looks at the log.")
     wishes = _wishes(settings)
     bound_threads()
     if settings.follow:
@@ -266,8 +264,6 @@ def _list(settings: ListSettings) -> int:
 
 def _check(settings: CheckSettings) -> int:
     both = settings.files == (settings.recall is not None)
-    if settings.files and not both and "sample" in settings.model_fields_set:
-        raise UsageError("--files compares no answers; --sample is for --recall, or for both.")
     bound_threads()
 
     def work(root: Path) -> int:

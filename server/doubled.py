@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from typing import Any
 
+_SHOWN = 200  # characters of a name
 NOWHERE = -1  # of a mistake of which the reader does not tell where it is
 
 
@@ -13,7 +14,7 @@ class Twice(json.JSONDecodeError):
     """A field has two values."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"an object has the field {name!r} twice", "", NOWHERE)
+        super().__init__(f"has the field {name[:_SHOWN]!r} twice in one object", "", NOWHERE)
 
     def __str__(self) -> str:
         return self.msg

@@ -122,8 +122,9 @@ def sentence(error: Any, asked: Any) -> tuple[str, str | None]:
     """What is wrong, and the field it is about; asked: the type that the body should be of."""
     kind, loc = error["type"], error["loc"][1:]
     if kind == "json_invalid":
-        place = "" if error["loc"][-1] == NOWHERE else f" at character {error['loc'][-1]}"
-        return f"The body is not JSON: {error['ctx']['error']}{place}.", None
+        if error["loc"][-1] == NOWHERE:
+            return f"The body {error['ctx']['error']}.", None
+        return f"The body is not JSON: {error['ctx']['error']} at character {error['loc'][-1]}.", None
     if kind == "wrong_at":
         loc = (*loc, error["ctx"]["field"])
     field = path_of(loc)

@@ -35,7 +35,8 @@ from training.measures.scores import auc
 SECONDS = 960.0  # of all films, of which every question is asked
 _FILM_SECONDS = 240.0
 _EVERYDAY = 1000
-_DECIMALS = 3
+_STEPS = 1000  # places between 0 and 1
+_ROUNDING = 1e-5  # of a score, by the order in which its products are added
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,19 @@ class Found:
 
 
 def threshold_of(right: Float32Array, wrong: Float32Array) -> Found:
-    """Where the lesser of both shares is greatest: of the places half way between two scores, as they are
-    written. Scores that differ by less than that have none between them."""
-    edges = np.unique(np.concatenate([right, wrong])).astype(np.float64)
-    places = np.unique(np.round((edges + np.concatenate([edges[:1], edges[:-1]])) / 2, _DECIMALS))
+    """Where the lesser of both shares is greatest; of several such places the middle one. None is so near a
+    score that rounding decides on which side of it that is, unless all are."""
+    scores = np.unique(np.concatenate([right, wrong])).astype(np.float64)
+    steps = np.arange(round(scores[0] * _STEPS), round(scores[-1] * _STEPS) + 1)
+    after = np.searchsorted(scores, steps / _STEPS)
+    below, above = scores[np.maximum(after - 1, 0)], scores[np.minimum(after, len(scores) - 1)]
+    near = np.minimum(abs(steps / _STEPS - below), abs(steps / _STEPS - above))
+    places = (steps[near > _ROUNDING] if (near > _ROUNDING).any() else steps) / _STEPS
     told = 1 - np.searchsorted(np.sort(right), places) / len(right)
     refused = np.searchsorted(np.sort(wrong), places) / len(wrong)
-    best = int(np.minimum(told, refused).argmax())
-    return Found(float(places[best]), float(told[best]), float(refused[best]), auc(right, wrong))
+    best = np.flatnonzero(np.minimum(told, refused) == np.minimum(told, refused).max())
+    place = best[(len(best) - 1) // 2]
+    return Found(float(places[place]), float(told[place]), float(refused[place]), auc(right, wrong))
 
 
 def measured(encoder: Encoder, seed: int, seconds: float = SECONDS) -> dict[Kind, Found]:

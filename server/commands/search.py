@@ -24,7 +24,7 @@ from server.asked import refused
 from server.commands.columns import aligned, clock, writable
 from server.commands.straight import answers, exported, searcher_by
 from server.commands.unknown import told_unknown
-from server.doubled import named_once
+from server.doubled import Twice, named_once
 from server.errors import ApiError
 from server.schemas.fields import MediaPrefix, Rate
 
@@ -248,6 +248,8 @@ def _filter(text: str | None) -> Any:
         return None
     try:
         return json.loads(text, object_pairs_hook=named_once)
+    except Twice as error:
+        raise UsageError(f"filter {text[:60]!r} {error}.", "filter") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"filter {text[:60]!r} is not JSON: {error}.", "filter") from error
 

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from server import gate
 from server.bodies import parsed
 from server.decoding import Sent
+from server.doubled import Twice
 from server.errors import ApiError
 from server.paging import page_of, texts_of
 from server.parameters import none
@@ -126,6 +127,8 @@ async def _request(form: FormData, most_bytes: int) -> UploadAsked:
         raise ApiError(413, f"{REQUEST} is larger than {most_bytes} bytes.", REQUEST)
     try:
         data = await parsed(text)
+    except Twice as error:
+        raise ApiError(400, f"{REQUEST} {error}.", REQUEST) from None
     except (ValueError, RecursionError):
         raise ApiError(400, f"{REQUEST} is not JSON.", REQUEST) from None
     if not isinstance(data, dict):

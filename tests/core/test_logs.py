@@ -41,6 +41,10 @@ def test_json_has_what_a_fact_holds(capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up("json")
     logging.getLogger("a").info("opened number=%d rows=%s", 3, {"frame": 7, "clip": None})
     assert json.loads(capsys.readouterr().err)["rows"] == {"frame": 7, "clip": "None"}
+    logging.getLogger("a").info("opened rows=%s", {"frame": 7})
+    assert json.loads(capsys.readouterr().err)["rows"] == {"frame": 7}
+    logging.getLogger("a").info("nothing at all")
+    assert json.loads(capsys.readouterr().err)["message"] == "nothing at all"
 
 
 def test_json_keeps_a_traceback_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:

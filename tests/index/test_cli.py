@@ -119,8 +119,6 @@ def test_check_exits_1_and_names_what_is_damaged(lived: World, capsys: Out) -> N
     assert re.search(r"clip rows: a search takes [0-9.]+ ms, one in a hundred [0-9.]+ ms\.\n", out)
     assert call(lived, "check", "--recall") == call(lived, "check", "--recall", "1") == 0
     assert "every file" not in capsys.readouterr().out
-    assert call(lived, "check", "--files", "--sample", "9") == 2
-    assert "--sample is for --recall" in capsys.readouterr().err
     shard = next((lived.store.root / "shards").iterdir())
     path = shard / "sources.parquet"
     path.write_bytes(path.read_bytes()[:-1] + b"x")

@@ -98,14 +98,6 @@ def test_following_afresh_is_refused(lived: World, capsys: pytest.CaptureFixture
     assert "--follow with --fresh cannot be" in capsys.readouterr().err
 
 
-def test_looks_of_one_who_does_not_follow_are_refused(
-    lived: World, capsys: pytest.CaptureFixture[str]
-) -> None:
-    data = str(lived.store.root.parent)
-    assert main(["build", "--data", data, "--follow-seconds", "2"]) == 2
-    assert "--follow-seconds needs --follow: " in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(("flag", "value"), [("--memory", "4X"), ("--factory", "smell=Flat")])
 def test_a_flag_that_cannot_be_is_refused_and_not_waited_for(
     lived: World, capsys: pytest.CaptureFixture[str], flag: str, value: str

@@ -34,13 +34,23 @@ def test_scores_that_tell_nothing_are_told_as_that() -> None:
     assert threshold_of(same, same) == Found(0.2, 1.0, 0.0, 0.5)
 
 
-def test_a_last_digit_does_not_move_it() -> None:
+@pytest.mark.parametrize("shared", [0.559, 0.5591, 0.5595, 0.4])
+def test_a_last_digit_does_not_move_it(shared: float) -> None:
     """Many sentences may have one score, but for what its sums were rounded to on the way."""
-    above = np.nextafter(np.float32(0.5591), np.float32(1))
-    wrong = np.array([0.3, *[0.5591] * 30, *[above] * 30, 0.9], np.float32)
-    right = np.array([0.3, 0.5591, *[0.8] * 8], np.float32)
-    found = threshold_of(right, wrong)
-    assert 0.5592 < found.threshold < 0.8 and (found.told, found.refused) == (0.8, 61 / 62)
+    digits = [np.nextafter(np.float32(shared), np.float32(side)) for side in (0, 1)]
+    right = np.array([0.3, shared, *[0.8] * 8], np.float32)
+    found = [
+        threshold_of(right, np.array([0.3, *few, 0.9], np.float32))
+        for few in (
+            [shared] * 60,
+            [digits[0]] * 60,
+            [digits[1]] * 60,
+            [*[digits[0]] * 30, *[digits[1]] * 30],
+        )
+    ]
+    assert shared < found[0].threshold < 0.8
+    told = {(each.threshold, each.told, each.refused) for each in found}  # the area is of ties too
+    assert told == {(found[0].threshold, 0.8, 61 / 62)}
 
 
 def test_they_are_told_and_written_and_follow_from_the_seed(
