@@ -33,7 +33,7 @@ lint: $(READY) $(LINTERS)
 	$(BIN)/hadolint docker/Dockerfile
 
 bench: $(READY)
-	@for file in $$(grep -l "^if __name__" benchmarks/*.py); do $(BIN)/python $$file --quick || failed="$$failed $$file"; done; \
+	@failed=; for file in $$(grep -l "^if __name__" benchmarks/*.py); do $(BIN)/python $$file --quick || failed="$$failed $$file"; done; \
 	test -z "$$failed" || { echo "These did not end well:$$failed"; exit 1; }
 
 docs: $(READY)

@@ -53,14 +53,13 @@ def threshold_of(right: Float32Array, wrong: Float32Array) -> Found:
     """Where the lesser of both shares is greatest; of several such places the middle one. None is so near a
     score that rounding decides on which side of it that is, unless all are."""
     scores = np.unique(np.concatenate([right, wrong])).astype(np.float64)
-    steps = np.arange(round(scores[0] * _STEPS), round(scores[-1] * _STEPS) + 1)
-    after = np.searchsorted(scores, steps / _STEPS)
-    below, above = scores[np.maximum(after - 1, 0)], scores[np.minimum(after, len(scores) - 1)]
-    near = np.minimum(abs(steps / _STEPS - below), abs(steps / _STEPS - above))
-    places = (steps[near > _ROUNDING] if (near > _ROUNDING).any() else steps) / _STEPS
+    places = np.arange(round(scores[0] * _STEPS), round(scores[-1] * _STEPS) + 1) / _STEPS
+    below, above = (np.searchsorted(scores, places + far) for far in (-_ROUNDING, _ROUNDING))
+    places = places[below == above] if (below == above).any() else places
     told = 1 - np.searchsorted(np.sort(right), places) / len(right)
     refused = np.searchsorted(np.sort(wrong), places) / len(wrong)
-    best = np.flatnonzero(np.minimum(told, refused) == np.minimum(told, refused).max())
+    lesser = np.minimum(told, refused)
+    best = np.flatnonzero(lesser == lesser.max())
     place = best[(len(best) - 1) // 2]
     return Found(float(places[place]), float(told[place]), float(refused[place]), auc(right, wrong))
 

@@ -275,6 +275,9 @@ def test_a_request_that_is_no_json_is_refused(http: httpx.Client, text: str | by
     for name in (None, "request.json"):
         files: Any = {"file": ("x", picture("red")), "request": (name, text)}
         assert refused(http.post("/search/upload", files=files), 400)["field"] in ("request", None)
+    twice: Any = {"file": ("x", picture("red")), "request": (None, '{"limit": 1, "limit": 2}')}
+    told = refused(http.post("/search/upload", files=twice), 400)["message"]
+    assert told == "request has the field 'limit' twice in one object."
 
 
 FORMS: list[tuple[dict[str, Any], str | None]] = [

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -53,12 +52,15 @@ def test_a_library_that_needs_it_at_once_has_it(tmp_path: Path) -> None:
     assert told.stdout == "3\n"
 
 
-def test_what_is_absent_is_loaded_by_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    absent, there = quick_import._Absent("made_up"), ModuleType("made_up")
-    there.is_compile_supported = lambda device: device == "cpu"  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "made_up", there)
-    assert absent.is_compile_supported("cpu") is True
+def test_what_is_absent_is_loaded_by_the_first_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "absent_here.py").write_text("def is_compile_supported(device): return device == 'cpu'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    absent = quick_import._Absent("absent_here")
+    ask = absent.is_compile_supported
     assert not hasattr(absent, "config") and not hasattr(absent, "__path__")
+    assert "absent_here" not in sys.modules
+    assert ask("cpu") and not ask("tpu")
+    del sys.modules["absent_here"]
 
 
 def test_what_is_marked_for_the_compiler_stays_as_it_is() -> None:
