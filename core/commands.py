@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -110,6 +111,8 @@ def extract(argv: list[str] | None = None) -> int:
 
 
 def _called(verb: Verb, args: list[str]) -> int:
+    # Processes that are started take no module from the folder this is called in, which may hold a random.py.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     module, _, function = verb.target.partition(":")
     try:
         with ended_by_sigterm():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -76,3 +77,20 @@ def test_help_imports_none_of_the_heavy_things() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=Path(__file__).parents[2])
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_what_lies_in_the_folder_it_is_called_in_is_not_run(tmp_path: Path, videos: Path) -> None:
+    """By the processes that it starts: who looks through an archive may stand in it."""
+    script, here = tmp_path / "bin" / "extract", tmp_path / "here"
+    script.parent.mkdir()
+    here.mkdir()
+    script.write_text(
+        "import sys; from core.commands import extract\nif __name__ == '__main__': sys.exit(extract())\n"
+    )
+    for name in ("dis", "random", "torch"):
+        (here / f"{name}.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\nraise SystemExit\n")
+    flags = ["--data", str(tmp_path / "data"), "--encoder", "toy:rgb", "--workers", "1"]
+    line = [sys.executable, str(script), "--videos", str(videos / "red.mp4"), *flags]
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    told = subprocess.run(line, cwd=here, env=plain, capture_output=True, text=True)
+    assert (told.returncode, (tmp_path / "sprung").exists()) == (0, False), told.stderr
