@@ -26,7 +26,6 @@ from extractor.asked import licence
 from extractor.choose import OWN, Chosen, ExtractSettings, asked_videos, choose_store, library_of
 from extractor.encoders import notice_of
 from extractor.encoders.devices import devices_of, gpu_count
-from extractor.encoders.quick_import import load_compiler
 from extractor.hours import Hours, Pause
 from extractor.job import Round, Wanted
 from extractor.ledger import list_failed
@@ -69,8 +68,6 @@ def extract(settings: ExtractSettings) -> int:
     be_nice(settings.nice)
     library = library_of(settings)
     wanted = _wanted(settings, library)
-    if settings.compile:
-        load_compiler()  # to choose may take the encoder
     chosen = choose_store(settings, library, sampling)
     log.info("store=%s encoder=%s", chosen.path, chosen.encoder)
     if notice := notice_of(chosen.encoder):

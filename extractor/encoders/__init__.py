@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import EncoderError, UsageError
 from core.types import UNKNOWN, EncoderSpec
-from extractor.encoders.quick_import import load_compiler
 from extractor.encoders.weights import RANDOM, folder, registered
 
 if TYPE_CHECKING:
@@ -92,8 +91,6 @@ def _paced(loader: Callable[..., Encoder], family: str, pace: Pace | None) -> di
     if pace is None:
         return {}
     if "pace" in signature(loader).parameters:
-        if pace.compiled_for:
-            load_compiler()
         return {"pace": pace}
     asked = "--compile" if pace.compiled_for else f"--precision {pace.precision}"
     if pace.compiled_for or pace.precision != "auto":

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from extractor.encoders.quick_import import open_clip
-
 START, END = 49406, 49407
 _THEIRS = "<start_of_text>", "<end_of_text>"
 _OPENAIS = "<|startoftext|>", "<|endoftext|>"
@@ -16,8 +14,9 @@ def tokenizer(length: int) -> Any:
     """open_clip's for texts of so many tokens, to which OpenAI's names of start and end are special, and its
     own are not: the models that OpenAI trained, and what was made of them, were trained so."""
     import regex
+    from open_clip.tokenizer import SimpleTokenizer
 
-    made = open_clip().SimpleTokenizer(context_length=length)
+    made = SimpleTokenizer(context_length=length)
     for theirs, name in zip(_THEIRS, _OPENAIS, strict=True):
         number = made.encoder.pop(theirs)
         made.encoder[name], made.decoder[number] = number, name

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from core.errors import EncoderError
 from extractor.encoders.base import unit
-from extractor.encoders.quick_import import open_clip
 from extractor.encoders.seeded import seeded
 from extractor.encoders.temporal import HEAD, Sizes, Temporal
 from extractor.encoders.tensors import State, insist, layers_of, length_of, require_any
@@ -45,8 +44,10 @@ class Model(Temporal):
     """Both towers and the blocks over them."""
 
     def __init__(self, shape: Shape) -> None:
+        from open_clip import CLIP
+
         super().__init__(shape.temporal)
-        self.clip = open_clip().CLIP(**shape.clip)
+        self.clip = CLIP(**shape.clip)
 
     def text_halves(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Unit vectors, global and aligned, [texts, width] each, of token ids and which of them are no

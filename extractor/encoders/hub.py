@@ -13,7 +13,6 @@ from typing import Any
 
 from core import files
 from core.errors import EncoderError, Error
-from extractor.encoders.quick_import import open_clip
 
 SAFE, PLAIN = "open_clip_model.safetensors", "open_clip_pytorch_model.bin"
 _ANSWER_S = 10.0  # for the first sign of life; the library itself would try for minutes
@@ -58,10 +57,12 @@ def cached(repository: str, names: Iterable[str]) -> Path | None:
 
 def downloaded(name: str, pretrained: Mapping[str, Any]) -> Path:
     """By open_clip's own mechanism: the hub, or a URL whose name holds its hash."""
+    import open_clip
+
     address = address_of(pretrained)
     require_answer(name, address)
     try:
-        path = Path(open_clip().download_pretrained(dict(pretrained)))
+        path = Path(open_clip.download_pretrained(dict(pretrained)))
     except Error:
         raise
     except Exception as error:  # the edge of a library that raises whatever its own libraries do

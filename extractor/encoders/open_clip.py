@@ -20,7 +20,6 @@ from extractor.encoders.base import EXACT, Pace, characters, means, unit
 from extractor.encoders.devices import choose_device, exactly
 from extractor.encoders.licences import licence_of
 from extractor.encoders.precision import Precision, wanted
-from extractor.encoders.quick_import import open_clip
 from extractor.encoders.recipe import Recipe, recipe_of, require_tokenizer, require_vectors, seed_of
 from extractor.encoders.seeded import seeded
 from extractor.encoders.tensors import insist, read
@@ -225,12 +224,13 @@ def _is_download(file: Path) -> bool:
 
 def _built(recipe: Recipe, seed: int = 0) -> Any:
     """By open_clip's own classes, as they come out after `torch.manual_seed(seed)`."""
+    from open_clip import CLIP, CoCa, CustomTextCLIP
+
     config = {**recipe.config, "quick_gelu": recipe.is_quick}
     if recipe.text.get("hf_model_name"):
         config["text_cfg"] = {**recipe.text, "hf_model_pretrained": False}
     is_custom = config.pop("custom_text", False) or recipe.text.get("hf_model_name")
-    custom = "CoCa" if "multimodal_cfg" in config else "CustomTextCLIP"
-    kind = getattr(open_clip(), custom if is_custom else "CLIP")
+    kind = (CoCa if "multimodal_cfg" in config else CustomTextCLIP) if is_custom else CLIP
     try:
         with seeded(seed):
             model = kind(**config)
@@ -255,7 +255,8 @@ def _fill(recipe: Recipe, model: Any, file: Path, *, may_resize: bool) -> None:
 
 def _converted(model: Any, state: dict[str, Tensor], *, may_resize: bool) -> dict[str, Tensor]:
     """What open_clip does to checkpoints that are older than its classes, or another library's."""
-    factory = open_clip().factory
+    from open_clip import factory
+
     found: dict[str, Tensor] = dict(factory.convert_state_dict(model, state))
     if "positional_embedding" in found and not hasattr(model, "positional_embedding"):
         found = factory.convert_to_custom_text_state_dict(found)
@@ -277,8 +278,9 @@ def _converted(model: Any, state: dict[str, Tensor], *, may_resize: bool) -> dic
 
 def _tokenizer(recipe: Recipe, kept: Path, *, may_download: bool) -> Any:
     """open_clip's own, which it carries, or the one that `transformers` reads from files."""
-    kinds = open_clip().tokenizer
-    length = recipe.text.get("context_length", kinds.DEFAULT_CONTEXT_LENGTH)
+    from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, HFTokenizer
+
+    length = recipe.text.get("context_length", DEFAULT_CONTEXT_LENGTH)
     options = dict(recipe.text.get("tokenizer_kwargs") or {})
     if not recipe.tokenizer:
         return _byte_pairs(recipe, length, options)
@@ -286,7 +288,7 @@ def _tokenizer(recipe: Recipe, kept: Path, *, may_download: bool) -> Any:
     if recipe.folder is not None:
         source = recipe.folder
     try:
-        return kinds.HFTokenizer(
+        return HFTokenizer(
             str(source),
             context_length=length,
             tokenizer_mode=recipe.text.get("tokenizer_mode"),
@@ -299,12 +301,13 @@ def _tokenizer(recipe: Recipe, kept: Path, *, may_download: bool) -> Any:
 
 def _byte_pairs(recipe: Recipe, length: int, options: dict[str, Any]) -> Any:
     """open_clip's own, by CLIP's vocabulary or by a file of fewer pieces, the last of which are its marks."""
-    made_by = open_clip().SimpleTokenizer
+    from open_clip.tokenizer import SimpleTokenizer
+
     path = recipe.vocabulary
     if path is None:
-        return made_by(context_length=length, **options)
+        return SimpleTokenizer(context_length=length, **options)
     try:
-        made = made_by(context_length=length, **options | {"bpe_path": str(path)})
+        made = SimpleTokenizer(context_length=length, **options | {"bpe_path": str(path)})
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise EncoderError(f"{path} is no vocabulary, or a damaged one: {_first_line(error)}.") from error
     if (wanted := recipe.text.get("vocab_size")) != made.vocab_size:

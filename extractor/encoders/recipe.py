@@ -15,7 +15,6 @@ from core.errors import EncoderError, UsageError
 from core.files import hash_bytes
 from core.types import Look, canonical
 from extractor.encoders import hub, weights
-from extractor.encoders.quick_import import open_clip
 
 FAMILY = "open_clip"
 LOCAL_DIR, HF_HUB = "local-dir:", "hf-hub:"
@@ -126,7 +125,9 @@ def absolute(name: str) -> str:
 
 def pairs() -> list[tuple[str, str]]:
     """Every MODEL and TAG that open_clip lists."""
-    found: list[tuple[str, str]] = open_clip().list_pretrained()
+    import open_clip
+
+    found: list[tuple[str, str]] = open_clip.list_pretrained()
     return found
 
 
@@ -153,12 +154,14 @@ def require_vectors(name: str, file: Path | None) -> None:
 
 
 def _listed(variant: str) -> Recipe:
+    import open_clip
+
     model, _, tag = variant.partition("/")
-    config = open_clip().get_model_config(model)
+    config = open_clip.get_model_config(model)
     if config is None:
-        raise EncoderError(f"open_clip has no model {model!r}{_nearest(model, open_clip().list_models())}")
-    tags = open_clip().list_pretrained_tags_by_model(model)
-    known = {name: open_clip().get_pretrained_cfg(model, name) for name in tags}
+        raise EncoderError(f"open_clip has no model {model!r}{_nearest(model, open_clip.list_models())}")
+    tags = open_clip.list_pretrained_tags_by_model(model)
+    known = {name: open_clip.get_pretrained_cfg(model, name) for name in tags}
     if tag:
         if tag not in known:
             raise EncoderError(f"open_clip has no {model}/{tag}{_nearest(tag, tags, model + '/')}")

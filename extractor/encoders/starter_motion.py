@@ -17,7 +17,6 @@ from extractor.encoders.base import EXACT, Pace
 from extractor.encoders.clip2video import Clip2Video
 from extractor.encoders.clip2video_model import Read, filled
 from extractor.encoders.open_clip import ready
-from extractor.encoders.quick_import import open_clip
 from extractor.encoders.recipe import CONFIG, LOCAL_DIR, Recipe, recipe_of
 from extractor.encoders.tensors import kind_of, read
 from extractor.encoders.weights import hash_of
@@ -75,9 +74,9 @@ def opened(
 
 def tokenizer_of(pictures: Path, recipe: Recipe) -> Any:
     """The starter's own, of its few words."""
-    return open_clip().SimpleTokenizer(
-        bpe_path=str(pictures / WORDS), context_length=recipe.text["context_length"]
-    )
+    from open_clip.tokenizer import SimpleTokenizer
+
+    return SimpleTokenizer(bpe_path=str(pictures / WORDS), context_length=recipe.text["context_length"])
 
 
 def starter_hash(name: str, pictures: Path, file: Path) -> str:
