@@ -134,6 +134,11 @@ function showVideo(video, add) {
   found.append(item);
 }
 
+// Of what is to be typed, for who reads it on a page.
+function quoted(notice) {
+  return (notice ?? "").replace(/`([^`]*)`/g, "“$1”");
+}
+
 function summary({total, took_ms, query_truncated, query_unknown, partial, confident, encoder_notice}, count, isByVideo) {
   const thing = (number) => `${number.toLocaleString()} ${isByVideo ? "video" : "moment"}${number === 1 ? "" : "s"}`;
   const unknown = query_unknown.length && `no word of “${query_unknown[0]}” is known to the encoder`;
@@ -146,7 +151,7 @@ function summary({total, took_ms, query_truncated, query_unknown, partial, confi
     query_truncated && "only the beginning of the text was read",
     unknown,
     partial.length && `without ${partial.join(", ")}`,
-    encoder_notice?.replace(/`([^`]*)`/g, "“$1”"),
+    quoted(encoder_notice),
   ];
   return notes.filter(Boolean).join(" · ");
 }
@@ -211,7 +216,7 @@ function showChoices(hash) {
   choose("encoder", chosen?.encoders ?? [], hash.get("encoder") ?? chosen?.encoders[0]?.name);
   const {name, rows, notice} = chosen?.encoders.find((each) => each.name === at("encoder").value) ?? {};
   const [count, kind] = rows?.clip ? [rows.clip, "clips"] : [rows?.frame ?? 0, "pictures"];
-  at("served").textContent = count ? `${count.toLocaleString()} ${kind} can be searched, by ${name}. ${notice ?? ""}` : "";
+  at("served").textContent = count ? `${count.toLocaleString()} ${kind} can be searched, by ${name}. ${quoted(notice)}` : "";
 }
 
 function choose(id, offers, name) {

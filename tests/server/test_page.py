@@ -317,6 +317,8 @@ def test_what_its_encoder_cannot_read_and_is_not_for_is_said(
     with in_thread(ServedLibrary.of_data(films.data, load)) as http:
         until(lambda: http.get("/readyz").status_code == 200)
         page = Page(chromium, str(http.base_url))
+        page.open()
+        assert page.text("#served").endswith(" by toy:rgb. It knows colours; “red” is one.")
         page.open("q=red")
         assert page.text("#said").endswith(" · It knows colours; “red” is one.")
         page.ask("blue")
