@@ -318,6 +318,7 @@ def test_what_its_encoder_cannot_read_and_is_not_for_is_said(
         until(lambda: http.get("/readyz").status_code == 200)
         page = Page(chromium, str(http.base_url))
         page.open()
+        page.wait("document.querySelector('#served').innerText !== ''")
         assert page.text("#served").endswith(" by toy:rgb. It knows colours; “red” is one.")
         page.open("q=red")
         assert page.text("#said").endswith(" · It knows colours; “red” is one.")
