@@ -12,9 +12,9 @@ demo: $(READY)
 	@$(BIN)/python examples/demo.py
 
 # A file of tests is one process's, so that what it makes once is made once; with a thread each they do not wait for each other.
-# Files come in the order of tests/conftest.py.
+# Files come in the order of tests/conftest.py. What is compiled is kept, for the hundreds of processes that are started.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m slipcover --json --out $(COVERED) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations=60 --durations-min=5
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m slipcover --json --out $(COVERED) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations=60 --durations-min=5
 	$(BIN)/python -m slipcover --merge $(COVERED) --out $(COVERED) --fail-under 90 || { echo "Less than 90 % of the lines are covered."; exit 1; }
 
 test-slow: $(READY)
