@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.types import Float32Array, Float64Array, IntArray
+from core.types import Float32Array, IntArray
 from index.live import LivePart
 from index.truth import Array, lives
 
@@ -20,41 +20,43 @@ class Reach:
     """Of the best rows of each query, [queries, rows]: how near the list is that it lies in, from 0 on."""
 
     ranks: IntArray
-    count: IntArray  # of each query's best rows
+    scores: Float32Array
 
     @classmethod
     def of(
-        cls, held: Sequence[LivePart], truth: Sequence[Array], queries: Float32Array, best: Float32Array
+        cls, held: Sequence[LivePart], truth: Sequence[Array], queries: Float32Array, least: Float32Array
     ) -> Reach | None:
-        """None where parts of several trainings are searched, each with lists of its own. `best`: the scores
-        of each query's best rows, in order; -inf where there are fewer."""
+        """None where parts of several trainings are searched, each with lists of its own. `least`: what a row
+        has to score to be one of a query's best."""
         if len({part.about.trained for part in held}) != 1:
             return None
-        count = np.isfinite(best).sum(axis=1)
-        last = np.min(best, axis=1, where=np.isfinite(best), initial=np.inf)
         lists = held[0].part.asked(queries, min(FARTHEST, held[0].part.list_count)).lists
         if lists is None:
             return None
-        ranks = [_ranks(part, each, lists, last) for part, each in zip(held, truth, strict=True)]
-        return cls(np.concatenate(ranks, axis=1), count)
+        of_parts = [_ranks(part, each, lists, least) for part, each in zip(held, truth, strict=True)]
+        ranks, scores = (np.concatenate(each, axis=1) for each in zip(*of_parts, strict=True))
+        return cls(ranks, scores)
 
-    def shares(self, lists: int) -> Float64Array:
-        """What is found by looking into so many, of each query; nan where there is nothing to find."""
-        found = np.minimum((self.ranks < lists).sum(axis=1), self.count)
-        shares = np.full(len(found), np.nan)
-        np.divide(found, self.count, out=shares, where=self.count > 0)
-        return shares
+    def found(self, lists: int, least: Float32Array) -> IntArray:
+        """How many rows that score so are found by looking into so many lists, of each query."""
+        found: IntArray = ((self.ranks < lists) & (self.scores >= least[:, None])).sum(axis=1)
+        return found
 
 
-def _ranks(part: LivePart, truth: Array, lists: IntArray, last: Float32Array) -> IntArray:
-    """Of the rows of one part that score as the last of the best do, or better."""
-    counts = (truth["score"] >= last[:, None]) & lives(part, truth)
+def _ranks(
+    part: LivePart, truth: Array, lists: IntArray, least: Float32Array
+) -> tuple[IntArray, Float32Array]:
+    """Of the rows of one part that are among the best; and their scores."""
+    counts = (truth["score"] >= least[:, None]) & lives(part, truth)
     width = int(counts.sum(axis=1).max(initial=0))  # they stand first, but for those that died
     found = np.full((len(truth), width), _NEVER, np.int64)
+    scores = np.full(found.shape, -np.inf, np.float32)
     for query in np.flatnonzero(counts.any(axis=1)).tolist():
-        mine = part.part.lists_of(truth["position"][query, counts[query]].astype(np.int64))
+        rows = truth[query, counts[query]]
+        mine = part.part.lists_of(rows["position"].astype(np.int64))
         order = np.argsort(lists[query])
         at = np.minimum(np.searchsorted(lists[query], mine, sorter=order), lists.shape[1] - 1)
         rank = order[at]
         found[query, : len(mine)] = np.where(lists[query, rank] == mine, rank, _NEVER)
-    return found
+        scores[query, : len(mine)] = rows["score"]
+    return found, scores

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.query import Effort
-from core.types import Float32Array, Float64Array, Kind
+from core.types import Float32Array, Float64Array, IntArray, Kind
 from index import asked as queries
 from index import part as parts
 from index import truth
@@ -26,6 +26,7 @@ from index.snapshot import Snapshot
 DEPTHS = (1, 10, 100)
 WANTED = 0.95  # of the ten best rows
 _SAME = 1e-5  # relative to lengths: numpy and FAISS add up in different orders
+_MOST = np.finfo(np.float32).max
 _TOGETHER = 64  # queries, which bounds the memory
 _TIMED_S = 2.0
 _TIMED = 200  # searches: for one in a hundred that is slow
@@ -101,21 +102,38 @@ class Trial:
 
     def reaches(self, effort: Effort, share: float, errors: float = 0.0) -> bool | None:
         """Whether an effort finds as much, told without a search; None where that cannot be told."""
-        lists = self._lists(effort.lists)
+        shares = self._told(effort, 10)
+        return None if shares is None else self._is_enough(shares, share, errors)
+
+    def _told(self, effort: Effort, depth: int) -> Float64Array | None:
+        lists = self._lists(effort.lists, depth)
         if lists > FARTHEST or self.held[0].about.lossy or self._reach is None:
             return None
-        return self._is_enough(self._reach.shares(lists), share, errors)
+        return self._share(self._reach.found(lists, self._least(depth)), depth)
 
     @cached_property
     def _reach(self) -> Reach | None:
-        return Reach.of(self.held, self.truth, self.asked.vectors, self.best[:, :10])
+        return Reach.of(self.held, self.truth, self.asked.vectors, self._least(truth.DEEPEST))
 
     def _is_enough(self, shares: Float64Array, share: float, errors: float) -> bool:
         each = [shares[where] for where in self.asked.groups().values()]
         return all(_mean(found) - errors * _error(found) >= share for found in each)
 
-    def _lists(self, lists: int, k: int = 10) -> int:
+    def _lists(self, lists: int, k: int) -> int:
         return lists_for(self.held, self.held[0].part.list_count, k, Effort(lists))
+
+    def told(self, effort: Effort) -> Measured | None:
+        """As `measured`, by the lists of the best rows; None where they do not tell it, or where one of some
+        searches finds less than they tell."""
+        told = {depth: self._told(effort, depth) for depth in DEPTHS}
+        shares = {depth: found for depth, found in told.items() if found is not None}
+        if len(shares) < len(DEPTHS):
+            return None
+        some = np.random.default_rng(0).permutation(len(self.asked))[:_TIMED]
+        passed = self._searched(effort, truth.DEEPEST, DEPTHS, 1, some)
+        if any((passed.shares[depth][some] < shares[depth][some]).any() for depth in DEPTHS):
+            return None
+        return self._measured(effort, shares, passed.took_ms)
 
     def measured(self, effort: Effort) -> Measured:
         """At every depth, asked for as deep: who wants more rows is given more lists and candidates."""
@@ -125,9 +143,13 @@ class Trial:
             **passed.shares,
             **{depth: self._searched(effort, depth, (depth,)).shares[depth] for depth in rest},
         }
+        return self._measured(effort, shares, passed.took_ms or self._took_ms(effort))
+
+    def _measured(
+        self, effort: Effort, shares: Mapping[int, Float64Array], took_ms: Sequence[float]
+    ) -> Measured:
         groups = self.asked.groups()
         recall = {name: {str(d): _mean(shares[d][where]) for d in DEPTHS} for name, where in groups.items()}
-        took_ms = passed.took_ms or self._took_ms(effort)
         latency = {f"p{part}": round(float(np.percentile(took_ms, part)), 3) for part in (50, 99)}
         return Measured(recall, latency, effort)
 
@@ -146,29 +168,45 @@ class Trial:
             return 10, (10,), _TOGETHER
         return truth.DEEPEST, DEPTHS, 1  # who looks as far for a hundred rows has found the ten on the way
 
-    def _searched(self, effort: Effort, k: int, depths: Sequence[int], together: int = _TOGETHER) -> Pass:
-        """Of searches for k rows the share of the truth in each; nan where there is nothing to find."""
-        found = {depth: np.full(len(self.asked), np.nan) for depth in depths}
+    def _searched(
+        self,
+        effort: Effort,
+        k: int,
+        depths: Sequence[int],
+        together: int = _TOGETHER,
+        some: IntArray | None = None,
+    ) -> Pass:
+        """Of searches for k rows the share of the truth in each; nan where there is nothing to find, or where
+        only some queries are asked."""
+        numbers = np.arange(len(self.asked)) if some is None else some
+        found = {depth: np.full(len(self.asked), -1) for depth in depths}
+        least = {depth: self._least(depth) for depth in depths}
         took_ms = []
-        for first in range(0, len(self.asked), together):
-            block = np.arange(first, min(first + together, len(self.asked)))
+        for first in range(0, len(numbers), together):
+            block = numbers[first : first + together]
             vectors, left_out = self.asked.vectors[block], self._left_out.of(block)
             began = time.perf_counter()
             answers = best_rows(self.held, vectors, k, effort, left_out)
             took_ms.append(1000 * (time.perf_counter() - began))
             for query, scores in zip(block.tolist(), self._scores(vectors, answers), strict=True):
                 for depth in depths:
-                    found[depth][query] = self._share(query, scores, depth)
-        return Pass(found, took_ms if together == 1 else [])
+                    found[depth][query] = (scores[:depth] >= least[depth][query]).sum()
+        shares = {depth: self._share(each, depth) for depth, each in found.items()}
+        return Pass(shares, took_ms if together == 1 else [])
 
-    def _share(self, query: int, scores: Float32Array, depth: int) -> float:
-        among = self.best[query, :depth]
-        among = among[np.isfinite(among)]
-        if not len(among):
-            return np.nan
-        last = float(among[-1])
-        good = scores[: len(among)] >= last - _SAME * max(float(self._scale[query]), abs(last))
-        return float(good.sum()) / len(among)
+    def _least(self, depth: int) -> Float32Array:
+        """What a row has to score to be one of so many best, of each query."""
+        best = self.best[:, :depth]
+        last = np.min(best, axis=1, where=np.isfinite(best), initial=_MOST)
+        least: Float32Array = last - _SAME * np.maximum(self._scale, np.abs(last))
+        return least
+
+    def _share(self, found: IntArray, depth: int) -> Float64Array:
+        """Of so many best rows, where so many as good ones were found, of each query; -1: was not asked."""
+        count = np.isfinite(self.best[:, :depth]).sum(axis=1)
+        shares = np.full(len(count), np.nan)
+        np.divide(np.minimum(found, count), count, out=shares, where=(count > 0) & (found >= 0))
+        return shares
 
     def _scores(self, queries: Float32Array, answers: list[Rows]) -> list[Float32Array]:
         """The true scores of the rows that each query found, in order."""

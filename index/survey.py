@@ -39,7 +39,7 @@ def survey(now: Snapshot, folder: Path, before: Snapshot | None, progress: Progr
         trial = _trial(now, folder, kind, drawn, past, progress)
         # While the same is asked again the effort stays as long as it does: an increment is cheap.
         first = _effort_before(now, past, kind, wanted) if rows is not None else None
-        measured[kind] = trial.measured(_effort(trial, wanted, first))
+        measured[kind] = _measured(trial, wanted, first)
     written = [queries.FILE, *(truth.file_of(part.about.name) for part in now.parts if part.live)]
     return {
         **recall.to_json(measured),
@@ -77,9 +77,17 @@ def _effort_before(now: Snapshot, past: Past, kind: Kind, wanted: float) -> Effo
     return chosen if len(trained) == 1 and chosen != Effort() else None
 
 
-def _effort(trial: Trial, wanted: float, first: Effort | None) -> Effort:
+def _measured(trial: Trial, wanted: float, first: Effort | None) -> Measured:
+    """With the least effort that is enough, as the lists of the best rows tell, or else searches of all."""
     if not recall.may_miss(trial.held):
-        return Effort()
+        return trial.measured(Effort())
+    is_good = first is not None and trial.reaches(first, wanted, _SURE)
+    likely = first if is_good else trial.reached(wanted, _SURE)
+    told = None if likely is None else trial.told(likely)
+    return told or trial.measured(_effort(trial, wanted, first))
+
+
+def _effort(trial: Trial, wanted: float, first: Effort | None) -> Effort:
     lists, is_lossy = trial.held[0].part.list_count, trial.held[0].about.lossy
     is_told_short = first is not None and trial.reaches(first, wanted, _SURE) is False
     if first is not None and not is_told_short and trial.finds(first, wanted, _SURE):
