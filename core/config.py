@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -88,6 +88,12 @@ class Settings(BaseSettings):
     config: Path | None = Field(None, description=f"a TOML file; {DEFAULT_FILE} is read where it lies")
     log_format: logs.LogFormat = Field("text", description="for people or for machines")
     quiet: bool = Field(False, description="no progress, and of the log only warnings")
+
+    _flags: frozenset[str] = PrivateAttr(frozenset())
+
+    def is_flag(self, name: str) -> bool:
+        """Whether it stands in the command's line, meant for this call, and not in what holds for many."""
+        return name in self._flags
 
     @classmethod
     def settings_customise_sources(
@@ -182,9 +188,11 @@ def load(settings: type[S], argv: list[str], *, prog: str) -> S:
     origins |= {name: f" in {PREFIX}{name.upper()}" for name in environment}
     origins |= dict.fromkeys(flags, "")
     try:
-        return settings(**_over(_over(toml, environment), flags))
+        found = settings(**_over(_over(toml, environment), flags))
     except ValidationError as error:
         raise UsageError("\n".join(_mistakes(error, origins))) from error
+    found._flags = frozenset(flags)
+    return found
 
 
 def _mistakes(error: ValidationError, origins: Mapping[str, str]) -> list[str]:

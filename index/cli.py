@@ -164,6 +164,8 @@ def _each(verb: str, settings: StoreSettings, work: Callable[[Path], int]) -> in
 
 
 def _build(settings: BuildSettings) -> int:
+    if settings.is_flag("follow_seconds") and not settings.follow:
+        raise UsageError("--follow-seconds is for --follow, which is not there.")
     wishes = _wishes(settings)
     bound_threads()
     if settings.follow:
@@ -196,6 +198,10 @@ def _build_one(store: Store, settings: BuildSettings, wishes: Wishes) -> int:
     built = build_snapshot(store, publish=settings.publish, fresh=settings.fresh, **wishes)
     snapshot = Snapshot.open(store, built.number)
     _say(f"{store.root.name}: {_told(built, snapshot)}")
+    # One string for all kinds is for those that there are.
+    for kind in wishes["factories"] or () if "=" in (settings.factory or "") else ():
+        if kind not in snapshot.rows:
+            _say(f"{store.root.name}: no {kind} rows are there; --factory {kind}=… is not kept for later.")
     if built.made and (told := advice(store, sum(snapshot.rows.values()))):
         _say(f"{store.root.name}: {told}.")
     return snapshot.entry
@@ -264,6 +270,8 @@ def _list(settings: ListSettings) -> int:
 
 def _check(settings: CheckSettings) -> int:
     both = settings.files == (settings.recall is not None)
+    if settings.is_flag("sample") and settings.files and not both:
+        raise UsageError("--sample is for --recall, which is not there: --files compares every byte.")
     bound_threads()
 
     def work(root: Path) -> int:

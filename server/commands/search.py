@@ -154,7 +154,7 @@ def _refuse_idle_flags(settings: SearchSettings) -> None:
         raise UsageError(f"server {settings.server!r} is no address: http://HOST:PORT is.", "server")
     if settings.device != "cpu" and settings.server:
         raise UsageError("--server and --device exclude each other: a server has its own --device.")
-    if settings.all and "top" in settings.model_fields_set:
+    if settings.all and settings.is_flag("top"):
         raise UsageError("--all and --top exclude each other: all results have no number.")
     if settings.within_s is not None and not settings.then:
         raise UsageError("--within-s needs --then: it is the time between two things.")

@@ -138,7 +138,7 @@ def store_in(data: Path, collection: str | None, encoder: str | None) -> tuple[s
     library = Library(data)
     held = library.collections()
     if not held:
-        raise StoreError(f"{data} holds no collection; `extract --videos DIR` makes one.")
+        raise UsageError(f"{data} holds no collection; `extract --videos DIR` makes one.")
     default = "default" if "default" in held else next(iter(held))
     name = default if collection is None else collection
     if name not in held:

@@ -92,7 +92,7 @@ def _refuse_idle_flags(settings: TagSettings) -> None:
         raise UsageError("No label is named: --labels FILE has one a line, --choice TEXT is one.")
     if settings.labels is not None and settings.choice:
         raise UsageError("--labels and --choice exclude each other: choices are labels as they are.")
-    if settings.choice and "template" in settings.model_fields_set:
+    if settings.choice and settings.is_flag("template"):
         raise UsageError("--choice and --template exclude each other: choices are taken as they are.")
     if twice := [text for text, count in Counter(settings.choice).items() if count > 1]:
         raise UsageError(f"choice {twice[0][:60]!r} is given twice; no two are alike.", "choice")

@@ -62,6 +62,36 @@ def test_build_makes_the_index_that_is_asked_for(lived: World, capsys: Out) -> N
     assert "--memory is 'much'; a whole number and M, G or T would be right" in capsys.readouterr().err
 
 
+def test_a_factory_for_a_kind_without_rows_is_said_not_to_be_kept(tmp_path: Path, capsys: Out) -> None:
+    lived = world(tmp_path / "toy-rgb")
+    Library(tmp_path).add_store("default", "toy-rgb")
+    lived.add(2)
+    kinds = [kind for kind in ("frame", "clip", "text") if lived.rows(kind)[0]]
+    assert "text" not in kinds
+    assert call(lived, "build", "--factory", "text=IVF2,SQfp16") == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[-1] == "toy-rgb: no text rows are there; --factory text=… is not kept for later."
+    assert call(lived, "build", "--factory", "Flat", "--fresh") == 0
+    assert "is not kept" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["build", "--follow-seconds", "9"], "--follow-seconds is for --follow, which is not there"),
+        (["check", "--files", "--sample", "9"], "--sample is for --recall, which is not there"),
+    ],
+)
+def test_a_flag_that_would_change_nothing_is_refused_unless_it_holds_for_many_calls(
+    lived: World, capsys: Out, monkeypatch: pytest.MonkeyPatch, flags: list[str], says: str
+) -> None:
+    assert call(lived, *flags) == 2
+    assert says in capsys.readouterr().err
+    assert call(lived, "build") == 0
+    monkeypatch.setenv("CINEDEX_" + flags[-2].removeprefix("--").replace("-", "_").upper(), flags[-1])
+    assert call(lived, *flags[:-2]) == 0
+
+
 def test_list_marks_the_published_one_and_shows_recall_and_size(lived: World, capsys: Out) -> None:
     call(lived, "build")
     lived.add(1)

@@ -243,6 +243,15 @@ def test_a_gpu_answers_as_the_processor_does(shelf: Shelf, capsys: pytest.Captur
     assert held(said(capsys, *line, "--device", "cuda")) == held(said(capsys, *line))
 
 
+def test_how_many_there_are_as_a_rule_is_no_hindrance_to_all(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ["red", "--data", str(shelf.library.data), "--all"]
+    before = said(capsys, *line)
+    monkeypatch.setenv("CINEDEX_TOP", "1")
+    assert said(capsys, *line) == before
+
+
 def test_a_store_is_not_asked_for_another_encoder(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     store = ["--store", str(shelf.store.root)]
     assert "films" in said(capsys, "red", *store, "--encoder", "toy:rgb")
@@ -275,7 +284,7 @@ def test_what_a_terminal_has_not_is_shown_otherwise() -> None:
 def test_a_folder_without_a_library_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    error = said(capsys, "red", "--data", str(tmp_path), code=1)
+    error = said(capsys, "red", "--data", str(tmp_path), code=2)
     assert error == f"cinedex search: {tmp_path} holds no collection; `extract --videos DIR` makes one.\n"
 
 
