@@ -13,6 +13,7 @@ from shutil import disk_usage
 from tempfile import TemporaryDirectory
 from typing import NoReturn
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -25,6 +26,8 @@ from tests.browser import Browser
 FPS = Fraction(10)
 LIKE = Encoding(fps=FPS, gop=20, bframes=2)
 MEMORY, _MEMORY_BYTES = Path("/dev/shm"), 1 << 30
+hypothesis.settings.register_profile("any machine", deadline=None)  # no test depends on its speed
+hypothesis.settings.load_profile("any machine")
 _LATE = ("extractor/encoders/", "training/", "test_concept")  # they hold models
 
 

@@ -113,7 +113,7 @@ def trees(shelves: Shelves) -> st.SearchStrategy[Where]:
     return among(st.recursive(conditions(shelves), among, max_leaves=5))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_is_asked_for_the_answer_is_brute_force_on_the_rows_kept(
     shelf: Shelf, data: st.DataObject
@@ -127,7 +127,7 @@ def test_whatever_is_asked_for_the_answer_is_brute_force_on_the_rows_kept(
 def test_so_it_is_whatever_the_store_holds(tmp_path: Path, seed: int) -> None:
     shelf = Shelf.built(tmp_path / "store", seed)
 
-    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=200, suppress_health_check=list(HealthCheck))
     @given(where=trees(shelf.shelves))
     def holds(where: Where) -> None:
         assert_true(shelf, where)

@@ -41,7 +41,9 @@ def is_refused(port: int) -> bool:
 def test_a_terminal_that_is_closed_ends_it_as_sigterm_does(
     shelf: Shelf, serve: Callable[..., Running], flags: Sequence[str]
 ) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` has the tests, and this, ignore it
     server = serve(*flags)
+    signal.signal(signal.SIGHUP, before)
     server.process.send_signal(signal.SIGHUP)
     assert server.process.wait(60) == 0
 

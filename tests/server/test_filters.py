@@ -177,7 +177,7 @@ def json_of(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=3))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(filter=st.recursive(PLAIN, json_of, max_leaves=12))
 def test_whatever_is_sent_is_a_filter_or_one_sentence(filter: Any) -> None:
     try:
