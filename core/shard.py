@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 from core import files, lines, npy, thumbs
 from core.errors import StoreError
 from core.thumbs import Tiles
-from core.types import Float64Array, IntArray, Kind, Thumbs, canonical
+from core.types import KINDS, Float64Array, IntArray, Kind, Thumbs, canonical
+
+_ANEW = "A backup has it, or `extract --again` makes it anew."
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +119,18 @@ class Shard:
             if path.exists() and files.hash_file(path) != seal
         ]
 
+    def require_readable(self) -> None:
+        """Refuse a table that is not as it was written, and vectors of another size: less than every byte."""
+        self.whole(*(name for name in self.manifest["files"] if name.endswith(".parquet")))
+        for kind in KINDS:
+            if self.count(kind):
+                self.vectors(kind)
+
     def whole(self, *names: str) -> Self:
         """This one, or StoreError where these files, or any, are not as they were written: what is made of
         damaged ones is sealed anew, and nobody would find it."""
         for wrong in self.damage(*names):
-            raise StoreError(f"{wrong} A backup has it, or `extract --again` makes it anew.")
+            raise StoreError(f"{wrong} {_ANEW}")
         return self
 
     def _table(self, name: str) -> pa.Table:
@@ -129,7 +138,9 @@ class Shard:
         try:
             return pq.read_table(path, memory_map=True)
         except (OSError, pa.ArrowException) as error:
-            raise StoreError(f"{path} cannot be read: {error}.") from error
+            if why := getattr(error, "strerror", None):
+                raise StoreError(f"{path} cannot be read: {why}.") from error
+            raise StoreError(f"{path} is damaged: it holds no table. {_ANEW}") from error
 
 
 def manifest_hash(manifest: dict[str, Any]) -> str:

@@ -23,9 +23,11 @@ from extractor.url import is_url, local_path, shorn, url_of
 class RemoveSettings(Settings):
     """Take videos or texts out of every answer; they stay out wherever they turn up."""
 
-    what: CliPositionalArg[str] = Field("", description="a path, a URL, a path as answers show it, or an id")
+    what: CliPositionalArg[str] = Field(
+        "", description="a path or a whole folder, a URL, a path as answers show it, or an id"
+    )
     root: str = Field("", description="a root that moved for good: all its places are gone")
-    undo: bool = Field(False, description="take it back")
+    undo: bool = Field(False, description="take it back; of a folder, all that was removed below it")
     collection: str = Field("default", description="in whose stores")
 
 
@@ -44,9 +46,13 @@ def remove(settings: RemoveSettings) -> int:
     slugs = library.collections().get(settings.collection, [])
     if not slugs:
         raise UsageError(f"{settings.data} has no collection {settings.collection!r}.")
-    counts = [_in_store(Store.open(library.store_path(slug)), settings, library) for slug in slugs]
+    stores = [Store.open(library.store_path(slug)) for slug in slugs]
+    counts = [_in_store(store, settings, library) for store in stores]
     shown = shorn(settings.what)
     what = shown or f"--root {settings.root}"
+    if not any(counts) and not settings.undo and any(_has(store, shown, library) for store in stores):
+        sys.stdout.write(f"{_told(shown)}: removed already.\n")
+        return 0
     if not any(counts):
         quoted = repr(shown) if shown else f"--root {settings.root!r}"
         raise UsageError(f"{quoted} is nothing that {'was removed' if settings.undo else 'can be found'}.")
@@ -54,9 +60,17 @@ def remove(settings: RemoveSettings) -> int:
     noun = "place" if settings.root else "source"
     plural = "" if max(counts) == 1 else "s"
     then = "; what an index build has left out since comes back with the next one" if settings.undo else ""
-    told = plain(what.encode(errors="replace").decode())
-    sys.stdout.write(f"{told}: {max(counts)} {noun}{plural} {verb}{then}.\n")
+    sys.stdout.write(f"{_told(what)}: {max(counts)} {noun}{plural} {verb}{then}.\n")
     return 0
+
+
+def _told(what: str) -> str:
+    return plain(what.encode(errors="replace").decode())
+
+
+def _has(store: Store, what: str, library: Library) -> bool:
+    """Whether something is called so, removed or not."""
+    return bool(what and _named(store.log.last(), what, _paths(what, library)))
 
 
 def _in_store(store: Store, settings: RemoveSettings, library: Library) -> int:

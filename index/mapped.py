@@ -81,6 +81,17 @@ def require(path: Path, held: Mapping[str, Any] | None) -> None:
         raise SnapshotError(f"{path} is damaged: its bytes are not those that were written.")
 
 
+def require_size(path: Path, held: Mapping[str, Any]) -> None:
+    """Refuse a file that is missing or of another size, without reading it."""
+    with opening(path):
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError as error:
+            raise SnapshotError(f"{path} is missing.") from error
+    if size != held["bytes"]:
+        raise SnapshotError(f"{path} is damaged: it has {size} bytes, not {held['bytes']}.")
+
+
 def damage(path: Path, held: Mapping[str, Any]) -> list[str]:
     """One sentence if any byte of a file is another than was written."""
     try:

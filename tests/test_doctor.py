@@ -54,6 +54,18 @@ def test_an_index_that_does_not_open_is_wrong(tmp_path: Path, capsys: pytest.Cap
     assert ".rows.npy is missing" in json.loads(capsys.readouterr().out)["wrong"][0]
 
 
+@pytest.mark.parametrize("name", ["sources.parquet", "frame.parquet", "frame.npy"])
+def test_a_shard_that_no_search_could_read_is_wrong(tmp_path: Path, name: str) -> None:
+    shelf = Shelf.make(tmp_path)
+    shelf.add({"red": [("red", 2)]})
+    shelf.build()
+    path = next((shelf.store.root / "shards").glob(f"*/{name}"))
+    held = path.read_bytes()
+    path.write_bytes(held[:-1] if name.endswith("npy") else held[:-9] + b"?" + held[-8:])
+    [wrong] = [found for found in doctor.data_folder(shelf.library.data) if found.state == "wrong"]
+    assert f"{path} is damaged" in wrong.says
+
+
 def test_what_is_wrong_exits_1_and_is_listed_in_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

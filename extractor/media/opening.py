@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import av
@@ -40,6 +41,7 @@ _MOV = "mov,mp4,m4a,3gp,3g2,mj2"  # as FFmpeg calls it where it finds out by its
 # FFmpeg decodes the first pictures of some streams to learn their order. Nobody sees these.
 _PROBING = {"skip_loop_filter": "all", "skip_idct": "all"}
 _DAMAGE = av.error.InvalidDataError | av.error.ArgumentError | av.error.EOFError
+_END_BYTES = 1 << 16
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
@@ -82,11 +84,24 @@ def _cannot_open(path: Path, head: bytes, error: av.error.FFmpegError) -> VideoE
     name = sniff.shown_name(path)
     if sniff.is_encrypted(path, head):
         return VideoError(f"{name} is encrypted.")
-    if not isinstance(error, _DAMAGE):
+    is_cut_short = error.errno == errno.EIO and _can_be_read(path)  # so FFmpeg says it of some formats
+    if not isinstance(error, _DAMAGE) and not is_cut_short:
         return VideoError(f"{name} cannot be opened: {error.strerror}.")
     if sniff.is_known_video(path, head):
         return VideoError(f"{name} cannot be opened: it is damaged, cut short or of an unknown kind.")
     return sniff.NotVideo(f"{name} is of no known kind of video.")
+
+
+def _can_be_read(path: Path) -> bool:
+    """Whether its ends can: then what failed is not the disk."""
+    try:
+        with path.open("rb") as file:
+            file.read(_END_BYTES)
+            file.seek(max(0, path.stat().st_size - _END_BYTES))
+            file.read(_END_BYTES)
+    except OSError:
+        return False
+    return True
 
 
 def _no_pictures(container: InputContainer, name: str) -> VideoError:

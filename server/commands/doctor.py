@@ -348,6 +348,8 @@ def _store(collection: str, path: Path) -> Finding:
         with files.reading(path):
             store = Store.open(path)
             number = None if current(path) is None else Snapshot.open(store).number
+            for name in store.log.last().shards():
+                store.shard(name).require_readable()
     except Error as error:
         return Finding("wrong", "store", str(error))
     which = "no snapshot is published" if number is None else f"snapshot {number} is published"

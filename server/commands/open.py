@@ -32,6 +32,7 @@ PORT = 8000
 _FIRST_COMMIT_S = 20.0  # answers come early; extract waits longer and longer for the next
 _ASK_S = 1.0
 _TOO_MUCH = "--prune=force"  # of what `extract` says where so much is gone that it asks first
+_NOTHING = " holds no videos."  # as well
 
 
 class OpenSettings(Settings):
@@ -188,9 +189,12 @@ class Opening:
         try:
             code, _ = Verbs(self._screen.hear, self._stop, self._look_and_build).run(words, good=(0, 3))
         except Failed as error:
-            if _TOO_MUCH not in str(error):
+            if self._settings.watch and str(error).endswith(_NOTHING):
+                self._screen.say(f"{self._name} holds no videos yet; what comes is taken in.")
+            elif _TOO_MUCH in str(error):
+                self._screen.say(f"{error} Until then it is still found.")
+            else:
                 raise self._with_a_way_out(error) from error
-            self._screen.say(f"{error} Until then it is still found.")
         if code == 3:
             self._screen.say(f"{self._name}: some cannot be read; `cinedex status --failures` lists them.")
         self._building.build_if_due(is_last=True)

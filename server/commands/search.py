@@ -155,7 +155,7 @@ def _refuse_idle_flags(settings: SearchSettings) -> None:
     if settings.device != "cpu" and settings.server:
         raise UsageError("--server and --device exclude each other: a server has its own --device.")
     if settings.all and settings.is_flag("top"):
-        raise UsageError("--all and --top exclude each other: all results have no number.")
+        raise UsageError("--all and --top exclude each other: one gives every result, the other so many.")
     if settings.within_s is not None and not settings.then:
         raise UsageError("--within-s needs --then: it is the time between two things.")
     if not all(then.strip() for then in settings.then):

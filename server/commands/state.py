@@ -19,7 +19,7 @@ from core.types import KINDS, UNKNOWN, EncoderSpec
 from extractor.encoders import S3D, TAKE_WEIGHTS, families
 from extractor.encoders.recipe import LOCAL_DIR
 from extractor.encoders.weights import RANDOM, folder, registered
-from index import recall, sources
+from index import mapped, recall, sources
 from index.gc import freed_bytes
 from index.snapshot import CURRENT, current, folder_of, numbers, published, read_manifest
 from index.view import removed_since
@@ -129,9 +129,19 @@ def _published(store: Store) -> Published | None:
         return None
     number = published(store.root)[0]
     held = read_manifest(folder_of(store.root, number))
+    _require_sizes(store.root, folder_of(store.root, number), held)
     worst = recall.worst(held["recall"]) if held["recall"] else None
     written = (store.root / CURRENT).stat().st_mtime
     return Published(number, written, held["entry"], held["sources"], held["rows"], worst)
+
+
+def _require_sizes(root: Path, folder: Path, held: Mapping[str, Any]) -> None:
+    """What is searched is there and as long as it was; `doctor` and `index check` read it, too."""
+    parts = [*held["parts"], *held.get("words", ())]
+    stamps = [(folder, held["files"]), *((root / "parts", part["files"]) for part in parts)]
+    for where, each in stamps:
+        for name, stamp in each.items():
+            mapped.require_size(where / name, stamp)
 
 
 def _whole(store: Store, known: LastWords, snapshot: Published) -> int | None:

@@ -259,12 +259,16 @@ def test_an_encoder_whose_variant_is_left_empty_is_its_familys_own(shelf: Shelf)
 
 
 def test_a_folder_of_which_nothing_is_a_video_is_told(
-    tmp_path: Path, broken: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, broken: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     shelf = Shelf(tmp_path)
     shelf.put(broken / "text.mp4")
-    for _ in range(2):
-        assert said(shelf, capsys).endswith("/films holds no videos.")
+    shelf.put(broken / "text.mp4", "README")
+    for _ in range(2):  # the second does not look at them again
+        assert main(shelf.flags()) == 2
+        assert capsys.readouterr().err.endswith("/films holds no videos.\n")
+    told = [record.getMessage() for record in caplog.records if "though" in record.getMessage()]
+    assert told == ["no video, though it is called so path=films/text.mp4"]
 
 
 def test_another_encoder_or_sampling_than_the_stores_is_refused_by_name(

@@ -146,7 +146,9 @@ def test_what_was_decoded_before_the_container_goes_wrong_is_kept(tmp_path: Path
     assert [number_of(each.pixels) for each in found][:4] == list(range(4))
 
 
-@pytest.mark.parametrize(("suffix", "codec", "end"), [(".mkv", "h264", 40), (".flv", "flv", 208)])
+@pytest.mark.parametrize(
+    ("suffix", "codec", "end"), [(".mkv", "h264", 40), (".mkv", "h264", 100), (".flv", "flv", 208)]
+)
 def test_a_header_that_is_cut_off_is_damage(tmp_path: Path, suffix: str, codec: str, end: int) -> None:
     path = tmp_path / f"cut{suffix}"
     write_video(path, numbered(12), Encoding(codec, time_base=F(1, 25)), [F(n, 25) for n in range(12)])

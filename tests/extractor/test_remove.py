@@ -34,6 +34,10 @@ def test_a_path_removes_its_content_wherever_it_is(shelf: Shelf, capsys: pytest.
     remove(shelf, "films/red.mp4")
     assert capsys.readouterr().out == "films/red.mp4: 1 source removed.\n"
     assert shelf.paths() == ["cats/late.mp4", "cats/vfr.mkv"]
+    entries = shelf.store.log.last().number
+    remove(shelf, "films/red.mp4")
+    assert capsys.readouterr().out == "films/red.mp4: removed already.\n"
+    assert shelf.store.log.last().number == entries
     remove(shelf, "films/red.mp4", "--undo")
     assert len(shelf.paths()) == 4
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -175,12 +176,17 @@ def test_run_again_it_takes_in_what_is_new_or_changed_and_lets_go_of_what_is_gon
 
 
 def test_watching_it_goes_on_with_what_comes_and_goes(shelf: Shelf, videos: Path, tmp_path: Path) -> None:
-    words = (str(shelf.films), "--encoder", "toy:rgb", "--no-browser", "--watch")
+    new = tmp_path / "new"
+    new.mkdir()
+    words = (str(new), str(shelf.films), "--encoder", "toy:rgb", "--no-browser", "--watch")
     with opened(tmp_path / "data", *words, CINEDEX_WORKERS="0") as found:
         until(lambda: "answers for all of it" in found.log.read_text(), 120)
+        assert "new holds no videos yet; what comes is taken in." in found.log.read_text()
+        shutil.copy(videos / "rotated.mp4", new)
         shelf.put(videos / "green.mp4")
         (shelf.films / "blue.mp4").unlink()
-        until(lambda: set(found.paths("red")) == {"films/red.mp4", "films/green.mp4"}, 120)
+        wanted = {"films/red.mp4", "films/green.mp4", "new/rotated.mp4"}
+        until(lambda: set(found.paths("red")) == wanted, 120)
         shelf.films.rename(tmp_path / "away")
         until(lambda: f"{shelf.films} does not exist" in found.log.read_text(), 120)
         (tmp_path / "away").rename(shelf.films)

@@ -156,6 +156,17 @@ def test_a_damaged_store_is_said_and_the_others_are_told(
     assert "store.json is damaged" in stores[1]["error"]
 
 
+@pytest.mark.parametrize("what", ["parts/*.faiss", "parts/*.rows.npy", "snapshots/*/sources.arrow"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_file_that_answers_need_is_missed_and_so_is_some_of_it(
+    shelf: Shelf, what: str, is_there: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = next(shelf.store.root.glob(what))
+    os.truncate(path, path.stat().st_size - 1) if is_there else path.unlink()
+    [store] = told(shelf.library.data, capsys, code=1)["collections"][0]["stores"]
+    assert str(path) in store["error"] and ("is damaged" if is_there else "is missing") in store["error"]
+
+
 def test_roots_that_are_gone_are_told(
     shelf: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
