@@ -121,5 +121,7 @@ def _named(known: LastWords, what: str, paths: Iterable[tuple[str, bytes]]) -> s
 def _is_meant(word: Word, what: str, places: set[tuple[str, bytes]]) -> bool:
     if (word.root, word.path) in places or word.place.shown == what:
         return True
+    if "\\" in what and plain(word.place.shown) == what:  # as a table shows a name with a line's end in it
+        return True
     folders = (path and path + b"/" for root, path in places if root == word.root)
     return any(word.path.startswith(folder) for folder in folders)

@@ -79,6 +79,16 @@ def test_a_name_that_is_no_utf_8_can_be_removed_as_it_is_shown(shelf: Shelf, vid
     assert len(shelf.paths()) == 4
 
 
+def test_a_name_of_two_lines_can_be_removed_as_it_is_shown(
+    shelf: Shelf, videos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelf.put(videos / "short.webm", "two\nlines.webm")
+    shelf.extract()
+    remove(shelf, "films/two\\nlines.webm")
+    assert capsys.readouterr().out.endswith("nlines.webm: 1 source removed.\n")
+    assert len(shelf.paths()) == 4
+
+
 def test_a_name_that_is_no_utf_8_is_removed_and_told(
     shelf: Shelf, videos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
