@@ -68,15 +68,10 @@ def require(path: Path, held: Mapping[str, Any] | None) -> None:
     """Refuse a file that is missing, of another size, or with another beginning or end."""
     if held is None:
         raise SnapshotError(f"{path} has no size and no hash in its manifest.")
+    require_size(path, held)
+    is_small = held["bytes"] <= WHOLE_BYTES
     with opening(path):
-        try:
-            size = path.stat().st_size
-            is_small = size <= WHOLE_BYTES
-            found = files.hash_file(path) if is_small else _hash_ends(path, held.get("head", ENDS_BYTES))
-        except FileNotFoundError as error:
-            raise SnapshotError(f"{path} is missing.") from error
-    if size != held["bytes"]:
-        raise SnapshotError(f"{path} is damaged: it has {size} bytes, not {held['bytes']}.")
+        found = files.hash_file(path) if is_small else _hash_ends(path, held.get("head", ENDS_BYTES))
     if found != held["blake2b" if is_small else "ends"]:
         raise SnapshotError(f"{path} is damaged: its bytes are not those that were written.")
 
