@@ -26,7 +26,10 @@ MOST_SPOOL_BYTES = 2_000_000_000  # of what is fetched to be looked into
 _ROW_BYTES, _SOURCE_BYTES = 12, 300  # beside the vectors: times, facts, words
 _NUMBER_BYTES = 2  # float16
 _TILE_BYTES = 4_500  # of a thumbnail, where no video was finished that has some
-_UNFIT = {"not_video": "that are no videos", "still": "still pictures"}  # which only a look at them tells
+_UNFIT = {  # which only a look at them tells: of one, and of several
+    "not_video": ("that is no video", "that are no videos"),
+    "still": ("still picture", "still pictures"),
+}
 
 
 @dataclass
@@ -250,7 +253,7 @@ def _media(videos: Mapping[str, Any]) -> list[str]:
     parts += [] if is_all else [f"by the headers of {videos['looked']} of them"]
     parts += [f"{videos['copies']} copies"] if videos["copies"] else []
     parts += [f"{videos['unreadable']} that cannot be opened"] if videos["unreadable"] else []
-    parts += [f"{videos[why]} {named}" for why, named in _UNFIT.items() if videos[why]]
+    parts += [f"{videos[why]} {named[videos[why] > 1]}" for why, named in _UNFIT.items() if videos[why]]
     return [f"{', '.join(parts)}."]
 
 

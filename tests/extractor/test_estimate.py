@@ -69,7 +69,7 @@ def test_what_a_run_passes_over_is_not_what_cannot_be_opened(
     shelf.put(broken / "text.mp4")
     shelf.put(broken / "picture.png", "cover.mp4")
     videos = tried(shelf)["videos"]
-    told = ", 1 that cannot be opened, 1 that are no videos, 1 still pictures."
+    told = ", 1 that cannot be opened, 1 that is no video, 1 still picture."
     assert told in capsys.readouterr().out
     listed = shelf.folder / "list.txt"
     listed.write_text(f"{shelf.films / 'text.mp4'}\n")
