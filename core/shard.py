@@ -116,7 +116,7 @@ class Shard:
         return missing + [
             f"{path} is damaged: its hash is not the one its manifest holds."
             for path, seal in asked.items()
-            if path.exists() and files.hash_file(path) != seal
+            if path.exists() and _hash(path) != seal
         ]
 
     def require_readable(self) -> None:
@@ -137,10 +137,18 @@ class Shard:
         path = self.path / f"{name}.parquet"
         try:
             return pq.read_table(path, memory_map=True)
+        except FileNotFoundError:
+            raise StoreError(f"{path} is missing. {_ANEW}") from None
         except (OSError, pa.ArrowException) as error:
-            if why := getattr(error, "strerror", None):
-                raise StoreError(f"{path} cannot be read: {why}.") from error
-            raise StoreError(f"{path} is damaged: it holds no table. {_ANEW}") from error
+            why = getattr(error, "strerror", None)
+            if why is None and isinstance(error, OSError | pa.ArrowInvalid):  # in a library's words
+                raise StoreError(f"{path} is damaged: it holds no table. {_ANEW}") from error
+            raise StoreError(f"{path} cannot be read: {why or error}.") from error
+
+
+def _hash(path: Path) -> str:
+    with files.reading(path):
+        return files.hash_file(path)
 
 
 def manifest_hash(manifest: dict[str, Any]) -> str:

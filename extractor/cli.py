@@ -26,10 +26,10 @@ from extractor.asked import licence
 from extractor.choose import OWN, Chosen, ExtractSettings, asked_videos, choose_store, library_of
 from extractor.encoders import notice_of
 from extractor.encoders.devices import devices_of, gpu_count
-from extractor.find import is_called_video
 from extractor.hours import Hours, Pause
 from extractor.job import Round, Wanted
 from extractor.ledger import list_failed
+from extractor.media.sniff import is_called_video
 from extractor.progress import Progress
 from extractor.tally import Tally
 from extractor.texts import texts_target
@@ -268,7 +268,7 @@ def _follow(this: Round, chosen: Chosen, settings: ExtractSettings, beat: Beat) 
             case Report(place, "failed", error=error):
                 progress.clear()
                 _warn_failed(place, error)
-            case Report(place, "skipped", error="not_video") if is_called_video(place.path):
+            case Report(place, "skipped", error="not_video") if is_called_video(place.shown):
                 progress.clear()
                 log.warning("no video, though it is called so path=%s", plain(place.shown))
             case Report() if event.is_damaged:

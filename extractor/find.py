@@ -27,7 +27,6 @@ _OF_ONE_FOLDER = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR)
 
 # Never opened. Pictures that may move (gif, webp, apng, avif, heic) and sound containers that may
 # hold a video (ogg, asf, rm) are not among them.
-_VIDEO = frozenset(b"mp4 m4v mov mkv webm avi wmv asf flv f4v mpg mpeg mts m2ts 3gp 3g2 ogv vob mxf".split())
 NO_VIDEO = frozenset(
     b"jpg jpeg jpe jfif png bmp tif tiff ico svg psd xcf raw cr2 cr3 nef arw dng orf rw2 exr hdr tga eps "
     b"txt md rst log nfo pdf doc docx odt rtf tex epub mobi djvu htm html xhtml css xml xmp yml yaml toml "
@@ -298,11 +297,6 @@ def _name(entry: os.DirEntry[bytes]) -> bytes:
 
 def _path(looked: tuple[bytes, os.stat_result]) -> bytes:
     return looked[0]
-
-
-def is_called_video(name: bytes) -> bool:
-    """Whether its suffix says that it is a video: then it is worth a word where it is none."""
-    return name.rpartition(b".")[2].lower() in _VIDEO
 
 
 def is_no_video(name: bytes) -> bool:

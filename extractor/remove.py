@@ -50,7 +50,7 @@ def remove(settings: RemoveSettings) -> int:
     counts = [_in_store(store, settings, library) for store in stores]
     shown = shorn(settings.what)
     what = shown or f"--root {settings.root}"
-    if not any(counts) and not settings.undo and any(_has(store, shown, library) for store in stores):
+    if not any(counts) and not settings.undo and any(_has(store, settings, library) for store in stores):
         sys.stdout.write(f"{_told(shown)}: removed already.\n")
         return 0
     if not any(counts):
@@ -68,8 +68,9 @@ def _told(what: str) -> str:
     return plain(what.encode(errors="replace").decode())
 
 
-def _has(store: Store, what: str, library: Library) -> bool:
+def _has(store: Store, settings: RemoveSettings, library: Library) -> bool:
     """Whether something is called so, removed or not."""
+    what = settings.what
     return bool(what and _named(store.log.last(), what, _paths(what, library)))
 
 
@@ -115,13 +116,16 @@ def _named(known: LastWords, what: str, paths: Iterable[tuple[str, bytes]]) -> s
     if known.has_rows(what) or known.is_removed(what):
         return {what}
     places = set(paths)
-    return {word.source for word in known.words() if word.word == "done" and _is_meant(word, what, places)}
+    done = [word for word in known.words() if word.word == "done"]
+    found = {word.source for word in done if _is_meant(word, what, places)}
+    if found or "\\" not in what:
+        return found
+    # As tables show a name that holds the end of a line.
+    return {word.source for word in done if plain(word.place.shown) == what}
 
 
 def _is_meant(word: Word, what: str, places: set[tuple[str, bytes]]) -> bool:
     if (word.root, word.path) in places or word.place.shown == what:
-        return True
-    if "\\" in what and plain(word.place.shown) == what:  # as a table shows a name with a line's end in it
         return True
     folders = (path and path + b"/" for root, path in places if root == word.root)
     return any(word.path.startswith(folder) for folder in folders)

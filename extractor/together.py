@@ -29,5 +29,5 @@ def check_together(settings: ExtractSettings) -> None:
 
 def _refuse_idle(settings: ExtractSettings, why: str, names: tuple[str, ...]) -> None:
     for name in names:
-        if name in settings.model_fields_set and getattr(settings, name) not in (False, None, "no", ""):
+        if settings.is_flag(name) and getattr(settings, name) not in (False, None, "no", ""):
             raise UsageError(f"{why}; leave --{name.replace('_', '-')} out.")

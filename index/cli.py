@@ -198,9 +198,9 @@ def _build_one(store: Store, settings: BuildSettings, wishes: Wishes) -> int:
     built = build_snapshot(store, publish=settings.publish, fresh=settings.fresh, **wishes)
     snapshot = Snapshot.open(store, built.number)
     _say(f"{store.root.name}: {_told(built, snapshot)}")
-    # One string for all kinds is for those that there are.
-    for kind in wishes["factories"] or () if "=" in (settings.factory or "") else ():
-        if kind not in snapshot.rows:
+    by_kind = (wishes["factories"] or {}) if "=" in (settings.factory or "") else {}
+    for kind, string in by_kind.items():  # one string for all kinds is for those that there are
+        if kind not in snapshot.rows and string != factory.AUTO:
             _say(f"{store.root.name}: no {kind} rows are there; --factory {kind}=… is not kept for later.")
     if built.made and (told := advice(store, sum(snapshot.rows.values()))):
         _say(f"{store.root.name}: {told}.")
@@ -271,7 +271,7 @@ def _list(settings: ListSettings) -> int:
 def _check(settings: CheckSettings) -> int:
     both = settings.files == (settings.recall is not None)
     if settings.is_flag("sample") and settings.files and not both:
-        raise UsageError("--sample is for --recall, which is not there: --files compares every byte.")
+        raise UsageError("--sample is for --recall, which is not asked for beside --files.")
     bound_threads()
 
     def work(root: Path) -> int:

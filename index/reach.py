@@ -24,30 +24,32 @@ class Reach:
 
     @classmethod
     def of(
-        cls, held: Sequence[LivePart], truth: Sequence[Array], queries: Float32Array, least: Float32Array
+        cls, held: Sequence[LivePart], truth: Sequence[Array], queries: Float32Array, lowest: Float32Array
     ) -> Reach | None:
-        """None where parts of several trainings are searched, each with lists of its own. `least`: what a row
-        has to score to be one of a query's best."""
+        """None where parts of several trainings are searched, each with lists of its own.
+
+        lowest: what a row has to score to be one of a query's best.
+        """
         if len({part.about.trained for part in held}) != 1:
             return None
         lists = held[0].part.asked(queries, min(FARTHEST, held[0].part.list_count)).lists
         if lists is None:
             return None
-        of_parts = [_ranks(part, each, lists, least) for part, each in zip(held, truth, strict=True)]
+        of_parts = [_ranks(part, each, lists, lowest) for part, each in zip(held, truth, strict=True)]
         ranks, scores = (np.concatenate(each, axis=1) for each in zip(*of_parts, strict=True))
         return cls(ranks, scores)
 
-    def found(self, lists: int, least: Float32Array) -> IntArray:
+    def found(self, lists: int, lowest: Float32Array) -> IntArray:
         """How many rows that score so are found by looking into so many lists, of each query."""
-        found: IntArray = ((self.ranks < lists) & (self.scores >= least[:, None])).sum(axis=1)
+        found: IntArray = ((self.ranks < lists) & (self.scores >= lowest[:, None])).sum(axis=1)
         return found
 
 
 def _ranks(
-    part: LivePart, truth: Array, lists: IntArray, least: Float32Array
+    part: LivePart, truth: Array, lists: IntArray, lowest: Float32Array
 ) -> tuple[IntArray, Float32Array]:
     """Of the rows of one part that are among the best; and their scores."""
-    counts = (truth["score"] >= least[:, None]) & lives(part, truth)
+    counts = (truth["score"] >= lowest[:, None]) & lives(part, truth)
     width = int(counts.sum(axis=1).max(initial=0))  # they stand first, but for those that died
     found = np.full((len(truth), width), _NEVER, np.int64)
     scores = np.full(found.shape, -np.inf, np.float32)

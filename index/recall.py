@@ -109,11 +109,11 @@ class Trial:
         lists = self._lists(effort.lists, depth)
         if lists > FARTHEST or self.held[0].about.lossy or self._reach is None:
             return None
-        return self._share(self._reach.found(lists, self._least(depth)), depth)
+        return self._share(self._reach.found(lists, self._lowest(depth)), depth)
 
     @cached_property
     def _reach(self) -> Reach | None:
-        return Reach.of(self.held, self.truth, self.asked.vectors, self._least(truth.DEEPEST))
+        return Reach.of(self.held, self.truth, self.asked.vectors, self._lowest(truth.DEEPEST))
 
     def _is_enough(self, shares: Float64Array, share: float, errors: float) -> bool:
         each = [shares[where] for where in self.asked.groups().values()]
@@ -124,12 +124,12 @@ class Trial:
 
     def told(self, effort: Effort) -> Measured | None:
         """As `measured`, by the lists of the best rows; None where they do not tell it, or where one of some
-        searches finds less than they tell."""
+        searches, which look as far for every depth, finds less than they tell."""
         told = {depth: self._told(effort, depth) for depth in DEPTHS}
         shares = {depth: found for depth, found in told.items() if found is not None}
-        if len(shares) < len(DEPTHS):
+        if len(shares) < len(DEPTHS) or len({self._lists(effort.lists, depth) for depth in DEPTHS}) > 1:
             return None
-        some = np.random.default_rng(0).permutation(len(self.asked))[:_TIMED]
+        some = np.sort(np.random.default_rng(0).permutation(len(self.asked))[:_TIMED])
         passed = self._searched(effort, truth.DEEPEST, DEPTHS, 1, some)
         if any((passed.shares[depth][some] < shares[depth][some]).any() for depth in DEPTHS):
             return None
@@ -180,7 +180,7 @@ class Trial:
         only some queries are asked."""
         numbers = np.arange(len(self.asked)) if some is None else some
         found = {depth: np.full(len(self.asked), -1) for depth in depths}
-        least = {depth: self._least(depth) for depth in depths}
+        lowest = {depth: self._lowest(depth) for depth in depths}
         took_ms = []
         for first in range(0, len(numbers), together):
             block = numbers[first : first + together]
@@ -190,16 +190,16 @@ class Trial:
             took_ms.append(1000 * (time.perf_counter() - began))
             for query, scores in zip(block.tolist(), self._scores(vectors, answers), strict=True):
                 for depth in depths:
-                    found[depth][query] = (scores[:depth] >= least[depth][query]).sum()
+                    found[depth][query] = (scores[:depth] >= lowest[depth][query]).sum()
         shares = {depth: self._share(each, depth) for depth, each in found.items()}
         return Pass(shares, took_ms if together == 1 else [])
 
-    def _least(self, depth: int) -> Float32Array:
+    def _lowest(self, depth: int) -> Float32Array:
         """What a row has to score to be one of so many best, of each query."""
         best = self.best[:, :depth]
         last = np.min(best, axis=1, where=np.isfinite(best), initial=_MOST)
-        least: Float32Array = last - _SAME * np.maximum(self._scale, np.abs(last))
-        return least
+        lowest: Float32Array = last - _SAME * np.maximum(self._scale, np.abs(last))
+        return lowest
 
     def _share(self, found: IntArray, depth: int) -> Float64Array:
         """Of so many best rows, where so many as good ones were found, of each query; -1: was not asked."""

@@ -19,6 +19,7 @@ from index.live import Lines, LivePart
 ROW = np.dtype([("score", "<f4"), ("position", "<i4")])
 DEEPEST = 100  # what recall is measured to
 DEPTH = 128  # kept of a part: some may die before it is looked at anew
+ENDING = ".truth.npy"
 _NONE = np.array((-np.inf, -1), ROW)
 
 Array = np.ndarray[tuple[int, int], np.dtype[np.void]]  # of dtype ROW: [queries, DEPTH], best first
@@ -110,7 +111,7 @@ def is_good(part: LivePart, before: Lines, found: Array) -> bool:
 
 def file_of(name: str) -> str:
     """What a snapshot's file of what is true of a part is called."""
-    return f"{name}.truth.npy"
+    return f"{name}{ENDING}"
 
 
 def write(path: Path, found: Array) -> None:

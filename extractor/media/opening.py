@@ -84,16 +84,18 @@ def _cannot_open(path: Path, head: bytes, error: av.error.FFmpegError) -> VideoE
     name = sniff.shown_name(path)
     if sniff.is_encrypted(path, head):
         return VideoError(f"{name} is encrypted.")
-    is_cut_short = error.errno == errno.EIO and _can_be_read(path)  # so FFmpeg says it of some formats
+    is_known = sniff.is_known_video(path, head)
+    # Of some formats FFmpeg says that they cannot be read where they only end early.
+    is_cut_short = is_known and error.errno == errno.EIO and _can_be_read(path)
     if not isinstance(error, _DAMAGE) and not is_cut_short:
         return VideoError(f"{name} cannot be opened: {error.strerror}.")
-    if sniff.is_known_video(path, head):
+    if is_known:
         return VideoError(f"{name} cannot be opened: it is damaged, cut short or of an unknown kind.")
     return sniff.NotVideo(f"{name} is of no known kind of video.")
 
 
 def _can_be_read(path: Path) -> bool:
-    """Whether its ends can: then what failed is not the disk."""
+    """Whether its ends can: then what failed is hardly the disk."""
     try:
         with path.open("rb") as file:
             file.read(_END_BYTES)

@@ -43,7 +43,7 @@ _MPEG_IN_MOV = b"mhlrMPEG"  # of a handler: what is inside is opened as MPEG
 _MOV_BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot")
 _CONTAINERS = (b"\x1aE\xdf\xa3", b"RIFF", b"FLV", b"OggS", b"0&\xb2u", b"\0\0\1", b".RMF", b"\x06\x0e+4")
 _SUFFIXES = (
-    ".3g2 .3gp .asf .avi .divx .dv .f4v .flv .m2t .m2ts .m2v .m4v .mj2 .mjpeg .mjpg .mkv .mlv .mov .mp4 "
+    " .3g2 .3gp .asf .avi .divx .dv .f4v .flv .m2t .m2ts .m2v .m4v .mj2 .mjpeg .mjpg .mkv .mlv .mov .mp4 "
     ".mpeg .mpg .mts .mxf .ogm .ogv .qt .rm .rmvb .ts .vob .webm .wmv .wtv .y4m "
 )
 _TO_ENTRIES = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")  # one in the other
@@ -87,7 +87,13 @@ def refuse(path: Path) -> bytes:
 def is_known_video(path: Path, head: bytes) -> bool:
     """Whether a file that cannot be opened was meant to be a video, and not some other kind of file."""
     known = head[4:8] in _MOV_BOXES or head.startswith(_CONTAINERS) or head[:1] == head[188:189] == b"G"
-    return known or f"{path.suffix.lower()} " in _SUFFIXES
+    return known or is_called_video(path.name)
+
+
+def is_called_video(name: str) -> bool:
+    """Whether its suffix says that it is a video: then it is worth a word where it is none."""
+    suffix = os.path.splitext(name)[1].lower()
+    return bool(suffix) and f" {suffix} " in _SUFFIXES
 
 
 def is_mov(head: bytes) -> bool:

@@ -32,7 +32,7 @@ PORT = 8000
 _FIRST_COMMIT_S = 20.0  # answers come early; extract waits longer and longer for the next
 _ASK_S = 1.0
 _TOO_MUCH = "--prune=force"  # of what `extract` says where so much is gone that it asks first
-_NOTHING = " holds no videos."  # as well
+_NOTHING = " holds no videos."  # of what it says of a folder without any
 
 
 class OpenSettings(Settings):
@@ -136,6 +136,7 @@ class Opening:
             self._library, settings.collection, Verbs(screen.hear, stop, self._look), build
         )
         self._name = ""
+        self._told_empty: set[Path] = set()
         self._why_not = unwritable(self._library)
 
     def all(self) -> None:
@@ -190,7 +191,9 @@ class Opening:
             code, _ = Verbs(self._screen.hear, self._stop, self._look_and_build).run(words, good=(0, 3))
         except Failed as error:
             if self._settings.watch and str(error).endswith(_NOTHING):
-                self._screen.say(f"{self._name} holds no videos yet; what comes is taken in.")
+                if folder not in self._told_empty:  # it is looked at again whenever something comes
+                    self._screen.say(f"{self._name} holds no videos yet; what comes is taken in.")
+                self._told_empty.add(folder)
             elif _TOO_MUCH in str(error):
                 self._screen.say(f"{error} Until then it is still found.")
             else:

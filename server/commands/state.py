@@ -19,7 +19,7 @@ from core.types import KINDS, UNKNOWN, EncoderSpec
 from extractor.encoders import S3D, TAKE_WEIGHTS, families
 from extractor.encoders.recipe import LOCAL_DIR
 from extractor.encoders.weights import RANDOM, folder, registered
-from index import mapped, recall, sources
+from index import asked, mapped, recall, sources, truth
 from index.gc import freed_bytes
 from index.snapshot import CURRENT, current, folder_of, numbers, published, read_manifest
 from index.view import removed_since
@@ -136,12 +136,13 @@ def _published(store: Store) -> Published | None:
 
 
 def _require_sizes(root: Path, folder: Path, held: Mapping[str, Any]) -> None:
-    """What is searched is there and as long as it was; `doctor` and `index check` read it, too."""
+    """What is searched is there and as long as it was; a build can do without what only builds read."""
     parts = [*held["parts"], *held.get("words", ())]
     stamps = [(folder, held["files"]), *((root / "parts", part["files"]) for part in parts)]
     for where, each in stamps:
         for name, stamp in each.items():
-            mapped.require_size(where / name, stamp)
+            if name != asked.FILE and not name.endswith(truth.ENDING):
+                mapped.require_size(where / name, stamp)
 
 
 def _whole(store: Store, known: LastWords, snapshot: Published) -> int | None:

@@ -87,6 +87,11 @@ def test_a_name_of_two_lines_can_be_removed_as_it_is_shown(
     remove(shelf, "films/two\\nlines.webm")
     assert capsys.readouterr().out.endswith("nlines.webm: 1 source removed.\n")
     assert len(shelf.paths()) == 4
+    remove(shelf, "films/two\\nlines.webm", "--undo")
+    shelf.put(videos / "blue.mp4", "two\\nlines.webm")
+    shelf.extract()
+    remove(shelf, "films/two\\nlines.webm")
+    assert "two\nlines.webm" in shelf.paths() and "two\\nlines.webm" not in shelf.paths()
 
 
 def test_a_name_that_is_no_utf_8_is_removed_and_told(

@@ -203,7 +203,7 @@ def test_lists_that_tell_of_more_than_searches_find_are_not_believed(
 ) -> None:
     """As where what an index holds in its lists is not what it says that it holds."""
     found = Reach.found
-    monkeypatch.setattr(Reach, "found", lambda self, lists, least: found(self, lists + 20, least))
+    monkeypatch.setattr(Reach, "found", lambda self, lists, lowest: found(self, lists + 20, lowest))
     snapshot = made(store, "IVF40,SQfp16")
     assert snapshot.held["recall_texts"]["frame"]["10"] >= 0.95
     assert sum(counted) > 3 * most_searched()

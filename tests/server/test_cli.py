@@ -42,8 +42,10 @@ def test_a_terminal_that_is_closed_ends_it_as_sigterm_does(
     shelf: Shelf, serve: Callable[..., Running], flags: Sequence[str]
 ) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` has the tests, and this, ignore it
-    server = serve(*flags)
-    signal.signal(signal.SIGHUP, before)
+    try:
+        server = serve(*flags)
+    finally:
+        signal.signal(signal.SIGHUP, before)
     server.process.send_signal(signal.SIGHUP)
     assert server.process.wait(60) == 0
 

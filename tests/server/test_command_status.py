@@ -167,6 +167,15 @@ def test_a_file_that_answers_need_is_missed_and_so_is_some_of_it(
     assert str(path) in store["error"] and ("is damaged" if is_there else "is missing") in store["error"]
 
 
+@pytest.mark.parametrize("what", ["*.truth.npy", "asked.arrow"])
+def test_what_only_a_build_would_read_is_not_missed(
+    shelf: Shelf, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    next(shelf.store.root.glob(f"snapshots/*/{what}")).unlink()
+    [store] = told(shelf.library.data, capsys)["collections"][0]["stores"]
+    assert not store["error"]
+
+
 def test_roots_that_are_gone_are_told(
     shelf: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
