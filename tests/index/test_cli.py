@@ -79,7 +79,7 @@ def test_a_factory_for_a_kind_without_rows_is_said_not_to_be_kept(tmp_path: Path
     ("flags", "says"),
     [
         (["build", "--follow-seconds", "9"], "--follow-seconds is for --follow, which is not there"),
-        (["check", "--files", "--sample", "9"], "--sample is for --recall, which is not there"),
+        (["check", "--files", "--sample", "9"], "--sample is for --recall, which is not asked for beside"),
     ],
 )
 def test_a_flag_that_would_change_nothing_is_refused_unless_it_holds_for_many_calls(
