@@ -81,20 +81,22 @@ def _measured(trial: Trial, wanted: float, first: Effort | None) -> Measured:
     """With the least effort that is enough, as the lists of the best rows tell, or else searches of all."""
     if not recall.may_miss(trial.held):
         return trial.measured(Effort())
-    is_good = first is not None and trial.reaches(first, wanted, _SURE)
-    likely = first if is_good else trial.reached(wanted, _SURE)
+    likely = _likely(trial, wanted, first)
     told = None if likely is None else trial.told(likely)
-    return told or trial.measured(_effort(trial, wanted, first))
+    return told or trial.measured(_effort(trial, wanted, likely))
 
 
-def _effort(trial: Trial, wanted: float, first: Effort | None) -> Effort:
-    lists, is_lossy = trial.held[0].part.list_count, trial.held[0].about.lossy
-    is_told_short = first is not None and trial.reaches(first, wanted, _SURE) is False
-    if first is not None and not is_told_short and trial.finds(first, wanted, _SURE):
+def _likely(trial: Trial, wanted: float, first: Effort | None) -> Effort | None:
+    """The one before, unless the lists of the best rows tell that it is too little; else what these tell."""
+    if first is not None and trial.reaches(first, wanted, _SURE) is not False:
         return first
-    reached = trial.reached(wanted, _SURE)
-    if reached is not None and trial.finds(reached, wanted, _SURE):
-        return reached
+    return trial.reached(wanted, _SURE)
+
+
+def _effort(trial: Trial, wanted: float, likely: Effort | None) -> Effort:
+    if likely is not None and trial.finds(likely, wanted, _SURE):
+        return likely
+    lists, is_lossy = trial.held[0].part.list_count, trial.held[0].about.lossy
     found = choose(lambda e, share: trial.finds(e, share, _SURE), wanted, lists, is_lossy, trial.fewest_lists)
     if trial.finds(found, wanted, _SURE):
         return found

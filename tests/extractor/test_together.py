@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,18 @@ def test_what_does_not_go_together_is_refused(
     told = capsys.readouterr()
     assert told.out == "" and told.err.count("\n") == 1 and told.err.startswith(f"extract: {says}"), told.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_holds_for_many_calls_hinders_none_that_does_nothing_of_it(
+    tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CINEDEX_PRUNE", "force")
+    (tmp_path / "films").mkdir()
+    shutil.copy(videos / "red.mp4", tmp_path / "films")
+    flags = [f"--data={tmp_path / 'data'}", "--encoder=toy:rgb", f"--videos={tmp_path / 'films'}"]
+    assert main([*flags, "--dry-run", "--probe-seconds=0.1"]) == 0
+    assert "1 found: 1 to do" in capsys.readouterr().out
+    assert not (tmp_path / "data").exists()
 
 
 def test_an_encoder_that_cannot_be_loaded_leaves_nothing_either(

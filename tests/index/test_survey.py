@@ -196,6 +196,10 @@ def test_the_lists_of_the_best_rows_tell_what_a_search_of_so_many_finds(filled: 
             assert told is not None
             assert np.allclose(told, searched, equal_nan=True), (lists, depth)
             assert 0 < np.nanmean(told) <= 1
+    look_alike = {n: len({trial._lists(n, depth) for depth in (1, 10, 100)}) == 1 for n in (1, 12, 48)}
+    assert set(look_alike.values()) == {True, False}
+    for lists, is_alike in look_alike.items():  # else a search for many rows says nothing of one for few
+        assert (trial.told(Effort(lists)) is not None) == is_alike
 
 
 def test_lists_that_tell_of_more_than_searches_find_are_not_believed(
